@@ -1,0 +1,1 @@
+"""Signed payment webhooks in, nothing lost, every payment scored, a warehouse that adds up."""

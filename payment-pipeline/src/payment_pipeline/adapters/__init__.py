@@ -1,0 +1,1 @@
+"""Client factories: the one place that knows how to connect to Kafka, PostgreSQL and Temporal."""

@@ -1,0 +1,1 @@
+"""The payment events in PostgreSQL: one row an event, exactly once."""

@@ -1,0 +1,96 @@
+"""The columns of bronze, in one place.
+
+The migrations, the writer, the lake's Arrow schema and dbt's sources are held against it by tests.
+"""
+
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+EVENTS_TABLE: Final = "payment_events"
+QUARANTINE_TABLE: Final = "payment_events_quarantine"
+FEATURES_TABLE: Final = "entity_features"
+
+
+class InferenceStatus(StrEnum):
+    """Whether an event's scores are there."""
+
+    SCORED = "scored"
+    NOT_APPLICABLE = "not_applicable"
+    """No model applies to this kind of event."""
+    UNAVAILABLE = "unavailable"
+    """Inference was down past its retries: the row was written all the same, to be scored later."""
+
+
+class Column(NamedTuple):
+    """One column: its name, PostgreSQL type, whether it may be null, and what it says."""
+
+    name: str
+    type: str
+    nullable: bool
+    comment: str
+
+
+EVENTS: Final = (
+    Column("provider", "text", False, "Who sent the webhook, e.g. stripe. Key with event_id."),
+    Column("event_id", "text", False, "The provider's event id. Key with provider."),
+    Column("event_type", "text", False, "Provider-neutral type, <kind>.<what happened>."),
+    Column("provider_event_type", "text", False, "The provider's own name of the type."),
+    Column("kind", "text", False, "payment, charge, dispute, refund, payout, invoice, …"),
+    Column("occurred_at", "timestamptz", False, "When the provider says it happened, UTC."),
+    Column("received_at", "timestamptz", False, "When the gateway had the whole body, UTC."),
+    Column("ingested_at", "timestamptz", False, "When this row was inserted, UTC."),
+    Column("api_version", "text", True, "The provider's API version of the body."),
+    Column("livemode", "boolean", False, "False for the provider's test mode."),
+    Column("merchant_id", "text", True, "The connected account; null is the platform itself."),
+    Column("customer_id", "text", True, "The payer, by the provider's id."),
+    Column("payment_id", "text", True, "The payment intent, or the charge where there is none."),
+    Column("object_id", "text", True, "The provider's object that the event is about."),
+    Column("status", "text", True, "The object's status, as the provider names it."),
+    Column("amount_minor", "bigint", True, "Amount in the provider's minor unit of currency."),
+    Column("currency", "text", True, "ISO 4217 code, upper case."),
+    Column("currency_exponent", "smallint", True, "major = amount_minor / 10^currency_exponent."),
+    Column("attributes", "jsonb", False, "What only this kind has; see the PaymentEvent schema."),
+    Column("fraud_score", "double precision", True, "Calibrated probability of fraud, 0 to 1."),
+    Column("churn_score", "double precision", True, "Calibrated probability of churn, 0 to 1."),
+    Column("retry_strategy", "text", True, "The advised retry of a failed payment."),
+    Column("scores", "jsonb", True, "Each score with its model, version and top reasons."),
+    Column("inference_status", "text", False, "scored, not_applicable or unavailable."),
+    Column("body_sha256", "text", False, "Hex SHA-256 of the signed body."),
+    Column("source_topic", "text", False, "Raw Kafka topic of the webhook."),
+    Column("source_partition", "integer", False, "Partition in source_topic."),
+    Column("source_offset", "bigint", False, "Offset in source_partition."),
+    Column("normalizer_version", "text", False, "Version of the code that normalized it."),
+    Column("traceparent", "text", True, "W3C trace context of the receipt."),
+    Column("workflow_id", "text", False, "Temporal workflow that wrote the row."),
+    Column("ingest_xid", "xid8", False, "Transaction that wrote the row: the lake's horizon."),
+    Column("id", "bigint", False, "Order within the table; identity, gaps are normal."),
+)
+"""`payment_events`: primary key (provider, event_id)."""
+
+QUARANTINE: Final = (
+    Column("source_topic", "text", False, "Topic of the record that ended here. Key."),
+    Column("source_partition", "integer", False, "Partition in source_topic. Key."),
+    Column("source_offset", "bigint", False, "Offset in source_partition. Key."),
+    Column("failure", "text", False, "Failure class, e.g. invalid or conflicting_body. Key."),
+    Column("provider", "text", False, "Who sent the webhook."),
+    Column("event_id", "text", True, "The provider's event id, where one could be read."),
+    Column("provider_event_type", "text", True, "The provider's own name of the type."),
+    Column("errors", "jsonb", False, "Every error with its path in the body."),
+    Column("component", "text", False, "Who rejected it: gateway, normalizer or orchestrator."),
+    Column("component_version", "text", False, "Version of that component."),
+    Column("body", "bytea", False, "The signed bytes, unchanged."),
+    Column("body_sha256", "text", False, "Hex SHA-256 of body."),
+    Column("verdict", "text", False, "How the gateway verified the signature."),
+    Column("received_at", "timestamptz", False, "When the gateway had the whole body, UTC."),
+    Column("rejected_at", "timestamptz", False, "When the component gave up on it, UTC."),
+    Column("ingested_at", "timestamptz", False, "When this row was inserted, UTC."),
+    Column("traceparent", "text", True, "W3C trace context of the receipt."),
+    Column("workflow_id", "text", False, "Temporal workflow that wrote the row."),
+    Column("ingest_xid", "xid8", False, "Transaction that wrote the row: the lake's horizon."),
+    Column("id", "bigint", False, "Order within the table; identity, gaps are normal."),
+)
+"""`payment_events_quarantine`: primary key is the source coordinates and the failure.
+
+The source is the raw record (`webhooks.…`), not the dead letter that carries it, so a range of dead
+letters that is read twice, or a normalizer that restarts and produces one twice, changes nothing.
+"""

@@ -1,0 +1,333 @@
+"""`PaymentEvent`: one provider-neutral schema for what happens to money and to those who pay it.
+
+A discriminated union on `kind`. Every kind has the common columns of `EventBase`; what only some
+have is a field of its own kind and lands in bronze's `attributes`: a new event type costs no DDL.
+
+Amounts are integers in the provider's minor unit, beside the currency and the exponent that the
+provider uses for it (`domain.currency`). No personal datum enters: no name, e-mail, address or
+metadata; a card is a keyed hash of its fingerprint.
+"""
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+
+from .currency import CurrencyCode
+from .raw import Coordinates
+
+Id = Annotated[str, Field(min_length=1, max_length=255)]
+Code = Annotated[str, Field(min_length=1, max_length=255)]
+"""A provider's or a network's short code, e.g. `insufficient_funds`."""
+MinorUnits = Annotated[int, Field(strict=True, ge=-(2**63), le=2**63 - 1)]
+"""An amount in the provider's minor unit: bronze stores it as `bigint`."""
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+
+
+class Part(BaseModel):
+    """What every piece of an event shares: immutable, and no field that the schema doesn't name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EventBase(Part):
+    """The common columns. Bronze's column contract (`bronze.contract`) mirrors them by name."""
+
+    schema_version: Literal[1] = 1
+    provider: Id
+    event_id: Id
+    provider_event_type: Code
+    """The provider's own name, e.g. `payment_intent.payment_failed`."""
+    occurred_at: AwareDatetime
+    """When the provider says it happened (Stripe: whole seconds), UTC."""
+    received_at: AwareDatetime
+    """When the gateway had it, UTC."""
+    api_version: Code | None = None
+    livemode: bool
+    merchant_id: Id | None = None
+    """The connected account (Stripe Connect); `None` is the platform itself."""
+    customer_id: Id | None = None
+    payment_id: Id | None = None
+    """The payment that this is about: the payment intent, or the charge where there is none."""
+    object_id: Id | None = None
+    """The provider's object; `None` only where the provider sends none (`invoice.upcoming`)."""
+    status: Code | None = None
+    amount_minor: MinorUnits | None = None
+    currency: CurrencyCode | None = None
+    currency_exponent: Annotated[int, Field(ge=0, le=4)] | None = None
+    """Power of ten from the provider's minor unit to the major one. Set wherever currency is."""
+    body_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    source: Coordinates
+    """The raw topic's record this was made from."""
+    traceparent: Code | None = None
+    normalizer_version: Code
+
+
+class Decline(Part):
+    """Why an attempt failed, as the provider and the card network say it."""
+
+    code: Code | None = None
+    decline_code: Code | None = None
+    advice_code: Code | None = None
+    """Stripe: confirm_card_data, do_not_try_again, try_again_later."""
+    network_decline_code: Code | None = None
+    """The network's response code, e.g. Visa `51`."""
+    network_advice_code: Code | None = None
+    """Mastercard's merchant advice code, e.g. `03`."""
+
+
+class PaymentMethod(Part):
+    """How it was paid, without what identifies a person."""
+
+    type: Code | None = None
+    brand: Code | None = None
+    network: Code | None = None
+    funding: Code | None = None
+    country: Code | None = None
+    wallet: Code | None = None
+    card_hash: Code | None = None
+    """Keyed hash of the provider's card fingerprint: equal cards match, none can be looked up."""
+    cvc_check: Code | None = None
+    postal_code_check: Code | None = None
+    three_d_secure: Code | None = None
+
+
+class Risk(Part):
+    """The provider's own opinion (Stripe Radar)."""
+
+    level: Code | None = None
+    score: Count | None = None
+    outcome_type: Code | None = None
+    reason: Code | None = None
+
+
+class Payment(EventBase):
+    """A payment as the merchant asked for it (Stripe: PaymentIntent)."""
+
+    kind: Literal["payment"] = "payment"
+    event_type: Literal[
+        "payment.created",
+        "payment.processing",
+        "payment.requires_action",
+        "payment.amount_capturable_updated",
+        "payment.partially_funded",
+        "payment.succeeded",
+        "payment.failed",
+        "payment.canceled",
+    ]
+    amount_capturable_minor: MinorUnits | None = None
+    amount_received_minor: MinorUnits | None = None
+    charge_id: Id | None = None
+    invoice_id: Id | None = None
+    capture_method: Code | None = None
+    cancellation_reason: Code | None = None
+    setup_future_usage: Code | None = None
+    decline: Decline | None = None
+    payment_method: PaymentMethod | None = None
+    risk: Risk | None = None
+
+
+class Charge(EventBase):
+    """One attempt to move the money (Stripe: Charge)."""
+
+    kind: Literal["charge"] = "charge"
+    event_type: Literal[
+        "charge.pending",
+        "charge.succeeded",
+        "charge.failed",
+        "charge.captured",
+        "charge.updated",
+        "charge.refunded",
+        "charge.expired",
+    ]
+    amount_captured_minor: MinorUnits | None = None
+    amount_refunded_minor: MinorUnits | None = None
+    captured: bool | None = None
+    disputed: bool | None = None
+    refunded: bool | None = None
+    invoice_id: Id | None = None
+    balance_transaction_id: Id | None = None
+    decline: Decline | None = None
+    payment_method: PaymentMethod | None = None
+    risk: Risk | None = None
+
+
+class Dispute(EventBase):
+    """A chargeback or an inquiry. Its state is `status`, not the event's type."""
+
+    kind: Literal["dispute"] = "dispute"
+    event_type: Literal[
+        "dispute.created",
+        "dispute.updated",
+        "dispute.closed",
+        "dispute.funds_withdrawn",
+        "dispute.funds_reinstated",
+    ]
+    charge_id: Id | None = None
+    reason: Code | None = None
+    network_reason_code: Code | None = None
+    is_charge_refundable: bool | None = None
+    evidence_due_at: AwareDatetime | None = None
+    net_balance_minor: MinorUnits | None = None
+    """Sum of its balance transactions' net: what the dispute has moved so far, signed."""
+    net_balance_currency: CurrencyCode | None = None
+    """The balance's (settlement) currency, which need not be the dispute's."""
+
+
+class Refund(EventBase):
+    """Money given back."""
+
+    kind: Literal["refund"] = "refund"
+    event_type: Literal["refund.created", "refund.updated", "refund.failed"]
+    charge_id: Id | None = None
+    reason: Code | None = None
+    failure_reason: Code | None = None
+
+
+class Payout(EventBase):
+    """Money to the merchant's bank. Negative when it is drawn from there."""
+
+    kind: Literal["payout"] = "payout"
+    event_type: Literal[
+        "payout.created",
+        "payout.updated",
+        "payout.paid",
+        "payout.failed",
+        "payout.canceled",
+        "payout.reconciliation_completed",
+    ]
+    arrival_at: AwareDatetime | None = None
+    method: Code | None = None
+    type: Code | None = None
+    automatic: bool | None = None
+    failure_code: Code | None = None
+    balance_transaction_id: Id | None = None
+
+
+class Invoice(EventBase):
+    """A bill; `amount_minor` is what was due."""
+
+    kind: Literal["invoice"] = "invoice"
+    event_type: Literal[
+        "invoice.created",
+        "invoice.deleted",
+        "invoice.finalization_failed",
+        "invoice.finalized",
+        "invoice.marked_uncollectible",
+        "invoice.overdue",
+        "invoice.overpaid",
+        "invoice.paid",
+        "invoice.payment_action_required",
+        "invoice.payment_attempt_required",
+        "invoice.payment_failed",
+        "invoice.payment_succeeded",
+        "invoice.sent",
+        "invoice.upcoming",
+        "invoice.updated",
+        "invoice.voided",
+        "invoice.will_be_due",
+    ]
+    subscription_id: Id | None = None
+    billing_reason: Code | None = None
+    collection_method: Code | None = None
+    amount_paid_minor: MinorUnits | None = None
+    amount_remaining_minor: MinorUnits | None = None
+    total_minor: MinorUnits | None = None
+    attempt_count: Count | None = None
+    next_payment_attempt_at: AwareDatetime | None = None
+    due_at: AwareDatetime | None = None
+    period_start_at: AwareDatetime | None = None
+    period_end_at: AwareDatetime | None = None
+
+
+class Subscription(EventBase):
+    """A recurring contract; `amount_minor` is one billing period's sum over its items."""
+
+    kind: Literal["subscription"] = "subscription"
+    event_type: Literal[
+        "subscription.created",
+        "subscription.updated",
+        "subscription.deleted",
+        "subscription.paused",
+        "subscription.resumed",
+        "subscription.trial_will_end",
+        "subscription.pending_update_applied",
+        "subscription.pending_update_expired",
+    ]
+    interval: Literal["day", "week", "month", "year"] | None = None
+    interval_count: Count | None = None
+    quantity: Count | None = None
+    started_at: AwareDatetime | None = None
+    current_period_start_at: AwareDatetime | None = None
+    current_period_end_at: AwareDatetime | None = None
+    trial_end_at: AwareDatetime | None = None
+    cancel_at_period_end: bool | None = None
+    canceled_at: AwareDatetime | None = None
+    ended_at: AwareDatetime | None = None
+    cancellation_reason: Code | None = None
+    collection_method: Code | None = None
+
+
+class Customer(EventBase):
+    """A payer, or what hangs on one: a source, a discount, a tax id. No personal datum."""
+
+    kind: Literal["customer"] = "customer"
+    event_type: Literal[
+        "customer.created",
+        "customer.updated",
+        "customer.deleted",
+        "customer.discount_created",
+        "customer.discount_updated",
+        "customer.discount_deleted",
+        "customer.source_created",
+        "customer.source_updated",
+        "customer.source_deleted",
+        "customer.source_expiring",
+        "customer.tax_id_created",
+        "customer.tax_id_updated",
+        "customer.tax_id_deleted",
+    ]
+    balance_minor: MinorUnits | None = None
+    delinquent: bool | None = None
+    country: Code | None = None
+    customer_since_at: AwareDatetime | None = None
+    coupon_id: Id | None = None
+    payment_method: PaymentMethod | None = None
+
+
+class FraudWarning(EventBase):
+    """The issuer says that the cardholder calls it fraud (Stripe: radar.early_fraud_warning)."""
+
+    kind: Literal["fraud_warning"] = "fraud_warning"
+    event_type: Literal["fraud_warning.created", "fraud_warning.updated"]
+    charge_id: Id | None = None
+    fraud_type: Code | None = None
+    actionable: bool | None = None
+
+
+class Review(EventBase):
+    """The provider put a payment before a person (Stripe Radar), or closed that review."""
+
+    kind: Literal["review"] = "review"
+    event_type: Literal["review.opened", "review.closed"]
+    charge_id: Id | None = None
+    reason: Code | None = None
+    opened_reason: Code | None = None
+    closed_reason: Code | None = None
+
+
+PaymentEvent: TypeAlias = Annotated[
+    Payment
+    | Charge
+    | Dispute
+    | Refund
+    | Payout
+    | Invoice
+    | Subscription
+    | Customer
+    | FraudWarning
+    | Review,
+    Field(discriminator="kind"),
+]
+
+PAYMENT_EVENT: TypeAdapter[PaymentEvent] = TypeAdapter(PaymentEvent)
+"""Reads and writes `PaymentEvent`; built once, since building costs milliseconds."""

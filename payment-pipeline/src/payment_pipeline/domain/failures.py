@@ -1,0 +1,83 @@
+"""Failures as values: what the pure steps return beside success, and what a dead letter says."""
+
+from base64 import b64decode, b64encode
+from enum import StrEnum
+from typing import Annotated, NamedTuple
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
+
+from .raw import Coordinates
+
+
+class FailureClass(StrEnum):
+    """Why an event is where it is. The first question at 3 a.m., so the set is closed and small."""
+
+    UNPARSEABLE = "unparseable"
+    """Signed, but the body is not the provider's event: not JSON, not an object, no id or type."""
+    UNSTORABLE_TEXT = "unstorable_text"
+    """A string holds U+0000, which no PostgreSQL text or jsonb can hold."""
+    INVALID = "invalid"
+    """A field is missing, of the wrong type, or out of its range."""
+    UNKNOWN_CURRENCY = "unknown_currency"
+    """Not an ISO 4217 code that is in use."""
+    CONFLICTING_BODY = "conflicting_body"
+    """The event's id is in bronze with another body: one of the two is not what was sent first."""
+    UNPROCESSABLE = "unprocessable"
+    """A defect of ours: the step raised on this event. The event is kept, the partition goes on."""
+
+
+class FieldError(BaseModel):
+    """One thing that is wrong, and where."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str
+    """Dotted path into the provider's body, e.g. `data.object.amount`; empty for the whole."""
+    message: str
+
+
+class Rejected(NamedTuple):
+    """A pure step's answer for an event that can't become a `PaymentEvent`."""
+
+    failure: FailureClass
+    errors: tuple[FieldError, ...]
+
+
+class Unmodelled(NamedTuple):
+    """A pure step's answer for a genuine event of a type that no model covers."""
+
+    provider_event_type: str
+
+
+Base64Bytes = Annotated[
+    bytes,
+    PlainValidator(lambda value: value if isinstance(value, bytes) else b64decode(value)),
+    PlainSerializer(lambda value: b64encode(value).decode(), return_type=str, when_used="json"),
+]
+
+
+class BadRecord(BaseModel):
+    """A dead letter: everything needed to see what was wrong, to mend it and to send it again.
+
+    The value of each record on `payments.validation.dlq`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int = 1
+    failure: FailureClass
+    errors: tuple[FieldError, ...]
+    component: str
+    """Who rejected it, e.g. `normalizer`."""
+    component_version: str
+    provider: str
+    event_id: str | None
+    provider_event_type: str | None
+    source: Coordinates
+    body: Base64Bytes
+    body_sha256: str
+    received_at: AwareDatetime
+    verdict: str
+    """How the gateway verified it when it came: a dead letter is still a signed one."""
+    traceparent: str | None = None
+    rejected_at: AwareDatetime = Field(description="When the component gave up on it, UTC.")

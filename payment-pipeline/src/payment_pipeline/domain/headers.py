@@ -1,0 +1,24 @@
+"""The Kafka headers of a webhook, from the gateway to the last topic.
+
+CloudEvents 1.0, Kafka protocol binding in binary mode (`ce_` attributes), W3C Trace Context
+(`traceparent`), and what the receipt itself established.
+"""
+
+from typing import Final, TypeAlias
+
+CE_SPECVERSION: Final = "ce_specversion"
+CE_ID: Final = "ce_id"
+CE_TYPE: Final = "ce_type"
+CE_SOURCE: Final = "ce_source"
+"""`/webhooks/<provider>`, followed by `/<account>` for an event of a connected account."""
+CE_TIME: Final = "ce_time"
+"""When the provider says it happened, RFC 3339 in UTC."""
+TRACEPARENT: Final = "traceparent"
+BODY_SHA256: Final = "body_sha256"
+"""Lower-case hex SHA-256 of the record's value, byte for byte what was signed."""
+RECEIVED_AT: Final = "received_at"
+"""When the gateway had the whole body, RFC 3339 in UTC with microseconds."""
+VERDICT: Final = "verdict"
+"""How the receipt was verified, e.g. `verified:stripe:9f2c1a` (which secret, by fingerprint)."""
+
+Headers: TypeAlias = tuple[tuple[str, bytes], ...]

@@ -1,0 +1,37 @@
+"""A webhook as it lies on a raw topic, and the coordinates that name it for good."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Coordinates(BaseModel):
+    """Where a record lies in Kafka: the key that makes every later write idempotent."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    topic: str
+    partition: int = Field(ge=0)
+    offset: int = Field(ge=0)
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+
+class RawEvent(NamedTuple):
+    """One record of a `webhooks.<provider>.<resource>` topic.
+
+    A plain tuple, not a model: nothing here is trusted or parsed yet, and one is made per record.
+    """
+
+    provider: str
+    coordinates: Coordinates
+    body: bytes
+    """Exactly the bytes that were signed."""
+    event_id: str | None
+    """What the gateway read as the event's id; `None` on `webhooks.dlq`."""
+    body_sha256: str
+    received_at: datetime
+    verdict: str
+    traceparent: str | None

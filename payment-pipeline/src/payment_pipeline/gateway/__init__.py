@@ -1,0 +1,1 @@
+"""Signed webhooks in: verified, put on Kafka, answered. Nothing else."""

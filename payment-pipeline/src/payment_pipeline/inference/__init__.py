@@ -1,0 +1,1 @@
+"""Fraud, churn and retry strategy, over HTTP, from models that can explain themselves."""

@@ -1,0 +1,1 @@
+"""Raw events to PaymentEvents, or to a dead letter that says why."""

@@ -1,0 +1,1 @@
+"""Ranges of normalized events through scoring into bronze, as Temporal workflows."""

@@ -1,0 +1,163 @@
+"""Every setting, and the only reader of the environment.
+
+A setting is an environment variable with the prefix `PAYMENTS_`, or a line of an ignored `.env`.
+Secrets come from the environment, or from files in `<var>/secrets/`, which `payments up` generates
+once.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+REPOSITORY: Final = Path(__file__).resolve().parents[3]
+
+
+class Settings(BaseSettings):
+    """Defaults are those of one machine on loopback; each is a setting of its own."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PAYMENTS_", env_file=REPOSITORY / ".env", extra="ignore", frozen=True
+    )
+
+    # Where this stack keeps its data, logs, secrets and models. A second stack takes another one.
+    var: Path = REPOSITORY / "var"
+
+    # Every listener binds here, and every client connects here.
+    host: str = "127.0.0.1"
+    gateway_port: int = Field(8000, ge=1, le=65535)
+    inference_port: int = Field(8001, ge=1, le=65535)
+    temporal_port: int = Field(7233, ge=1, le=65535)
+    temporal_ui_port: int = Field(8233, ge=1, le=65535)
+    kafka_port: int = Field(9092, ge=1, le=65535)
+    kafka_controller_port: int = Field(9093, ge=1, le=65535)
+    postgres_port: int = Field(5432, ge=1, le=65535)
+    # Prometheus text of the stages that serve no HTTP of their own.
+    normalizer_metrics_port: int = Field(9101, ge=1, le=65535)
+    dispatcher_metrics_port: int = Field(9102, ge=1, le=65535)
+    worker_metrics_port: int = Field(9103, ge=1, le=65535)
+
+    # Components that run elsewhere: unset means the native stack's, on `host` and the port above.
+    kafka_bootstrap_servers: str | None = None
+    postgres_dsn: SecretStr | None = None
+    temporal_address: str | None = None
+    inference_url: str | None = None
+    temporal_ui_url: str | None = None
+
+    # Secrets from the environment win over the files in `<var>/secrets/`.
+    # Comma-separated live signing secrets, newest first: all verify, so rotation loses no request.
+    webhook_secrets_stripe: SecretStr | None = None
+    postgres_password: SecretStr | None = None
+    pseudonym_key: SecretStr | None = None
+
+    # Gateway: every limit has a name.
+    signature_tolerance_s: int = Field(300, ge=1, le=3600)
+    body_bytes_max: int = Field(1_048_576, ge=1024)
+    signature_header_bytes_max: int = Field(4096, ge=256)
+    gateway_deadline_s: float = Field(2.0, gt=0)
+    gateway_in_flight_max: int = Field(2000, ge=1)
+    retry_after_s: int = Field(2, ge=1)
+
+    # Kafka topics, as `payments migrate` creates them.
+    kafka_partitions: int = Field(4, ge=1)
+    kafka_replication_factor: int = Field(1, ge=1)
+    kafka_retention_ms: int = Field(7 * 24 * 3600 * 1000, ge=3_600_000)
+
+    # Normalizer and dispatcher.
+    normalizer_batch_records_max: int = Field(500, ge=1)
+    range_events_max: int = Field(1000, ge=1, le=1000)
+    range_wait_ms: int = Field(200, ge=1)
+
+    # Orchestrator.
+    temporal_namespace: str = "default"
+    fraud_review_threshold: float = Field(0.9, ge=0, le=1)
+    fraud_review_timeout_s: int = Field(24 * 3600, ge=1)
+
+    # PostgreSQL.
+    postgres_user: str = "payments"
+    postgres_database: str = "payments"
+
+    log_level: str = "INFO"
+
+    @property
+    def secrets_dir(self) -> Path:
+        """The ignored folder of generated secrets, readable by its owner only."""
+        return self.var / "secrets"
+
+    @property
+    def kafka(self) -> str:
+        """Kafka's bootstrap servers, `host:port[,host:port]`."""
+        return self.kafka_bootstrap_servers or f"{self.host}:{self.kafka_port}"
+
+    @property
+    def temporal(self) -> str:
+        """Temporal's frontend, `host:port`."""
+        return self.temporal_address or f"{self.host}:{self.temporal_port}"
+
+    @property
+    def temporal_ui(self) -> str:
+        """The Temporal UI's base URL, without a slash at the end."""
+        return (self.temporal_ui_url or f"http://{self.host}:{self.temporal_ui_port}").rstrip("/")
+
+    @property
+    def inference(self) -> str:
+        """The inference service's base URL, without a slash at the end."""
+        return (self.inference_url or f"http://{self.host}:{self.inference_port}").rstrip("/")
+
+    @property
+    def dsn(self) -> str:
+        """PostgreSQL's DSN, password included: never log it."""
+        if self.postgres_dsn:
+            return self.postgres_dsn.get_secret_value()
+        password = self.secret("postgres_password")
+        user, database = self.postgres_user, self.postgres_database
+        return f"postgresql://{user}:{password}@{self.host}:{self.postgres_port}/{database}"
+
+    def secret(self, name: str) -> str:
+        """One secret by its setting's name, from the environment or its file.
+
+        Raises:
+            MissingSecretError: it is in neither, or it is empty.
+        """
+        given: SecretStr | None = getattr(self, name)
+        if given is not None and given.get_secret_value().strip():
+            return given.get_secret_value().strip()
+        path = self.secrets_dir / name
+        value = path.read_text().strip() if path.is_file() else ""
+        if not value:
+            raise MissingSecretError(name, path)
+        return value
+
+    def webhook_secrets(self, provider: str) -> tuple[str, ...]:
+        """The live signing secrets of a provider, newest first; never empty.
+
+        Raises:
+            MissingSecretError: there is none: a gateway that can't verify must not start.
+        """
+        name = f"webhook_secrets_{provider}"
+        given = self.secret(name)
+        live = tuple(part.strip() for part in given.replace("\n", ",").split(",") if part.strip())
+        if not live:
+            raise MissingSecretError(name, self.secrets_dir / name)
+        return live
+
+
+class MissingSecretError(Exception):
+    """A secret that a stage can't run without is neither in the environment nor in its file."""
+
+    def __init__(self, name: str, path: Path) -> None:
+        super().__init__(
+            f"No secret: set PAYMENTS_{name.upper()} or write {path} (payments up generates it)."
+        )
+
+
+@cache
+def load() -> Settings:
+    """The process's settings, read once.
+
+    Raises:
+        pydantic.ValidationError: a variable has a value that its setting can't take.
+    """
+    return Settings()

@@ -1,0 +1,1 @@
+"""Signed, seeded, schema-true Stripe traffic."""
