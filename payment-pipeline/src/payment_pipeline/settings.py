@@ -12,6 +12,8 @@ from typing import Final
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from payment_pipeline.domain.failures import UserError
+
 REPOSITORY: Final = Path(__file__).resolve().parents[3]
 
 
@@ -144,7 +146,7 @@ class Settings(BaseSettings):
         return live
 
 
-class MissingSecretError(Exception):
+class MissingSecretError(UserError):
     """A secret that a stage can't run without is neither in the environment nor in its file."""
 
     def __init__(self, name: str, path: Path) -> None:

@@ -81,3 +81,11 @@ class BadRecord(BaseModel):
     """How the gateway verified it when it came: a dead letter is still a signed one."""
     traceparent: str | None = None
     rejected_at: AwareDatetime = Field(description="When the component gave up on it, UTC.")
+
+
+class UserError(Exception):
+    """What a person can mend: the message is one sentence that says how."""
+
+    def __init__(self, message: str, exit_code: int = 2) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code

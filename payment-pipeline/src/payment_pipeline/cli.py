@@ -1,0 +1,42 @@
+"""The `payments` command: one verb a line, each a thin call into the stage that does the work.
+
+Exit codes: 0 done; 1 the answer is no (a check is red, the audit found something missing); 2 the
+call or the configuration is wrong. A mistake is one sentence on standard error, never a traceback.
+Imports are inside the verbs, so that `payments --help` doesn't load every stage.
+"""
+
+import sys
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from payment_pipeline.domain.failures import UserError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="Signed payment webhooks in, nothing lost, every payment scored.",
+)
+
+
+def main() -> None:
+    """Run one verb; turn every mistake of the user's into a sentence and an exit code."""
+    stderr = Console(stderr=True, highlight=False)
+    try:
+        app()
+    except UserError as mistake:
+        stderr.print(f"payments: {mistake}", style="red", markup=False)
+        sys.exit(mistake.exit_code)
+    except ValidationError as wrong:
+        for error in wrong.errors():
+            name = "_".join(str(part) for part in error["loc"]).upper()
+            stderr.print(f"payments: PAYMENTS_{name}: {error['msg']}", style="red", markup=False)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
