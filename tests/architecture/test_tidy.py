@@ -1,0 +1,143 @@
+"""Style as a test: what a reader may rely on in every module, whoever wrote it."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = (
+    ROOT / "payment-pipeline" / "src" / "payment_pipeline",
+    ROOT / "infrastructure" / "local" / "src" / "local_stack",
+)
+MODULE_LINES_MAX = 500
+FUNCTION_LINES_MAX = 60
+TEST_MODULE_LINES_MAX = 700
+
+READS_ENVIRONMENT = {"settings.py"}
+"""`local_stack` reads it too, but only to hand it on to the processes that it starts."""
+
+PURE = ("domain", "providers")
+CLOCKS = {"now", "utcnow", "time", "time_ns", "monotonic", "perf_counter", "today"}
+
+modules = sorted(path for source in SOURCES for path in source.rglob("*.py"))
+tests = sorted((ROOT / "tests").rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(), str(path))
+
+
+def is_pure(path: Path) -> bool:
+    return path.is_relative_to(SOURCES[0]) and path.relative_to(SOURCES[0]).parts[0] in PURE
+
+
+def functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+@pytest.mark.parametrize("path", modules, ids=name_of)
+def test_module_says_in_one_line_what_it_is_for(path: Path) -> None:
+    docstring = ast.get_docstring(tree_of(path))
+    assert docstring, f"{name_of(path)} has no docstring"
+    assert docstring.splitlines()[0].endswith((".", "?", ":")), "the first line is a sentence"
+
+
+@pytest.mark.parametrize("path", modules, ids=name_of)
+def test_module_is_read_in_one_sitting(path: Path) -> None:
+    lines = len(path.read_text().splitlines())
+    assert lines <= MODULE_LINES_MAX, f"{name_of(path)} has {lines} lines"
+    for function in functions(tree_of(path)):
+        length = (function.end_lineno or function.lineno) - function.lineno + 1
+        assert length <= FUNCTION_LINES_MAX, f"{function.name} has {length} lines"
+
+
+@pytest.mark.parametrize("path", tests, ids=name_of)
+def test_test_module_is_about_one_thing(path: Path) -> None:
+    lines = len(path.read_text().splitlines())
+    assert lines <= TEST_MODULE_LINES_MAX, f"{name_of(path)} has {lines} lines"
+
+
+@pytest.mark.parametrize("path", modules, ids=name_of)
+def test_only_settings_reads_the_environment(path: Path) -> None:
+    if path.name in READS_ENVIRONMENT or path.is_relative_to(SOURCES[1]):
+        return
+    named = {
+        node.attr
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "os"
+    }
+    assert not named & {"environ", "getenv", "putenv"}, f"{name_of(path)} reads the environment"
+
+
+@pytest.mark.parametrize("path", [path for path in modules if is_pure(path)], ids=name_of)
+def test_the_pure_core_has_no_clock_and_no_file(path: Path) -> None:
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Call):
+            called = node.func
+            attribute = called.attr if isinstance(called, ast.Attribute) else ""
+            assert attribute not in CLOCKS, f"line {node.lineno} reads a clock"
+            plain = called.id if isinstance(called, ast.Name) else ""
+            assert plain != "open", f"line {node.lineno} opens a file"
+
+
+@pytest.mark.parametrize("path", modules, ids=name_of)
+def test_no_pickle(path: Path) -> None:
+    imported = {
+        alias.name.split(".")[0]
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
+    assert not imported & {"pickle", "cloudpickle", "joblib", "dill", "marshal"}
+
+
+@pytest.mark.parametrize("path", modules, ids=name_of)
+def test_sql_lives_in_sql_files(path: Path) -> None:
+    statement = re.compile(
+        r"^\s*(SELECT|INSERT|UPDATE|DELETE|MERGE|COPY|CREATE TABLE)\s", re.MULTILINE
+    )
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found = statement.search(node.value)
+            lines = node.value.count("\n")
+            assert not (found and lines > 1), f"line {node.lineno} holds a query: name it in a .sql"
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """Every dotted name that a module imports, relative ones resolved, `from a import b` as a.b."""
+    source = next(source for source in SOURCES if path.is_relative_to(source))
+    package = [source.name, *path.relative_to(source).parts[:-1]]
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            start = ".".join([*base, node.module] if node.module else base)
+            yield start
+            yield from (f"{start}.{alias.name}" for alias in node.names)
+
+
+def test_no_module_is_dead() -> None:
+    """Every module is imported by another, is found by its folder, or is run by name."""
+    imported = {name for path in modules for name in imports_of(path)}
+    started = "\n".join(
+        path.read_text() for path in [*modules, ROOT / "Makefile", ROOT / "pyproject.toml"]
+    )
+    for path in modules:
+        source = next(source for source in SOURCES if path.is_relative_to(source))
+        parts = [source.name, *path.relative_to(source).with_suffix("").parts]
+        if parts[-1] in {"__init__", "__main__"} or parts[-2] in {"providers", "models"}:
+            continue
+        dotted = ".".join(parts)
+        assert dotted in imported or dotted in started, f"nothing uses {name_of(path)}"
