@@ -1,12 +1,16 @@
 """The one HTTP contract between stages: what the orchestrator asks of inference, and its answer.
 
 `POST /v1/score` takes a `ScoreRequest` of 1 to 1,000 events and answers a `ScoreResponse` with one
-`EventScores` an event, in the same order.
+`EventScores` an event, in the same order. Every event may be asked about: which models apply to it
+is the models' to say, and an event that none applies to comes back without a score.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from .events import Charge, Invoice, Payment, PaymentEvent
 
 BATCH_MAX: Final = 1000
 
@@ -25,7 +29,7 @@ class ScoreItem(_Message):
     features: dict[str, float]
     """By feature name; a feature that isn't known is left out."""
     decline: dict[str, str] | None = None
-    """A failed attempt's codes by `domain.events.Decline`'s names; `network`, `card_country`."""
+    """Of a failed attempt only: what `decline_inputs` gives."""
 
 
 class ScoreRequest(_Message):
@@ -67,3 +71,43 @@ class ScoreResponse(_Message):
     """The batch's answers, in the request's order."""
 
     scores: list[EventScores]
+
+
+def score_item(event: PaymentEvent, features: Mapping[str, float]) -> ScoreItem:
+    """What to ask inference about an event, given `domain.features.vector`'s answer for it.
+
+    The event is valid already, so nothing is validated a second time.
+    """
+    return ScoreItem.model_construct(
+        event_id=event.event_id,
+        kind=event.kind,
+        event_type=event.event_type,
+        occurred_at=event.occurred_at,
+        features=dict(features),
+        decline=decline_inputs(event),
+    )
+
+
+def decline_inputs(event: PaymentEvent) -> dict[str, str] | None:
+    """What the networks' retry rules ask about a failed attempt; `None` if none failed.
+
+    Keys, each left out when unknown: `Decline`'s field names; `network`, `card_country` and
+    `funding` of the card; `attempt_count` and `next_payment_attempt_at` of an invoice.
+    """
+    if isinstance(event, Invoice):
+        if event.event_type != "invoice.payment_failed":
+            return None
+        count, then = event.attempt_count, event.next_payment_attempt_at
+        known = {"attempt_count": str(count) if count is not None else None}
+        known["next_payment_attempt_at"] = then.isoformat() if then is not None else None
+    elif isinstance(event, Charge | Payment):
+        if event.event_type not in ("charge.failed", "payment.failed"):
+            return None
+        known = dict(event.decline) if event.decline is not None else {}
+        if (card := event.payment_method) is not None:
+            known["network"] = card.network or card.brand
+            known["card_country"] = card.country
+            known["funding"] = card.funding
+    else:
+        return None
+    return {name: value for name, value in known.items() if value is not None}
