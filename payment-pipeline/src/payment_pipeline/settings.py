@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from payment_pipeline.domain.failures import UserError
@@ -163,3 +163,11 @@ def load() -> Settings:
         pydantic.ValidationError: a variable has a value that its setting can't take.
     """
     return Settings()
+
+
+def sentences(wrong: ValidationError) -> list[str]:
+    """One sentence for each setting that has a value it can't take, by its variable's name."""
+    return [
+        f"PAYMENTS_{'_'.join(str(part) for part in error['loc']).upper()}: {error['msg']}"
+        for error in wrong.errors()
+    ]

@@ -20,5 +20,7 @@ RECEIVED_AT: Final = "received_at"
 """When the gateway had the whole body, RFC 3339 in UTC with microseconds."""
 VERDICT: Final = "verdict"
 """How the receipt was verified, e.g. `verified:stripe:9f2c1a` (which secret, by fingerprint)."""
+REASON: Final = "reason"
+"""On `webhooks.dlq` only: why no event could be read, e.g. `not_json`."""
 
 Headers: TypeAlias = tuple[tuple[str, bytes], ...]

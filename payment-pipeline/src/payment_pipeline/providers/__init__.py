@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.domain.failures import Rejected, Unmodelled
 from payment_pipeline.domain.raw import RawEvent
+from payment_pipeline.domain.topics import PIPELINE, raw
 
 
 class Refusal(StrEnum):
@@ -86,9 +87,17 @@ class Provider(Protocol):
     """The closed list of raw topics' last parts, `other` included."""
 
     def verify(
-        self, body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now_s: float
+        self,
+        body: bytes,
+        signature: str | None,
+        secrets: Sequence[str],
+        now_s: float,
+        tolerance_s: float,
     ) -> Verified | Refusal:
-        """Check the raw bytes against every live secret; `headers` has lower-case names."""
+        """Check the raw bytes against every live secret, and the time of signing against now.
+
+        `signature` is the `signature_header`'s value, `None` when the request has none.
+        """
         ...
 
     def read(self, body: bytes) -> Envelope | Unparseable | Unsupported:
@@ -113,3 +122,9 @@ def providers() -> Mapping[str, Provider]:
     return {
         module.PROVIDER.name: module.PROVIDER for module in modules if hasattr(module, "PROVIDER")
     }
+
+
+def topics() -> tuple[str, ...]:
+    """Every topic that must exist: the pipeline's own and each provider's raw ones."""
+    found = providers().values()
+    return (*PIPELINE, *(raw(each.name, resource) for each in found for resource in each.resources))
