@@ -37,6 +37,9 @@ class Entity(StrEnum):
     MERCHANT = "merchant"
     CARD = "card"
 
+    # Enum's own hash is Python code, and a key is hashed several times an event.
+    __hash__ = str.__hash__
+
 
 class EntityKey(NamedTuple):
     """Names one state; tuples sort, and rows are locked in that order."""
@@ -171,7 +174,7 @@ def vector(event: PaymentEvent, states: Mapping[EntityKey, EntityState]) -> dict
     at = event.occurred_at
     features = _of_event(event)
     for key in entities(event):
-        state = states.get(key) or _NEVER_SEEN
+        state = states.get(key, _NEVER_SEEN)
         if key.entity is Entity.CUSTOMER:
             _of_customer(features, state, event, at)
         elif key.entity is Entity.CARD:

@@ -74,11 +74,8 @@ class ScoreResponse(_Message):
 
 
 def score_item(event: PaymentEvent, features: Mapping[str, float]) -> ScoreItem:
-    """What to ask inference about an event, given `domain.features.vector`'s answer for it.
-
-    The event is valid already, so nothing is validated a second time.
-    """
-    return ScoreItem.model_construct(
+    """What to ask inference about an event, given `domain.features.vector`'s answer for it."""
+    return ScoreItem(
         event_id=event.event_id,
         kind=event.kind,
         event_type=event.event_type,
