@@ -1,0 +1,174 @@
+"""Where does a verified Stripe event belong: which topic, which key, which id?
+
+Reads no field that routing doesn't need; whether the rest makes sense is the normalizer's question.
+The bodies of every API version since 2020-08-27 are read: an expandable field is an id or an
+object, and since the basil versions (2025-03-31) an invoice names its payments in `payments` and
+its subscription in `parent`.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any, Final, TypeGuard
+
+import orjson
+
+from payment_pipeline.providers import ControlTotal, Envelope, Unparseable, Unsupported
+
+RESOURCES: Final = (
+    "payment_intent",
+    "charge",
+    "dispute",
+    "refund",
+    "payout",
+    "invoice",
+    "subscription",
+    "customer",
+    "early_fraud_warning",
+    "review",
+    "other",
+)
+"""The raw topics' last parts."""
+
+THIN: Final = "v2.core.event"
+"""The `object` of a thin event: it names what happened and carries no snapshot of the object."""
+
+CREATED_MAX_S: Final = 253_370_764_800
+"""9999-01-01 UTC: a year short of what Python's and PostgreSQL's calendars share."""
+
+# The longest prefix decides, so the more special stands first. `charge.refunded` carries a charge.
+_FAMILIES: Final = (
+    ("charge.dispute.", "dispute"),
+    ("charge.refund.", "refund"),
+    ("charge.", "charge"),
+    ("customer.subscription.", "subscription"),
+    ("customer.", "customer"),
+    ("invoice.", "invoice"),
+    ("payment_intent.", "payment_intent"),
+    ("payout.", "payout"),
+    ("radar.early_fraud_warning.", "early_fraud_warning"),
+    ("refund.", "refund"),
+    ("review.", "review"),
+)
+
+# Amounts that money moves by; a subscription's, a customer's or a review's is none of these.
+_CONTROL_FIELDS: Final = {
+    "payment_intent": "amount",
+    "charge": "amount",
+    "dispute": "amount",
+    "refund": "amount",
+    "payout": "amount",
+    "invoice": "amount_due",
+}
+
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,254}", re.ASCII)
+_TYPE: Final = re.compile(r"[a-z][a-z0-9_.]{0,254}", re.ASCII)
+
+
+def read(body: bytes) -> Envelope | Unparseable | Unsupported:
+    """Read a body just far enough to route it; any bytes have an answer, none raises."""
+    try:
+        event = orjson.loads(body)  # refuses NaN, lone surrogates and depth past 1,024
+    except orjson.JSONDecodeError:
+        return Unparseable("not_json")
+    if not isinstance(event, dict):
+        return Unparseable("not_an_object")
+    event_id = event.get("id")
+    if event.get("object") == THIN:
+        return Unsupported(THIN, event_id if _is_id(event_id) else None)
+    if not _is_id(event_id):
+        return Unparseable("id_missing_or_invalid")
+    event_type = event.get("type")
+    if not isinstance(event_type, str) or not _TYPE.fullmatch(event_type):
+        return Unparseable("type_missing_or_invalid")
+    created = event.get("created")
+    if type(created) is not int or not 0 <= created <= CREATED_MAX_S:
+        return Unparseable("created_missing_or_invalid")
+    subject = _subject(event)
+    if subject is None:
+        return Unparseable("data_object_missing_or_invalid")
+    resource = resource_of(event_type)
+    account = event.get("account")
+    return Envelope(
+        event_id=event_id,
+        event_type=event_type,
+        resource=resource,
+        key=next(_ids(_candidates(resource, subject)), event_id),
+        occurred_at=datetime.fromtimestamp(created, UTC),
+        account=account if _is_id(account) else None,
+    )
+
+
+def control_total(body: bytes) -> ControlTotal | None:
+    """The amount and the currency of the kinds that move money; `None` for the others.
+
+    Deliberately not the normalizer's reading: the ledger holds the one against the other.
+    """
+    try:
+        event = orjson.loads(body)
+        subject = event["data"]["object"]
+        amount = subject[_CONTROL_FIELDS[resource_of(event["type"])]]
+        currency = subject["currency"]
+    except (orjson.JSONDecodeError, LookupError, TypeError, AttributeError):
+        return None
+    if type(amount) is not int or not isinstance(currency, str):
+        return None
+    return ControlTotal(currency.upper(), amount)
+
+
+def resource_of(event_type: str) -> str:
+    """One of `RESOURCES`, whatever the type."""
+    for prefix, resource in _FAMILIES:
+        if event_type.startswith(prefix):
+            return resource
+    return "other"
+
+
+# --- the key: one payment's events in one partition -------------------------------------------
+
+
+def _candidates(resource: str, subject: dict[str, Any]) -> Iterator[object]:
+    """What may name the payment, the best first; then who or what else keeps an order."""
+    if resource != "payment_intent":
+        yield subject.get("payment_intent")
+        if resource == "invoice":
+            yield from _invoice_payments(subject, "payment_intent")
+        if resource != "charge":
+            yield subject.get("charge")
+        if resource == "invoice":
+            yield from _invoice_payments(subject, "charge")
+            yield subject.get("subscription")
+            yield _nested(subject, "parent", "subscription_details", "subscription")
+        if resource in ("invoice", "customer", "other"):
+            yield subject.get("customer")
+    yield subject.get("id")
+
+
+def _invoice_payments(invoice: dict[str, Any], field: str) -> Iterator[object]:
+    payments = _nested(invoice, "payments", "data")
+    for payment in payments if isinstance(payments, list) else ():
+        yield _nested(payment, "payment", field)
+
+
+def _ids(candidates: Iterable[object]) -> Iterator[str]:
+    for candidate in candidates:
+        expanded = candidate.get("id") if isinstance(candidate, dict) else candidate
+        if _is_id(expanded):
+            yield expanded
+
+
+def _subject(event: dict[str, Any]) -> dict[str, Any] | None:
+    subject = _nested(event, "data", "object")
+    return subject if isinstance(subject, dict) else None
+
+
+def _nested(value: object, *path: str) -> object:
+    for name in path:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(name)
+    return value
+
+
+def _is_id(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
