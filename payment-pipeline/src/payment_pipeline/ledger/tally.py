@@ -1,0 +1,108 @@
+"""How do a million events of a stage fit in memory and still be told apart and named?
+
+Same bytes are the same event: the provider signs its id inside the body, so an event is known by
+its body's SHA-256, of which the first 128 bits are kept. An event takes about 80 bytes a stage.
+"""
+
+import re
+from array import array
+from hashlib import blake2b
+from typing import Final, NamedTuple
+
+NAME_BYTES_MAX: Final = 255
+"""Longer ids are cut where they are named; they are still told apart in full."""
+IDENTITY_HEX: Final = 32
+"""How many hex digits of a body's SHA-256 tell events apart: 128 bits."""
+_HALF: Final = IDENTITY_HEX // 2
+_LETTERS: Final = 26
+_AMOUNT_MAX: Final = 2**63 - 1
+_CURRENCY: Final = re.compile(r"[A-Z]{3}")
+
+
+class Money(NamedTuple):
+    """An amount in the provider's minor unit of an ISO 4217 currency."""
+
+    currency: str
+    amount_minor: int
+
+
+class Seen(NamedTuple):
+    """One record or row of a stage, as far as the ledger needs it."""
+
+    provider: str
+    event_id: str | None
+    """`None` where no id could be read."""
+    body_sha256: str
+    """Lower-case hex."""
+    money: Money | None = None
+    """What the control total counts; `None` for kinds of event that move no money."""
+
+
+class Tally:
+    """The events of one stage in columns: what was seen, in the order it was added."""
+
+    __slots__ = ("_names", "amounts", "bodies_high", "bodies_low", "currencies", "ends", "keys")
+
+    def __init__(self) -> None:
+        self.bodies_high = array("Q")
+        self.bodies_low = array("Q")
+        self.keys = array("Q")
+        """Hash of provider and event id; 0 where the id isn't known."""
+        self.currencies = array("H")
+        self.amounts = array("q")
+        self._names = bytearray()
+        self.ends = array("Q", (0,))
+        """Where each name ends, after a 0: two equal neighbours are a record without an id."""
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def add(self, seen: Seen) -> None:
+        """Count one record or row."""
+        self.bodies_high.append(int(seen.body_sha256[:_HALF], 16))
+        self.bodies_low.append(int(seen.body_sha256[_HALF:IDENTITY_HEX], 16))
+        self.keys.append(_key(seen.provider, seen.event_id))
+        currency, amount = _storable(seen.money)
+        self.currencies.append(currency)
+        self.amounts.append(amount)
+        if seen.event_id is not None:
+            self._names += seen.event_id.encode(errors="replace")[:NAME_BYTES_MAX]
+        self.ends.append(len(self._names))
+
+    def event_id(self, row: int) -> str | None:
+        """The id of the event in a row, `None` where none could be read."""
+        name = self._names[self.ends[row] : self.ends[row + 1]]
+        return name.decode(errors="replace") or None
+
+    def identity(self, row: int) -> str:
+        """The first `IDENTITY_HEX` hex digits of the SHA-256 of the body in a row."""
+        return f"{self.bodies_high[row]:0{_HALF}x}{self.bodies_low[row]:0{_HALF}x}"
+
+    def name(self, row: int) -> str:
+        """What a person calls the event in a row: its id, or the start of its body's hash."""
+        return self.event_id(row) or f"sha256:{self.identity(row)}"
+
+
+def currency_of(code: int) -> str:
+    """The ISO 4217 code that a `Tally.currencies` value stands for; 0 has none."""
+    rest, third = divmod(code - 1, _LETTERS)
+    first, second = divmod(rest, _LETTERS)
+    return "".join(chr(ord("A") + letter) for letter in (first, second, third))
+
+
+def _key(provider: str, event_id: str | None) -> int:
+    if event_id is None:
+        return 0
+    text = f"{provider}\0{event_id}".encode(errors="replace")
+    return int.from_bytes(blake2b(text, digest_size=8).digest()) or 1
+
+
+def _storable(money: Money | None) -> tuple[int, int]:
+    """Money that no bronze row could hold counts as none: its event has to be rejected anyway."""
+    if money is None or abs(money.amount_minor) > _AMOUNT_MAX:
+        return 0, 0
+    currency = money.currency
+    if not _CURRENCY.fullmatch(currency):
+        return 0, 0
+    first, second, third = (ord(letter) - ord("A") for letter in currency)
+    return (first * _LETTERS + second) * _LETTERS + third + 1, money.amount_minor
