@@ -1,0 +1,74 @@
+"""How the pipeline talks to Temporal: a client, and the search attributes that it relies on."""
+
+from datetime import timedelta
+from typing import Final
+
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import (
+    AddSearchAttributesRequest,
+    ListSearchAttributesRequest,
+)
+from temporalio.client import Client
+from temporalio.service import GrpcCompression, RPCError, RPCStatusCode
+
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.domain.search_attributes import KEYWORDS
+from payment_pipeline.settings import Settings
+
+CONNECT_TIMEOUT: Final = timedelta(seconds=5)
+
+
+async def connect(settings: Settings, *, lazy: bool = False) -> Client:
+    """A client; a lazy one connects at its first call, and can't serve a worker.
+
+    Raises:
+        UserError: nothing answers at the address.
+    """
+    try:
+        return await Client.connect(
+            settings.temporal,
+            namespace=settings.temporal_namespace,
+            lazy=lazy,
+            connect_timeout=CONNECT_TIMEOUT,
+            # Payloads are small or compressed already, and the server is near.
+            grpc_compression=GrpcCompression.NONE,
+        )
+    except RuntimeError as error:  # what the SDK raises for a failed connect
+        raise UserError(
+            f"Temporal does not answer at {settings.temporal}: start it with `payments up`, "
+            "or set PAYMENTS_TEMPORAL_ADDRESS."
+        ) from error
+
+
+async def ensure_search_attributes(settings: Settings) -> tuple[str, ...]:
+    """Register those search attributes that the namespace lacks; return their names.
+
+    Raises:
+        UserError: nothing answers at the address, or an attribute has another type there.
+    """
+    client = await connect(settings)
+    known = await client.operator_service.list_search_attributes(
+        ListSearchAttributesRequest(namespace=client.namespace)
+    )
+    keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+    present = {**known.custom_attributes, **known.system_attributes}
+    for name in KEYWORDS:
+        if present.get(name, keyword) != keyword:
+            raise UserError(f"Temporal's search attribute {name} exists and is not a Keyword.")
+    missing = tuple(name for name in KEYWORDS if name not in present)
+    if missing:
+        await _add(client, missing)
+    return missing
+
+
+async def _add(client: Client, names: tuple[str, ...]) -> None:
+    keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+    try:
+        await client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(
+                namespace=client.namespace, search_attributes=dict.fromkeys(names, keyword)
+            )
+        )
+    except RPCError as error:
+        if error.status is not RPCStatusCode.ALREADY_EXISTS:  # a second `migrate` was faster
+            raise

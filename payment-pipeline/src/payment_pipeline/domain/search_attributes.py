@@ -1,0 +1,10 @@
+"""The names by which reviews and recoveries are found in Temporal; all are of its type Keyword."""
+
+from typing import Final
+
+PAYMENT_ID: Final = "PaymentId"
+CUSTOMER_ID: Final = "CustomerId"
+MERCHANT_ID: Final = "MerchantId"
+OUTCOME: Final = "Outcome"
+
+KEYWORDS: Final = (PAYMENT_ID, CUSTOMER_ID, MERCHANT_ID, OUTCOME)

@@ -1,0 +1,74 @@
+"""How does a batch open its reviews and recoveries? As children that outlive it, each one once."""
+
+import asyncio
+from typing import Final
+
+from temporalio import workflow
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+
+from payment_pipeline.orchestrator import search_attributes
+from payment_pipeline.orchestrator.messages import FollowUps, RecoveryRequest, ReviewRequest
+
+RESCORE_ID: Final = "rescore"
+MORE_TO_RESCORE: Final = "more"
+RESCORE_TRIES_MAX: Final = 10
+
+STARTS_AT_ONCE_MAX: Final = 10
+"""A larger burst would take the server from the batches behind."""
+
+
+async def open_follow_ups(follow_ups: FollowUps) -> None:
+    """Start what isn't there yet; return when Temporal has acknowledged all of it."""
+    requests: list[ReviewRequest | RecoveryRequest] = [*follow_ups.reviews, *follow_ups.recoveries]
+    for at in range(0, len(requests), STARTS_AT_ONCE_MAX):
+        await asyncio.gather(*map(_open, requests[at : at + STARTS_AT_ONCE_MAX]))
+    if follow_ups.rescore:
+        await _wake_rescore()
+
+
+async def _open(request: ReviewRequest | RecoveryRequest) -> None:
+    try:
+        await workflow.start_child_workflow(
+            "FraudReview" if isinstance(request, ReviewRequest) else "PaymentRecovery",
+            request,
+            id=request.workflow_id,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+            search_attributes=search_attributes.of(request.subject),
+            memo=_memo(request),
+        )
+    except WorkflowAlreadyStartedError:
+        return  # another event of the payment was first
+
+
+def _memo(request: ReviewRequest | RecoveryRequest) -> dict[str, str | float]:
+    """What a list shows without asking each workflow."""
+    if isinstance(request, ReviewRequest):
+        return {
+            "event_id": request.subject.event_id,
+            "fraud_score": request.fraud_score,
+            "timeout_s": request.timeout_s,
+            "on_timeout": request.on_timeout.value,
+        }
+    return {"event_id": request.subject.event_id, "strategy": request.advice.strategy}
+
+
+async def _wake_rescore() -> None:
+    """Start the one `Rescore`, or tell the running one that there is more.
+
+    It may end between the two: then there is one to start again.
+    """
+    for _ in range(RESCORE_TRIES_MAX):
+        try:
+            await workflow.start_child_workflow(
+                "Rescore", id=RESCORE_ID, parent_close_policy=workflow.ParentClosePolicy.ABANDON
+            )
+        except WorkflowAlreadyStartedError:
+            running = workflow.get_external_workflow_handle(RESCORE_ID)
+            try:
+                await running.signal(MORE_TO_RESCORE)
+            except ApplicationError:
+                continue
+        return
+    raise ApplicationError("rescore neither starts nor hears")

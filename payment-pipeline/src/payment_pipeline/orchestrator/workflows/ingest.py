@@ -1,0 +1,72 @@
+"""How does a range of offsets get into bronze? Score, persist, set aside what can't be stored.
+
+The events never pass through Temporal: the activities read the range from Kafka themselves.
+"""
+
+from typing import Final
+
+from temporalio import workflow
+
+from payment_pipeline.orchestrator.messages import (
+    PERSIST_RANGE,
+    QUARANTINE_EVENTS,
+    QUARANTINE_RANGE,
+    SCORE_RANGE,
+    FollowUps,
+    OffsetRange,
+    Persisted,
+    RangeOutcome,
+    Refusal,
+)
+from payment_pipeline.orchestrator.workflows.follow_ups import open_follow_ups
+from payment_pipeline.orchestrator.workflows.policies import PERSIST, QUARANTINE, SCORE
+
+REFUSALS_AT_ONCE_MAX: Final = 200
+"""Each costs a read of its raw record: a whole range of them would outlast the timeout."""
+
+
+@workflow.defn
+class IngestRange:
+    """Bring a range of `payments.normalized` into bronze.
+
+    What a batch leads to (reviews, recoveries) begins in a second run of the same workflow: the
+    first one ends when its rows are safe, and with it the range's claim on the dispatcher.
+    """
+
+    @workflow.run
+    async def run(
+        self,
+        batch: OffsetRange,
+        follow_ups: FollowUps | None = None,
+        outcome: RangeOutcome | None = None,
+    ) -> RangeOutcome:
+        """Return the counts; bronze holds the rest."""
+        if follow_ups is not None and outcome is not None:
+            await open_follow_ups(follow_ups)
+            return outcome
+        scores = await workflow.execute_activity(SCORE_RANGE, batch, result_type=bytes, **SCORE)
+        persisted: Persisted = await workflow.execute_activity(
+            PERSIST_RANGE, args=[batch, scores], result_type=Persisted, **PERSIST
+        )
+        for refusals in _chunks(persisted.refusals, REFUSALS_AT_ONCE_MAX):
+            await workflow.execute_activity(QUARANTINE_EVENTS, refusals, **QUARANTINE)
+        if persisted.follow_ups:
+            workflow.continue_as_new(args=[batch, persisted.follow_ups, persisted.outcome])
+        return persisted.outcome
+
+
+@workflow.defn
+class QuarantineRange:
+    """Bring a range of a dead-letter topic into `payment_events_quarantine`."""
+
+    @workflow.run
+    async def run(self, batch: OffsetRange) -> RangeOutcome:
+        """Return the counts."""
+        outcome: RangeOutcome = await workflow.execute_activity(
+            QUARANTINE_RANGE, batch, result_type=RangeOutcome, **QUARANTINE
+        )
+        return outcome
+
+
+def _chunks(items: list[Refusal], size: int) -> list[list[Refusal]]:
+    return [items[at : at + size] for at in range(0, len(items), size)]
