@@ -1,0 +1,203 @@
+"""How does a field of a provider's body become a value, or an error that names its place?
+
+A `Reader` walks one JSON object. It never raises: what is wrong is noted with its path, the read
+answers `None`, and the caller goes on, so that a dead letter lists every error and not the first.
+
+Nulls are normalized here: a missing field, `null`, `""` and `"null"` are all `None`. Messages name
+types, never values: a wrong field may hold anything, a card number included.
+"""
+
+import hmac
+import re
+from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, datetime
+from fractions import Fraction
+from typing import Final, NamedTuple, TypeAlias
+
+from payment_pipeline.domain.failures import FailureClass, FieldError, Rejected
+
+Json: TypeAlias = Mapping[str, object]
+Fields: TypeAlias = dict[str, object]
+"""An event's fields by name, each as its model takes it."""
+
+TEXT_CHARACTERS_MAX: Final = 255
+"""Ids and codes, as `domain.events.Id` and `Code` bound them."""
+BIGINT_MAX: Final = 2**63 - 1
+COUNT_MAX: Final = 2**31 - 1
+TIMESTAMP_MAX_S: Final = 253_370_764_800
+"""9999-01-01 UTC: a year short of Python's end, so that no time zone or sum runs past it."""
+PSEUDONYM_CHARACTERS: Final = 32
+"""128 bits in hex: no two cards collide."""
+
+NULLS: Final = ("", "null")
+"""Strings that mean nothing."""
+_DECIMAL: Final = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,12})?", re.ASCII)
+_ABSENT: Final[Json] = {}
+
+
+class Fault(NamedTuple):
+    """One error and the class that it puts the event in."""
+
+    failure: FailureClass
+    error: FieldError
+
+
+class Reading:
+    """What the readers of one body share: the faults found, and the key of pseudonyms."""
+
+    __slots__ = ("faults", "pseudonym_key")
+
+    def __init__(self, pseudonym_key: bytes) -> None:
+        self.faults: list[Fault] = []
+        self.pseudonym_key = pseudonym_key
+
+    def rejected(self) -> Rejected:
+        """Every fault as one failure: the first's class, or `INVALID` where they differ."""
+        classes = {fault.failure for fault in self.faults}
+        failure = classes.pop() if len(classes) == 1 else FailureClass.INVALID
+        return Rejected(failure, tuple(fault.error for fault in self.faults))
+
+
+class Reader:
+    """One JSON object of the body; false when it was absent, and then every field is `None`."""
+
+    __slots__ = ("_object", "_path", "reading")
+
+    def __init__(self, found: Json, path: str, reading: Reading) -> None:
+        self._object = found
+        self._path = path
+        self.reading = reading
+
+    def __bool__(self) -> bool:
+        return bool(self._object)
+
+    def text(self, name: str, *, required: bool = False) -> str | None:
+        """A code or an id: a string of at most `TEXT_CHARACTERS_MAX`."""
+        value = self._object.get(name)
+        if type(value) is not str or value in NULLS:
+            if value is not None or required:  # most fields of most objects are null
+                self._unread(name, value, "a string", required=required)
+        elif len(value) <= TEXT_CHARACTERS_MAX:
+            return value
+        else:
+            self.fault(name, f"is longer than {TEXT_CHARACTERS_MAX} characters")
+        return None
+
+    def reference(self, name: str) -> str | None:
+        """Another object's id, given as the id or as the (expanded or deleted) object itself."""
+        value = self._object.get(name)
+        if value is None or type(value) is str:
+            return self.text(name)
+        return self.child(name).text("id")
+
+    def amount(self, name: str, *, required: bool = False) -> int | None:
+        """An integer in the minor unit that fits a `bigint`."""
+        return self._integer(name, -BIGINT_MAX - 1, BIGINT_MAX, required=required)
+
+    def count(self, name: str) -> int | None:
+        """A non-negative integer."""
+        return self._integer(name, 0, COUNT_MAX)
+
+    def decimal(self, name: str) -> Fraction | None:
+        """A decimal number in a string, exactly."""
+        value = self.text(name)
+        if value is not None and not _DECIMAL.fullmatch(value):
+            self.fault(name, "should be a decimal number")
+            return None
+        return None if value is None else Fraction(value)
+
+    def moment(self, name: str, *, required: bool = False) -> datetime | None:
+        """Unix seconds, as UTC."""
+        seconds = self._integer(name, 0, TIMESTAMP_MAX_S, required=required)
+        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+    def flag(self, name: str, *, required: bool = False) -> bool | None:
+        """A boolean; nothing else passes for one."""
+        value = self._object.get(name)
+        if value is True or value is False:
+            return value
+        self._unread(name, value, "a boolean", required=required)
+        return None
+
+    def choice(self, name: str, among: Collection[str]) -> str | None:
+        """A code out of a closed list."""
+        value = self.text(name)
+        if value is not None and value not in among:
+            self.fault(name, f"should be one of {', '.join(sorted(among))}")
+            return None
+        return value
+
+    def pseudonym(self, name: str) -> str | None:
+        """A keyed hash in the place of what identifies a person: equal inputs match."""
+        value = self.text(name)
+        if value is None:
+            return None
+        digest = hmac.digest(self.reading.pseudonym_key, value.encode(), "sha256")
+        return digest.hex()[:PSEUDONYM_CHARACTERS]
+
+    def child(self, name: str, *, required: bool = False) -> "Reader":
+        """The reader of a nested object; of an empty one where it is absent."""
+        value = self._object.get(name)
+        if type(value) is not dict:
+            self._unread(name, value, "an object", required=required)
+            value = _ABSENT
+        return Reader(value, self._at(name), self.reading)
+
+    def expanded(self, name: str) -> "Reader":
+        """As `child`, but absent where the provider sent only its id."""
+        value = self._object.get(name)
+        found = value if isinstance(value, dict) else _ABSENT
+        return Reader(found, self._at(name), self.reading)
+
+    def children(self, name: str) -> "list[Reader]":
+        """The readers of a list of objects; empty where it is absent."""
+        value = self._object.get(name)
+        if type(value) is list:
+            return list(self._each(name, value))
+        self._unread(name, value, "a list")
+        return []
+
+    def fault(self, name: str, message: str, failure: FailureClass = FailureClass.INVALID) -> None:
+        """Note that a field is wrong."""
+        error = FieldError(path=self._at(name), message=message)
+        self.reading.faults.append(Fault(failure, error))
+
+    def _integer(self, name: str, low: int, high: int, *, required: bool = False) -> int | None:
+        value = self._object.get(name)
+        if type(value) is not int:
+            self._unread(name, value, "an integer", required=required)
+        elif low <= value <= high:
+            return value
+        else:
+            self.fault(name, f"is not between {low} and {high}")
+        return None
+
+    def _each(self, name: str, values: list[object]) -> "Iterator[Reader]":
+        for position, value in enumerate(values):
+            item = f"{name}.{position}"
+            if type(value) is dict:
+                yield Reader(value, self._at(item), self.reading)
+            else:
+                self._unread(item, value, "an object")
+
+    def _at(self, name: str) -> str:
+        return f"{self._path}.{name}" if self._path else name
+
+    def _unread(self, name: str, value: object, wanted: str, *, required: bool = False) -> None:
+        """A field that didn't read is null, which may be right, or of a wrong type, which isn't."""
+        if value is not None and value not in NULLS:
+            found = _NAMES.get(type(value), "something else")
+            self.fault(name, f"should be {wanted}, is {found}")
+        elif required:
+            self.fault(name, "is missing")
+
+
+_NAMES: Final[Mapping[type, str]] = {
+    bool: "a boolean",
+    dict: "an object",
+    float: "a number that is no 64-bit integer",
+    int: "an integer",
+    list: "a list",
+    str: "a string",
+}
+"""JSON's types. An integer past 64 bits arrives as a float: orjson reads it so."""

@@ -1,0 +1,150 @@
+"""How do Stripe's objects about what is billed again and again read: invoices and subscriptions?
+
+Source: Stripe's API reference and changelog. With 2025-03-31.basil an invoice lost `subscription`,
+`payment_intent` and `charge` to `parent.subscription_details` and `payments`, and a subscription's
+`current_period_*` moved to its items. An item has a `price`; before, and beside it, a `plan`.
+"""
+
+from datetime import UTC, datetime
+from fractions import Fraction
+from math import ceil, floor
+from typing import Final, NamedTuple
+
+from payment_pipeline.providers.reader import BIGINT_MAX, Fields, Reader
+
+from .money import Currency, currency, in_currency, money
+
+INTERVALS: Final = ("day", "week", "month", "year")
+
+
+def invoice(found: Reader) -> Fields:
+    """An Invoice; one that is only upcoming has no id."""
+    subscription = found.child("parent").child("subscription_details")
+    return {
+        **money(found, "amount_due"),
+        "payment_id": _payment_id(found),
+        "subscription_id": found.reference("subscription")
+        or subscription.reference("subscription"),
+        "billing_reason": found.text("billing_reason"),
+        "collection_method": found.text("collection_method"),
+        "amount_paid_minor": found.amount("amount_paid"),
+        "amount_remaining_minor": found.amount("amount_remaining"),
+        "total_minor": found.amount("total"),
+        "attempt_count": found.count("attempt_count"),
+        "next_payment_attempt_at": found.moment("next_payment_attempt"),
+        "due_at": found.moment("due_date"),
+        "period_start_at": found.moment("period_start"),
+        "period_end_at": found.moment("period_end"),
+    }
+
+
+def subscription(found: Reader) -> Fields:
+    """A Subscription. Its period is the one that ends first, should its items' periods differ."""
+    listed = found.child("items")
+    items = [_item(item) for item in listed.children("data")]
+    first = items[0] if items else _NO_ITEM
+    started, ended = min((item.period for item in items), key=_end, default=_NO_PERIOD)
+    return {
+        **in_currency(currency(found) or first.currency),
+        "amount_minor": None if listed.flag("has_more") else _sum(found, items),
+        "quantity": sum(item.quantity for item in items) if items else None,
+        "interval": first.interval,
+        "interval_count": first.interval_count,
+        "started_at": found.moment("start_date"),
+        "current_period_start_at": found.moment("current_period_start") or started,
+        "current_period_end_at": found.moment("current_period_end") or ended,
+        "trial_end_at": found.moment("trial_end"),
+        "cancel_at_period_end": found.flag("cancel_at_period_end"),
+        "canceled_at": found.moment("canceled_at"),
+        "ended_at": found.moment("ended_at"),
+        "cancellation_reason": found.child("cancellation_details").text("reason"),
+        "collection_method": found.text("collection_method"),
+    }
+
+
+class Period(NamedTuple):
+    """A billing period."""
+
+    start_at: datetime | None
+    end_at: datetime | None
+
+
+class Item(NamedTuple):
+    """What a subscription's item adds to the whole."""
+
+    amount_minor: Fraction | None
+    """`None` when it can't be known beforehand: tiers, or a price that the payer chooses."""
+    quantity: int
+    """0 for what is metered: its usage isn't known beforehand, and the sum is of what is."""
+    currency: Currency | None
+    interval: str | None
+    interval_count: int | None
+    period: Period
+
+
+_NO_PERIOD: Final = Period(None, None)
+_NO_ITEM: Final = Item(None, 0, None, None, None, _NO_PERIOD)
+
+
+def _item(item: Reader) -> Item:
+    price = item.child("price")
+    recurring, unit, bundle = price.child("recurring"), "unit_amount", "transform_quantity"
+    if not price:
+        price = recurring = item.child("plan")
+        unit, bundle = "amount", "transform_usage"
+    metered = recurring.text("usage_type") == "metered"
+    quantity = 0 if metered else item.count("quantity")
+    quantity = 1 if quantity is None else quantity
+    each = price.amount(unit)
+    unit_minor = price.decimal(f"{unit}_decimal") if each is None else Fraction(each)
+    bundles = _bundles(quantity, price.child(bundle))
+    return Item(
+        amount_minor=None if unit_minor is None else unit_minor * bundles,
+        quantity=quantity,
+        currency=currency(price),
+        interval=recurring.choice("interval", INTERVALS),
+        interval_count=recurring.count("interval_count"),
+        period=Period(item.moment("current_period_start"), item.moment("current_period_end")),
+    )
+
+
+def _bundles(quantity: int, bundle: Reader) -> int:
+    """How many units of the price the quantity is: it may be sold by the dozen."""
+    divide_by = bundle.count("divide_by") or 1
+    whole = Fraction(quantity, divide_by)
+    return ceil(whole) if bundle.text("round") == "up" else floor(whole)
+
+
+def _sum(found: Reader, items: list[Item]) -> int | None:
+    """One period's sum in minor units, halves up; `None` when an item's can't be known."""
+    total = Fraction(0)
+    for item in items:
+        if item.amount_minor is None:
+            return None
+        total += item.amount_minor
+    if abs(total) > BIGINT_MAX:
+        found.fault("items", "add up to more than 64 bits hold")
+        return None
+    return floor(total + Fraction(1, 2)) if items else None
+
+
+def _end(period: Period) -> datetime:
+    return period.end_at or _NEVER
+
+
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
+
+
+def _payment_id(found: Reader) -> str | None:
+    """The payment intent, or the charge, that pays the invoice; its default one since basil."""
+    before_basil = found.reference("payment_intent") or found.reference("charge")
+    if before_basil is not None:
+        return before_basil
+    payments = found.child("payments").children("data")
+    payments.sort(key=lambda each: not each.flag("is_default"))
+    for each in payments:
+        paid_by = each.child("payment")
+        payment_id = paid_by.reference("payment_intent") or paid_by.reference("charge")
+        if payment_id is not None:
+            return payment_id
+    return None

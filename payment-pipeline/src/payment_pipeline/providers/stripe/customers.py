@@ -1,0 +1,52 @@
+"""How do Stripe's objects about a payer read: the customer, and what hangs on one?
+
+Nothing personal passes: no name, address, e-mail or tax number; a country is as near as it gets.
+"""
+
+from payment_pipeline.providers.reader import Fields, Reader
+
+from .money import currency, in_currency
+from .parts import legacy_card, present
+
+
+def customer(found: Reader) -> Fields:
+    """A Customer, or what is left of a deleted one."""
+    return {
+        "customer_id": found.text("id"),
+        **in_currency(currency(found)),
+        "balance_minor": found.amount("balance"),
+        "delinquent": found.flag("delinquent"),
+        "country": found.child("address").text("country"),
+        "customer_since_at": found.moment("created"),
+        "coupon_id": _coupon_id(found.expanded("discount")),
+    }
+
+
+def discount(found: Reader) -> Fields:
+    """A Discount."""
+    return {"coupon_id": _coupon_id(found)}
+
+
+def tax_id(found: Reader) -> Fields:
+    """A TaxId, without the number."""
+    return {
+        "customer_id": found.reference("customer") or found.child("owner").reference("customer"),
+        "status": found.child("verification").text("status"),
+        "country": found.text("country"),
+    }
+
+
+def source(found: Reader) -> Fields:
+    """A Card, a BankAccount, a Source, or whatever else a customer once paid with."""
+    object_ = found.text("object")
+    if object_ == "card":
+        return {"payment_method": legacy_card(found)}
+    type_ = object_ if object_ == "bank_account" else found.text("type")
+    if type_ == "card":
+        return {"payment_method": legacy_card(found.child("card"))}
+    return {"payment_method": present({"type": type_, "country": found.text("country")})}
+
+
+def _coupon_id(discounted: Reader) -> str | None:
+    """The coupon stands in the discount, since 2025-09-30.clover in the discount's source."""
+    return discounted.reference("coupon") or discounted.child("source").reference("coupon")

@@ -1,0 +1,85 @@
+"""What do several of Stripe's objects say in the same way: how it was paid, why not, how risky?
+
+Each part is `None` when none of its fields is there.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from payment_pipeline.providers.reader import Fields, Reader
+
+CARD_TYPES: Final = frozenset({"card", "card_present", "interac_present"})
+"""The types of payment method whose details are a card's."""
+
+BRANDS: Final[Mapping[str, str]] = {
+    "american express": "amex",
+    "diners club": "diners",
+    "eftpos australia": "eftpos_au",
+}
+"""The legacy card object's names that differ from today's, lower case → today's."""
+
+
+def payment_method(details: Reader) -> Fields | None:
+    """A charge's `payment_method_details`, or a PaymentMethod: they share their names."""
+    type_ = details.text("type")
+    if type_ not in CARD_TYPES:
+        return present({"type": type_})
+    card = details.child(type_)
+    checks = card.child("checks")
+    return {
+        "type": type_,
+        "brand": card.text("brand"),
+        "network": card.text("network") or card.child("networks").text("preferred"),
+        "funding": card.text("funding"),
+        "country": card.text("country"),
+        "wallet": card.child("wallet").text("type"),
+        "card_hash": card.pseudonym("fingerprint"),
+        "cvc_check": checks.text("cvc_check"),
+        "postal_code_check": checks.text("address_postal_code_check"),
+        "three_d_secure": card.child("three_d_secure").text("result"),
+    }
+
+
+def legacy_card(card: Reader) -> Fields:
+    """A Card, or the `card` of a Source: what payment methods were before there were any."""
+    brand = (card.text("brand") or "").lower()
+    return {
+        "type": "card",
+        "brand": BRANDS.get(brand, brand) or None,
+        "funding": card.text("funding"),
+        "country": card.text("country"),
+        "wallet": card.text("tokenization_method"),
+        "card_hash": card.pseudonym("fingerprint"),
+        "cvc_check": card.text("cvc_check"),
+        "postal_code_check": card.text("address_zip_check"),
+    }
+
+
+def decline(failure: Reader, decline_code: str | None, code: str | None) -> Fields | None:
+    """A PaymentIntent's `last_payment_error` or a Charge's `outcome`: they share three names."""
+    return present(
+        {
+            "code": code,
+            "decline_code": decline_code,
+            "advice_code": failure.text("advice_code"),
+            "network_decline_code": failure.text("network_decline_code"),
+            "network_advice_code": failure.text("network_advice_code"),
+        }
+    )
+
+
+def risk(outcome: Reader) -> Fields | None:
+    """A Charge's `outcome`: what Radar thinks of it."""
+    return present(
+        {
+            "level": outcome.text("risk_level"),
+            "score": outcome.count("risk_score"),
+            "outcome_type": outcome.text("type"),
+            "reason": outcome.text("reason"),
+        }
+    )
+
+
+def present(fields: Fields) -> Fields | None:
+    """The part, or `None` when it says nothing."""
+    return None if set(fields.values()) == {None} else fields

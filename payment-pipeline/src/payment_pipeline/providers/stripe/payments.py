@@ -1,0 +1,159 @@
+"""How do Stripe's objects about one payment read: the intent, its charges, and what follows them?
+
+Source: Stripe's API reference and changelog. A PaymentIntent embedded `charges.data[]`, newest
+first, before 2022-11-15; since then it names its `latest_charge`. `invoice` left both the
+PaymentIntent and the Charge with 2025-03-31.basil.
+"""
+
+from typing import Final
+
+from payment_pipeline.providers.reader import Fields, Reader
+
+from .money import currency, money
+from .parts import decline, payment_method, risk
+
+NO_RESPONSE_ALLOWED: Final = 0
+"""A dispute's `evidence_details.due_by` when the bank doesn't let one answer: it is no date."""
+
+
+def payment(found: Reader) -> Fields:
+    """A PaymentIntent."""
+    attempt = _latest_attempt(found)
+    failure = found.child("last_payment_error")
+    method = (
+        attempt.child("payment_method_details")
+        or failure.expanded("payment_method")
+        or found.expanded("payment_method")
+    )
+    return {
+        **money(found, "amount"),
+        "payment_id": found.text("id"),
+        "amount_capturable_minor": found.amount("amount_capturable"),
+        "amount_received_minor": found.amount("amount_received"),
+        "charge_id": found.reference("latest_charge")
+        or attempt.text("id")
+        or failure.reference("charge"),
+        "invoice_id": found.reference("invoice"),
+        "capture_method": found.text("capture_method"),
+        "cancellation_reason": found.text("cancellation_reason"),
+        "setup_future_usage": found.text("setup_future_usage"),
+        "decline": decline(failure, failure.text("decline_code"), failure.text("code")),
+        "payment_method": payment_method(method),
+        "risk": risk(attempt.child("outcome")),
+    }
+
+
+def charge(found: Reader) -> Fields:
+    """A Charge."""
+    outcome = found.child("outcome")
+    failure_code = found.text("failure_code")
+    # Only of a failed charge is the outcome's reason a decline code; else it is Radar's remark.
+    declined_for = outcome.text("reason") if failure_code else None
+    return {
+        **money(found, "amount"),
+        "payment_id": found.reference("payment_intent") or found.text("id"),
+        "amount_captured_minor": found.amount("amount_captured"),
+        "amount_refunded_minor": found.amount("amount_refunded"),
+        "captured": found.flag("captured"),
+        "disputed": found.flag("disputed"),
+        "refunded": found.flag("refunded"),
+        "invoice_id": found.reference("invoice"),
+        "balance_transaction_id": found.reference("balance_transaction"),
+        "decline": decline(outcome, declined_for, failure_code),
+        "payment_method": payment_method(found.child("payment_method_details")),
+        "risk": risk(outcome),
+    }
+
+
+def dispute(found: Reader) -> Fields:
+    """A Dispute; its customer is known only where its charge is expanded."""
+    method = found.child("payment_method_details")
+    detail = method.expanded(method.text("type") or "card")
+    evidence = found.child("evidence_details")
+    closed_to_evidence = evidence.count("due_by") == NO_RESPONSE_ALLOWED
+    return {
+        **money(found, "amount"),
+        **_about_charge(found),
+        "reason": found.text("reason"),
+        "network_reason_code": detail.text("network_reason_code")
+        or detail.text("reason_code")
+        or found.text("network_reason_code"),
+        "is_charge_refundable": found.flag("is_charge_refundable"),
+        "evidence_due_at": None if closed_to_evidence else evidence.moment("due_by"),
+        **_net_balance(found),
+    }
+
+
+def refund(found: Reader) -> Fields:
+    """A Refund."""
+    return {
+        **money(found, "amount"),
+        **_about_charge(found),
+        "reason": found.text("reason"),
+        "failure_reason": found.text("failure_reason"),
+    }
+
+
+def fraud_warning(found: Reader) -> Fields:
+    """An early fraud warning of the card's issuer."""
+    return {
+        **_about_charge(found),
+        "fraud_type": found.text("fraud_type"),
+        "actionable": found.flag("actionable"),
+    }
+
+
+def review(found: Reader) -> Fields:
+    """A Radar review."""
+    return {
+        **_about_charge(found),
+        "status": {True: "open", False: "closed", None: None}[found.flag("open")],
+        "reason": found.text("reason"),
+        "opened_reason": found.text("opened_reason"),
+        "closed_reason": found.text("closed_reason"),
+    }
+
+
+def payout(found: Reader) -> Fields:
+    """A Payout."""
+    return {
+        **money(found, "amount"),
+        "arrival_at": found.moment("arrival_date"),
+        "method": found.text("method"),
+        "type": found.text("type"),
+        "automatic": found.flag("automatic"),
+        "failure_code": found.text("failure_code"),
+        "balance_transaction_id": found.reference("balance_transaction"),
+    }
+
+
+def _latest_attempt(intent: Reader) -> Reader:
+    latest = intent.expanded("latest_charge")
+    if latest:
+        return latest
+    embedded = intent.child("charges").children("data")
+    return embedded[0] if embedded else latest
+
+
+def _about_charge(found: Reader) -> Fields:
+    """What hangs on a charge: the charge, the payment, and the payer where one is named."""
+    charged = found.expanded("charge")
+    charge_id = found.reference("charge")
+    payment_id = found.reference("payment_intent") or charged.reference("payment_intent")
+    fields: Fields = {"charge_id": charge_id, "payment_id": payment_id or charge_id}
+    customer_id = charged.reference("customer")
+    return {**fields, "customer_id": customer_id} if customer_id else fields
+
+
+def _net_balance(found: Reader) -> Fields:
+    """What the dispute has moved; nothing is summed across currencies."""
+    moves = found.children("balance_transactions")
+    nets = [move.amount("net") for move in moves]
+    currencies = {currency(move) for move in moves}
+    settled_in = currencies.pop() if len(currencies) == 1 else None
+    if settled_in is None:
+        return {}
+    return {
+        "net_balance_minor": sum(net for net in nets if net is not None),
+        "net_balance_currency": settled_in.code,
+    }
