@@ -6,11 +6,13 @@ Imports are inside the verbs, so that `payments --help` doesn't load every stage
 """
 
 import sys
+from typing import Annotated
 
 import typer
 from pydantic import ValidationError
 from rich.console import Console
 
+from payment_pipeline import settings
 from payment_pipeline.domain.failures import UserError
 
 app = typer.Typer(
@@ -36,6 +38,43 @@ def main() -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+@app.command()
+def up(
+    only: Annotated[
+        str, typer.Option(help="Comma-separated components; what they need comes with them.")
+    ] = "",
+) -> None:
+    """Start the native stack, and return when every component is truly ready.
+
+    Calling it again changes nothing that runs, and brings back what has died.
+    """
+    from local_stack import report
+
+    report.up(settings.load(), tuple(name for name in only.split(",") if name))
+
+
+@app.command()
+def down() -> None:
+    """Stop every process of the stack; its data stays."""
+    import local_stack
+
+    local_stack.down(settings.load())
+
+
+@app.command()
+def migrate() -> None:
+    """Provision the stores: PostgreSQL's schema, Kafka's topics, Temporal's search attributes.
+
+    `up` does it too. Call it where the stores run elsewhere.
+    """
+    import asyncio
+
+    from local_stack import provision
+
+    for store, made in asyncio.run(provision.migrate(settings.load())).items():
+        typer.echo(f"{store}: {', '.join(made) or 'nothing to do'}")
 
 
 if __name__ == "__main__":

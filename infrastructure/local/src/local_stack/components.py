@@ -1,0 +1,138 @@
+"""What is the native stack made of: each component's command, needs, ports and readiness?"""
+
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Final, NamedTuple
+
+import aiohttp
+
+from local_stack import kafka, postgres, temporal
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.settings import Settings
+
+READYZ_TIMEOUT_S: Final = 2
+
+
+def _nothing(_settings: Settings) -> None:
+    """Nothing to prepare."""
+
+
+class Component(NamedTuple):
+    """One supervised program."""
+
+    name: str
+    command: Callable[[Settings], list[str]]
+    ready: Callable[[Settings], Awaitable[bool]]
+    """Asks once; True only when it does its work, not when its process merely runs."""
+    ports: tuple[str, ...]
+    """The settings that hold its ports; the first is the one people use."""
+    needs: tuple[str, ...] = ()
+    """What must be ready before it starts."""
+    prepare: Callable[[Settings], None] = _nothing
+    """What must be on disk before it starts; called only when it is not running."""
+    elsewhere: str = ""
+    """The setting that, when set, says that it runs elsewhere."""
+    address: str = "{host}:{port}"
+    stop_signal: str = "TERM"
+    user: Callable[[], str | None] = lambda: None
+
+
+def _stage(
+    name: str,
+    port: str,
+    needs: tuple[str, ...] = (),
+    module: str = "",
+    elsewhere: str = "",
+) -> Component:
+    """One of the pipeline's own programs, ready when its `/readyz` says so."""
+
+    async def ready(settings: Settings) -> bool:
+        there = elsewhere and getattr(settings, elsewhere)
+        url = f"{there or f'http://{settings.host}:{getattr(settings, port)}'}/readyz"
+        try:
+            timeout = aiohttp.ClientTimeout(total=READYZ_TIMEOUT_S)
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as session,
+                session.get(url) as answer,
+            ):
+                return answer.ok
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+
+    return Component(
+        name=name,
+        command=lambda _settings: [sys.executable, "-m", f"payment_pipeline.{module or name}"],
+        ready=ready,
+        ports=(port,),
+        needs=needs,
+        elsewhere=elsewhere,
+        address="http://{host}:{port}",
+    )
+
+
+ALL: Final = (
+    Component(
+        "postgres",
+        postgres.command,
+        postgres.ready,
+        ports=("postgres_port",),
+        prepare=postgres.prepare,
+        elsewhere="postgres_dsn",
+        # SIGTERM waits until every client has gone; SIGINT rolls their transactions back.
+        stop_signal="INT",
+        user=postgres.runs_as,
+    ),
+    Component(
+        "kafka",
+        kafka.command,
+        kafka.ready,
+        ports=("kafka_port", "kafka_controller_port"),
+        prepare=kafka.prepare,
+        elsewhere="kafka_bootstrap_servers",
+    ),
+    Component(
+        "temporal",
+        temporal.command,
+        temporal.ready,
+        ports=("temporal_port", "temporal_ui_port"),
+        prepare=temporal.prepare,
+        elsewhere="temporal_address",
+    ),
+    _stage("inference", "inference_port", elsewhere="inference_url"),
+    _stage("gateway", "gateway_port", needs=("kafka",)),
+    _stage("normalizer", "normalizer_metrics_port", needs=("kafka",)),
+    _stage(
+        "dispatcher",
+        "dispatcher_metrics_port",
+        needs=("kafka", "temporal"),
+        module="orchestrator.dispatcher",
+    ),
+    _stage(
+        "worker",
+        "worker_metrics_port",
+        needs=("postgres", "kafka", "temporal"),
+        module="orchestrator.worker",
+    ),
+)
+BY_NAME: Final = {component.name: component for component in ALL}
+STORES: Final = ("postgres", "kafka", "temporal")
+
+
+def chosen(only: tuple[str, ...] = ()) -> tuple[Component, ...]:
+    """The components asked for and what they need, else all.
+
+    Raises:
+        UserError: a name is none of ours.
+    """
+    if unknown := [name for name in only if name not in BY_NAME]:
+        raise UserError(f"No component {', '.join(unknown)}: there are {', '.join(BY_NAME)}.")
+    wanted = set(only or BY_NAME)
+    for component in reversed(ALL):
+        if component.name in wanted:
+            wanted.update(component.needs)
+    return tuple(component for component in ALL if component.name in wanted)
+
+
+def runs_elsewhere(settings: Settings, component: Component) -> bool:
+    """Whether the settings say that somebody else runs it."""
+    return bool(component.elsewhere and getattr(settings, component.elsewhere))

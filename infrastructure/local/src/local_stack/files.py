@@ -1,0 +1,86 @@
+"""Where does a stack keep its files, and which of them are private?"""
+
+import fcntl
+import hashlib
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.settings import Settings
+
+SOCKET_PATH_BYTES_MAX: Final = 90
+"""Unix sockets' paths end at 104 bytes on macOS; supervisord appends its pid while it binds."""
+
+WEBHOOK_SECRET: Final = "webhook_secrets_stripe"  # noqa: S105 - a file's name
+GENERATED_SECRETS: Final = (WEBHOOK_SECRET, "postgres_password", "pseudonym_key")
+
+
+def var(settings: Settings) -> Path:
+    """The stack's folder as an absolute path: what it is known by."""
+    return settings.var.expanduser().resolve()
+
+
+def run_dir(settings: Settings) -> Path:
+    """Generated configuration and pid files."""
+    return var(settings) / "run"
+
+
+def log_path(settings: Settings, component: str) -> Path:
+    """What a component wrote to its standard output and error."""
+    return var(settings) / "log" / f"{component}.log"
+
+
+def socket_path(settings: Settings) -> Path:
+    """Supervisord's socket: in the run folder, or in a short private one when that path is long."""
+    beside = run_dir(settings) / "supervisor.sock"
+    if len(os.fsencode(beside)) <= SOCKET_PATH_BYTES_MAX:
+        return beside
+    digest = hashlib.sha256(os.fsencode(var(settings))).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"payments-{os.getuid()}-{digest}" / "supervisor.sock"
+
+
+def make_folders(settings: Settings) -> None:
+    """Create the folders that every component expects.
+
+    Raises:
+        UserError: a folder can't be written, or the short one belongs to somebody else.
+    """
+    try:
+        for folder in (run_dir(settings), var(settings) / "log"):
+            folder.mkdir(parents=True, exist_ok=True)
+        for private in (settings.secrets_dir, socket_path(settings).parent):
+            private.mkdir(mode=0o700, exist_ok=True)
+        settings.secrets_dir.chmod(0o700)
+    except OSError as failure:
+        raise UserError(
+            f"Can't write {failure.filename}: mend its permissions or set PAYMENTS_VAR."
+        ) from failure
+    if socket_path(settings).parent.stat().st_uid != os.getuid():
+        raise UserError(f"{socket_path(settings).parent} belongs to another user: remove it.")
+
+
+def make_secrets(settings: Settings) -> None:
+    """Generate each secret that neither the environment nor a file holds, readable by us alone."""
+    for name in GENERATED_SECRETS:
+        path = settings.secrets_dir / name
+        if getattr(settings, name) is None and not path.exists():
+            prefix = "whsec_" if name == WEBHOOK_SECRET else ""
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(prefix + secrets.token_urlsafe(32) + "\n")
+        elif path.exists():
+            path.chmod(0o600)
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold a lock file: who comes second waits. The kernel lets go of it when its holder dies."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,113 @@
+"""Where do Kafka's jars come from, and are they the ones that were locked?
+
+The lock is jgo's own format: coordinates and sha256, no host. Starting reads the lock alone, so it
+resolves nothing; a jar whose bytes differ is fetched once more and then refused.
+`python -m local_stack.jars` writes the lock again (`make lock`).
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import jgo
+from jgo.config import GlobalSettings
+from jgo.env import LockedDependency as LockedJar
+from jgo.env import LockFile
+from jgo.maven import Artifact, MavenContext, PythonResolver
+
+from local_stack.files import exclusive
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.settings import REPOSITORY
+
+# Kafka's own jars bring no logging backend: without one the broker dies without a word.
+ENDPOINT: Final = "org.apache.kafka:kafka_2.13:4.3.0+org.slf4j:slf4j-simple:1.7.36"
+LOCK: Final = REPOSITORY / "infrastructure/locks/kafka.jars.toml"
+
+DOWNLOADS_AT_ONCE: Final = 8
+
+OnBytes = Callable[[int, int], None]
+"""Told of a download's progress: bytes newly expected, bytes newly fetched."""
+
+
+def class_path() -> list[Path]:
+    """Where every jar that Kafka runs on is, or will be once it is fetched."""
+    context = _context()
+    return [_path(_artifact(context, entry)) for entry in LockFile.load(LOCK).dependencies]
+
+
+def fetch(on_bytes: OnBytes = lambda _expected, _fetched: None) -> None:
+    """Fetch every jar that is missing, and verify each by its sha256.
+
+    Raises:
+        UserError: a jar can't be fetched, or is not the locked one even when fetched anew.
+    """
+    context = _context(on_bytes)
+    # Two stacks may start at once, and jgo writes a jar in place: a reader could see half of it.
+    with (
+        exclusive(context.repo_cache / ".payments.lock"),
+        ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool,
+    ):
+        locked = LockFile.load(LOCK).dependencies
+        for _ in pool.map(lambda entry: _verify(context, entry), locked):
+            pass
+
+
+def _verify(context: MavenContext, locked: LockedJar) -> None:
+    artifact = _artifact(context, locked)
+    for _ in range(2):
+        try:
+            jar = artifact.resolve()
+        except (OSError, RuntimeError) as failure:
+            raise UserError(
+                f"Can't fetch {artifact}: is the network reachable? ({failure})", exit_code=1
+            ) from failure
+        if hashlib.sha256(jar.read_bytes()).hexdigest() == locked.sha256:
+            return
+        # A download that was cut off leaves half a jar behind.
+        jar.unlink()
+    raise UserError(f"{artifact} is not the file that {LOCK.name} pins: refused.", exit_code=1)
+
+
+def _artifact(context: MavenContext, locked: LockedJar) -> Artifact:
+    component = context.project(locked.groupId, locked.artifactId).at_version(locked.version)
+    return component.artifact(locked.classifier or "", locked.packaging)
+
+
+def _path(artifact: Artifact) -> Path:
+    return artifact.context.repo_cache / artifact.component.path_prefix / artifact.filename
+
+
+def _context(on_bytes: OnBytes = lambda _expected, _fetched: None) -> MavenContext:
+    @contextmanager
+    def each_download(_filename: str, size: int) -> Iterator[Callable[[int], None]]:
+        on_bytes(size, 0)
+        yield lambda count: on_bytes(0, count)
+
+    return MavenContext(
+        resolver=PythonResolver(progress_callback=each_download),
+        repo_cache=GlobalSettings.load().repo_cache,
+    )
+
+
+def write_lock() -> None:
+    """Resolve Kafka and its logging backend anew, and write the lock."""
+    LockFile(
+        dependencies=[
+            LockedJar(
+                groupId=artifact.groupId,
+                artifactId=artifact.artifactId,
+                version=artifact.version,
+                classifier=artifact.classifier or None,
+                sha256=hashlib.sha256(artifact.resolve().read_bytes()).hexdigest(),
+            )
+            for artifact in jgo.resolve(ENDPOINT)
+        ],
+        jgo_version=jgo.__version__,
+    ).save(LOCK)
+
+
+if __name__ == "__main__":
+    write_lock()

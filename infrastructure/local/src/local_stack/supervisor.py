@@ -1,0 +1,199 @@
+"""How are the processes kept alive: supervisord's configuration, its start, its interface, its end?
+
+Supervisord restarts what dies and rotates the logs. It starts nothing by itself: `up` starts each
+component when what that one needs is ready.
+"""
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+from xmlrpc.client import Fault, ServerProxy
+
+from pydantic import SecretStr
+from supervisor.xmlrpc import Faults, SupervisorTransport
+
+from local_stack.components import ALL, Component, runs_elsewhere
+from local_stack.files import log_path, run_dir, socket_path, var
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.settings import REPOSITORY, Settings
+
+MARK: Final = "PAYMENTS_STACK"
+"""A variable of every process that a stack starts: the stack's folder. By it we know our own."""
+
+LOG_BYTES_MAX: Final = "10MB"
+LOG_BACKUPS: Final = 3
+STOP_WAIT_S: Final = 20
+START_WAIT_S: Final = 10
+# Its pauses grow by a second each: long enough for a store to come back after it was killed.
+START_RETRIES: Final = 30
+
+
+def config_path(settings: Settings) -> Path:
+    """The generated configuration."""
+    return run_dir(settings) / "supervisord.conf"
+
+
+def pid_path(settings: Settings) -> Path:
+    """Supervisord's own pid."""
+    return run_dir(settings) / "supervisord.pid"
+
+
+def write_config(settings: Settings) -> None:
+    """Generate the configuration of every component that runs here."""
+    sections = [_daemon_section(settings)]
+    sections += [
+        _program_section(settings, component)
+        for component in ALL
+        if not runs_elsewhere(settings, component)
+    ]
+    config_path(settings).write_text("\n".join(sections))
+
+
+def _daemon_section(settings: Settings) -> str:
+    root = {"user": "root"} if os.geteuid() == 0 else {}
+    daemon = {
+        "logfile": log_path(settings, "supervisord"),
+        "logfile_maxbytes": LOG_BYTES_MAX,
+        "logfile_backups": LOG_BACKUPS,
+        "pidfile": pid_path(settings),
+        "childlogdir": var(settings) / "log",
+        "identifier": "payments",
+        **root,
+    }
+    rpc = "supervisor.rpcinterface:make_main_rpcinterface"
+    return "\n".join(
+        [
+            _section("supervisord", daemon),
+            _section("unix_http_server", {"file": socket_path(settings), "chmod": "0700"}),
+            _section("rpcinterface:supervisor", {"supervisor.rpcinterface_factory": rpc}),
+        ]
+    )
+
+
+def _program_section(settings: Settings, component: Component) -> str:
+    variables = {**environment(settings), MARK: str(var(settings))}
+    user = component.user()
+    options = {
+        "command": shlex.join(component.command(settings)),
+        "directory": REPOSITORY if user is None else "/",
+        "environment": ",".join(f"{name}={_quoted(value)}" for name, value in variables.items()),
+        "autostart": "false",
+        "autorestart": "true",
+        "startretries": START_RETRIES,
+        "startsecs": 1,
+        "stopsignal": component.stop_signal,
+        "stopwaitsecs": STOP_WAIT_S,
+        # PostgreSQL's children must hear of the end from their postmaster; the others have none.
+        "stopasgroup": "false",
+        "killasgroup": "true",
+        "redirect_stderr": "true",
+        "stdout_logfile": log_path(settings, component.name),
+        "stdout_logfile_maxbytes": LOG_BYTES_MAX,
+        "stdout_logfile_backups": LOG_BACKUPS,
+        **({"user": user} if user else {}),
+    }
+    return _section(f"program:{component.name}", options)
+
+
+def _section(name: str, options: dict[str, Any]) -> str:
+    # Supervisord expands %(name)s in every value.
+    lines = (f"{key} = {str(value).replace('%', '%%')}" for key, value in options.items())
+    return "\n".join([f"[{name}]", *lines, ""])
+
+
+def _quoted(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Every setting but the secrets, so that each process sees what `up` saw.
+
+    What is unset is handed on as empty, which wins over a line of `.env`.
+    """
+    plain = {}
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        if not isinstance(value, SecretStr):
+            plain[f"PAYMENTS_{name.upper()}"] = "" if value is None else str(value)
+    return {**plain, "PAYMENTS_VAR": str(var(settings))}
+
+
+def _secret_environment(settings: Settings) -> dict[str, str]:
+    """Secrets given by the environment: handed on as they came, never written to a file."""
+    return {
+        f"PAYMENTS_{name.upper()}": value.get_secret_value()
+        for name in type(settings).model_fields
+        if isinstance(value := getattr(settings, name), SecretStr)
+    }
+
+
+def rpc(settings: Settings) -> Any:  # noqa: ANN401 - an XML-RPC proxy answers to any name
+    """Supervisord's interface, `supervisor.*` of its manual."""
+    transport = SupervisorTransport(None, None, f"unix://{socket_path(settings)}")
+    return ServerProxy("http://127.0.0.1", transport=transport).supervisor
+
+
+def running(settings: Settings) -> bool:
+    """Whether this stack's supervisord answers."""
+    try:
+        return bool(rpc(settings).getPID())
+    except (OSError, Fault):
+        return False
+
+
+def ensure(settings: Settings) -> None:
+    """Start supervisord, or tell the running one of programs that were added or changed.
+
+    Raises:
+        UserError: it doesn't answer; the sentence names its log.
+    """
+    write_config(settings)
+    if running(settings):
+        _apply_changes(settings)
+        return
+    started = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-m", "supervisor.supervisord", "-c", config_path(settings)],
+        env={**os.environ, **_secret_environment(settings)},
+        cwd=REPOSITORY,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    deadline = time.monotonic() + START_WAIT_S
+    while not running(settings):
+        if started.returncode or time.monotonic() > deadline:
+            log = log_path(settings, "supervisord")
+            raise UserError(f"supervisord doesn't start, see {log}. {started.stderr}".strip(), 1)
+        time.sleep(0.02)
+
+
+def _apply_changes(settings: Settings) -> None:
+    server = rpc(settings)
+    [[added, changed, removed]] = server.reloadConfig()
+    for name in [*changed, *removed]:
+        server.stopProcessGroup(name)
+        server.removeProcessGroup(name)
+    for name in [*added, *changed]:
+        server.addProcessGroup(name)
+
+
+def start(settings: Settings, name: str) -> None:
+    """Ask for one component's start; its being started already is success."""
+    try:
+        rpc(settings).startProcess(name, False)
+    except Fault as fault:
+        if fault.faultCode != Faults.ALREADY_STARTED:
+            raise
+
+
+def states(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Each component's state by name, as supervisord's `getProcessInfo`; empty when it is down."""
+    try:
+        return {info["name"]: info for info in rpc(settings).getAllProcessInfo()}
+    except (OSError, Fault):
+        return {}

@@ -1,0 +1,63 @@
+"""How does Temporal run here: the development server with its UI, and when is it truly ready?"""
+
+import shutil
+import sys
+from pathlib import Path
+
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from local_stack.files import var
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.settings import Settings
+
+
+def binary() -> Path:
+    """The `temporal` program of this environment.
+
+    Raises:
+        UserError: the environment lacks it.
+    """
+    found = shutil.which("temporal", path=str(Path(sys.executable).parent))
+    if not found:
+        raise UserError("No temporal program in this environment: run `make setup`.")
+    return Path(found)
+
+
+def command(settings: Settings) -> list[str]:
+    """The server's command line.
+
+    A write-ahead log with synchronous=NORMAL survives the death of the process, which is what this
+    machine can promise, at a fraction of the file syncs.
+    """
+    namespace = settings.temporal_namespace
+    named = [] if namespace == "default" else ["--namespace", namespace]
+    return [
+        str(binary()), "server", "start-dev",
+        "--ip", settings.host,
+        "--port", str(settings.temporal_port),
+        "--ui-port", str(settings.temporal_ui_port),
+        "--db-filename", str(var(settings) / "temporal/temporal.sqlite"),
+        "--sqlite-pragma", "journal_mode=wal",
+        "--sqlite-pragma", "synchronous=normal",
+        "--log-level", "warn",
+        *named,
+    ]  # fmt: skip
+
+
+def prepare(settings: Settings) -> None:
+    """Create the folder of the server's file."""
+    (var(settings) / "temporal").mkdir(exist_ok=True)
+
+
+async def ready(settings: Settings) -> bool:
+    """Whether the frontend describes the pipeline's namespace."""
+    try:
+        client = await Client.connect(settings.temporal, namespace=settings.temporal_namespace)
+        await client.workflow_service.describe_namespace(
+            DescribeNamespaceRequest(namespace=settings.temporal_namespace)
+        )
+    except (RPCError, RuntimeError):
+        return False
+    return True

@@ -1,0 +1,117 @@
+"""Which real components does a test get, and who stops them?
+
+`stores` is PostgreSQL, Kafka and Temporal, provisioned; `stack` is the whole pipeline: one of each
+a run, shared between xdist's workers, on ports of its own. `fresh_stack` makes one for a test that
+kills processes. The process that pytest was called in stops the shared one, whatever happened.
+"""
+
+import json
+import os
+import random
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import local_stack
+from local_stack import files
+from payment_pipeline import settings as settings_module
+from payment_pipeline.settings import Settings
+
+STORES = ("postgres", "kafka", "temporal")
+SHARED_VAR = "TEST_STACK_VAR"
+"""The shared stack's folder, handed to xdist's workers in their environment."""
+# Below the ranges that Linux and macOS take outgoing ports from: the port of a process that a test
+# killed must not become somebody's outgoing one before it is back.
+PORTS = range(20_000, 32_000)
+
+# A test must not depend on what the developer's shell or .env says.
+for name in [name for name in os.environ if name.startswith("PAYMENTS_")]:
+    del os.environ[name]
+Settings.model_config["env_file"] = None
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on, all different."""
+    found: list[int] = []
+    for port in random.sample(PORTS, len(PORTS)):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                continue
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        found.append(port)
+        if len(found) == count:
+            return found
+    raise RuntimeError(f"no {count} free ports in {PORTS}")
+
+
+def stack_settings(var: Path, **overrides: object) -> Settings:
+    """Settings of an isolated stack in `var`; asked again, the same ports."""
+    ports_path = var / "ports.json"
+    with files.exclusive(var / "ports.lock"):
+        if not ports_path.exists():
+            names = [name for name in Settings.model_fields if name.endswith("_port")]
+            ports_path.write_text(json.dumps(dict(zip(names, free_ports(len(names)), strict=True))))
+    return Settings(var=var, **{**json.loads(ports_path.read_text()), **overrides})
+
+
+@pytest.fixture(scope="session")
+def shared_settings() -> Settings:
+    """The run's shared stack as settings, and as this process's environment."""
+    settings = stack_settings(Path(os.environ[SHARED_VAR]))
+    os.environ.update(local_stack.environment(settings))
+    settings_module.load.cache_clear()
+    return settings
+
+
+@pytest.fixture(scope="session")
+def stores(shared_settings: Settings) -> Settings:
+    """PostgreSQL, Kafka and Temporal, provisioned."""
+    local_stack.up(shared_settings, only=STORES)
+    return shared_settings
+
+
+@pytest.fixture(scope="session")
+def stack(shared_settings: Settings) -> Settings:
+    """The whole pipeline, ready."""
+    local_stack.up(shared_settings)
+    return shared_settings
+
+
+@pytest.fixture
+def fresh_stack(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[..., Settings]]:
+    """A maker of stacks of the test's own: `fresh_stack("kafka", gateway_deadline_s=1)`."""
+    made: list[Settings] = []
+
+    def make(*only: str, **overrides: object) -> Settings:
+        made.append(stack_settings(tmp_path_factory.mktemp("stack"), **overrides))
+        local_stack.up(made[-1], only=only)
+        return made[-1]
+
+    yield make
+    for settings in made:
+        local_stack.down(settings)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the shared stack's folder, where pytest was called; nothing starts yet."""
+    if not hasattr(config, "workerinput"):
+        os.environ[SHARED_VAR] = tempfile.mkdtemp(prefix="payments-test-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the shared stack once every worker is done, after a failure or Ctrl-C too."""
+    if hasattr(config, "workerinput"):
+        return
+    var = Path(os.environ[SHARED_VAR])
+    if (var / "ports.json").exists():
+        local_stack.down(stack_settings(var))
+    shutil.rmtree(var)
