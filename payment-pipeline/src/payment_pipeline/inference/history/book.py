@@ -1,0 +1,154 @@
+"""Where the simulated year is written down: one call an event, one call a payment's attempt."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
+
+from payment_pipeline.domain.events import (
+    Charge,
+    Decline,
+    Dispute,
+    FraudWarning,
+    Payment,
+    PaymentEvent,
+    PaymentMethod,
+    Refund,
+    Risk,
+)
+from payment_pipeline.domain.raw import Coordinates
+
+from .people import Card, Customer
+
+START: Final = datetime(2025, 1, 1, tzinfo=UTC)
+HOUR_S: Final = 3600.0
+DAY_S: Final = 86_400.0
+
+
+class Purchase(NamedTuple):
+    """What is being paid, however many attempts it takes."""
+
+    payment_id: str
+    customer: Customer
+    merchant_id: str
+    amount_minor: int
+    invoice_id: str | None = None
+
+
+class Book:
+    """The events so far. Times are seconds since the year's start; later than its end is lost."""
+
+    def __init__(self, days: int) -> None:
+        self.end_s = days * DAY_S
+        self._events: list[PaymentEvent] = []
+        self._ids = 0
+
+    def in_order(self) -> list[PaymentEvent]:
+        """Every event by the time it happened; those of one second as they were written."""
+        return sorted(self._events, key=lambda event: event.occurred_at)
+
+    def new_id(self, prefix: str) -> str:
+        """An id that no other object has."""
+        self._ids += 1
+        return f"{prefix}_{self._ids}"
+
+    def add(self, kind: type[PaymentEvent], event_type: str, at_s: float, **fields: object) -> None:
+        """Write one event down; in whole seconds, as providers say it."""
+        if not 0 <= at_s < self.end_s:
+            return
+        at = START + timedelta(seconds=int(at_s))
+        common = {
+            "provider": "stripe",
+            "event_id": self.new_id("evt"),
+            "provider_event_type": event_type,
+            "event_type": event_type,
+            "occurred_at": at,
+            "received_at": at,
+            "livemode": False,
+            "body_sha256": "0" * 64,
+            "source": _SOURCE,
+            "normalizer_version": "history",
+        }
+        self._events.append(kind.model_validate(common | fields))
+
+    def start(self, purchase: Purchase, at_s: float) -> None:
+        """The payment is asked for; who pays is known, with what is not."""
+        self.add(Payment, "payment.created", at_s, **_common(purchase))
+
+    def attempt(
+        self, purchase: Purchase, at_s: float, card: Card, risk: int, decline: Decline | None
+    ) -> str:
+        """One attempt, its charge and its payment event; the charge's id."""
+        outcome = "succeeded" if decline is None else "failed"
+        charge_id = self.new_id("ch")
+        self.add(
+            Charge,
+            f"charge.{outcome}",
+            at_s,
+            **_common(purchase) | {"object_id": charge_id, "decline": decline},
+            payment_method=_method(card),
+            risk=Risk(score=risk, level="elevated" if risk >= 65 else "normal"),
+            status=outcome,
+        )
+        self.add(
+            Payment,
+            f"payment.{outcome}",
+            at_s,
+            **_common(purchase),
+            charge_id=charge_id,
+            decline=decline,
+            status="succeeded" if decline is None else "requires_payment_method",
+        )
+        return charge_id
+
+    def refund(self, purchase: Purchase, at_s: float) -> None:
+        """The money goes back; the customer isn't named, as at Stripe."""
+        self.add(Refund, "refund.created", at_s, **_after(purchase), status="succeeded")
+
+    def dispute(self, purchase: Purchase, at_s: float, reason: str) -> None:
+        """The cardholder takes the money back through the bank."""
+        self.add(Dispute, "dispute.created", at_s, **_after(purchase), reason=reason)
+
+    def fraud_warning(self, purchase: Purchase, at_s: float) -> None:
+        """The issuer says that the cardholder calls it fraud."""
+        self.add(
+            FraudWarning,
+            "fraud_warning.created",
+            at_s,
+            merchant_id=purchase.merchant_id,
+            payment_id=purchase.payment_id,
+        )
+
+
+_SOURCE: Final = Coordinates(topic="history", partition=0, offset=0)
+
+
+def _common(purchase: Purchase) -> dict[str, object]:
+    return {
+        **_after(purchase),
+        "customer_id": purchase.customer.customer_id,
+        "object_id": purchase.payment_id,
+        "invoice_id": purchase.invoice_id,
+    }
+
+
+def _after(purchase: Purchase) -> dict[str, object]:
+    return {
+        "merchant_id": purchase.merchant_id,
+        "payment_id": purchase.payment_id,
+        "amount_minor": purchase.amount_minor,
+        "currency": purchase.customer.currency,
+        "currency_exponent": purchase.customer.exponent,
+    }
+
+
+def _method(card: Card) -> PaymentMethod:
+    return PaymentMethod(
+        type="card",
+        brand=card.network,
+        network=card.network,
+        funding=card.funding,
+        country=card.country,
+        wallet="apple_pay" if card.in_wallet else None,
+        card_hash=card.card_hash,
+        cvc_check=card.cvc_check,
+        postal_code_check=card.postal_code_check,
+    )
