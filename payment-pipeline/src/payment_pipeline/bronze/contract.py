@@ -94,3 +94,27 @@ QUARANTINE: Final = (
 The source is the raw record (`webhooks.…`), not the dead letter that carries it, so a range of dead
 letters that is read twice, or a normalizer that restarts and produces one twice, changes nothing.
 """
+
+FEATURES: Final = (
+    Column("provider", "text", False, "Whose id entity_id is. Key."),
+    Column("entity", "text", False, "customer, merchant or card. Key."),
+    Column("entity_id", "text", False, "The provider's id, or the card's keyed hash. Key."),
+    Column("events", "bigint", False, "Events about it, of every kind."),
+    Column("attempts", "bigint", False, "Attempts to move money."),
+    Column("successes", "bigint", False, "Attempts that succeeded."),
+    Column("failures", "bigint", False, "Attempts that failed."),
+    Column("refunds", "bigint", False, "Refunds created."),
+    Column("disputes", "bigint", False, "Disputes created."),
+    Column("fraud_warnings", "bigint", False, "Early fraud warnings of the issuer."),
+    Column("invoices_failed", "bigint", False, "Invoices whose payment failed."),
+    Column("first_seen_at", "timestamptz", True, "Earliest event by the provider's time, UTC."),
+    Column("last_seen_at", "timestamptz", True, "Latest event by the provider's time, UTC."),
+    Column("last_success_at", "timestamptz", True, "Latest attempt that succeeded, UTC."),
+    Column("recent_attempts_at", "timestamptz[]", False, "The latest attempts, oldest first."),
+    Column("recent_failures_at", "timestamptz[]", False, "The latest failures, oldest first."),
+    Column("counterparties", "text[]", False, "Cards of a customer, customers of a card; capped."),
+    Column("amounts", "jsonb", False, "Attempts by currency: count, sum_minor, max_minor."),
+    Column("subscription_status", "text", True, "Status of the subscription that changed last."),
+    Column("subscription_status_at", "timestamptz", True, "When it took that status, UTC."),
+)
+"""`entity_features`: primary key (provider, entity, entity_id), then `EntityState`'s fields."""

@@ -1,0 +1,87 @@
+"""How the online features are kept exact: locked in one order, folded, written back as a set.
+
+Part of the writer's transaction. All writers first insert the rows that are missing and then lock,
+each in the order of the key, so they can wait for one another but never in a circle.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from operator import attrgetter
+from typing import Any, Final
+
+import asyncpg
+
+from payment_pipeline.domain.events import PaymentEvent
+from payment_pipeline.domain.features import (
+    AmountTotals,
+    Entity,
+    EntityKey,
+    EntityState,
+    apply,
+    entities,
+)
+
+from .contract import FEATURES
+from .sql import load
+
+SUM_MINOR_MAX: Final = 2**63 - 1
+"""Where a sum of amounts stays, rather than make its entity impossible to write."""
+
+_SQL: Final = load("features.sql")
+_FIELDS: Final = tuple(field.name for field in fields(EntityState))
+_COLUMNS: Final = tuple(column.name for column in FEATURES)
+_AMOUNTS: Final = _FIELDS.index("amounts")
+_values = attrgetter(*_FIELDS)
+
+
+async def fold(connection: asyncpg.Connection, events: Iterable[PaymentEvent]) -> None:
+    """Fold events into the states of their entities, within the connection's transaction."""
+    touching: defaultdict[EntityKey, list[PaymentEvent]] = defaultdict(list)
+    for event in events:
+        for key in entities(event):
+            touching[key].append(event)
+    if not touching:
+        return
+    keys = sorted(touching)
+    columns = _columns(keys)
+    await connection.execute(_SQL["insert_missing"], *columns)
+    states = to_states(await connection.fetch(_SQL["lock"], *columns))
+    for key, state in states.items():
+        for event in touching[key]:
+            apply(state, key, event)
+    await connection.execute(_SQL["create_incoming"])
+    await connection.copy_records_to_table(
+        "incoming_features",
+        records=[_record(key, state) for key, state in states.items()],
+        columns=_COLUMNS,
+    )
+    await connection.execute(_SQL["write_back"])
+
+
+async def read(
+    pool: asyncpg.Pool | asyncpg.Connection, keys: Sequence[EntityKey]
+) -> dict[EntityKey, EntityState]:
+    """The committed states of those entities that have one, by one indexed read."""
+    return to_states(await pool.fetch(_SQL["read"], *_columns(keys)))
+
+
+def to_states(rows: Iterable[asyncpg.Record]) -> dict[EntityKey, EntityState]:
+    """Rows of `entity_features` as states."""
+    states = {}
+    for provider, entity, entity_id, *values in rows:
+        values[_AMOUNTS] = {
+            currency: AmountTotals(**totals) for currency, totals in values[_AMOUNTS].items()
+        }
+        states[EntityKey(provider, Entity(entity), entity_id)] = EntityState(*values)
+    return states
+
+
+def _record(key: EntityKey, state: EntityState) -> tuple[Any, ...]:
+    for totals in state.amounts.values():
+        totals.sum_minor = min(totals.sum_minor, SUM_MINOR_MAX)
+    return (*key, *_values(state))
+
+
+def _columns(keys: Sequence[EntityKey]) -> tuple[list[str], list[str], list[str]]:
+    return [key[0] for key in keys], [key[1].value for key in keys], [key[2] for key in keys]

@@ -1,0 +1,56 @@
+"""Bring a database to today's schema: the plain SQL in `migrations/`, applied once each, in order.
+
+yoyo keeps the list of what was applied. It marks a migration in a transaction after the one that
+applied it, and its own lock is a row that a killed process leaves behind; so the migrations may run
+twice, and the lock here is PostgreSQL's, which goes with its connection.
+"""
+
+from importlib.resources import as_file, files
+from typing import Final
+
+import psycopg
+from yoyo import get_backend, read_migrations
+
+from payment_pipeline.adapters.postgres import unreachable
+from payment_pipeline.settings import Settings
+
+from .sql import load
+
+CONNECT_TIMEOUT_S: Final = 10
+LOCK_KEY: Final = 0x7061796D656E7473
+"""The advisory lock's number: the ASCII of "payments"."""
+
+_SQL: Final = load("migrate.sql")
+
+
+def migrate(settings: Settings) -> list[str]:
+    """Apply what is not applied yet; return the names of those, in order. Empty: nothing to do.
+
+    Callers at the same time wait for one another, and only one applies.
+
+    Raises:
+        UserError: the database can't be reached.
+        psycopg.Error: a migration failed; what came before it stays applied.
+    """
+    try:
+        lock = psycopg.connect(settings.dsn, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S)
+    except psycopg.Error as refusal:
+        raise unreachable(settings, type(refusal).__name__) from None
+    with lock:
+        lock.execute(_SQL["lock"], (LOCK_KEY,))
+        return _apply(settings)
+
+
+def _apply(settings: Settings) -> list[str]:
+    folder = files(__package__) / "migrations"
+    with as_file(folder) as path, get_backend(_uri(settings.dsn)) as backend:
+        # Whoever held it is gone: its advisory lock was free.
+        backend.break_lock()
+        pending = backend.to_apply(read_migrations(str(path)))
+        backend.apply_migrations(pending)
+        return [migration.id for migration in pending]
+
+
+def _uri(dsn: str) -> str:
+    """Yoyo's name of the same database; its `postgresql:` means psycopg 2."""
+    return f"postgresql+psycopg:{dsn.partition(':')[2]}"

@@ -1,0 +1,64 @@
+-- The online features: bronze/features.py. `$1, $2, $3` are provider, entity and entity_id of a
+-- batch's entities, in the order of the key.
+
+-- name: insert_missing
+-- A row for whom nothing is known yet, so that there is one to lock. Waits for a writer that is
+-- inserting the same one; every writer inserts in the order of the key, and before it locks.
+INSERT INTO entity_features (provider, entity, entity_id)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[])
+ON CONFLICT (provider, entity, entity_id) DO NOTHING
+
+-- name: lock
+-- The states as they are now, held until the commit, taken in the order of the key.
+SELECT
+    provider, entity, entity_id,
+    events, attempts, successes, failures, refunds, disputes, fraud_warnings, invoices_failed,
+    first_seen_at, last_seen_at, last_success_at, recent_attempts_at, recent_failures_at,
+    counterparties, amounts, subscription_status, subscription_status_at
+FROM unnest($1::text[], $2::text[], $3::text[]) AS wanted (provider, entity, entity_id)
+JOIN entity_features AS state USING (provider, entity, entity_id)
+ORDER BY provider, entity, entity_id
+FOR UPDATE OF state
+
+-- name: read
+-- The states as they were committed last.
+SELECT
+    provider, entity, entity_id,
+    events, attempts, successes, failures, refunds, disputes, fraud_warnings, invoices_failed,
+    first_seen_at, last_seen_at, last_success_at, recent_attempts_at, recent_failures_at,
+    counterparties, amounts, subscription_status, subscription_status_at
+FROM unnest($1::text[], $2::text[], $3::text[]) AS wanted (provider, entity, entity_id)
+JOIN entity_features AS state USING (provider, entity, entity_id)
+
+-- name: create_incoming
+-- The new states land here, arrays and all, which `unnest` would flatten. Once a connection.
+CREATE TEMPORARY TABLE IF NOT EXISTS incoming_features ON COMMIT DELETE ROWS AS
+SELECT * FROM entity_features
+WITH NO DATA
+
+-- name: write_back
+-- Put the new states in the place of the locked ones.
+UPDATE entity_features AS state
+SET
+    events = new.events,
+    attempts = new.attempts,
+    successes = new.successes,
+    failures = new.failures,
+    refunds = new.refunds,
+    disputes = new.disputes,
+    fraud_warnings = new.fraud_warnings,
+    invoices_failed = new.invoices_failed,
+    first_seen_at = new.first_seen_at,
+    last_seen_at = new.last_seen_at,
+    last_success_at = new.last_success_at,
+    recent_attempts_at = new.recent_attempts_at,
+    recent_failures_at = new.recent_failures_at,
+    counterparties = new.counterparties,
+    amounts = new.amounts,
+    subscription_status = new.subscription_status,
+    subscription_status_at = new.subscription_status_at
+FROM incoming_features AS new
+WHERE
+    state.provider = new.provider
+    AND state.entity = new.entity
+    AND state.entity_id = new.entity_id

@@ -1,0 +1,11 @@
+-- Writing payment_events_quarantine: bronze/writer.py.
+
+-- name: insert
+-- Keep a dead letter once, however often its range is read.
+INSERT INTO payment_events_quarantine (
+    source_topic, source_partition, source_offset, failure, provider, event_id,
+    provider_event_type, errors, component, component_version, body, body_sha256, verdict,
+    received_at, rejected_at, traceparent, workflow_id
+)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+ON CONFLICT (source_topic, source_partition, source_offset, failure) DO NOTHING

@@ -1,0 +1,15 @@
+"""Which named queries there are: `queries/<file>.sql`, each under its `-- name:` line."""
+
+import re
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Final
+
+_NAME: Final = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
+
+
+def load(file: str) -> Mapping[str, str]:
+    """The queries of one file by name; what is above the first name is for readers."""
+    text = (files(__package__) / "queries" / file).read_text(encoding="utf-8")
+    parts = _NAME.split(text)[1:]
+    return {name: query.strip() for name, query in zip(parts[::2], parts[1::2], strict=True)}
