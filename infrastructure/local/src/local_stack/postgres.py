@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Final, TypedDict
 
 import psycopg
 from psycopg import sql
@@ -71,19 +71,16 @@ def prepare(settings: Settings) -> None:
     data = data_dir(settings)
     if (data / "PG_VERSION").exists():
         return
-    user = runs_as()
     data.mkdir(mode=0o700, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", prefix="payments-") as password:
         password.write(settings.secret("postgres_password"))
         password.flush()
-        if user:
-            _let_in(user, data, Path(password.name))
         made = subprocess.run(  # noqa: S603 - the packaged program
             [
                 binaries() / "initdb", "-D", data, "-U", ADMIN, "--pwfile", password.name,
                 "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8",
             ],
-            user=user,
+            **_dropped(data, Path(password.name)),
             cwd=data,
             capture_output=True,
             text=True,
@@ -95,21 +92,33 @@ def prepare(settings: Settings) -> None:
         raise UserError(f"PostgreSQL's initdb failed: {' '.join(reason)}", exit_code=1)
 
 
-def _let_in(user: str, data: Path, password: Path) -> None:
-    """Give the dropped-to user its files, and the right to walk through the folders to them."""
+class _RunsAs(TypedDict, total=False):
+    """What `subprocess.run` takes to drop from root."""
+
+    user: int
+    group: int
+    extra_groups: list[int]
+
+
+def _dropped(*owned: Path) -> _RunsAs:
+    """For root: whom to run as, once these files and the way to them and the program are theirs."""
+    name = runs_as()
+    if name is None:
+        return {}
     try:
-        entry = pwd.getpwnam(user)
+        entry = pwd.getpwnam(name)
     except KeyError:
-        subprocess.run(["useradd", "--system", user], check=True, capture_output=True)  # noqa: S603, S607
-        entry = pwd.getpwnam(user)
-    for path in (data, password):
+        subprocess.run(["useradd", "--system", name], check=True, capture_output=True)  # noqa: S603, S607
+        entry = pwd.getpwnam(name)
+    for path in owned:
         os.chown(path, entry.pw_uid, entry.pw_gid)
     installation = binaries().parent
-    for folder in {*data.parents, *installation.parents}:
+    for folder in {*installation.parents, *(parent for path in owned for parent in path.parents)}:
         _grant(folder, SEARCHABLE)
     for path in (installation, *installation.rglob("*")):
         executable = path.is_dir() or path.parent == binaries()
         _grant(path, READABLE | SEARCHABLE if executable else READABLE)
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 
 def _grant(path: Path, bits: int) -> None:

@@ -126,13 +126,12 @@ def tail(text: str, lines: int) -> str:
 def down(settings: Settings) -> int:
     """Stop everything of this stack; how many processes no supervisor looked after any more."""
     with contextlib.suppress(OSError, Fault):
-        server = supervisor.rpc(settings)
-        daemon = psutil.Process(server.getPID())
+        daemon = psutil.Process(supervisor.call(settings, "getPID"))
         stages = BY_NAME.keys() - set(STORES)
         # Stages first: they finish their batches into stores that still answer.
         for names in (stages, set(STORES)):
             _stop(settings, names)
-        server.shutdown()
+        supervisor.call(settings, "shutdown")
         daemon.wait(supervisor.STOP_WAIT_S)
     left = process.members(settings)
     process.end(left)
@@ -143,10 +142,9 @@ def down(settings: Settings) -> int:
 
 def _stop(settings: Settings, names: set[str]) -> None:
     """Stop programs at once: supervisord's own shutdown stops them one by one."""
-    server = supervisor.rpc(settings)
     for name in names & supervisor.states(settings).keys():
         with contextlib.suppress(Fault):
-            server.stopProcess(name, False)
+            supervisor.call(settings, "stopProcess", name, False)
     deadline = time.monotonic() + supervisor.STOP_WAIT_S + POLL_S
     while time.monotonic() < deadline:
         running = {name for name, info in supervisor.states(settings).items() if info["pid"]}

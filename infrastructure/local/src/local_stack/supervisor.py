@@ -6,15 +6,17 @@ component when what that one needs is ready.
 
 import os
 import shlex
+import socket
 import subprocess
 import sys
 import time
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Final
-from xmlrpc.client import Fault, ServerProxy
+from xmlrpc.client import Fault, ServerProxy, Transport
 
 from pydantic import SecretStr
-from supervisor.xmlrpc import Faults, SupervisorTransport
+from supervisor.xmlrpc import Faults
 
 from local_stack.components import ALL, Component, runs_elsewhere
 from local_stack.files import log_path, run_dir, socket_path, var
@@ -131,16 +133,42 @@ def _secret_environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def rpc(settings: Settings) -> Any:  # noqa: ANN401 - an XML-RPC proxy answers to any name
-    """Supervisord's interface, `supervisor.*` of its manual."""
-    transport = SupervisorTransport(None, None, f"unix://{socket_path(settings)}")
-    return ServerProxy("http://127.0.0.1", transport=transport).supervisor
+def call(settings: Settings, method: str, *arguments: object) -> Any:  # noqa: ANN401 - any method
+    """Call supervisord's interface, as in its manual's "XML-RPC API".
+
+    Raises:
+        OSError: no supervisord listens.
+        xmlrpc.client.Fault: it refuses.
+    """
+    transport = _UnixTransport(socket_path(settings))
+    with ServerProxy("http://localhost", transport=transport) as server:
+        return getattr(server.supervisor, method)(*arguments)
+
+
+class _UnixTransport(Transport):
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def make_connection(self, host: Any) -> HTTPConnection:  # noqa: ANN401 - typeshed's _HostType
+        self._connection = host, _UnixConnection(self._path)
+        return self._connection[1]
+
+
+class _UnixConnection(HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost")
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(str(self._path))
 
 
 def running(settings: Settings) -> bool:
     """Whether this stack's supervisord answers."""
     try:
-        return bool(rpc(settings).getPID())
+        return bool(call(settings, "getPID"))
     except (OSError, Fault):
         return False
 
@@ -173,19 +201,18 @@ def ensure(settings: Settings) -> None:
 
 
 def _apply_changes(settings: Settings) -> None:
-    server = rpc(settings)
-    [[added, changed, removed]] = server.reloadConfig()
+    [[added, changed, removed]] = call(settings, "reloadConfig")
     for name in [*changed, *removed]:
-        server.stopProcessGroup(name)
-        server.removeProcessGroup(name)
+        call(settings, "stopProcessGroup", name)
+        call(settings, "removeProcessGroup", name)
     for name in [*added, *changed]:
-        server.addProcessGroup(name)
+        call(settings, "addProcessGroup", name)
 
 
 def start(settings: Settings, name: str) -> None:
     """Ask for one component's start; its being started already is success."""
     try:
-        rpc(settings).startProcess(name, False)
+        call(settings, "startProcess", name, False)
     except Fault as fault:
         if fault.faultCode != Faults.ALREADY_STARTED:
             raise
@@ -194,6 +221,6 @@ def start(settings: Settings, name: str) -> None:
 def states(settings: Settings) -> dict[str, dict[str, Any]]:
     """Each component's state by name, as supervisord's `getProcessInfo`; empty when it is down."""
     try:
-        return {info["name"]: info for info in rpc(settings).getAllProcessInfo()}
+        return {info["name"]: info for info in call(settings, "getAllProcessInfo")}
     except (OSError, Fault):
         return {}
