@@ -1,0 +1,145 @@
+"""Who takes part: merchants, customers, their cards, and the rings that pay with stolen ones."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from .currencies import CURRENCIES, SETTLEMENT
+from .dice import Dice, Weighted
+from .shapes import Json, template
+
+API_VERSIONS: Final = (
+    "2024-06-20",
+    "2025-03-31.basil",
+    "2026-06-24.dahlia",
+    "2020-08-27",
+    "2022-11-15",
+)
+"""A merchant's webhooks are all of one version; merchants take them in turn."""
+
+_BRANDS: Final = Weighted({"visa": 55, "mastercard": 33, "amex": 7, "discover": 3, "jcb": 2})
+_FUNDING: Final = Weighted({"credit": 55, "debit": 38, "prepaid": 7})
+_ABROAD: Final = Weighted({"US": 30, "GB": 15, "NG": 8, "BR": 8, "IN": 8, "FR": 15, "DE": 16})
+_WALLETS: Final = Weighted({"": 80, "apple_pay": 12, "google_pay": 8})
+_FIRST: Final = ("Ada", "Grace", "Linus", "Noor", "Jürgen", "Mei", "Zoë", "Omar", "Ines", "Ravi")
+_LAST: Final = ("Byron", "Okafor", "Müller", "Tanaka", "Silva", "Haddad", "Novák", "Kim", "Roy")
+_MAIL_DOMAINS: Final = ("example.com", "example.org", "example.net")
+"""RFC 2606: reserved, so no synthetic address is anybody's."""
+_STREETS: Final = ("1 Sample Street", "22 Placeholder Road", "7 Test Avenue")
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A card as the networks know it: the fingerprint is the same wherever it is used."""
+
+    fingerprint: str
+    brand: str
+    last4: str
+    funding: str
+    country: str
+    exp_month: int
+    exp_year: int
+    wallet: str
+    decline_rate: float
+    stolen: bool = False
+
+
+@dataclass(slots=True)
+class Merchant:
+    """A connected account, or the platform itself, and what it is owed."""
+
+    account: str | None
+    """`acct_…`; `None` is the platform."""
+    currency: str
+    country: str
+    api_version: str
+    name: str
+    bank: str
+    balance_minor: int = 0
+    """What a payout would move, in the settlement currency."""
+    payments_to_payout: int = 0
+    """How many more payments until the next payout is due."""
+
+
+@dataclass(slots=True)
+class Customer:
+    """A payer: Stripe's object as it now stands, and the card used."""
+
+    merchant: Merchant
+    object: Json
+    card: Card
+    payment_method: str
+    subscribed: bool = False
+    deleted: bool = False
+    cards: list[Card] = field(default_factory=list)
+
+    @property
+    def id(self) -> str:
+        """`cus_…`."""
+        return str(self.object["id"])
+
+
+def new_merchant(dice: Dice, index: int) -> Merchant:
+    """The platform (index 0, US dollars), or one of its connected accounts."""
+    code = "usd" if index == 0 else dice.pick(SETTLEMENT)
+    return Merchant(
+        account=None if index == 0 else f"acct_1{dice.text(15)}",
+        currency=code,
+        country=CURRENCIES[code].country,
+        api_version=API_VERSIONS[index % len(API_VERSIONS)],
+        name=f"Sample Shop {index}",
+        bank=dice.id("ba"),
+        payments_to_payout=dice.randint(10, 30),
+    )
+
+
+def new_card(dice: Dice, country: str, *, stolen: bool = False) -> Card:
+    """A card, mostly of the merchant's country; a stolen one mostly isn't."""
+    funding = dice.pick(_FUNDING)
+    abroad = dice.chance(0.7 if stolen else 0.08)
+    return Card(
+        fingerprint=dice.text(16),
+        brand=dice.pick(_BRANDS),
+        last4=f"{dice.randrange(10_000):04d}",
+        funding=funding,
+        country=dice.pick(_ABROAD) if abroad else country,
+        exp_month=dice.randint(1, 12),
+        exp_year=dice.randint(2027, 2032),
+        wallet="" if stolen else dice.pick(_WALLETS),
+        decline_rate=0.55 if stolen else 0.22 if funding == "prepaid" else dice.uniform(0.01, 0.12),
+        stolen=stolen,
+    )
+
+
+def new_customer(dice: Dice, merchant: Merchant, card: Card, created: int) -> Customer:
+    """A payer with a card on file. The personal data is made up, on reserved domains."""
+    first, last = dice.choice(_FIRST), dice.choice(_LAST)
+    mailbox = f"{first}.{last}.{dice.randrange(10_000)}".lower()
+    payment_method = dice.id("pm")
+    return Customer(
+        merchant=merchant,
+        card=card,
+        payment_method=payment_method,
+        object={
+            **template("customer"),
+            "id": f"cus_{dice.text(14)}",
+            "created": created,
+            "currency": merchant.currency,
+            "address": {
+                "city": "Sampleton",
+                "country": merchant.country,
+                "line1": dice.choice(_STREETS),
+                "line2": None,
+                "postal_code": f"{dice.randrange(100_000):05d}",
+                "state": None,
+            },
+            "email": f"{mailbox}@{dice.choice(_MAIL_DOMAINS)}",
+            "invoice_prefix": dice.text(7).upper(),
+            "invoice_settings": {
+                **template("customer")["invoice_settings"],
+                "default_payment_method": payment_method,
+            },
+            "name": f"{first} {last}",
+            "phone": f"+1555{dice.randrange(10_000_000):07d}",
+            "preferred_locales": ["en"],
+        },
+    )

@@ -1,0 +1,79 @@
+"""What do payments cost, in which currency, and how does Stripe write the amount?
+
+A table of its own, apart from the normalizer's, so that an error in one shows against the other.
+Source: Stripe, "Supported currencies": zero-decimal, three-decimal (last digit 0), and ISK and UGX,
+which have no decimals and are sent times 100 all the same.
+"""
+
+from typing import Final, NamedTuple
+
+from .dice import Dice, Weighted
+
+
+class Currency(NamedTuple):
+    """How amounts of one currency look on the wire."""
+
+    code: str
+    """ISO 4217, lower case as Stripe sends it."""
+    minor_per_major: int
+    """How many of Stripe's units make one of the currency's."""
+    step_minor: int
+    """Every amount is a multiple of this many of Stripe's units."""
+    per_usd: float
+    """A rough price of one US dollar, so that amounts look like prices."""
+    share: float
+    """How many of the merchants settle in it, as a weight."""
+    country: str
+    """Where such a merchant is, ISO 3166."""
+
+
+_TABLE: Final = (
+    Currency("usd", 100, 1, 1.0, 30, "US"),
+    Currency("eur", 100, 1, 0.9, 18, "DE"),
+    Currency("gbp", 100, 1, 0.8, 8, "GB"),
+    Currency("jpy", 1, 1, 150.0, 8, "JP"),
+    Currency("cad", 100, 1, 1.4, 3, "CA"),
+    Currency("brl", 100, 1, 5.5, 3, "BR"),
+    Currency("inr", 100, 1, 85.0, 3, "IN"),
+    Currency("krw", 1, 1, 1350.0, 4, "KR"),
+    Currency("clp", 1, 1, 950.0, 2, "CL"),
+    Currency("vnd", 1, 1, 25_000.0, 2, "VN"),
+    Currency("xof", 1, 1, 600.0, 1, "SN"),
+    Currency("bhd", 1000, 10, 0.38, 3, "BH"),
+    Currency("kwd", 1000, 10, 0.31, 3, "KW"),
+    Currency("tnd", 1000, 10, 3.1, 1, "TN"),
+    Currency("isk", 100, 100, 138.0, 3, "IS"),
+    Currency("ugx", 100, 100, 3700.0, 3, "UG"),
+    Currency("huf", 100, 1, 360.0, 3, "HU"),
+    Currency("twd", 100, 1, 32.0, 2, "TW"),
+)
+CURRENCIES: Final = {currency.code: currency for currency in _TABLE}
+SETTLEMENT: Final = Weighted({currency.code: currency.share for currency in _TABLE})
+
+PAYOUT_STEP_MINOR: Final = {"huf": 100, "twd": 100}
+"""Zero-decimal for payouts only: the amount must be a whole number of the major unit."""
+
+
+def price(dice: Dice, code: str, median_usd: float = 35.0) -> int:
+    """A price in Stripe's minor units: log-normal, as baskets are, and above Stripe's minimum."""
+    usd = max(1.0, min(dice.lognormvariate(0.0, 0.9) * median_usd, 5000.0))
+    return minor(code, usd * CURRENCIES[code].per_usd)
+
+
+def minor(code: str, major: float) -> int:
+    """An amount of the major unit in Stripe's minor units, rounded to what Stripe accepts."""
+    currency = CURRENCIES[code]
+    step = currency.step_minor
+    return max(step, round(major * currency.minor_per_major / step) * step)
+
+
+def share(code: str, amount_minor: int, part: float) -> int:
+    """A part of an amount, rounded down to what Stripe accepts, never below the smallest."""
+    step = CURRENCIES[code].step_minor
+    return max(step, int(amount_minor * part) // step * step)
+
+
+def payable(code: str, amount_minor: int) -> int:
+    """What of a balance can be paid out: a multiple of the payout's step, towards zero."""
+    step = PAYOUT_STEP_MINOR.get(code, CURRENCIES[code].step_minor)
+    return int(amount_minor / step) * step

@@ -1,0 +1,63 @@
+"""Which fields does an object have in which of Stripe's API versions?
+
+Builders make objects that carry both the old fields and the new. Sources: Stripe's changelog for
+2022-11-15 (a PaymentIntent's `charges` became `latest_charge`) and 2025-03-31.basil (an invoice's
+`subscription`, `payment_intent` and `charge` became `parent` and `payments`; a subscription's
+period moved to its items). A field of Stripe's example object is nulled rather than left out, so
+that every object keeps at least the example's fields.
+"""
+
+from functools import cache
+from typing import Final, NamedTuple
+
+from .shapes import Json
+
+_LATEST_CHARGE: Final = "2022-11-15"
+_BASIL: Final = "2025-03-31"
+
+# Versions start with their date, so they compare as text.
+_ABSENT_SINCE: Final[dict[str, dict[str, str]]] = {
+    "payment_intent": {"charges": _LATEST_CHARGE, "invoice": _BASIL},
+    "charge": {"invoice": _BASIL},
+    "invoice": dict.fromkeys(("charge", "discount", "paid", "payment_intent", "tax"), _BASIL),
+    "subscription": dict.fromkeys(
+        ("current_period_end", "current_period_start", "plan", "quantity"), _BASIL
+    ),
+}
+_ABSENT_BEFORE: Final[dict[str, dict[str, str]]] = {"invoice": {"payments": _BASIL}}
+_NULL_SINCE: Final[dict[str, dict[str, str]]] = {"invoice": {"subscription": _BASIL}}
+_NULL_BEFORE: Final[dict[str, dict[str, str]]] = {
+    "payment_intent": {"latest_charge": _LATEST_CHARGE},
+    "invoice": {"parent": _BASIL},
+}
+
+
+class _Changes(NamedTuple):
+    absent: frozenset[str]
+    null: frozenset[str]
+
+
+@cache
+def _changes(kind: str, version: str) -> _Changes:
+    def since(table: dict[str, dict[str, str]]) -> set[str]:
+        return {name for name, at in table.get(kind, {}).items() if version >= at}
+
+    def before(table: dict[str, dict[str, str]]) -> set[str]:
+        return {name for name, at in table.get(kind, {}).items() if version < at}
+
+    return _Changes(
+        absent=frozenset(since(_ABSENT_SINCE) | before(_ABSENT_BEFORE)),
+        null=frozenset(since(_NULL_SINCE) | before(_NULL_BEFORE)),
+    )
+
+
+def shaped(kind: str, fields: Json, version: str) -> Json:
+    """An object (or its previous attributes) as this API version has it."""
+    absent, null = _changes(kind, version)
+    if not absent and not null:
+        return fields
+    return {
+        name: None if name in null else value
+        for name, value in fields.items()
+        if name not in absent
+    }
