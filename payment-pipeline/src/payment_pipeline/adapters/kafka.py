@@ -124,6 +124,7 @@ def raw_event(record: ConsumerRecord) -> RawEvent:
         received_at=_received_at(found, record.timestamp),
         verdict=_text(found, names.VERDICT) or "unverified",
         traceparent=_text(found, names.TRACEPARENT),
+        event_type=_text(found, names.CE_TYPE),
     )
 
 

@@ -22,5 +22,10 @@ VERDICT: Final = "verdict"
 """How the receipt was verified, e.g. `verified:stripe:9f2c1a` (which secret, by fingerprint)."""
 REASON: Final = "reason"
 """On `webhooks.dlq` only: why no event could be read, e.g. `not_json`."""
+SOURCE_TOPIC: Final = "source_topic"
+"""With the next two, on `payments.unmodelled` only: the raw record that the value was copied from."""
+SOURCE_PARTITION: Final = "source_partition"
+"""Decimal digits, as is the offset."""
+SOURCE_OFFSET: Final = "source_offset"
 
 Headers: TypeAlias = tuple[tuple[str, bytes], ...]

@@ -35,3 +35,5 @@ class RawEvent(NamedTuple):
     received_at: datetime
     verdict: str
     traceparent: str | None
+    event_type: str | None = None
+    """What the gateway read as the provider's type; `None` on `webhooks.dlq`."""

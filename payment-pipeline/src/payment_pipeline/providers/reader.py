@@ -26,6 +26,8 @@ BIGINT_MAX: Final = 2**63 - 1
 COUNT_MAX: Final = 2**31 - 1
 TIMESTAMP_MAX_S: Final = 253_370_764_800
 """9999-01-01 UTC: a year short of Python's end, so that no time zone or sum runs past it."""
+FAULTS_MAX: Final = 100
+"""More than any object has fields that are read; a list of a million wrong items ends here."""
 PSEUDONYM_CHARACTERS: Final = 32
 """128 bits in hex: no two cards collide."""
 
@@ -159,8 +161,9 @@ class Reader:
 
     def fault(self, name: str, message: str, failure: FailureClass = FailureClass.INVALID) -> None:
         """Note that a field is wrong."""
-        error = FieldError(path=self._at(name), message=message)
-        self.reading.faults.append(Fault(failure, error))
+        if len(self.reading.faults) < FAULTS_MAX:
+            error = FieldError(path=self._at(name), message=message)
+            self.reading.faults.append(Fault(failure, error))
 
     def _integer(self, name: str, low: int, high: int, *, required: bool = False) -> int | None:
         value = self._object.get(name)

@@ -1,0 +1,41 @@
+"""The normalizer's process: `python -m payment_pipeline.normalizer`."""
+
+from importlib.metadata import version
+
+from aiokafka.errors import KafkaConnectionError
+
+from payment_pipeline import settings, telemetry
+from payment_pipeline.adapters import kafka
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.providers import Context
+
+from .service import GROUP, Normalizer
+
+
+async def main() -> None:
+    """Wire the clients to the loop, and run until told to stop."""
+    config = settings.load()
+    telemetry.configure("normalizer", config)
+    context = Context(
+        pseudonym_key=config.secret("pseudonym_key").encode(),
+        normalizer_version=version("payment-pipeline"),
+    )
+    source = kafka.consumer(config, group=GROUP)
+    sink = kafka.producer(config)
+    normalizer = Normalizer(source, sink, context, config.normalizer_batch_records_max)
+    async with telemetry.serve_probes(
+        config.normalizer_metrics_port, config.host, normalizer.ready
+    ):
+        try:
+            await sink.start()
+            await source.start()
+            await normalizer.run()
+        except KafkaConnectionError as away:
+            raise UserError(f"Kafka can't be reached at {config.kafka}.", 1) from away
+        finally:
+            await source.stop()
+            await sink.stop()
+
+
+if __name__ == "__main__":
+    telemetry.run(main)

@@ -1,0 +1,239 @@
+"""How do raw records flow through the step without one being lost or one holding up the others?
+
+Read a batch, normalize, produce, wait for every acknowledgement, and only then commit. A crash
+anywhere repeats work and loses none: bronze's key and the dead letters' coordinates absorb repeats.
+"""
+
+import asyncio
+from collections import Counter as Tally
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from time import monotonic, perf_counter
+from typing import Final, NamedTuple
+
+import structlog
+from aiokafka import (
+    AIOKafkaConsumer,
+    AIOKafkaProducer,
+    ConsumerRebalanceListener,
+    ConsumerRecord,
+    TopicPartition,
+)
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from prometheus_client import Counter, Gauge, Histogram
+
+from payment_pipeline.adapters.kafka import raw_event
+from payment_pipeline.domain import topics
+from payment_pipeline.domain.failures import BadRecord, Unmodelled
+from payment_pipeline.domain.raw import RawEvent
+from payment_pipeline.providers import Context, Provider, providers
+from payment_pipeline.telemetry import LATENCY_BUCKETS_S
+
+from .step import Message, Outcome, message, step, without_body
+
+GROUP: Final = "normalizer"
+POLL_MS: Final = 500
+RETRY_PAUSE_S: Final = 0.1
+RETRY_PAUSE_S_MAX: Final = 5.0
+PRODUCE_PATIENCE_S: Final = 120.0
+"""How long produce may fail before the process gives up: a restart brings a fresh producer, should
+this one be past mending (an idempotent producer that lost its sequence is)."""
+LAG_EVERY_S: Final = 1.0
+STOP_PATIENCE_S: Final = 5.0
+"""What a stop waits for the batch under way; a batch that is cut off is done again."""
+
+EVENTS: Final = Counter(
+    "normalizer_events",
+    "Raw records by what became of them, once acknowledged",
+    ("outcome", "kind"),
+)
+FAILURES: Final = Counter("normalizer_failures", "Dead letters by failure class", ("failure",))
+PRODUCE_ERRORS: Final = Counter("normalizer_produce_errors", "Sends that Kafka did not acknowledge")
+LAG: Final = Gauge("normalizer_lag_records", "Raw records not yet read, over this one's partitions")
+BATCH: Final = Histogram(
+    "normalizer_batch_seconds", "From a batch read to its commit", buckets=LATENCY_BUCKETS_S
+)
+
+log = structlog.get_logger()
+
+
+class Work(NamedTuple):
+    """One record on its way."""
+
+    record: ConsumerRecord[bytes, bytes]
+    raw: RawEvent
+    outcome: Outcome
+    message: Message
+
+
+class Normalizer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
+    """One member of the group; `run` until cancelled.
+
+    Nothing needs doing when partitions leave: what is in flight is produced, its commit is refused,
+    and the next owner does it again.
+    """
+
+    def __init__(
+        self,
+        source: AIOKafkaConsumer,
+        sink: AIOKafkaProducer,
+        context: Context,
+        batch_records_max: int,
+    ) -> None:
+        """Both clients are started and stopped by their owner."""
+        self._source = source
+        self._sink = sink
+        self._context = context
+        self._batch_records_max = batch_records_max
+        self._by_topic = _providers_by_topic()
+        self._joined = False
+        self._acknowledged = True
+        self._lag_due_at = 0.0
+
+    def ready(self) -> bool:
+        """Whether it is a member of the group, and Kafka takes what it produces."""
+        return self._joined and self._acknowledged
+
+    async def run(self) -> None:
+        """Normalize for ever; a stop lets the batch under way end.
+
+        Raises:
+            KafkaError: produce has failed for `PRODUCE_PATIENCE_S`.
+        """
+        self._source.subscribe(topics=list(self._by_topic), listener=self)
+        while True:
+            found = await self._source.getmany(
+                timeout_ms=POLL_MS, max_records=self._batch_records_max
+            )
+            if found:
+                await _to_the_end(self._pass_on(found))
+            if monotonic() >= self._lag_due_at:
+                self._lag_due_at = monotonic() + LAG_EVERY_S
+                await self._measure_lag()
+
+    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Answer aiokafka; see the class."""
+
+    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Ready from here on, even where there is no partition left for this one."""
+        self._joined = True
+        log.info("assigned", partitions=len(list(assigned)))
+
+    async def _pass_on(self, found: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> None:
+        started = perf_counter()
+        now = datetime.now(UTC)
+        works = [self._work(record, now) for records in found.values() for record in records]
+        await self._produce(works)
+        await self._commit({place: records[-1].offset + 1 for place, records in found.items()})
+        _count(works)
+        BATCH.observe(perf_counter() - started)
+
+    def _work(self, record: ConsumerRecord[bytes, bytes], now: datetime) -> Work:
+        raw = raw_event(record)
+        outcome = step(raw, self._by_topic[record.topic], self._context, now)
+        return Work(record, raw, outcome, message(outcome, raw, tuple(record.headers)))
+
+    async def _produce(self, works: Sequence[Work]) -> None:
+        """Return when Kafka has every message, however often that takes."""
+        pause_s, give_up_at = RETRY_PAUSE_S, monotonic() + PRODUCE_PATIENCE_S
+        while True:
+            works, error = await self._send(works)
+            self._acknowledged = error is None
+            if error is None:
+                return
+            PRODUCE_ERRORS.inc(len(works))
+            log.warning("produce_failed", records=len(works), error=type(error).__name__)
+            if monotonic() > give_up_at:
+                raise error
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, RETRY_PAUSE_S_MAX)
+
+    async def _send(self, works: Sequence[Work]) -> tuple[list[Work], KafkaError | None]:
+        """Send once; return what isn't acknowledged, and the first error."""
+        sent: list[asyncio.Future[object]] = []
+        stopped_by: KafkaError | None = None
+        for work in works:
+            try:
+                sent.append(await self._offer(work.message, work.record.key))
+            except MessageSizeTooLargeError:
+                sent.append(await self._offer(self._shortened(work), work.record.key))
+            except KafkaError as error:  # the rest would only wait as long, one by one
+                stopped_by = error
+                break
+        answers = await asyncio.gather(*sent, return_exceptions=True)
+        failed = [work for work, answer in zip(works, answers, strict=False) if _failed(answer)]
+        errors = [answer for answer in answers if isinstance(answer, KafkaError)]
+        return failed + list(works[len(sent) :]), stopped_by or next(iter(errors), None)
+
+    async def _offer(self, said: Message, key: bytes | None) -> asyncio.Future[object]:
+        sent: asyncio.Future[object] = await self._sink.send(
+            said.topic, said.value, key, headers=said.headers
+        )
+        return sent
+
+    def _shortened(self, work: Work) -> Message:
+        """No record may stall its partition: what Kafka won't hold is named, and left at source."""
+        log.error("message_too_large", source=str(work.raw.coordinates))
+        record = without_body(work.raw, self._context, datetime.now(UTC))
+        return message(record, work.raw, tuple(work.record.headers))
+
+    async def _commit(self, offsets: dict[TopicPartition, int]) -> None:
+        mine = self._source.assignment()
+        kept = {place: offset for place, offset in offsets.items() if place in mine}
+        try:
+            if kept:
+                await self._source.commit(kept)
+        except KafkaError as error:  # partitions left meanwhile, or the broker did: done again
+            log.warning("commit_failed", error=type(error).__name__)
+
+    async def _measure_lag(self) -> None:
+        lag = 0
+        with suppress(KafkaError):  # a partition may leave meanwhile
+            for place in self._source.assignment():
+                end = self._source.highwater(place)
+                if end is not None:  # nothing is known before its first fetch
+                    lag += end - await self._source.position(place)
+            LAG.set(lag)
+
+
+def _providers_by_topic() -> dict[str, Provider]:
+    return {
+        topics.raw(provider.name, resource): provider
+        for provider in providers().values()
+        for resource in provider.resources
+    }
+
+
+def _failed(answer: object) -> bool:
+    if isinstance(answer, BaseException) and not isinstance(answer, KafkaError):
+        raise answer
+    return isinstance(answer, KafkaError)
+
+
+async def _to_the_end(work: Awaitable[None]) -> None:
+    """Await; when cancelled, give the work its time to end before the cancellation goes on."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        with suppress(TimeoutError, KafkaError):
+            await asyncio.wait_for(task, STOP_PATIENCE_S)
+        raise
+
+
+def _count(works: Sequence[Work]) -> None:
+    seen = Tally(_labels(work.outcome) for work in works)
+    for (outcome, kind), count in seen.items():
+        EVENTS.labels(outcome, kind).inc(count)
+    for work in works:
+        if isinstance(work.outcome, BadRecord):
+            FAILURES.labels(work.outcome.failure).inc()
+
+
+def _labels(outcome: Outcome) -> tuple[str, str]:
+    if isinstance(outcome, BadRecord):
+        return "rejected", ""
+    if isinstance(outcome, Unmodelled):
+        return "unmodelled", ""
+    return "normalized", outcome.kind
