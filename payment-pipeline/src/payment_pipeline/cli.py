@@ -6,6 +6,7 @@ Imports are inside the verbs, so that `payments --help` doesn't load every stage
 """
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -75,6 +76,36 @@ def migrate() -> None:
 
     for store, made in asyncio.run(provision.migrate(settings.load())).items():
         typer.echo(f"{store}: {', '.join(made) or 'nothing to do'}")
+
+
+@app.command()
+def audit(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object, for a machine.")
+    ] = False,
+    client_ledger: Annotated[
+        Path | None,
+        typer.Option(help="The client's own ledger, as `payments simulate` writes it."),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Received from then on: RFC 3339, or 15m, 2h, 7d ago.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Received before then; now if left out.")
+    ] = None,
+    wait: Annotated[
+        float, typer.Option(min=0, help="Seconds that the pipeline may take to settle first.")
+    ] = 60,
+) -> None:
+    """Prove that nothing was lost and nothing is there twice; exit 1 and name it if something is.
+
+    Compares the events on the raw topics with those normalized, rejected and unmodelled, and these
+    with the rows of bronze and the quarantine, by body hash and by the amounts of each currency.
+    With a client's ledger the proof doesn't rest on what the pipeline says of itself.
+    """
+    from payment_pipeline.ledger import verbs
+
+    sys.exit(verbs.audit(settings.load(), since, until, client_ledger, wait, as_json=as_json))
 
 
 if __name__ == "__main__":

@@ -70,6 +70,11 @@ class Reading:
     refused: Tally = field(default_factory=Tally)
     """The client's attempts that were answered 4xx: never stored."""
 
+    def renew(self, stage: Stage) -> Tally:
+        """Forget what was read of a stage; return its empty tally."""
+        self.stages[stage] = Tally()
+        return self.stages[stage]
+
     def tallies(self) -> tuple[Tally, ...]:
         """Every tally: the stages in their order, then the client's other answers."""
         return (*(self.stages[stage] for stage in Stage), self.unanswered, self.refused)

@@ -29,7 +29,8 @@ class Money(NamedTuple):
 class Seen(NamedTuple):
     """One record or row of a stage, as far as the ledger needs it."""
 
-    provider: str
+    provider: str | None
+    """`None` where only the id is known, as the client's ledger does."""
     event_id: str | None
     """`None` where no id could be read."""
     body_sha256: str
@@ -47,7 +48,7 @@ class Tally:
         self.bodies_high = array("Q")
         self.bodies_low = array("Q")
         self.keys = array("Q")
-        """Hash of provider and event id; 0 where the id isn't known."""
+        """Hash of provider and event id; 0 where one of them isn't known."""
         self.currencies = array("H")
         self.amounts = array("q")
         self._names = bytearray()
@@ -90,8 +91,8 @@ def currency_of(code: int) -> str:
     return "".join(chr(ord("A") + letter) for letter in (first, second, third))
 
 
-def _key(provider: str, event_id: str | None) -> int:
-    if event_id is None:
+def _key(provider: str | None, event_id: str | None) -> int:
+    if provider is None or event_id is None:
         return 0
     text = f"{provider}\0{event_id}".encode(errors="replace")
     return int.from_bytes(blake2b(text, digest_size=8).digest()) or 1

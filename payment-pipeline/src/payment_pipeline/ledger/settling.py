@@ -1,0 +1,67 @@
+"""Has the pipeline worked off what lay on its topics, and if not, who is behind?"""
+
+import asyncio
+from collections.abc import Mapping
+from time import monotonic
+from typing import Final
+
+from aiokafka import TopicPartition
+
+from payment_pipeline.domain.topics import DEAD_LETTERS, DLQ_WEBHOOKS, NORMALIZED
+
+from .topics import Offsets, Progress, Topics
+
+NORMALIZER: Final = "normalizer"
+DISPATCHER: Final = "dispatcher"
+"""The consumer groups of the stages, as the stages name them."""
+
+ASK_AGAIN_S: Final = 0.5
+
+
+async def settled(topics: Topics, deadline: float, progress: Progress) -> bool:
+    """Wait until each group has committed all that lies on its topics at the time of the call.
+
+    New events that come meanwhile are not waited for, so it ends under traffic too.
+
+    Args:
+        topics: found, and connected.
+        deadline: as of `time.monotonic`.
+        progress: told who is behind, and by how many records.
+
+    Returns:
+        False if somebody is still behind at the deadline.
+    """
+    starts, ends = await topics.starts(), await topics.ends()
+    while True:
+        lags = {
+            group: await _lag(topics, group, starts, ends) for group in (NORMALIZER, DISPATCHER)
+        }
+        behind = {group: lag for group, lag in lags.items() if lag}
+        if not behind:
+            return True
+        if monotonic() >= deadline:
+            return False
+        progress(
+            "waiting: " + ", ".join(f"{group} {lag:,} behind" for group, lag in behind.items())
+        )
+        await asyncio.sleep(ASK_AGAIN_S)
+
+
+async def _lag(topics: Topics, group: str, starts: Offsets, ends: Offsets) -> int:
+    committed = await topics.committed(group)
+    return lag(group, committed, starts, ends)
+
+
+def lag(group: str, committed: Mapping[TopicPartition, int], starts: Offsets, ends: Offsets) -> int:
+    """How many records of its topics a group has yet to commit."""
+    return sum(
+        max(0, end - max(committed.get(place, 0), starts[place]))
+        for place, end in ends.items()
+        if _consumes(group, place.topic)
+    )
+
+
+def _consumes(group: str, topic: str) -> bool:
+    if group == NORMALIZER:
+        return topic.startswith("webhooks.") and topic != DLQ_WEBHOOKS
+    return topic in (NORMALIZED, *DEAD_LETTERS)

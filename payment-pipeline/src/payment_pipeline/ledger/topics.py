@@ -1,0 +1,167 @@
+"""What lies on the topics now, read on from where the last look ended, within bounded memory?
+
+Topics are read one at a time, those at the end of the data's way first: what is in a later stage
+was in the earlier one before, so a pipeline that is at work is never seen to have made things up.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from typing import Final, TypeAlias
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from payment_pipeline.adapters import kafka
+from payment_pipeline.domain import topics
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.settings import Settings
+
+from . import records
+from .audit import Reading, Stage
+from .window import Window
+
+POLL_RECORDS_MAX: Final = 5_000
+POLL_MS: Final = 200
+STALL_S: Final = 30.0
+"""A topic that brings nothing for so long, though it holds more, is a fault of the broker's."""
+CLOCK_SLACK: Final = timedelta(minutes=1)
+"""How far a record's own timestamp may lie before its receipt: two clocks, or one that was set."""
+
+Offsets: TypeAlias = dict[TopicPartition, int]
+Progress: TypeAlias = Callable[[str], None]
+
+
+class Topics:
+    """The pipeline's topics, and how far they have been read."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, admin: AIOKafkaAdminClient) -> None:
+        self._admin = admin
+        self._consumer = consumer
+        self._partitions: list[TopicPartition] = []
+        self._positions: Offsets = {}
+
+    async def find(self) -> None:
+        """Find the topics and their partitions.
+
+        Raises:
+            UserError: one that every pipeline has isn't there.
+        """
+        described = await self._admin.describe_topics()
+        found = {each["topic"]: each["partitions"] for each in described if not each["error_code"]}
+        if missing := [topic for topic in topics.PIPELINE if topic not in found]:
+            raise UserError(f"Kafka has no topic {missing[0]}: create it with `payments migrate`.")
+        self._partitions = [
+            TopicPartition(topic, partition["partition"])
+            for topic, partitions in found.items()
+            if records.stages_of(topic)
+            for partition in partitions
+        ]
+
+    async def begin(self, window: Window, retention: timedelta) -> Window:
+        """Go to the window's start; return the window as far as the topics still hold it."""
+        first = await self.starts()
+        if any(first.values()):
+            window = window.within(retention, datetime.now(UTC))
+        self._positions = first
+        if window.since is not None:
+            start_ms = max(0, int((window.since - CLOCK_SLACK).timestamp() * 1000))
+            found = await self._consumer.offsets_for_times(
+                dict.fromkeys(self._partitions, start_ms)
+            )
+            ends = await self.ends()
+            for place in self._partitions:
+                self._positions[place] = found[place].offset if found[place] else ends[place]
+        return window
+
+    async def starts(self) -> Offsets:
+        """The first offset that each partition still holds."""
+        return dict(await self._consumer.beginning_offsets(self._partitions))
+
+    async def ends(self) -> Offsets:
+        """Where each partition ends now."""
+        return dict(await self._consumer.end_offsets(self._partitions))
+
+    async def committed(self, group: str) -> Offsets:
+        """How far a consumer group has come; a partition that it never committed is left out."""
+        found = await self._admin.list_consumer_group_offsets(group)
+        return {place: held.offset for place, held in found.items()}
+
+    async def read_on(self, window: Window, reading: Reading, progress: Progress) -> None:
+        """Add what has come since the last call.
+
+        Raises:
+            UserError: the broker brings nothing, though there is more.
+        """
+        for topic in sorted({place.topic for place in self._partitions}, key=_last_stages_first):
+            progress(f"reading {topic}")
+            # Asked for topic by topic: what comes meanwhile is in no later stage that was read.
+            places = [place for place in self._partitions if place.topic == topic]
+            ends = await self._consumer.end_offsets(places)
+            await self._read_topic(topic, ends, window, reading)
+
+    async def _read_topic(
+        self, topic: str, ends: Offsets, window: Window, reading: Reading
+    ) -> None:
+        stages = [reading.stages[stage] for stage in records.stages_of(topic)]
+        async for batch in self._batches(ends):
+            for record in batch:
+                seen, received_at = records.read(record)
+                if received_at in window:
+                    for tally in stages:
+                        tally.add(seen)
+
+    async def _batches(self, ends: Offsets) -> AsyncIterator[list[ConsumerRecord]]:
+        """The records up to `ends`, in batches; moves the positions."""
+        left = {place for place, end in ends.items() if self._positions[place] < end}
+        if not left:
+            return
+        self._consumer.assign(list(left))
+        for place in left:
+            self._consumer.seek(place, self._positions[place])
+        moved_at = monotonic()
+        while left:
+            got = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=POLL_RECORDS_MAX)
+            for place, batch in got.items():
+                yield [record for record in batch if record.offset < ends[place]]
+            for place in tuple(left):
+                reached = min(await self._consumer.position(place), ends[place])
+                if reached > self._positions[place]:
+                    self._positions[place], moved_at = reached, monotonic()
+                if reached == ends[place]:
+                    self._consumer.pause(place)
+                    left.remove(place)
+            if monotonic() - moved_at > STALL_S:
+                raise UserError(f"Kafka brings nothing of {next(iter(left)).topic}: is it well?", 1)
+
+
+@asynccontextmanager
+async def connected(settings: Settings) -> AsyncIterator[Topics]:
+    """The topics of a broker.
+
+    Raises:
+        UserError: it does not answer.
+    """
+    consumer = kafka.consumer(settings, group=None)
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    try:
+        await consumer.start()
+        await admin.start()
+        found = Topics(consumer, admin)
+        await found.find()
+        yield found
+    except KafkaError as refusal:
+        raise UserError(
+            f"Kafka does not answer at {settings.kafka} ({type(refusal).__name__}): "
+            "start it with `payments up`, or set PAYMENTS_KAFKA_BOOTSTRAP_SERVERS."
+        ) from None
+    finally:
+        await admin.close()
+        await consumer.stop()
+
+
+def _last_stages_first(topic: str) -> tuple[int, str]:
+    order = list(Stage)
+    return -order.index(records.stages_of(topic)[0]), topic
