@@ -5,6 +5,7 @@ call or the configuration is wrong. A mistake is one sentence on standard error,
 Imports are inside the verbs, so that `payments --help` doesn't load every stage.
 """
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -30,7 +31,7 @@ def main() -> None:
     try:
         app()
     except UserError as mistake:
-        stderr.print(f"payments: {mistake}", style="red", markup=False)
+        stderr.print(f"payments: {mistake}", style="red", markup=False, soft_wrap=True)
         sys.exit(mistake.exit_code)
     except ValidationError as wrong:
         for error in wrong.errors():
@@ -62,6 +63,47 @@ def down() -> None:
     import local_stack
 
     local_stack.down(settings.load())
+
+
+@app.command()
+def status(as_json: Annotated[bool, typer.Option("--json", help="For a machine.")] = False) -> None:
+    """Show what runs where, and whether it does its work; exit 1 when anything doesn't."""
+    from local_stack import report, stack
+
+    standings = stack.status(settings.load())
+    if as_json:
+        typer.echo(json.dumps([standing._asdict() for standing in standings], indent=2))
+    else:
+        report.show_status(standings)
+    raise typer.Exit(0 if all(standing.ready for standing in standings) else 1)
+
+
+@app.command()
+def logs(
+    components: Annotated[list[str] | None, typer.Argument(help="All of them if none.")] = None,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="Last lines of each.")] = 20,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+) -> None:
+    """Show what the components said last."""
+    from local_stack import report
+
+    report.show_logs(settings.load(), tuple(components or ()), lines, on=follow)
+
+
+@app.command()
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="For a machine.")] = False) -> None:
+    """Check what the stack needs of this machine, and say what to do where it is red; exit 1 then.
+
+    It starts and changes nothing.
+    """
+    from local_stack import preflight, report
+
+    checks = preflight.checks(settings.load())
+    if as_json:
+        typer.echo(json.dumps([check._asdict() for check in checks], indent=2))
+    else:
+        report.show_checks(checks)
+    raise typer.Exit(0 if all(check.ok for check in checks) else 1)
 
 
 @app.command()

@@ -13,7 +13,11 @@ from payment_pipeline.settings import Settings
 READYZ_TIMEOUT_S: Final = 2
 
 
-def _nothing(_settings: Settings) -> None:
+Work = Callable[[int, int], None]
+"""Told of long work: how much more is to be done, and how much more is done."""
+
+
+def _nothing(_settings: Settings, _work: Work) -> None:
     """Nothing to prepare."""
 
 
@@ -24,15 +28,16 @@ class Component(NamedTuple):
     command: Callable[[Settings], list[str]]
     ready: Callable[[Settings], Awaitable[bool]]
     """Asks once; True only when it does its work, not when its process merely runs."""
+    address: Callable[[Settings], str]
+    """Where it is found, without a secret."""
     ports: tuple[str, ...]
-    """The settings that hold its ports; the first is the one people use."""
+    """The settings that hold its ports."""
     needs: tuple[str, ...] = ()
     """What must be ready before it starts."""
-    prepare: Callable[[Settings], None] = _nothing
+    prepare: Callable[[Settings, Work], None] = _nothing
     """What must be on disk before it starts; called only when it is not running."""
     elsewhere: str = ""
     """The setting that, when set, says that it runs elsewhere."""
-    address: str = "{host}:{port}"
     stop_signal: str = "TERM"
     user: Callable[[], str | None] = lambda: None
 
@@ -46,14 +51,16 @@ def _stage(
 ) -> Component:
     """One of the pipeline's own programs, ready when its `/readyz` says so."""
 
-    async def ready(settings: Settings) -> bool:
+    def address(settings: Settings) -> str:
         there = elsewhere and getattr(settings, elsewhere)
-        url = f"{there or f'http://{settings.host}:{getattr(settings, port)}'}/readyz"
+        return str(there or f"http://{settings.host}:{getattr(settings, port)}").rstrip("/")
+
+    async def ready(settings: Settings) -> bool:
         try:
             timeout = aiohttp.ClientTimeout(total=READYZ_TIMEOUT_S)
             async with (
                 aiohttp.ClientSession(timeout=timeout) as session,
-                session.get(url) as answer,
+                session.get(f"{address(settings)}/readyz") as answer,
             ):
                 return answer.ok
         except (aiohttp.ClientError, TimeoutError):
@@ -63,10 +70,10 @@ def _stage(
         name=name,
         command=lambda _settings: [sys.executable, "-m", f"payment_pipeline.{module or name}"],
         ready=ready,
+        address=address,
         ports=(port,),
         needs=needs,
         elsewhere=elsewhere,
-        address="http://{host}:{port}",
     )
 
 
@@ -75,8 +82,9 @@ ALL: Final = (
         "postgres",
         postgres.command,
         postgres.ready,
+        postgres.address,
         ports=("postgres_port",),
-        prepare=postgres.prepare,
+        prepare=lambda settings, _work: postgres.prepare(settings),
         elsewhere="postgres_dsn",
         # SIGTERM waits until every client has gone; SIGINT rolls their transactions back.
         stop_signal="INT",
@@ -86,6 +94,7 @@ ALL: Final = (
         "kafka",
         kafka.command,
         kafka.ready,
+        lambda settings: settings.kafka,
         ports=("kafka_port", "kafka_controller_port"),
         prepare=kafka.prepare,
         elsewhere="kafka_bootstrap_servers",
@@ -94,8 +103,9 @@ ALL: Final = (
         "temporal",
         temporal.command,
         temporal.ready,
+        lambda settings: settings.temporal,
         ports=("temporal_port", "temporal_ui_port"),
-        prepare=temporal.prepare,
+        prepare=lambda settings, _work: temporal.prepare(settings),
         elsewhere="temporal_address",
     ),
     _stage("inference", "inference_port", elsewhere="inference_url"),

@@ -73,8 +73,6 @@ def make_secrets(settings: Settings) -> None:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as file:
                 file.write(prefix + secrets.token_urlsafe(32) + "\n")
-        elif path.exists():
-            path.chmod(0o600)
 
 
 @contextmanager

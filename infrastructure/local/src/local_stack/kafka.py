@@ -68,13 +68,13 @@ def _java() -> list[str]:
     return [str(java.find().executable), "-cp", ":".join(map(str, jars.class_path()))]
 
 
-def prepare(settings: Settings) -> None:
-    """Write the properties, and format the log's folder once.
+def prepare(settings: Settings, on_bytes: jars.OnBytes) -> None:
+    """Fetch the jars that are missing, write the properties, and format the log's folder once.
 
     Raises:
         UserError: the folder can't be formatted; the sentence holds the tool's last line.
     """
-    jars.fetch()
+    jars.fetch(on_bytes)
     properties_path(settings).write_text(properties(settings))
     if (data_dir(settings) / "meta.properties").exists():
         return

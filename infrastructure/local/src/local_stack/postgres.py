@@ -11,6 +11,7 @@ from typing import Final, TypedDict
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from local_stack.files import var
 from payment_pipeline.domain.failures import UserError
@@ -45,6 +46,14 @@ def binaries() -> Path:
 def runs_as() -> str | None:
     """The user that root drops to, because PostgreSQL refuses to run as root; None for others."""
     return ROOT_RUNS_AS if os.geteuid() == 0 else None
+
+
+def address(settings: Settings) -> str:
+    """The database's address, without the password."""
+    if settings.postgres_dsn:
+        known = conninfo_to_dict(settings.dsn)
+        return f"{known.get('host')}:{known.get('port', 5432)}/{known.get('dbname')}"
+    return f"{settings.host}:{settings.postgres_port}/{settings.postgres_database}"
 
 
 def command(settings: Settings) -> list[str]:

@@ -1,12 +1,103 @@
-"""What does a person see while the stack comes up, and of how it stands?"""
+"""What does a person see of the stack: its start, its standing, the doctor's lines, its logs?"""
 
 from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
-from local_stack import stack
+from local_stack import files, logs, stack
+from local_stack.components import BY_NAME, chosen
+from local_stack.preflight import Check
+from local_stack.stack import Standing
 from payment_pipeline.settings import Settings
 
 
+class _Live(stack.Watcher):
+    """One line a component: a spinner until it is ready, a bar while it prepares at length."""
+
+    def __init__(self, progress: Progress, names: list[str]) -> None:
+        self._progress = progress
+        self._lines: dict[str, TaskID] = {
+            name: progress.add_task("waiting for what it needs", total=None, component=name)
+            for name in names
+        }
+
+    def news(self, name: str, text: str) -> None:
+        ready = text.startswith("ready")
+        self._progress.update(
+            self._lines[name],
+            description=text,
+            total=1 if ready else None,
+            completed=1 if ready else 0,
+        )
+        if ready and not self._progress.console.is_terminal:
+            self._progress.console.print(f"{name:<12}{text}")
+
+    def work(self, name: str, more: int, done: int) -> None:
+        line = self._lines[name]
+        total = self._progress.tasks[line].total or 0
+        self._progress.update(line, total=total + more, advance=done)
+
+
 def up(settings: Settings, only: tuple[str, ...] = ()) -> None:
-    """Bring the stack up, one line for each component's news."""
+    """Bring the stack up under the reader's eyes, and say what runs where and what to do next.
+
+    Raises:
+        UserError: as `stack.up`.
+    """
     console = Console(highlight=False)
-    stack.up(settings, only, lambda name, news: console.print(f"{name:<12}{news}"))
+    with Progress(
+        SpinnerColumn(finished_text="[green]✓"),
+        TextColumn("{task.fields[component]:<12}"),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        TimeElapsedColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    ) as progress:
+        names = [component.name for component in chosen(only)]
+        stack.up(settings, only, _Live(progress, names))
+    show_status(stack.status(settings))
+    console.print(f"Temporal UI   {settings.temporal_ui}")
+    if not only:
+        console.print("First event   make gateway-simulator, or payments simulate --events 1")
+    console.print(f"Logs          {files.var(settings) / 'log'}, or make logs")
+
+
+def show_status(standings: list[Standing]) -> None:
+    """What runs where."""
+    table = Table("component", "state", "where", "pid", "up for", box=None, pad_edge=False)
+    for each in standings:
+        colour = "green" if each.ready else "dim" if each.state == "down" else "red"
+        state = "ready" if each.ready else each.state if each.state == "down" else "not ready"
+        uptime = "" if each.uptime_s is None else f"{each.uptime_s} s"
+        pid = str(each.pid or "")
+        table.add_row(each.name, f"[{colour}]{state}", each.address, pid, uptime)
+    Console(highlight=False).print(table)
+
+
+def show_checks(checks: list[Check]) -> None:
+    """Each check on a line, green or red, and what to do about a red one."""
+    console = Console(highlight=False, soft_wrap=True)
+    for check in checks:
+        sign = "[green]✓[/]" if check.ok else "[red]✗[/]"
+        console.print(f"{sign} {check.name:<12}", end="")
+        console.print(check.finding, markup=False)
+        if not check.ok:
+            console.print(f"               → {check.remedy}", style="red", markup=False)
+
+
+def show_logs(settings: Settings, names: tuple[str, ...], lines: int, *, on: bool) -> None:
+    """The last lines of some components' logs, and, when it goes `on`, the next ones until Ctrl-C.
+
+    Raises:
+        UserError: a name is none of ours.
+    """
+    console = Console(highlight=False, soft_wrap=True)
+    chosen(names)
+    paths = {files.log_path(settings, name): name for name in names or BY_NAME}
+    for path, name in paths.items():
+        for line in logs.tail(path, lines).splitlines():
+            console.print(f"{name:<12}{line}", markup=False)
+    if on:
+        for path, line in logs.follow(list(paths)):
+            console.print(f"{paths[path]:<12}{line}", markup=False)

@@ -3,15 +3,16 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, NamedTuple
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeVar
 from xmlrpc.client import Fault
 
 import psutil
 
-from local_stack import files, process, supervisor
-from local_stack.components import BY_NAME, STORES, Component, chosen, runs_elsewhere
+from local_stack import files, logs, preflight, process, supervisor
+from local_stack.components import ALL, BY_NAME, STORES, Component, chosen, runs_elsewhere
 from local_stack.provision import STEPS
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
@@ -20,8 +21,17 @@ READY_WAIT_S: Final = 90
 POLL_S: Final = 0.1
 LOG_LINES_SHOWN: Final = 15
 
-Tell = Callable[[str, str], None]
-"""Told of each component's progress: its name, and what is happening."""
+Result = TypeVar("Result")
+
+
+class Watcher:
+    """Hears how far each component is. This one keeps it to itself."""
+
+    def news(self, name: str, text: str) -> None:
+        """A component took a step."""
+
+    def work(self, name: str, more: int, done: int) -> None:
+        """A component's preparation has `more` units to do, and has `done` some."""
 
 
 class Standing(NamedTuple):
@@ -29,68 +39,73 @@ class Standing(NamedTuple):
 
     name: str
     state: str
-    """Supervisord's state in lower case, or `down`, or `elsewhere`."""
-    pid: int | None
+    """Supervisord's state in lower case, `down`, or `elsewhere`."""
+    ready: bool
+    """Whether it answered as it does when it works."""
     address: str
+    pid: int | None
     uptime_s: int | None
 
 
-def up(
-    settings: Settings,
-    only: tuple[str, ...] = (),
-    tell: Tell = lambda _name, _news: None,
-) -> None:
+def up(settings: Settings, only: tuple[str, ...] = (), watcher: Watcher | None = None) -> None:
     """Bring up what is down of the chosen components, and return when each is truly ready.
 
-    Calling it again changes nothing that runs.
+    Calling it again changes nothing that runs. Nothing is started when a check is red.
 
     Raises:
-        UserError: a component didn't become ready; the message has its log's last lines.
+        UserError: a check is red, or a component didn't become ready: its log's end is told.
     """
+    components = chosen(only)
+    preflight.refuse_if_red(settings, components)
     files.make_folders(settings)
     with files.exclusive(files.run_dir(settings) / "up.lock"):
         files.make_secrets(settings)
+        if not supervisor.running(settings):
+            # Whose supervisor was killed keeps its ports, and nobody would restart it.
+            process.end(process.members(settings))
         supervisor.ensure(settings)
-        _run(_bring_up(settings, chosen(only), tell))
+        _run(_bring_up(settings, components, watcher or Watcher()))
 
 
-def _run(work: Coroutine[Any, Any, None]) -> None:
+def _run(work: Coroutine[Any, Any, Result]) -> Result:
     """Run it to its end, also where an event loop runs already: in a thread of its own then."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        asyncio.run(work)
-    else:
-        with ThreadPoolExecutor(1) as pool:
-            pool.submit(asyncio.run, work).result()
+        return asyncio.run(work)
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
 
 
-async def _bring_up(settings: Settings, components: tuple[Component, ...], tell: Tell) -> None:
+async def _bring_up(
+    settings: Settings, components: tuple[Component, ...], watcher: Watcher
+) -> None:
     """Start each component as soon as what it needs is ready, the stores' contents included."""
     ready = {component.name: asyncio.Event() for component in components}
     try:
         async with asyncio.TaskGroup() as group:
             for component in components:
-                group.create_task(_bring_up_one(settings, component, ready, tell))
+                group.create_task(_bring_up_one(settings, component, ready, watcher))
     except* UserError as failures:
         raise failures.exceptions[0] from None
 
 
 async def _bring_up_one(
-    settings: Settings, component: Component, ready: dict[str, asyncio.Event], tell: Tell
+    settings: Settings, component: Component, ready: dict[str, asyncio.Event], watcher: Watcher
 ) -> None:
     for name in component.needs:
         await ready[name].wait()
     began = time.monotonic()
     here = not runs_elsewhere(settings, component)
     if here and _state(settings, component) not in ("RUNNING", "STARTING"):
-        tell(component.name, "starting")
-        await asyncio.to_thread(component.prepare, settings)
+        watcher.news(component.name, "preparing")
+        await asyncio.to_thread(component.prepare, settings, partial(watcher.work, component.name))
+        watcher.news(component.name, "starting")
         supervisor.start(settings, component.name)
     await _until_ready(settings, component, here=here)
     if step := STEPS.get(component.name):
         await step(settings)
-    tell(component.name, f"ready after {time.monotonic() - began:.1f} s")
+    watcher.news(component.name, f"ready after {time.monotonic() - began:.1f} s")
     ready[component.name].set()
 
 
@@ -114,13 +129,8 @@ def _state(settings: Settings, component: Component) -> str:
 
 def _not_ready(settings: Settings, component: Component, what: str) -> UserError:
     log = files.log_path(settings, component.name)
-    last = tail(log.read_text(errors="replace"), LOG_LINES_SHOWN) if log.exists() else ""
+    last = logs.tail(log, LOG_LINES_SHOWN)
     return UserError(f"{component.name} {what}. The end of {log}:\n{last}", exit_code=1)
-
-
-def tail(text: str, lines: int) -> str:
-    """A text's last lines."""
-    return "\n".join(text.splitlines()[-lines:])
 
 
 def down(settings: Settings) -> int:
@@ -151,3 +161,30 @@ def _stop(settings: Settings, names: set[str]) -> None:
         if not running & names:
             return
         time.sleep(POLL_S)
+
+
+def status(settings: Settings) -> list[Standing]:
+    """How every component stands, in the order of the data's way."""
+    return _run(_status(settings))
+
+
+async def _status(settings: Settings) -> list[Standing]:
+    states = supervisor.states(settings)
+    return await asyncio.gather(*(_standing(settings, each, states) for each in ALL))
+
+
+async def _standing(
+    settings: Settings, component: Component, states: dict[str, dict[str, Any]]
+) -> Standing:
+    info = states.get(component.name, {})
+    elsewhere = runs_elsewhere(settings, component)
+    state = "elsewhere" if elsewhere else str(info.get("statename", "down")).lower()
+    running = state in ("running", "elsewhere")
+    return Standing(
+        name=component.name,
+        state="down" if state in ("stopped", "exited", "unknown") else state,
+        ready=running and await component.ready(settings),
+        address=component.address(settings),
+        pid=info.get("pid") or None,
+        uptime_s=info["now"] - info["start"] if info.get("pid") else None,
+    )

@@ -1,0 +1,228 @@
+"""Can the stack start on this machine, and if not, what is to be done about it?
+
+`payments doctor` shows every line; `up` refuses by the red ones before it starts anything.
+"""
+
+import errno
+import os
+import re
+import shutil
+import socket
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import psutil
+
+from local_stack import files, jars, java, postgres, process, supervisor, temporal
+from local_stack.components import ALL, Component, runs_elsewhere
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.settings import Settings
+
+PYTHON_MIN: Final = (3, 11)
+DISK_FREE_BYTES_MIN: Final = 2 * 1024**3
+MEMORY_AVAILABLE_BYTES_MIN: Final = 2 * 1024**3
+MIB: Final = 1024**2
+PRIVATE_MODE: Final = 0o077
+
+
+class Check(NamedTuple):
+    """One line of the doctor's."""
+
+    name: str
+    ok: bool
+    finding: str
+    """What is so, whether good or bad."""
+    remedy: str = ""
+    """What to do about it, when it is bad."""
+
+
+def checks(settings: Settings, components: tuple[Component, ...] = ALL) -> list[Check]:
+    """Everything that can be known before a start, in the order in which to mend it."""
+    here = [component for component in components if not runs_elsewhere(settings, component)]
+    # Another program may hold a port; a stack that runs already holds its own, and its memory.
+    family = {member.pid for member in process.members(settings)}
+    return [
+        _python(),
+        _var(settings),
+        _disk(settings),
+        _memory(settings),
+        *_programs({component.name for component in here}),
+        *_secrets(settings),
+        *_ports(settings, here, family),
+    ]
+
+
+def refuse_if_red(settings: Settings, components: tuple[Component, ...]) -> None:
+    """Let a start go on only when nothing is in its way.
+
+    Raises:
+        UserError: a sentence for each check that is red.
+    """
+    red = [check for check in checks(settings, components) if not check.ok]
+    if red:
+        said = "\n".join(f"{check.name}: {check.finding}; {check.remedy}." for check in red)
+        raise UserError(said, exit_code=1)
+
+
+def _python() -> Check:
+    version = ".".join(map(str, sys.version_info[:3]))
+    wanted = ".".join(map(str, PYTHON_MIN))
+    return Check(
+        "Python",
+        sys.version_info >= PYTHON_MIN,
+        f"{version} on {sys.platform}",
+        f"install Python {wanted} or newer, remove .venv and run `make setup`",
+    )
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or its nearest parent that exists."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
+
+
+def _var(settings: Settings) -> Check:
+    folder = files.var(settings)
+    # Supervisord takes what follows a space and one of these for a comment, even in quotes.
+    if re.search(r"\s[;#]", str(folder)):
+        remedy = "set PAYMENTS_VAR to a folder whose path has no `;` or `#` after a space"
+        return Check("Folder", ok=False, finding=f"{folder} can't be configured", remedy=remedy)
+    try:
+        with tempfile.TemporaryFile(dir=_nearest(folder)):
+            return Check("Folder", ok=True, finding=f"{folder} is writable")
+    except OSError as failure:
+        remedy = "mend its permissions, or set PAYMENTS_VAR to a folder of your own"
+        return Check("Folder", False, f"{folder} can't be written ({failure.strerror})", remedy)
+
+
+def _disk(settings: Settings) -> Check:
+    free = shutil.disk_usage(_nearest(files.var(settings))).free
+    return Check(
+        "Disk",
+        free >= DISK_FREE_BYTES_MIN,
+        f"{free // MIB:,} MiB free, {DISK_FREE_BYTES_MIN // MIB:,} MiB needed",
+        "make room, or set PAYMENTS_VAR to a folder on another disk",
+    )
+
+
+def _memory(settings: Settings) -> Check:
+    available = psutil.virtual_memory().available
+    running = supervisor.running(settings)
+    return Check(
+        "Memory",
+        running or available >= MEMORY_AVAILABLE_BYTES_MIN,
+        f"{available // MIB:,} MiB available"
+        + ("" if running else f", {MEMORY_AVAILABLE_BYTES_MIN // MIB:,} MiB needed"),
+        "close other programs, or run fewer components with `payments up --only`",
+    )
+
+
+def _programs(names: set[str]) -> list[Check]:
+    found = []
+    if "postgres" in names:
+        found.append(_program("PostgreSQL", lambda: f"{postgres.binaries() / 'postgres'}"))
+    if "temporal" in names:
+        found.append(_program("Temporal", lambda: f"{temporal.binary()}"))
+    if "kafka" in names:
+        found.append(_program("Java", _java))
+        found.append(_program("Kafka", _jars))
+    return found
+
+
+def _program(name: str, find: Callable[[], str]) -> Check:
+    try:
+        return Check(name, ok=True, finding=find())
+    except UserError as missing:
+        finding, _, remedy = str(missing).partition(": ")
+        return Check(name, ok=False, finding=finding, remedy=remedy.rstrip("."))
+
+
+def _java() -> str:
+    found = java.find()
+    return f"{found.version} from {found.origin}, {found.executable}"
+
+
+def _jars() -> str:
+    paths = jars.class_path()
+    missing = sum(not path.exists() for path in paths)
+    return f"{len(paths)} jars" + (
+        f", {missing} of them to be fetched at the start" * bool(missing)
+    )
+
+
+def _secrets(settings: Settings) -> list[Check]:
+    found = []
+    for name in files.GENERATED_SECRETS:
+        path = settings.secrets_dir / name
+        setting = f"PAYMENTS_{name.upper()}"
+        if getattr(settings, name):
+            found.append(Check("Secret", ok=True, finding=f"{setting} is set"))
+        elif not path.exists():
+            found.append(Check("Secret", ok=True, finding=f"{name} will be generated"))
+        elif path.stat().st_mode & PRIVATE_MODE:
+            remedy = f"run `chmod 600 {path}`"
+            found.append(Check("Secret", False, f"{path} can be read by others", remedy))
+        elif not path.read_text().strip():
+            remedy = f"write the secret into it, remove it, or set {setting}"
+            found.append(Check("Secret", False, f"{path} is empty", remedy))
+        else:
+            found.append(Check("Secret", ok=True, finding=f"{name} is there, and private"))
+    return found
+
+
+def _ports(settings: Settings, components: list[Component], family: set[int]) -> list[Check]:
+    owned = [(name, component) for component in components for name in component.ports]
+    shared = Counter(getattr(settings, name) for name, _ in owned)
+    states = supervisor.states(settings)
+    found = []
+    for name, component in owned:
+        port, setting = getattr(settings, name), f"PAYMENTS_{name.upper()}"
+        remedy = f"stop what listens there or set {setting} to a free port"
+        label = f"Port {port}"
+        if shared[port] > 1:
+            finding = f"{component.name}'s port is another component's too"
+            found.append(Check(label, False, finding, f"set {setting} to a free port"))
+        elif (trouble := _unusable(settings.host, port)) is None:
+            found.append(Check(label, ok=True, finding=f"free for {component.name}"))
+        elif (owner := _listener(port)) in family or states.get(component.name, {}).get("pid"):
+            found.append(Check(label, ok=True, finding=f"{component.name} runs on it"))
+        else:
+            by = f" by {_described(owner)}" if owner else ""
+            found.append(Check(label, False, f"{component.name}'s port is {trouble}{by}", remedy))
+    return found
+
+
+def _unusable(host: str, port: int) -> str | None:
+    """Why nothing can listen there; None when it can."""
+    with socket.socket() as caller:
+        # A listener on every address hides from a bind on macOS, but it answers.
+        if caller.connect_ex((host, port)) == 0:
+            return "taken"
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as failure:
+            taken = failure.errno == errno.EADDRINUSE
+            return "taken" if taken else f"unusable ({os.strerror(failure.errno or 0)})"
+    return None
+
+
+def _listener(port: int) -> int | None:
+    """Who listens; None when the system doesn't tell (macOS tells root alone)."""
+    try:
+        connections = psutil.net_connections("tcp")
+    except psutil.AccessDenied:
+        return None
+    listening = (each for each in connections if each.status == psutil.CONN_LISTEN)
+    return next((each.pid for each in listening if each.laddr and each.laddr.port == port), None)
+
+
+def _described(pid: int) -> str:
+    try:
+        return f"{psutil.Process(pid).name()} (pid {pid})"
+    except psutil.NoSuchProcess:
+        return f"pid {pid}"
