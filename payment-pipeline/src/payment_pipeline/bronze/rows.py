@@ -99,10 +99,9 @@ def to_scores(scores: EventScores | None) -> tuple[Any, ...]:
     """The values of `SCORES`, then of `scores`: every answer with its model and reasons."""
     if scores is None:
         return (None, None, None, None)
-    fields = scores.__dict__
-    answers: list[Score | None] = [fields[name] for name in SCORES]
-    given = {name: fields[name] for name in SCORES if fields[name] is not None}
-    return (*(answer.value if answer else None for answer in answers), to_json(given))
+    answers: list[Score | None] = [getattr(scores, name) for name in SCORES]
+    given = scores.model_dump_json(exclude={"event_id"}, exclude_none=True)
+    return (*(answer.value if answer else None for answer in answers), given.encode())
 
 
 def to_event(row: Mapping[str, Any]) -> PaymentEvent:
@@ -138,6 +137,4 @@ def _own_fields(kind: type[BaseModel]) -> tuple[str, ...]:
 
 
 def _without_none(part: object) -> dict[str, Any]:
-    if not isinstance(part, BaseModel):
-        raise TypeError
-    return {name: value for name, value in part.__dict__.items() if value is not None}
+    return {name: value for name, value in vars(part).items() if value is not None}
