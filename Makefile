@@ -1,0 +1,62 @@
+# Each target is a thin line over the `payments` command or one tool. `make help` lists them.
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+PAYMENTS := $(BIN)/payments
+
+# What `make gateway-simulator` sends when ARGS says nothing: mostly good, some of each bad kind.
+TRAFFIC := --events 3000 --duplicates 0.05 --malformed 0.01 --bad-signature 0.01
+
+.PHONY: help setup check pipeline-up pipeline-down orchestrator-up status logs migrate \
+	gateway-simulator audit test lint bench lock
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' Makefile
+
+setup: ## Create .venv from the locked packages; at once when it is there
+	@infrastructure/local/setup
+
+check: setup ## What this machine lacks, and what to do about it
+	@$(PAYMENTS) doctor
+
+pipeline-up: setup ## Start everything and wait until it is ready; again changes nothing
+	@$(PAYMENTS) up
+
+pipeline-down: setup ## Stop everything; the data stays in var/
+	@$(PAYMENTS) down
+
+orchestrator-up: setup ## Start only what Temporal's half needs
+	@$(PAYMENTS) up --only inference,dispatcher,worker
+
+status: setup ## What runs where
+	@$(PAYMENTS) status
+
+logs: setup ## What the components said last; ARGS="gateway --follow" goes on
+	@$(PAYMENTS) logs $(ARGS)
+
+migrate: setup ## Provision the stores: schema, topics, search attributes
+	@$(PAYMENTS) migrate
+
+gateway-simulator: setup ## Send signed events; ARGS="--events 100 --seed 7" says which
+	@$(PAYMENTS) simulate $(or $(ARGS),$(TRAFFIC))
+
+audit: setup ## Is each acknowledged event in exactly one place?
+	@$(PAYMENTS) audit $(ARGS)
+
+test: setup ## Every test, on a stack of its own; ARGS="-k ledger" chooses
+	@$(BIN)/pytest $(ARGS)
+
+lint: setup ## Style, types, import contracts, architecture
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/architecture
+
+bench: setup ## Measure each stage beside its limit; writes var/bench.json
+	@$(BIN)/python tests/bench/run.py $(ARGS)
+
+lock: setup ## Resolve the packages and Kafka's jars anew
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-emit-index-url --no-emit-find-links --quiet \
+		--upgrade --output-file infrastructure/locks/requirements.txt
+	$(BIN)/python -m local_stack.jars
