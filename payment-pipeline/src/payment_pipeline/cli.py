@@ -7,12 +7,14 @@ Imports are inside the verbs, so that `payments --help` doesn't load every stage
 
 import json
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from pydantic import ValidationError
 from rich.console import Console
+from typer.models import OptionInfo
 
 from payment_pipeline import settings
 from payment_pipeline.domain.failures import UserError
@@ -148,6 +150,62 @@ def audit(
     from payment_pipeline.ledger import verbs
 
     sys.exit(verbs.audit(settings.load(), since, until, client_ledger, wait, as_json=as_json))
+
+
+def _share(what: str) -> OptionInfo:
+    """An option that is a share of the genuine events."""
+    option: OptionInfo = typer.Option(min=0, max=1, help=f"Share of the events {what}.")
+    return option
+
+
+@app.command()
+def simulate(
+    events: Annotated[int, typer.Option(min=1, help="Genuine events; faults come on top.")] = 3000,
+    rate: Annotated[
+        float, typer.Option(min=0, help="Deliveries a second; 0: as fast as they are answered.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same bytes.")] = 1,
+    duplicates: Annotated[float, _share("sent twice, byte for byte")] = 0,
+    late: Annotated[float, _share("delivered after all the others")] = 0,
+    malformed: Annotated[float, _share("followed by a signed body that is no valid event")] = 0,
+    bad_signature: Annotated[float, _share("followed by a forged one")] = 0,
+    altered: Annotated[float, _share("followed by their id on another body")] = 0,
+    shuffle: Annotated[bool, typer.Option("--shuffle", help="Send in random order.")] = False,
+    burst: Annotated[int, typer.Option(min=0, help="So many at once every 5 s; needs --rate.")] = 0,
+    days: Annotated[int, typer.Option(min=1, max=3650, help="Simulated days.")] = 90,
+    until: Annotated[
+        datetime | None, typer.Option(help="End of the simulated time, UTC; else today 00:00.")
+    ] = None,
+    livemode: Annotated[bool, typer.Option("--livemode", help="Say it's real money.")] = False,
+    connections: Annotated[int, typer.Option(min=1, max=1024, help="Requests at a time.")] = 32,
+    url: Annotated[str | None, typer.Option(help="Another gateway; loopback only.")] = None,
+    ledger: Annotated[
+        Path | None, typer.Option(help="Where to write each attempt; a new file if left out.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object on standard output.")
+    ] = False,
+) -> None:
+    """Send signed, seeded, schema-true Stripe traffic; exit 1 if any answer was a wrong one.
+
+    Whole life cycles in true order: payments and their declines, refunds, disputes, payouts,
+    subscriptions with their invoices and retries, fraud rings, connected accounts, five API
+    versions, currencies of every exponent. It obeys 503 and Retry-After. Each attempt is a line of
+    its own ledger file, which `payments audit --client-ledger FILE` checks the pipeline against.
+    """
+    from payment_pipeline.simulator.run import Faults, Pace, Period, Run, main, midnight
+
+    run = Run(
+        events=events,
+        seed=seed,
+        period=Period(midnight(until), days, livemode),
+        faults=Faults(duplicates, late, malformed, bad_signature, altered, shuffle),
+        pace=Pace(rate or None, burst),
+        connections=connections,
+        url=url,
+        ledger=ledger,
+    )
+    sys.exit(main(settings.load(), run, as_json=as_json))
 
 
 if __name__ == "__main__":

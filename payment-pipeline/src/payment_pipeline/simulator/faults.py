@@ -68,7 +68,7 @@ class Delivery(NamedTuple):
 
     body: bytes
     event_id: str | None
-    """`None` where the body holds none that can be read."""
+    """`None` where no event can be read from the body."""
     event_type: str
     """Of the genuine event that it is, or was made from."""
     created: int
@@ -185,7 +185,7 @@ def _malformed(event: Event, dice: Dice) -> Delivery:
     malformation = dice.choice(MALFORMATIONS)
     return genuine(event, Fault.MALFORMED)._replace(
         body=malformation.spoil(parsed),
-        event_id=event_id if malformation.readable else None,
+        event_id=None if malformation.failure is FailureClass.UNPARSEABLE else event_id,
         detail=malformation.name,
         place=Place.QUARANTINE,
         failure=malformation.failure,

@@ -23,8 +23,6 @@ class Malformation(NamedTuple):
     spoil: Callable[[Json], bytes]
     """Takes the parsed event, which it may change, and answers the bad body."""
     failure: FailureClass
-    readable: bool
-    """Whether an event's id can still be read from the body."""
 
 
 def _object(event: Json) -> Json:
@@ -84,24 +82,20 @@ def _lone_surrogate(event: Json) -> bytes:
 _UNPARSEABLE, _INVALID = FailureClass.UNPARSEABLE, FailureClass.INVALID
 
 MALFORMATIONS: Final = (
-    Malformation("truncated", _truncated, _UNPARSEABLE, readable=False),
-    Malformation("array", lambda event: orjson.dumps([event]), _UNPARSEABLE, readable=False),
-    Malformation("no_id", _without_envelope_field("id"), _UNPARSEABLE, readable=False),
-    Malformation("nan", _amount_as(b"NaN"), _UNPARSEABLE, readable=False),
-    Malformation("infinite", _amount_as(b"1e999"), _UNPARSEABLE, readable=False),
-    Malformation("huge_digits", _amount_as(b"9" * HUGE_DIGITS), _UNPARSEABLE, readable=False),
-    Malformation("deep", _deep, _UNPARSEABLE, readable=False),
-    Malformation("lone_surrogate", _lone_surrogate, _UNPARSEABLE, readable=False),
-    Malformation(
-        "nul", _with("description", "a\u0000b"), FailureClass.UNSTORABLE_TEXT, readable=True
-    ),
-    Malformation("no_data", _without_envelope_field("data"), _INVALID, readable=True),
-    Malformation("no_amount", _without("amount"), _INVALID, readable=True),
-    Malformation("no_currency", _without("currency"), _INVALID, readable=True),
-    Malformation("text_amount", _with("amount", "12.50"), _INVALID, readable=True),
-    Malformation("fractional_amount", _with("amount", 12.5), _INVALID, readable=True),
-    Malformation("huge_amount", _amount_as(str(2**70).encode()), _INVALID, readable=True),
-    Malformation(
-        "unknown_currency", _with("currency", "xqq"), FailureClass.UNKNOWN_CURRENCY, readable=True
-    ),
+    Malformation("truncated", _truncated, _UNPARSEABLE),
+    Malformation("array", lambda event: orjson.dumps([event]), _UNPARSEABLE),
+    Malformation("no_id", _without_envelope_field("id"), _UNPARSEABLE),
+    Malformation("nan", _amount_as(b"NaN"), _UNPARSEABLE),
+    Malformation("infinite", _amount_as(b"1e999"), _UNPARSEABLE),
+    Malformation("huge_digits", _amount_as(b"9" * HUGE_DIGITS), _UNPARSEABLE),
+    Malformation("deep", _deep, _UNPARSEABLE),
+    Malformation("lone_surrogate", _lone_surrogate, _UNPARSEABLE),
+    Malformation("nul", _with("description", "a\u0000b"), FailureClass.UNSTORABLE_TEXT),
+    Malformation("no_data", _without_envelope_field("data"), _UNPARSEABLE),
+    Malformation("no_amount", _without("amount"), _INVALID),
+    Malformation("no_currency", _without("currency"), _INVALID),
+    Malformation("text_amount", _with("amount", "12.50"), _INVALID),
+    Malformation("fractional_amount", _with("amount", 12.5), _INVALID),
+    Malformation("huge_amount", _amount_as(str(2**70).encode()), _INVALID),
+    Malformation("unknown_currency", _with("currency", "xqq"), FailureClass.UNKNOWN_CURRENCY),
 )

@@ -5,7 +5,7 @@ Pure: no clock and no I/O. The same seed, count and options give the same bytes 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import datetime
 from itertools import islice
 from typing import Final
 
@@ -47,11 +47,6 @@ class Period:
     until: datetime
     days: int = 90
     livemode: bool = False
-
-
-def today() -> datetime:
-    """Today 00:00 UTC: the default end of the simulated time."""
-    return datetime.combine(datetime.now(UTC), time.min, UTC)
 
 
 def deliveries(seed: int, count: int, period: Period, faults: Faults) -> Iterator[Delivery]:

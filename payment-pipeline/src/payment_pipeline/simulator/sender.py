@@ -1,0 +1,185 @@
+"""How are deliveries sent? Signed at the moment of sending, at a pace, and again when asked to.
+
+A 503 (or another 5xx, or 429) and no answer at all mean: again, after a pause. Stripe's pauses grow
+over three days; these grow over about two minutes, and never undercut the answer's `Retry-After`.
+A connection that pauses sends nothing else, so a gateway that says 503 gets less traffic, not more.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_address
+from time import perf_counter, time
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+from payment_pipeline.domain.client_ledger import UNKNOWN
+from payment_pipeline.domain.failures import UserError
+
+from .connection import Answer, Connection, NoAnswerError
+from .faults import Delivery
+from .signing import forged, signature
+from .tally import Status, Tally, digest_of
+
+TRIES_MAX: Final = 14
+FIRST_PAUSE_S: Final = 0.25
+PAUSE_S_MAX: Final = 15.0
+BURST_EVERY_S: Final = 5.0
+
+
+class Target(NamedTuple):
+    """Where to send, and the secret to sign with."""
+
+    host: str
+    port: int
+    path: str
+    secret: str
+
+
+class Pace(NamedTuple):
+    """How fast."""
+
+    rate_per_s: float | None = None
+    """`None`: as fast as it is answered."""
+    burst: int = 0
+    """So many at once, every `BURST_EVERY_S`, on top of the rate."""
+
+    def due_s(self, index: int) -> float:
+        """When the delivery of this index is due, in seconds from the start."""
+        if self.rate_per_s is None:
+            return 0.0
+        cycle, within = divmod(index, round(self.rate_per_s * BURST_EVERY_S) + self.burst)
+        steady = max(0, within - self.burst) / self.rate_per_s
+        if not self.burst:
+            return index / self.rate_per_s
+        return cycle * BURST_EVERY_S + steady
+
+
+def target(url: str, secret: str) -> Target:
+    """Read the URL.
+
+    Raises:
+        UserError: it is not plain HTTP on a loopback address. Load is for one's own machine.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "http" or not parts.hostname:
+        raise UserError(f"Not an http:// URL: {url}.")
+    if not _is_loopback(parts.hostname):
+        raise UserError(
+            f"{parts.hostname} is not a loopback address: simulated load goes to 127.0.0.1, ::1 or "
+            "localhost only."
+        )
+    return Target(parts.hostname, parts.port or 80, parts.path or "/", secret)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+async def send(
+    deliveries: Iterable[Delivery],
+    to: Target,
+    tally: Tally,
+    *,
+    pace: Pace,
+    connections: int,
+    timeout_s: float,
+) -> None:
+    """Deliver all of them; returns when each has its last answer.
+
+    Args:
+        deliveries: taken one by one as connections become free, so they may be made on the way.
+        to: the target.
+        tally: is told of every attempt.
+        pace: how fast.
+        connections: how many requests are under way at most.
+        timeout_s: after so long without an answer an attempt counts as unknown.
+    """
+    source = iter(deliveries)
+    tally.began = perf_counter()
+    schedule = _scheduled(source, pace, tally.began)
+    async with asyncio.TaskGroup() as group:
+        for _ in range(connections):
+            group.create_task(_Worker(to, tally, timeout_s).work(schedule))
+
+
+def _scheduled(
+    source: Iterator[Delivery], pace: Pace, began: float
+) -> Iterator[tuple[float, Delivery]]:
+    for index, delivery in enumerate(source):
+        yield began + pace.due_s(index), delivery
+
+
+class _Worker:
+    """One connection's worth of sending."""
+
+    def __init__(self, to: Target, tally: Tally, timeout_s: float) -> None:
+        self._to = to
+        self._tally = tally
+        self._timeout_s = timeout_s
+        self._connection: Connection | None = None
+        host = f"[{to.host}]" if ":" in to.host else to.host
+        self._head = (
+            f"POST {to.path} HTTP/1.1\r\nHost: {host}:{to.port}\r\n"
+            "User-Agent: payments-simulate\r\nAccept: */*\r\n"
+            "Content-Type: application/json; charset=utf-8\r\n"
+        )
+
+    async def work(self, schedule: Iterator[tuple[float, Delivery]]) -> None:
+        """Take the next delivery when it is due, until there is none."""
+        try:
+            for due, delivery in schedule:
+                wait_s = due - perf_counter()
+                if wait_s > 0:
+                    await asyncio.sleep(wait_s)
+                await self._deliver(delivery)
+        finally:
+            if self._connection is not None:
+                self._connection.close()
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        digest = digest_of(delivery.body)
+        status: Status = UNKNOWN
+        for attempt in range(TRIES_MAX):
+            answer = await self._attempt(delivery, digest)
+            status = answer.status if answer else UNKNOWN
+            if answer and not _asks_again(answer.status):
+                break
+            if attempt + 1 < TRIES_MAX:
+                growing_s = min(FIRST_PAUSE_S * 2**attempt, PAUSE_S_MAX)
+                asked_s = answer.retry_after_s if answer else None
+                await asyncio.sleep(max(growing_s, asked_s or 0.0))
+        self._tally.delivered(delivery, digest, status)
+
+    async def _attempt(self, delivery: Delivery, digest: str) -> Answer | None:
+        """One request; `None` when no answer came."""
+        at_s, began = time(), perf_counter()
+        answer: Answer | None = None
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                if self._connection is None or not self._connection.usable:
+                    self._connection = await Connection.open(self._to.host, self._to.port)
+                    began = perf_counter()
+                answer = await self._connection.request(self._heads(delivery, at_s), delivery.body)
+        except (NoAnswerError, OSError, TimeoutError):
+            self._connection = None
+        took_ms = (perf_counter() - began) * 1000
+        status: Status = answer.status if answer else UNKNOWN
+        self._tally.attempted(delivery, digest, status, at_s, took_ms)
+        return answer
+
+    def _heads(self, delivery: Delivery, at_s: float) -> bytes:
+        body, secret = delivery.body, self._to.secret
+        signed = (
+            signature(body, secret, int(at_s))
+            if delivery.forgery is None
+            else forged(delivery.forgery, body, secret, int(at_s))
+        )
+        line = f"Stripe-Signature: {signed}\r\n" if signed else ""
+        return f"{self._head}{line}Content-Length: {len(body)}\r\n\r\n".encode()
+
+
+def _asks_again(status: int) -> bool:
+    return status >= 500 or status == 429
