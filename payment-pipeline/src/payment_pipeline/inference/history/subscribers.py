@@ -77,7 +77,7 @@ class _Subscription:
         )
         self._invoice("created", purchase, at_s)
         self.book.start(purchase, at_s + HOUR_S)
-        if self.random.random() < 0.68 + 0.27 * self.customer.reliability:
+        if self.random.random() < 0.58 + 0.33 * self.customer.reliability:
             self._paid(purchase, at_s + HOUR_S)
             return True
         self.failed_months += 1

@@ -1,0 +1,106 @@
+"""What does a history look like to a model: events, their features, and a split by time?"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+from operator import itemgetter
+from typing import Final, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from payment_pipeline.domain.events import PaymentEvent
+from payment_pipeline.domain.features import FEATURES, EntityKey, EntityState, fold
+from payment_pipeline.domain.scoring import ScoreItem, score_item
+
+Floats: TypeAlias = NDArray[np.float64]
+Indices: TypeAlias = NDArray[np.intp]
+Flags: TypeAlias = NDArray[np.bool_]
+
+FEATURE_NAMES: Final = tuple(FEATURES)
+"""The columns of every feature matrix, in this order."""
+TRAIN_SHARE: Final = 0.6
+CALIBRATION_SHARE: Final = 0.2
+
+_UNKNOWN: Final = dict.fromkeys(FEATURE_NAMES, float("nan"))
+_row = itemgetter(*FEATURE_NAMES)
+
+
+class History(NamedTuple):
+    """Events in the order they happened, each with its features as of just before it."""
+
+    source: str
+    """Where it comes from, for the card."""
+    events: Sequence[PaymentEvent]
+    items: Sequence[ScoreItem]
+    """Exactly what the orchestrator would have asked about each event."""
+    features: Floats
+    """(events, `FEATURE_NAMES`); NaN is unknown."""
+    at_s: Floats
+    """Seconds since the epoch."""
+
+
+class Split(NamedTuple):
+    """Three spans of time, as row indices: to fit, to calibrate, to judge."""
+
+    train: Indices
+    calibration: Indices
+    holdout: Indices
+
+
+def replay(source: str, events: Iterable[PaymentEvent]) -> History:
+    """Fold a history as the bronze writer does; `events` are in the order they happened."""
+    states: dict[EntityKey, EntityState] = {}
+    kept: list[PaymentEvent] = []
+    items: list[ScoreItem] = []
+    for event, features in fold(events, states):
+        kept.append(event)
+        items.append(score_item(event, features))
+    at_s = np.array([event.occurred_at.timestamp() for event in kept])
+    return History(source, kept, items, matrix(items)[0], at_s)
+
+
+def matrix(items: Sequence[ScoreItem]) -> tuple[Floats, int]:
+    """The items' features, (items, `FEATURE_NAMES`), and how many had a name nobody knows.
+
+    NaN is unknown, and so is what is not finite. Names that no feature has are left out.
+    """
+    known, unheard = len(_UNKNOWN), 0
+    rows = []
+    for item in items:
+        row = _UNKNOWN | item.features
+        unheard += len(row) - known
+        rows.append(_row(row))
+    values = np.fromiter(chain.from_iterable(rows), np.float64, len(rows) * known)
+    values[~np.isfinite(values)] = np.nan
+    return values.reshape(-1, known), unheard
+
+
+def split_by_time(at_s: Floats, rows: Indices, label_window: timedelta) -> Split:
+    """Fit on the past, judge on the future.
+
+    A row whose label looks into the next span is left out: its label would not have been known
+    when that span began.
+
+    Args:
+        at_s: seconds of every event.
+        rows: those that have a label.
+        label_window: how far a label looks ahead.
+    """
+    if not len(rows):
+        return Split(rows, rows, rows)
+    start_s, end_s = float(at_s[rows].min()), float(at_s[rows].max())
+    span_s, window_s = end_s - start_s, label_window.total_seconds()
+    calibrate_s = start_s + TRAIN_SHARE * span_s
+    judge_s = calibrate_s + CALIBRATION_SHARE * span_s
+    at = at_s[rows]
+    return Split(
+        rows[at < calibrate_s - window_s],
+        rows[(at >= calibrate_s) & (at < judge_s - window_s)],
+        rows[at >= judge_s],
+    )
+
+
+def day(at_s: float) -> str:
+    """The date of a second, UTC, for a card."""
+    return datetime.fromtimestamp(at_s, UTC).date().isoformat()

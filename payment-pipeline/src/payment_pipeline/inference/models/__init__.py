@@ -1,0 +1,88 @@
+"""One module a model: what it answers, whom it applies to, how it learns.
+
+The folder is the registry: a module `models/<name>.py` that has a `MODEL` is a model. `payments
+train` trains it, the service loads it, and its answer is the field `output` of `EventScores`.
+"""
+
+import pkgutil
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import import_module
+from typing import NamedTuple, Protocol
+
+from sklearn.base import BaseEstimator
+
+from payment_pipeline.domain.scoring import ScoreItem
+from payment_pipeline.inference.card import CalibrationBin, Data, FeatureUse
+from payment_pipeline.inference.dataset import Floats, History
+from payment_pipeline.settings import Settings
+
+
+class Scorer(Protocol):
+    """A trained model, ready to answer."""
+
+    def score(self, items: Sequence[ScoreItem], features: Floats) -> list[dict[str, object]]:
+        """One answer an item: `value`, `reasons` and, where there is more to say, `detail`.
+
+        Args:
+            items: those that the model applies to.
+            features: theirs, (items, `dataset.FEATURE_NAMES`); NaN is unknown.
+        """
+        ...
+
+    def content(self) -> dict[str, object]:
+        """All that decides an answer: what the model's version is the hash of."""
+        ...
+
+
+class Trained(NamedTuple):
+    """What training gives: the estimator to store, and what its card says."""
+
+    estimator: BaseEstimator
+    data: Data
+    features: list[FeatureUse]
+    metrics: dict[str, float]
+    calibration: list[CalibrationBin]
+
+
+class Model(Protocol):
+    """What a model module's `MODEL` must offer."""
+
+    name: str
+    output: str
+    """The field of `domain.scoring.EventScores` that it fills."""
+    method: str
+    """How it works, in one sentence, for the card."""
+    applies_to: str
+    """`applies` in words, for the card."""
+    limits: str
+    """Where it may be wrong, for the card."""
+
+    def applies(self, item: ScoreItem) -> bool:
+        """Whether the model has an answer for this event."""
+        ...
+
+    def train(self, history: History) -> Trained:
+        """Learn from a history; the same history gives the same model.
+
+        Raises:
+            UserError: the history has too few labels to learn from.
+        """
+        ...
+
+    def load(self, estimator: BaseEstimator, settings: Settings) -> Scorer:
+        """Make a stored estimator ready to answer.
+
+        Raises:
+            UserError: a configuration that the model needs is wrong.
+        """
+        ...
+
+
+@cache
+def models() -> Mapping[str, Model]:
+    """Every model found in this folder, by name."""
+    modules = (
+        import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)
+    )
+    return {module.MODEL.name: module.MODEL for module in modules if hasattr(module, "MODEL")}

@@ -1,0 +1,281 @@
+"""Retry strategy: of what the networks allow, what is most likely to get a failed payment paid?
+
+The rules filter first (`inference.retry_rules`); the model only ranks what they leave. It learns
+from what was tried: a failed charge, the wait before the next attempt on the same card, and whether
+that one succeeded. The wait enters by the kind of decline, since an issuer that was away is back in
+an hour, while money that is short comes on payday.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from payment_pipeline.domain.events import Charge
+from payment_pipeline.domain.features import FEATURES
+from payment_pipeline.domain.scoring import ScoreItem
+from payment_pipeline.inference.card import judge
+from payment_pipeline.inference.classifier import describe, uses
+from payment_pipeline.inference.dataset import (
+    Flags,
+    Floats,
+    History,
+    Indices,
+    split_by_time,
+)
+from payment_pipeline.inference.models import Trained
+from payment_pipeline.inference.retry_rules import DEFAULT_RULES, Allowance, RetryRules
+from payment_pipeline.inference.retry_rules import load as load_rules
+from payment_pipeline.inference.scorecard import Scorecard, Shape, filled, fit
+from payment_pipeline.settings import Settings
+
+WINDOW: Final = timedelta(days=20)
+"""A later attempt on the payment than this is no retry of the failure."""
+WAIT_MIN: Final = timedelta(minutes=30)
+"""A sooner attempt is a person's at the checkout, not a retry of ours."""
+HOUR_S: Final = 3600.0
+
+KINDS: Final[Mapping[str, frozenset[str]]] = {
+    "no_money": frozenset({"insufficient_funds", "withdrawal_count_limit_exceeded"}),
+    "transient": frozenset(
+        {
+            "processing_error",
+            "issuer_not_available",
+            "reenter_transaction",
+            "try_again_later",
+            "approve_with_id",
+        }
+    ),
+    "velocity": frozenset({"card_velocity_exceeded"}),
+    "card_data": frozenset(
+        {"expired_card", "incorrect_cvc", "invalid_cvc", "incorrect_zip", "invalid_expiry_year"}
+    ),
+}
+"""Decline codes by why they recover; all others are one kind more, `other`."""
+
+_WAIT_H: Final = (-1.0, 0.0, 1.0, 24.0, 72.0, 120.0, 240.0)
+_OF_WAIT: Final = tuple(f"wait_h_if_{kind}" for kind in (*KINDS, "other"))
+_PAYDAY: Final = "payday_if_no_money"
+_OF_EVENT: Final = (
+    Shape("customer_failure_run", (-1.0, 0.0, 1.0, 2.0, 3.0, 5.0)),
+    Shape("customer_failures_30d", (-1.0, 0.0, 1.0, 2.0, 3.0, 5.0, 10.0)),
+    Shape("customer_decline_rate", (-1.0, 0.0, 0.1, 0.2, 0.4, 0.7)),
+    Shape("days_since_last_success", (-1.0, 0.0, 20.0, 35.0, 60.0)),
+    Shape("amount_over_customer_mean", (-1.0, 0.0, 1.0, 2.0, 4.0)),
+    Shape("is_prepaid", (-1.0, 0.0, 1.0)),
+)
+_SHAPES: Final = (
+    *_OF_EVENT,
+    *(Shape(name, _WAIT_H) for name in _OF_WAIT),
+    Shape(_PAYDAY, (-1.0, 0.0, 1.0)),
+)
+_MEANINGS: Final = {
+    **FEATURES,
+    **dict.fromkeys(_OF_WAIT, "hours until the retry, for this kind of decline alone"),
+    _PAYDAY: "1 when the retry is on the 1st, 2nd, 15th or 16th and money was short, 0 when not",
+}
+_PAYDAYS: Final = (1, 2, 15, 16)
+
+
+class Tried(NamedTuple):
+    """What was tried after some failures, and what came of it."""
+
+    rows: list[int]
+    """The failed charge, as a row of the history."""
+    wait_s: list[float]
+    succeeded: list[bool]
+
+
+class RetryStrategy:
+    """The model of `models/retry_strategy.py`."""
+
+    name = "retry_strategy"
+    output = "retry_strategy"
+    method = (
+        "Network rules, then a generalized additive logistic regression of a retry's success that"
+        " ranks what they allow."
+    )
+    applies_to = "failed attempts: payment.failed, charge.failed, invoice.payment_failed"
+    label = "the next attempt on the same payment and card succeeds"
+    limits = (
+        "Learned from retries that were made, so it knows nothing of those that nobody makes."
+        " Asking the customer is advised by rule, or where no retry is likely; it isn't ranked."
+    )
+
+    def applies(self, item: ScoreItem) -> bool:
+        """Every failed attempt."""
+        return item.decline is not None
+
+    def train(self, history: History) -> Trained:
+        """Learn the success of retries; compare the choice with fixed schedules on the holdout."""
+        tried = _tried(history)
+        rows, waits = np.array(tried.rows, dtype=np.intp), np.array(tried.wait_s)
+        labels = np.zeros(len(history.items), dtype=bool)
+        labels[rows] = tried.succeeded
+        wait_of = dict(zip(tried.rows, tried.wait_s, strict=True))
+        split = split_by_time(history.at_s, rows, WINDOW)
+        data = describe(history, split, labels, self.name, self.label)
+
+        def values(part: Indices) -> Floats:
+            items = [history.items[row] for row in part]
+            chosen = np.array([wait_of[int(row)] for row in part])
+            return _values(items, history.features[part], chosen)
+
+        estimator = fit(
+            _SHAPES,
+            (values(split.train), labels[split.train]),
+            (values(split.calibration), labels[split.calibration]),
+            smoothing=3.0,
+        )
+        card = Scorecard(_SHAPES, estimator)
+        predicted = card.probabilities(card.contributions(values(split.holdout)))
+        metrics, bins = judge(labels[split.holdout], predicted)
+        late = np.isin(rows, split.holdout)
+        metrics |= _uplift(card, history, rows[late], waits[late], labels[rows[late]])
+        return Trained(estimator, data, uses(card, _MEANINGS), metrics, bins)
+
+    def load(self, estimator: BaseEstimator, settings: Settings) -> "RetryScorer":
+        """Compile the estimator, and read the rules."""
+        return RetryScorer(Scorecard(_SHAPES, estimator), load_rules(settings.retry_rules))
+
+
+class RetryScorer:
+    """Answers with the best strategy that the rules allow."""
+
+    def __init__(self, card: Scorecard, rules: RetryRules) -> None:
+        self.card, self.rules = card, rules
+
+    def score(self, items: Sequence[ScoreItem], features: Floats) -> list[dict[str, object]]:
+        """One strategy an event; `detail` has what its retry promises, and which rule spoke."""
+        allowed = [self.rules.judge(item) for item in items]
+        owner = np.repeat(np.arange(len(items)), [len(one.retries) for one in allowed])
+        waits = np.array([delay for one in allowed for _, delay in one.retries], dtype=np.float64)
+        values = _values([items[index] for index in owner.tolist()], features[owner], waits)
+        added = self.card.contributions(values)
+        success = self.card.probabilities(added)
+        worth = success * (1 - self.rules.discount_per_day) ** (waits / (24 * HOUR_S))
+        reasons = self.card.reasons(added)
+        answers, start = [], 0
+        for one in allowed:
+            end = start + len(one.retries)
+            if end == start:
+                answers.append(_no_retry(one))
+            else:
+                best = start + int(np.argmax(worth[start:end]))
+                chance = float(success[best])
+                answers.append(self._answer(one, best - start, chance, reasons[best]))
+            start = end
+        return answers
+
+    def content(self) -> dict[str, object]:
+        """The compiled table. The rules are configuration, so not of the model's version."""
+        return self.card.content()
+
+    def _answer(
+        self, allowed: Allowance, best: int, chance: float, reasons: list[dict[str, object]]
+    ) -> dict[str, object]:
+        name, delay_s = allowed.retries[best]
+        detail: dict[str, object] = {
+            "attempts_left": allowed.attempts_left,
+            "success_probability": round(chance, 6),
+        }
+        if allowed.rule is not None:
+            detail["rule"] = allowed.rule
+        if chance < self.rules.success_probability_min:
+            detail["rule"] = "success_probability_min"
+            name = self.rules.ask[0] if self.rules.ask else self.rules.give_up
+        else:
+            detail["delay_s"] = delay_s
+        return {"value": name, "reasons": reasons, "detail": detail}
+
+
+def _no_retry(allowed: Allowance) -> dict[str, object]:
+    """What a rule decided. A rule isn't weighed, so as a reason it adds nothing to log-odds."""
+    return {
+        "value": allowed.instead,
+        "reasons": [{"feature": f"rule:{allowed.rule}", "contribution": 0.0}],
+        "detail": {"attempts_left": allowed.attempts_left, "rule": allowed.rule},
+    }
+
+
+def _values(items: Sequence[ScoreItem], features: Floats, waits_s: Floats) -> Floats:
+    """The columns of `_SHAPES`: one row an event and a wait that could follow it."""
+    values = np.full((len(items), len(_SHAPES)), -1.0)
+    values[:, : len(_OF_EVENT)] = filled(features, _OF_EVENT)
+    for row, (item, wait_s) in enumerate(zip(items, waits_s.tolist(), strict=True)):
+        kind = _kind(item.decline or {})
+        values[row, len(_OF_EVENT) + kind] = wait_s / HOUR_S
+        if kind == _NO_MONEY:
+            then = item.occurred_at + timedelta(seconds=wait_s)
+            values[row, -1] = float(then.day in _PAYDAYS)
+    return values
+
+
+_NO_MONEY: Final = list(KINDS).index("no_money")
+_KIND_OF: Final = {code: index for index, codes in enumerate(KINDS.values()) for code in codes}
+
+
+def _kind(decline: Mapping[str, str]) -> int:
+    code = decline.get("decline_code") or decline.get("code") or ""
+    return _KIND_OF.get(code, len(KINDS))
+
+
+def _tried(history: History) -> Tried:
+    """Every failed charge that was followed by an attempt on the same payment and card."""
+    attempts: dict[str | None, list[tuple[int, Charge]]] = defaultdict(list)
+    for row, event in enumerate(history.events):
+        if isinstance(event, Charge) and event.event_type in ("charge.succeeded", "charge.failed"):
+            attempts[event.payment_id].append((row, event))
+    tried = Tried([], [], [])
+    for of_payment in attempts.values():
+        for (row, first), (_, then) in pairwise(of_payment):
+            wait = then.occurred_at - first.occurred_at
+            failed = first.event_type == "charge.failed"
+            if failed and _card(first) == _card(then) and WAIT_MIN <= wait < WINDOW:
+                tried.rows.append(row)
+                tried.wait_s.append(wait.total_seconds())
+                tried.succeeded.append(then.event_type == "charge.succeeded")
+    return tried
+
+
+def _card(charge: Charge) -> str | None:
+    return charge.payment_method.card_hash if charge.payment_method else None
+
+
+def _uplift(
+    card: Scorecard, history: History, rows: Indices, waits_s: Floats, succeeded: Flags
+) -> dict[str, float]:
+    """How retries fared where what was tried happened to be what the model would choose.
+
+    Compared with all retries, and with always waiting a day. It is fair where waits were chosen
+    without regard to the failure, as in the simulated year.
+    """
+    rules = load_rules(DEFAULT_RULES)
+    names = list(rules.retries)
+    items = [history.items[row] for row in rows]
+    delays = np.array(
+        [[retry.delay_from(item.occurred_at) for retry in rules.retries.values()] for item in items]
+    )
+    tried = np.abs(np.log(delays / waits_s[:, None])).argmin(axis=1)
+    by_choice = [
+        card.probabilities(
+            card.contributions(_values(items, history.features[rows], delays[:, column]))
+        )
+        for column in range(len(names))
+    ]
+    worth = np.array(by_choice).T * (1 - rules.discount_per_day) ** (delays / (24 * HOUR_S))
+    followed = worth.argmax(axis=1) == tried
+    daily = tried == names.index("retry_in_24h")
+    return {
+        "success_all_retries": round(float(succeeded.mean()), 5),
+        "success_after_24h_always": round(float(succeeded[daily].mean()), 5),
+        "success_as_advised": round(float(succeeded[followed].mean()), 5),
+        "rows_as_advised": float(followed.sum()),
+    }
+
+
+MODEL: Final = RetryStrategy()
