@@ -1,0 +1,105 @@
+"""Which signing secrets verify now? Read at the start, and again when their file changes.
+
+Rotation without a lost request: write the new secret before the old ones, comma-separated or one a
+line; after the provider has stopped signing with an old one, take it out. A file that becomes
+unreadable or empty changes nothing but the log: the last good secrets go on.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import Final
+
+import structlog
+
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.settings import MissingSecretError, Settings
+
+from . import metrics
+
+WATCH_S: Final = 1.0
+"""Between two looks at the files: a new secret is live within this time."""
+
+log = structlog.get_logger()
+
+
+class LiveSecrets:
+    """The secrets of one provider, and how a verdict names each."""
+
+    def __init__(self, provider: str, settings: Settings) -> None:
+        """Read them.
+
+        Raises:
+            MissingSecretError: there is none.
+        """
+        self._provider = provider
+        self._settings = settings
+        self._path = settings.secrets_dir / f"webhook_secrets_{provider}"
+        self._stamp = self._file_stamp()
+        self._set(settings.webhook_secrets(provider))
+
+    def refresh(self) -> None:
+        """Read them again if their file has changed."""
+        stamp = self._file_stamp()
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            secrets = self._settings.webhook_secrets(self._provider)
+        except (MissingSecretError, OSError, UnicodeDecodeError):
+            log.exception(
+                "secrets_unreadable", provider=self._provider, still_live=len(self.secrets)
+            )
+            return
+        if secrets != self.secrets:
+            self._set(secrets)
+            log.info("secrets_rotated", provider=self._provider, verdicts=self.verdict_names)
+
+    @property
+    def verdict_names(self) -> list[str]:
+        """The verdicts, which name each secret by a fingerprint only."""
+        return [verdict.decode() for verdict in self.verdicts]
+
+    def _set(self, secrets: tuple[str, ...]) -> None:
+        self.secrets = secrets
+        self.verdicts = tuple(
+            f"verified:{self._provider}:{sha256(secret.encode()).hexdigest()[:8]}".encode()
+            for secret in secrets
+        )
+        metrics.SECRETS_LOADED.labels(self._provider).set(len(secrets))
+
+    def _file_stamp(self) -> tuple[int, int, int] | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        # A file replaced within one tick of the clock has another inode or size.
+        return found.st_mtime_ns, found.st_ino, found.st_size
+
+
+def load(names: Iterable[str], settings: Settings) -> dict[str, LiveSecrets]:
+    """The secrets of every provider that has any; the others are not served.
+
+    Raises:
+        UserError: no provider has one: nothing could be verified.
+    """
+    loaded: dict[str, LiveSecrets] = {}
+    missing: list[MissingSecretError] = []
+    for name in names:
+        try:
+            loaded[name] = LiveSecrets(name, settings)
+        except MissingSecretError as error:
+            missing.append(error)
+            log.warning("provider_without_secret", provider=name)
+    if not loaded:
+        raise missing[0] if missing else UserError("No provider is installed.")
+    return loaded
+
+
+async def watch(live: Iterable[LiveSecrets]) -> None:
+    """Refresh them for as long as the gateway runs."""
+    watched = tuple(live)
+    while True:
+        await asyncio.sleep(WATCH_S)
+        for each in watched:
+            each.refresh()

@@ -1,0 +1,40 @@
+"""What the gateway counts: rate, errors and duration of requests, and what is under way."""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from payment_pipeline.telemetry import LATENCY_BUCKETS_S
+
+REQUESTS: Final = Counter(
+    "payments_gateway_requests_total",
+    "Webhook requests answered, by provider and by the answer's code.",
+    ["provider", "code"],
+)
+LATENCY_S: Final = Histogram(
+    "payments_gateway_latency_seconds",
+    "From a request's head to its answer; for an accepted event that includes Kafka's ack.",
+    buckets=LATENCY_BUCKETS_S,
+)
+BODY_BYTES: Final = Counter(
+    "payments_gateway_body_bytes_total", "Bytes of bodies that were acknowledged."
+)
+UNACKNOWLEDGED: Final = Gauge(
+    "payments_gateway_unacknowledged_records", "Records given to Kafka and not settled yet."
+)
+UNACKNOWLEDGED_BYTES: Final = Gauge(
+    "payments_gateway_unacknowledged_bytes", "Bytes of bodies given to Kafka and not settled yet."
+)
+KAFKA_ERRORS: Final = Counter(
+    "payments_gateway_kafka_errors_total", "Sends that failed, by aiokafka's error.", ["error"]
+)
+PRODUCERS_REPLACED: Final = Counter(
+    "payments_gateway_producers_replaced_total",
+    "Producers given up after a delivery that failed for good.",
+)
+SECRETS_LOADED: Final = Gauge(
+    "payments_gateway_live_secrets", "Signing secrets that verify now.", ["provider"]
+)
+CONNECTIONS_CUT: Final = Counter(
+    "payments_gateway_connections_cut_total", "Connections closed for a limit.", ["limit"]
+)

@@ -1,0 +1,75 @@
+"""What does OpenAPI say of the webhook route? FastAPI can't derive it, since the route is ASGI."""
+
+from collections import defaultdict
+from typing import Any, Final
+
+from . import answers
+from .answers import Answer
+
+PROBLEM_FIELDS: Final = {
+    "type": {"type": "string", "format": "uri"},
+    "title": {"type": "string"},
+    "status": {"type": "integer"},
+    "code": {"type": "string"},
+    "detail": {"type": "string"},
+}
+
+
+def webhook_operation() -> dict[str, Any]:
+    """The OpenAPI 3.1 operation of `POST /webhooks/{provider}`, with every answer and its cases."""
+    return {
+        "tags": ["webhooks"],
+        "summary": "Receive a signed webhook",
+        "operationId": "receive_webhook",
+        "description": (
+            "The raw body is verified against every live secret, and put unchanged on "
+            "`webhooks.<provider>.<resource>`, keyed by payment."
+        ),
+        "parameters": [
+            {"name": "provider", "in": "path", "required": True, "schema": {"type": "string"}},
+            {
+                "name": "Stripe-Signature",
+                "in": "header",
+                "description": "For `stripe`: `t=<unix seconds>,v1=<hex>[,v1=<hex>…]`.",
+                "schema": {"type": "string"},
+            },
+            {
+                "name": "traceparent",
+                "in": "header",
+                "description": "W3C trace context to go on with; anything else starts a new trace.",
+                "schema": {"type": "string"},
+            },
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"type": "object"}}},
+        },
+        "responses": _responses(),
+    }
+
+
+def _responses() -> dict[str, Any]:
+    by_status: defaultdict[int, list[Answer]] = defaultdict(list)
+    for answer in answers.all_answers():
+        by_status[answer.status].append(answer)
+    return {str(status): _response(cases) for status, cases in sorted(by_status.items())}
+
+
+def _response(cases: list[Answer]) -> dict[str, Any]:
+    codes: dict[str, Any] = {"type": "string", "enum": [case.code for case in cases]}
+    if cases[0].status == answers.ACCEPTED.status:
+        content_type, fields = "application/json", {"status": codes}
+    else:
+        content_type, fields = answers.PROBLEM_JSON, {**PROBLEM_FIELDS, "code": codes}
+    schema = {"type": "object", "properties": fields, "required": [*fields]}
+    headers = {
+        name.decode().title(): {"schema": {"type": "string"}}
+        for case in cases
+        for name, _ in case.start["headers"]
+        if name in (b"retry-after", b"www-authenticate", b"allow")
+    }
+    return {
+        "description": "\n".join(f"- `{case.code}`: {case.detail}" for case in cases),
+        "content": {content_type: {"schema": schema}},
+        **({"headers": headers} if headers else {}),
+    }

@@ -1,0 +1,188 @@
+"""Is this event on Kafka? Yes, after every in-sync replica said so; or no answer in time.
+
+Bounded on purpose: with the broker away aiokafka keeps what it was given and retries without an
+end, so what is unacknowledged is counted, in records and in bytes, until Kafka has settled it, not
+until its request has given up waiting. Past the bound nothing more is taken.
+
+An idempotent producer whose delivery fails for good has a hole in its sequence numbers, and each
+later send to that partition fails too. It is then replaced by a new one.
+"""
+
+import asyncio
+from functools import partial
+from typing import Final
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, KafkaTimeoutError
+
+from payment_pipeline.adapters import kafka
+from payment_pipeline.domain.headers import Headers
+from payment_pipeline.settings import Settings
+
+from . import metrics
+
+RECONNECT_S: Final = 0.5
+"""Between two attempts to connect a producer."""
+FLUSH_S_MAX: Final = 5.0
+"""How long a stop waits for what is unacknowledged."""
+PROBE_S_MAX: Final = 1.0
+"""How long readiness waits for the broker's answer."""
+
+log = structlog.get_logger()
+
+
+class NotPublishedError(Exception):
+    """The event is not known to be on Kafka."""
+
+
+class NoBrokerError(NotPublishedError):
+    """Not connected, or the broker failed the send."""
+
+
+class DeadlineError(NotPublishedError):
+    """No acknowledgement in time: the event may still get there."""
+
+
+class OverloadedError(NotPublishedError):
+    """Too much is unacknowledged."""
+
+
+class _Line:
+    """One producer and what it has not settled yet."""
+
+    def __init__(self, producer: AIOKafkaProducer) -> None:
+        self.producer = producer
+        self.broken = asyncio.Event()
+        self.records = 0
+        self.bytes = 0
+
+    def take(self, size: int) -> None:
+        self.records += 1
+        self.bytes += size
+
+    def release(self, size: int) -> None:
+        self.records -= 1
+        self.bytes -= size
+
+    def settled(self, size: int, acknowledged: asyncio.Future[object]) -> None:
+        self.release(size)
+        if not acknowledged.cancelled() and acknowledged.exception() is not None:
+            self.broken.set()
+
+
+class Publisher:
+    """Keeps one producer connected. Use as a context manager."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._line: _Line | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._retired: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> "Publisher":
+        self._keeper = asyncio.create_task(self._keep_connected())
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Flush what is unacknowledged, for at most `FLUSH_S_MAX`."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.wait((self._keeper,))
+        if self._line is not None:
+            self._retire(self._line)
+        if self._retired:
+            _, unflushed = await asyncio.wait(self._retired, timeout=FLUSH_S_MAX)
+            for task in unflushed:
+                task.cancel()
+
+    @property
+    def unacknowledged(self) -> int:
+        """How many records are unacknowledged."""
+        return self._line.records if self._line else 0
+
+    @property
+    def unacknowledged_bytes(self) -> int:
+        """How many bytes of bodies are unacknowledged."""
+        return self._line.bytes if self._line else 0
+
+    def has_room(self) -> bool:
+        """Whether one more record would be taken."""
+        return (
+            self.unacknowledged < self._settings.gateway_in_flight_max
+            and self.unacknowledged_bytes < self._settings.gateway_bytes_max
+        )
+
+    async def publish(self, topic: str, key: bytes | None, body: bytes, headers: Headers) -> None:
+        """Return when the record is acknowledged.
+
+        Raises:
+            NotPublishedError: within the gateway's deadline it was not; which subclass says why.
+        """
+        line = self._line
+        if line is None:
+            raise NoBrokerError
+        if not self.has_room():
+            raise OverloadedError
+        size = len(body)
+        line.take(size)
+        sent = False
+        try:
+            async with asyncio.timeout(self._settings.gateway_deadline_s):
+                acknowledged = await line.producer.send(topic, body, key, headers=[*headers])
+                acknowledged.add_done_callback(partial(line.settled, size))
+                sent = True
+                await asyncio.shield(acknowledged)
+        except TimeoutError as error:
+            raise DeadlineError from error
+        except KafkaError as error:
+            metrics.KAFKA_ERRORS.labels(type(error).__name__).inc()
+            if not sent and not isinstance(error, KafkaTimeoutError):
+                line.broken.set()
+            raise NoBrokerError from error
+        finally:
+            if not sent:
+                line.release(size)
+
+    async def is_ready(self, topics: frozenset[str]) -> bool:
+        """Whether the broker answers now, and knows a leader for every partition of `topics`."""
+        line = self._line
+        if line is None or line.broken.is_set():
+            return False
+        try:
+            async with asyncio.timeout(PROBE_S_MAX):
+                cluster = await line.producer.client.fetch_all_metadata()
+        except (KafkaError, TimeoutError):
+            return False
+        return all(
+            (known := cluster.partitions_for_topic(topic)) is not None
+            and known == cluster.available_partitions_for_topic(topic)
+            for topic in topics
+        )
+
+    async def _keep_connected(self) -> None:
+        while True:
+            line = _Line(kafka.producer(self._settings))
+            try:
+                await line.producer.start()
+            except KafkaError as error:
+                log.warning("kafka_unreachable", error=type(error).__name__)
+                await line.producer.stop()
+                await asyncio.sleep(RECONNECT_S)
+                continue
+            except asyncio.CancelledError:
+                await line.producer.stop()
+                raise
+            log.info("kafka_connected")
+            self._line = line
+            await line.broken.wait()
+            self._line = None
+            metrics.PRODUCERS_REPLACED.inc()
+            log.error("producer_replaced", unacknowledged=line.records)
+            self._retire(line)
+
+    def _retire(self, line: _Line) -> None:
+        """Let a producer finish what it has, on the side."""
+        task = asyncio.create_task(line.producer.stop())
+        self._retired.add(task)
+        task.add_done_callback(self._retired.discard)

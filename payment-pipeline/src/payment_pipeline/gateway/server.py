@@ -1,0 +1,100 @@
+"""One gateway process: put together, served, and stopped without dropping a request."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+import structlog
+import uvicorn
+
+from payment_pipeline import providers
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.domain.topics import DLQ_WEBHOOKS, raw
+from payment_pipeline.settings import Settings
+
+from . import live_secrets, metrics, protocol
+from .app import Gateway
+from .publisher import Publisher
+from .webhook import Webhooks
+
+KEEP_ALIVE_S: Final = 30
+"""How long a connection may rest between two requests."""
+DRAIN_S: Final = 5
+"""How long a stop waits for the requests under way: longer than the gateway's own deadline."""
+BACKLOG: Final = 1024
+
+log = structlog.get_logger()
+
+
+async def serve(settings: Settings) -> None:
+    """Serve on `host` and `gateway_port` until SIGTERM or SIGINT; then answer what is under way.
+
+    Raises:
+        UserError: there is no secret to verify with, or the port is taken.
+    """
+    found = providers.providers()
+    secrets = live_secrets.load(found, settings)
+    listener = _listen(settings)
+    async with Publisher(settings) as publisher:
+        app = Gateway(
+            Webhooks(settings, found, secrets, publisher),
+            publisher,
+            frozenset(
+                (
+                    DLQ_WEBHOOKS,
+                    *(raw(name, part) for name in secrets for part in found[name].resources),
+                )
+            ),
+        )
+        metrics.UNACKNOWLEDGED.set_function(lambda: publisher.unacknowledged)
+        metrics.UNACKNOWLEDGED_BYTES.set_function(lambda: publisher.unacknowledged_bytes)
+        server = uvicorn.Server(_config(app, settings))
+        async with (
+            _background(live_secrets.watch(secrets.values())),
+            _background(protocol.sweep(server.server_state, settings.gateway_read_s_max)),
+        ):
+            log.info(
+                "serving", host=settings.host, port=settings.gateway_port, providers=[*secrets]
+            )
+            await server.serve(sockets=[listener])
+    log.info("stopped")
+
+
+def _config(app: Gateway, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=protocol.bounded(settings),
+        ws="none",
+        lifespan="off",
+        log_config=None,  # our own, as JSON
+        access_log=False,  # the metrics count; a line a request would cost more than its check
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=DRAIN_S,
+        backlog=BACKLOG,
+    )
+
+
+def _listen(settings: Settings) -> socket.socket:
+    try:
+        return socket.create_server((settings.host, settings.gateway_port), backlog=BACKLOG)
+    except OSError as error:
+        raise UserError(
+            f"Port {settings.gateway_port} on {settings.host} can't be used: {error.strerror}; "
+            "stop what listens there, or set PAYMENTS_GATEWAY_PORT."
+        ) from error
+
+
+@asynccontextmanager
+async def _background(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

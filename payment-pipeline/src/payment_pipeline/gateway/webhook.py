@@ -1,0 +1,217 @@
+"""The one route, `POST /webhooks/{provider}`: is it genuine, and is it on Kafka? Then 200.
+
+Plain ASGI instead of a FastAPI route, whose machinery alone costs as much as verifying, reading and
+producing together (`docs/decisions/0001-gateway-server.md`). The order is that of the cost: what
+needs no body is refused before the body is read, what isn't signed before it is parsed.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
+from time import perf_counter
+from typing import Final, TypeAlias
+
+import structlog
+from prometheus_client import Counter
+from starlette.types import Receive, Scope, Send
+
+from payment_pipeline.domain import headers as names
+from payment_pipeline.domain import topics
+from payment_pipeline.domain.headers import Headers
+from payment_pipeline.providers import Envelope, Provider, Refusal, Unparseable, Unsupported
+from payment_pipeline.settings import Settings
+from payment_pipeline.telemetry import child_of, trace_id
+
+from . import answers, metrics
+from .answers import Answer
+from .live_secrets import LiveSecrets
+from .publisher import DeadlineError, NoBrokerError, OverloadedError, Publisher
+
+PREFIX: Final = "/webhooks/"
+UNKNOWN: Final = "unknown"
+"""The metrics' label for a provider that isn't one: a stranger's text never becomes a label."""
+
+RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
+
+log = structlog.get_logger()
+
+
+class _Endpoint:
+    """What is known of a provider before any request, so that none computes it again."""
+
+    def __init__(self, provider: Provider, secrets: LiveSecrets) -> None:
+        self.provider = provider
+        self.secrets = secrets
+        self.signature_header = provider.signature_header.encode()
+        self.source = f"{PREFIX}{provider.name}".encode()
+        self.topics = {each: topics.raw(provider.name, each) for each in provider.resources}
+
+
+class Webhooks:
+    """The ASGI application under `/webhooks/`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        providers: Mapping[str, Provider],
+        secrets: Mapping[str, LiveSecrets],
+        publisher: Publisher,
+    ) -> None:
+        self._settings = settings
+        self._publisher = publisher
+        self._endpoints = {name: _Endpoint(providers[name], secrets[name]) for name in secrets}
+        self._unavailable = answers.unavailable(settings.retry_after_s)
+        self._reading_bytes = 0
+        self._counts: dict[tuple[str, str], Counter] = {
+            (name, answer.code): metrics.REQUESTS.labels(name, answer.code)
+            for name in (*self._endpoints, UNKNOWN)
+            for answer in answers.all_answers()
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        began = perf_counter()
+        endpoint = self._endpoints.get(scope["path"][len(PREFIX) :])
+        if endpoint is None:
+            name, answer = UNKNOWN, answers.UNKNOWN_PROVIDER
+        else:
+            name = endpoint.provider.name
+            try:
+                answer = await self._receive(endpoint, scope, receive)
+            except Exception:
+                log.exception("defect", provider=name)
+                answer = answers.DEFECT
+        self._counts[name, answer.code].inc()
+        await send(answer.start)
+        await send(answer.body)
+        metrics.LATENCY_S.observe(perf_counter() - began)
+
+    async def _receive(self, endpoint: _Endpoint, scope: Scope, receive: Receive) -> Answer:
+        """The main path: each step goes on or has its answer."""
+        headers = dict(scope["headers"])
+        refused = self._refuse_by_head(endpoint, scope, headers)
+        if refused is not None:
+            return refused
+        body = await self._body(receive)
+        if isinstance(body, Answer):
+            return body
+        now = datetime.now(UTC)
+        signature = headers.get(endpoint.signature_header)
+        verdict = endpoint.provider.verify(
+            body,
+            None if signature is None else signature.decode("latin-1"),
+            endpoint.secrets.secrets,
+            now.timestamp(),
+            self._settings.signature_tolerance_s,
+        )
+        if isinstance(verdict, Refusal):
+            return answers.REFUSED[verdict]
+        traceparent = headers.get(b"traceparent")
+        receipt = (
+            (names.TRACEPARENT, child_of(traceparent and traceparent.decode("latin-1")).encode()),
+            (names.BODY_SHA256, sha256(body).hexdigest().encode()),
+            (names.RECEIVED_AT, now.isoformat(timespec="microseconds").encode()),
+            (names.VERDICT, endpoint.secrets.verdicts[verdict.secret_index]),
+        )
+        return await self._keep(endpoint, body, receipt)
+
+    def _refuse_by_head(
+        self, endpoint: _Endpoint, scope: Scope, headers: Mapping[bytes, bytes]
+    ) -> Answer | None:
+        if scope["method"] != "POST":
+            return answers.METHOD_NOT_ALLOWED
+        media_type = headers.get(b"content-type", b"").partition(b";")[0]
+        if media_type.strip().lower() != b"application/json":
+            return answers.NOT_JSON
+        if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+            return answers.ENCODED
+        signature = headers.get(endpoint.signature_header, b"")
+        if len(signature) > self._settings.signature_header_bytes_max or (
+            len(headers) != len(scope["headers"])
+            and sum(name == endpoint.signature_header for name, _ in scope["headers"]) > 1
+        ):
+            return answers.REFUSED[Refusal.MALFORMED]
+        if int(headers.get(b"content-length", 0)) > self._settings.body_bytes_max:
+            return answers.BODY_TOO_LARGE
+        if not self._publisher.has_room():
+            return self._unavailable.overloaded
+        return None
+
+    async def _keep(self, endpoint: _Endpoint, body: bytes, receipt: Headers) -> Answer:
+        """Put the body on the topic that it belongs to; answer only when it is there."""
+        event = endpoint.provider.read(body)
+        if isinstance(event, Envelope):
+            topic, key = endpoint.topics[event.resource], event.key.encode()
+            headers, answer = _event_headers(endpoint, event) + receipt, answers.ACCEPTED
+        else:
+            topic, key = topics.DLQ_WEBHOOKS, None
+            reason, answer = _dead_letter(event)
+            headers = (
+                (names.CE_SOURCE, endpoint.source),
+                (names.REASON, reason.encode()),
+                *receipt,
+            )
+            log.warning(
+                "dead_letter",
+                provider=endpoint.provider.name,
+                reason=reason,
+                body_sha256=sha256(body).hexdigest(),
+                trace_id=trace_id(dict(receipt)[names.TRACEPARENT].decode()),
+            )
+        try:
+            await self._publisher.publish(topic, key, body, headers)
+        except DeadlineError:
+            return self._unavailable.deadline
+        except OverloadedError:
+            return self._unavailable.overloaded
+        except NoBrokerError:
+            return self._unavailable.no_broker
+        metrics.BODY_BYTES.inc(len(body))
+        return answer
+
+    async def _body(self, receive: Receive) -> bytes | Answer:
+        """The whole raw body; not a chunk more is read than the caps allow.
+
+        How long it may take is the connection's limit (`protocol`), not this one's.
+        """
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return answers.BODY_INCOMPLETE
+                chunk = message.get("body", b"")
+                chunks.append(chunk)
+                size += len(chunk)
+                self._reading_bytes += len(chunk)
+                if size > self._settings.body_bytes_max:
+                    return answers.BODY_TOO_LARGE
+                if not message.get("more_body"):
+                    return b"".join(chunks)
+                if self._reading_bytes > self._settings.gateway_bytes_max:
+                    return self._unavailable.overloaded
+        finally:
+            self._reading_bytes -= size
+
+
+def _event_headers(endpoint: _Endpoint, event: Envelope) -> Headers:
+    """CloudEvents' attributes; each value has passed the provider's closed format."""
+    source = endpoint.source
+    if event.account is not None:
+        source += b"/" + event.account.encode()
+    headers: Headers = (
+        (names.CE_SPECVERSION, b"1.0"),
+        (names.CE_ID, event.event_id.encode()),
+        (names.CE_TYPE, event.event_type.encode()),
+        (names.CE_SOURCE, source),
+    )
+    if event.occurred_at is not None:
+        headers += ((names.CE_TIME, event.occurred_at.isoformat().encode()),)
+    return headers
+
+
+def _dead_letter(event: Unparseable | Unsupported) -> tuple[str, Answer]:
+    if isinstance(event, Unsupported):
+        return f"unsupported_class:{event.event_class}", answers.UNSUPPORTED
+    return event.reason, answers.UNPARSEABLE
