@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 EVENTS_TABLE: Final = "payment_events"
 QUARANTINE_TABLE: Final = "payment_events_quarantine"
 FEATURES_TABLE: Final = "entity_features"
+DECISIONS_TABLE: Final = "payment_decisions"
 
 
 class InferenceStatus(StrEnum):
@@ -118,3 +119,26 @@ FEATURES: Final = (
     Column("subscription_status_at", "timestamptz", True, "When it took that status, UTC."),
 )
 """`entity_features`: primary key (provider, entity, entity_id), then `EntityState`'s fields."""
+
+DECISIONS: Final = (
+    Column("workflow_id", "text", False, "The review or recovery in Temporal. Key."),
+    Column("step", "integer", False, "Order within the workflow, from 1. Key."),
+    Column("kind", "text", False, "review or recovery."),
+    Column("provider", "text", False, "Who sent the webhook, e.g. stripe."),
+    Column("payment_id", "text", False, "As in payment_events."),
+    Column("event_id", "text", False, "The event that led to the workflow."),
+    Column("customer_id", "text", True, "The payer, by the provider's id."),
+    Column("merchant_id", "text", True, "The connected account; null is the platform itself."),
+    Column("outcome", "text", False, "pending (an advice), approved, declined, recovered, …"),
+    Column("decided_at", "timestamptz", False, "When it was decided or advised, UTC. Key."),
+    Column("fraud_score", "double precision", True, "Reviews: the score that led to it."),
+    Column("strategy", "text", True, "Recoveries: the advised retry strategy."),
+    Column("due_at", "timestamptz", True, "Recoveries: when the advised attempt is due, UTC."),
+    Column("attempts_left", "integer", True, "Recoveries: what the network still allows."),
+    Column("decided_by", "text", True, "Reviews: who answered; null is the timeout."),
+    Column("note", "text", True, "Reviews: what the reviewer wrote."),
+    Column("ingested_at", "timestamptz", False, "When this row was inserted, UTC."),
+    Column("ingest_xid", "xid8", False, "Transaction that wrote the row: the lake's horizon."),
+    Column("id", "bigint", False, "Order within the table; identity, gaps are normal."),
+)
+"""`payment_decisions`: primary key (workflow_id, step, decided_at)."""

@@ -15,7 +15,8 @@ SCORE_RANGE: Final = "score_range"
 PERSIST_RANGE: Final = "persist_range"
 QUARANTINE_EVENTS: Final = "quarantine_events"
 QUARANTINE_RANGE: Final = "quarantine_range"
-RESCORE_BATCH: Final = "rescore_batch"
+SCORE_UNSCORED: Final = "score_unscored"
+PERSIST_SCORES: Final = "persist_scores"
 RECORD_DECISION: Final = "record_decision"
 CHECK_PAYMENT: Final = "check_payment"
 
@@ -50,6 +51,8 @@ class Refusal:
     offset: int
     failure: str
     """A `domain.failures.FailureClass`."""
+    reason: str
+    """In words of our own, without any of the event's."""
 
 
 class Verdict(StrEnum):
@@ -70,7 +73,7 @@ class Outcome(StrEnum):
     RECOVERED = "recovered"
     """The payment succeeded."""
     EXHAUSTED = "exhausted"
-    """The networks' rules allow no further attempt."""
+    """It failed again, and no further retry is allowed or worth it."""
     NOT_RETRIED = "not_retried"
     """The advised time passed, and nobody tried."""
 
@@ -104,11 +107,12 @@ class ReviewRequest:
 
 @dataclass(frozen=True)
 class Advice:
-    """What the retry model says about a failed payment (`domain.scoring`, `retry_strategy`)."""
+    """When the retry model says to try a failed payment again (`domain.scoring`)."""
 
     strategy: str
-    delay_s: int
+    due_at: datetime
     attempts_left: int
+    """Re-attempts that the card network still allows in its window."""
     event_id: str
     """The failed attempt that it is about."""
     rule: str | None = None
@@ -165,14 +169,13 @@ class Persisted:
 
 
 @dataclass(frozen=True)
-class Rescored:
-    """`rescore_batch`'s answer."""
+class LateScores:
+    """`score_unscored`'s answer: scores for the oldest rows that have none."""
 
-    scored: int
-    failed: int
-    """Rows that inference refuses one by one; they stay as they are, and are counted."""
-    next_id: int | None
-    """Where the next batch begins in `payment_events.id`; `None` when none is left."""
+    events: int
+    """None: there is nothing left to score."""
+    scores: str = ""
+    """As of `score_range`, in base64, since a dataclass travels as JSON."""
     follow_ups: FollowUps = field(default_factory=FollowUps)
 
 
@@ -221,9 +224,11 @@ class PaymentCheck:
 class PaymentNow:
     """`check_payment`'s answer, from bronze."""
 
-    succeeded: bool
+    succeeded: bool = False
+    failed_again: bool = False
+    """A newer attempt failed, and it is scored."""
     advice: Advice | None = None
-    """Of a newer failed attempt, if there was one and it is scored."""
+    """What the newer failure's score advises; `None`: no further retry."""
 
 
 @dataclass(frozen=True)

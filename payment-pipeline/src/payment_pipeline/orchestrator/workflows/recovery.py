@@ -43,7 +43,6 @@ class PaymentRecovery:
     def __init__(self, request: RecoveryRequest) -> None:
         self._subject = request.subject
         self._advice = request.advice
-        self._due_at = workflow.now() + timedelta(seconds=request.advice.delay_s)
         self._outcome = Outcome.PENDING
         self._step = 0
         self._advised = 0
@@ -58,13 +57,12 @@ class PaymentRecovery:
             now = await self._until_something_happens()
             if now.succeeded:
                 self._outcome = Outcome.RECOVERED
-            elif now.advice is None:
+            elif not now.failed_again:
                 self._outcome = Outcome.NOT_RETRIED
-            elif now.advice.attempts_left <= 0 or self._advised >= ADVICES_MAX:
+            elif now.advice is None or self._advised >= ADVICES_MAX:
                 self._outcome = Outcome.EXHAUSTED
             else:
                 self._advice = now.advice
-                self._due_at = workflow.now() + timedelta(seconds=now.advice.delay_s)
         workflow.upsert_search_attributes(
             [search_attributes.OUTCOME.value_set(self._outcome.value)]
         )
@@ -77,22 +75,22 @@ class PaymentRecovery:
         return RecoveryState(
             outcome=self._outcome,
             strategy=self._advice.strategy,
-            due_at=self._due_at,
+            due_at=self._advice.due_at,
             attempts_left=self._advice.attempts_left,
             advised=self._advised,
         )
 
     async def _until_something_happens(self) -> PaymentNow:
         """Sleep through the advised time and the ones after it; look at bronze after each."""
-        while (left := self._due_at - workflow.now()) > CHECK_EVERY:
+        while (left := self._advice.due_at - workflow.now()) > CHECK_EVERY:
             await workflow.sleep(CHECK_EVERY)
             now = await self._check()
-            if now.succeeded or now.advice is not None:
+            if now.succeeded or now.failed_again:
                 return now
         await workflow.sleep(max(left, timedelta(0)))
         for pause in AFTER_DUE:
             now = await self._check()
-            if now.succeeded or now.advice is not None:
+            if now.succeeded or now.failed_again:
                 return now
             await workflow.sleep(pause)
         return await self._check()
@@ -116,7 +114,7 @@ class PaymentRecovery:
             outcome=self._outcome,
             decided_at=workflow.now(),
             strategy=self._advice.strategy,
-            due_at=self._due_at,
+            due_at=self._advice.due_at,
             attempts_left=self._advice.attempts_left,
         )
         await workflow.execute_activity(RECORD_DECISION, decision, **ONE_ROW)

@@ -2,9 +2,9 @@
 
 from temporalio import workflow
 
-from payment_pipeline.orchestrator.messages import RESCORE_BATCH, Rescored
+from payment_pipeline.orchestrator.messages import PERSIST_SCORES, SCORE_UNSCORED, LateScores
 from payment_pipeline.orchestrator.workflows.follow_ups import MORE_TO_RESCORE, open_follow_ups
-from payment_pipeline.orchestrator.workflows.policies import RESCORE
+from payment_pipeline.orchestrator.workflows.policies import PERSIST, RESCORE
 
 
 @workflow.defn
@@ -16,17 +16,14 @@ class Rescore:
 
     @workflow.run
     async def run(self, scored: int = 0) -> int:
-        """Return how many rows were scored. It ends when none is left that can be."""
+        """Return how many rows were scored. It ends when none is left."""
         while self._more:
             self._more = False
-            after_id: int | None = 0
-            while after_id is not None:
-                batch = await workflow.execute_activity(
-                    RESCORE_BATCH, after_id, result_type=Rescored, **RESCORE
-                )
-                scored += batch.scored
-                after_id = batch.next_id
+            while (batch := await self._score()).events:
+                # First, since rows that have their scores don't come again.
                 await open_follow_ups(batch.follow_ups)
+                await workflow.execute_activity(PERSIST_SCORES, batch.scores, **PERSIST)
+                scored += batch.events
                 if workflow.info().is_continue_as_new_suggested():
                     workflow.continue_as_new(scored)
         return scored
@@ -35,3 +32,9 @@ class Rescore:
     def more(self) -> None:
         """A batch has left rows unscored: look again before ending."""
         self._more = True
+
+    async def _score(self) -> LateScores:
+        batch: LateScores = await workflow.execute_activity(
+            SCORE_UNSCORED, result_type=LateScores, **RESCORE
+        )
+        return batch

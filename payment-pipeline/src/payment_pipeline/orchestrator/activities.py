@@ -1,0 +1,233 @@
+"""What do the workflows do to the world? They read ranges, have them scored, and write bronze.
+
+Each step may run twice, so each leaves and answers the same the second time. What they answer is
+kept in Temporal's histories: ids, counts, and scores without the events.
+"""
+
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+import asyncpg
+import structlog
+from prometheus_client import Counter
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from payment_pipeline.adapters.kafka import RangeReader
+from payment_pipeline.bronze import decisions, reader, writer
+from payment_pipeline.bronze.contract import InferenceStatus
+from payment_pipeline.bronze.rows import ScoredEvent
+from payment_pipeline.domain.events import PaymentEvent
+from payment_pipeline.domain.failures import FailureClass
+from payment_pipeline.domain.features import EntityKey, EntityState, entities, fold
+from payment_pipeline.domain.scoring import BATCH_MAX, EventScores, Score, ScoreItem, score_item
+from payment_pipeline.orchestrator import letters, messages, triage
+from payment_pipeline.orchestrator.batches import Batches
+from payment_pipeline.orchestrator.isolation import write_isolated
+from payment_pipeline.orchestrator.messages import (
+    Decision,
+    LateScores,
+    OffsetRange,
+    PaymentCheck,
+    PaymentNow,
+    Persisted,
+    RangeOutcome,
+    Refusal,
+)
+from payment_pipeline.orchestrator.scorer import UNAVAILABLE, Scorer, unpack
+
+EVENTS = Counter("worker_events", "Events by where they ended", ["outcome"])
+
+log = structlog.get_logger()
+
+
+class Activities:
+    """Every activity, over the stores that the worker connected."""
+
+    def __init__(
+        self, pool: asyncpg.Pool, ranges: RangeReader, scorer: Scorer, rules: triage.Rules
+    ) -> None:
+        """The clients are the owner's to close."""
+        self._pool = pool
+        self._ranges = ranges
+        self._batches = Batches(ranges)
+        self._scorer = scorer
+        self._rules = rules
+
+    def all(self) -> list[Callable[..., Any]]:
+        """What a worker registers."""
+        return [
+            self.score_range,
+            self.persist_range,
+            self.quarantine_events,
+            self.quarantine_range,
+            self.score_unscored,
+            self.persist_scores,
+            self.record_decision,
+            self.check_payment,
+        ]
+
+    @activity.defn(name=messages.SCORE_RANGE)
+    async def score_range(self, wanted: OffsetRange) -> bytes:
+        """Packed scores of the range's distinct events; nothing is written."""
+        batch = await self._batches.get(wanted)
+        return await self._score(batch.distinct())
+
+    @activity.defn(name=messages.PERSIST_RANGE)
+    async def persist_range(self, wanted: OffsetRange, packed: bytes) -> Persisted:
+        """Write the range; say what it leads to. The same again changes nothing."""
+        batch = await self._batches.get(wanted)
+        rows = _rows(batch.events, packed)
+        written = await write_isolated(self._pool, rows, _workflow_id())
+        refusals = [
+            *batch.undecodable,
+            *(_refusal(row, FailureClass.CONFLICTING_BODY, _CONFLICT) for row in written.conflicts),
+            *(_refusal(row, FailureClass.UNPROCESSABLE, why) for row, why in written.refused),
+        ]
+        # Of what is this workflow's: a duplicate's follow-ups were its first one's.
+        follow_ups = triage.follow_ups(written.inserted, self._rules)
+        outcome = RangeOutcome(
+            events=len(batch.events) + len(batch.undecodable),
+            inserted=len(written.inserted),
+            duplicates=len(written.duplicates),
+            quarantined=len(refusals),
+            unscored=sum(row.status is InferenceStatus.UNAVAILABLE for row in written.inserted),
+            reviews=len(follow_ups.reviews),
+            recoveries=len(follow_ups.recoveries),
+        )
+        self._batches.drop(wanted)
+        for name in ("inserted", "duplicates", "quarantined", "unscored"):
+            EVENTS.labels(name).inc(getattr(outcome, name))
+        return Persisted(outcome, refusals, follow_ups)
+
+    @activity.defn(name=messages.QUARANTINE_EVENTS)
+    async def quarantine_events(self, refusals: list[Refusal]) -> None:
+        """Keep events that bronze could not take, with the bodies that were signed."""
+        found = []
+        for one in refusals:
+            records = await self._ranges.read(one.topic, one.partition, one.offset, one.offset + 1)
+            if not records:
+                where = f"{one.topic}/{one.partition}/{one.offset}"
+                raise ApplicationError(f"no record at {where}", non_retryable=True)
+            found.append(letters.of_refused(records[0], FailureClass(one.failure), one.reason))
+        await writer.quarantine(self._pool, found, _workflow_id())
+
+    @activity.defn(name=messages.QUARANTINE_RANGE)
+    async def quarantine_range(self, wanted: OffsetRange) -> RangeOutcome:
+        """Keep the dead letters of a range."""
+        records = await self._ranges.read(wanted.topic, wanted.partition, wanted.start, wanted.end)
+        found = letters.of_dead_letters(records)
+        await writer.quarantine(self._pool, found, _workflow_id())
+        EVENTS.labels("quarantined").inc(len(found))
+        return RangeOutcome(events=len(found), quarantined=len(found))
+
+    @activity.defn(name=messages.SCORE_UNSCORED)
+    async def score_unscored(self) -> LateScores:
+        """Score the oldest rows that inference was down for, with the features as they are now.
+
+        Raises:
+            ApplicationError: it is still down; try again later.
+        """
+        events = await reader.unscored(self._pool, BATCH_MAX)
+        if not events:
+            return LateScores(events=0)
+        packed = await self._score(events)
+        rows = _rows(events, packed)
+        if any(row.status is InferenceStatus.UNAVAILABLE for row in rows):
+            raise ApplicationError("inference is still unavailable", type="InferenceUnavailable")
+        follow_ups = triage.follow_ups(rows, self._rules)
+        return LateScores(len(events), b64encode(packed).decode(), follow_ups)
+
+    @activity.defn(name=messages.PERSIST_SCORES)
+    async def persist_scores(self, scores: str) -> int:
+        """Put scores on rows that still wait for theirs; return on how many."""
+        events = await reader.unscored(self._pool, BATCH_MAX)
+        rows = _rows(events, b64decode(scores))
+        scored = [row for row in rows if row.status is not InferenceStatus.UNAVAILABLE]
+        return await writer.rescore(self._pool, scored)
+
+    @activity.defn(name=messages.RECORD_DECISION)
+    async def record_decision(self, decision: Decision) -> None:
+        """Append a decision to `payment_decisions`."""
+        await decisions.record(
+            self._pool,
+            decisions.Decision(
+                workflow_id=decision.workflow_id,
+                step=decision.step,
+                kind=decision.kind,
+                provider=decision.subject.provider,
+                payment_id=decision.subject.payment_id,
+                event_id=decision.subject.event_id,
+                customer_id=decision.subject.customer_id,
+                merchant_id=decision.subject.merchant_id,
+                outcome=decision.outcome.value,
+                decided_at=decision.decided_at,
+                fraud_score=decision.fraud_score,
+                strategy=decision.strategy,
+                due_at=decision.due_at,
+                attempts_left=decision.attempts_left,
+                decided_by=decision.decided_by,
+                note=decision.note,
+            ),
+        )
+
+    @activity.defn(name=messages.CHECK_PAYMENT)
+    async def check_payment(self, check: PaymentCheck) -> PaymentNow:
+        """What bronze knows of a payment since a failed attempt."""
+        subject = check.subject
+        if await decisions.succeeded(self._pool, subject.provider, subject.payment_id):
+            return PaymentNow(succeeded=True)
+        newer = await decisions.failed_again(self._pool, subject.provider, check.event_id)
+        if newer is None:
+            return PaymentNow()
+        given = (newer.scores or {}).get("retry_strategy")
+        score = Score.model_validate(given) if given is not None else None
+        return PaymentNow(
+            failed_again=True, advice=triage.advice(score, newer.event_id, newer.occurred_at)
+        )
+
+    async def _score(self, events: Sequence[PaymentEvent]) -> bytes:
+        keys = {key for event in events for key in entities(event)}
+        states = await reader.feature_states(self._pool, sorted(keys)) if keys else {}
+        items = list(_items(events, states))
+        return await self._scorer.score(items) if items else UNAVAILABLE
+
+
+def _workflow_id() -> str:
+    """Of the workflow whose step this is; the SDK also knows activities without one."""
+    return activity.info().workflow_id or ""
+
+
+_CONFLICT: Final = "another body came before under the same event id"
+
+
+def _items(
+    events: Sequence[PaymentEvent], states: dict[EntityKey, EntityState]
+) -> Iterator[ScoreItem]:
+    """What to ask about each event, in the log's order; an event that fails is left unscored."""
+    for event in events:
+        try:
+            # One at a time, so that a defect of ours costs one event its scores and no more.
+            for _, features in fold((event,), states):
+                yield score_item(event, features)
+        except Exception:
+            log.exception("no features", event_id=event.event_id)
+
+
+def _rows(events: Sequence[PaymentEvent], packed: bytes) -> list[ScoredEvent]:
+    scores = unpack(packed) or {}
+    return [_row(event, scores.get(event.event_id)) for event in events]
+
+
+def _row(event: PaymentEvent, scores: EventScores | None) -> ScoredEvent:
+    if scores is None:
+        return ScoredEvent(event, None, InferenceStatus.UNAVAILABLE)
+    if scores.fraud_score or scores.churn_score or scores.retry_strategy:
+        return ScoredEvent(event, scores, InferenceStatus.SCORED)
+    return ScoredEvent(event, None, InferenceStatus.NOT_APPLICABLE)
+
+
+def _refusal(row: ScoredEvent, failure: FailureClass, reason: str) -> Refusal:
+    source = row.event.source
+    return Refusal(source.topic, source.partition, source.offset, failure.value, reason)

@@ -1,0 +1,83 @@
+"""What is in a range? The events of a range of `payments.normalized`, and what can't be read."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Final
+
+from aiokafka import ConsumerRecord
+from pydantic import ValidationError
+
+from payment_pipeline.adapters.kafka import RangeReader
+from payment_pipeline.bronze.rows import EventId
+from payment_pipeline.domain.events import PAYMENT_EVENT, PaymentEvent
+from payment_pipeline.domain.failures import FailureClass
+from payment_pipeline.orchestrator.messages import OffsetRange, Refusal
+
+BATCHES_KEPT_MAX: Final = 12
+"""About 5 MB each. More than the ranges under way, so that usually none is read twice."""
+
+
+@dataclass
+class Batch:
+    """A range's records, decoded."""
+
+    events: list[PaymentEvent]
+    """In the log's order, duplicates included."""
+    undecodable: list[Refusal]
+
+    def distinct(self) -> list[PaymentEvent]:
+        """Each event once, in order: what is scored."""
+        first: dict[EventId, PaymentEvent] = {}
+        for event in self.events:
+            first.setdefault(EventId(event.provider, event.event_id), event)
+        return list(first.values())
+
+
+class Batches:
+    """Reads ranges; keeps the latest ones, since scoring and persisting want the same."""
+
+    def __init__(self, ranges: RangeReader) -> None:
+        """`ranges` is the owner's to close."""
+        self._ranges = ranges
+        self._kept: OrderedDict[OffsetRange, Batch] = OrderedDict()
+
+    async def get(self, wanted: OffsetRange) -> Batch:
+        """A range's events.
+
+        Raises:
+            RangeExpiredError: retention has taken it.
+            RangeStalledError, KafkaError: try again.
+        """
+        batch = self._kept.get(wanted)
+        if batch is None:
+            batch = decode(
+                await self._ranges.read(wanted.topic, wanted.partition, wanted.start, wanted.end)
+            )
+            self._kept[wanted] = batch
+        self._kept.move_to_end(wanted)
+        while len(self._kept) > BATCHES_KEPT_MAX:
+            self._kept.popitem(last=False)
+        return batch
+
+    def drop(self, done: OffsetRange) -> None:
+        """Nobody will ask for it again."""
+        self._kept.pop(done, None)
+
+
+def decode(records: list[ConsumerRecord[bytes, bytes]]) -> Batch:
+    """Read what can be read; a record that can't be costs the others nothing."""
+    events, undecodable = [], []
+    for record in records:
+        try:
+            events.append(PAYMENT_EVENT.validate_json(record.value or b""))
+        except ValidationError:
+            undecodable.append(
+                Refusal(
+                    record.topic,
+                    record.partition,
+                    record.offset,
+                    FailureClass.UNPROCESSABLE.value,
+                    "the normalized record is no PaymentEvent of this version",
+                )
+            )
+    return Batch(events, undecodable)

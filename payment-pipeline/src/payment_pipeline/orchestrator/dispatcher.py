@@ -1,0 +1,244 @@
+"""How do the topics' records become workflows? By ranges of offsets, each started exactly once.
+
+Run it: `python -m payment_pipeline.orchestrator.dispatcher`. It never fetches a record: it asks
+Kafka where the partitions end, closes ranges, starts a workflow for each, and commits the offsets
+once Temporal has acknowledged the start. Two of them at once would do the work twice and no harm.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from time import monotonic
+from typing import Final
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+from prometheus_client import Counter, Gauge
+from temporalio.client import Client, WorkflowContinuedAsNewError, WorkflowFailureError
+from temporalio.client import WorkflowHandle as Handle
+from temporalio.service import RPCError
+
+from payment_pipeline import telemetry
+from payment_pipeline.adapters import kafka, temporal
+from payment_pipeline.domain.topics import DEAD_LETTERS, NORMALIZED
+from payment_pipeline.orchestrator.lanes import Lane, due
+from payment_pipeline.orchestrator.messages import OffsetRange
+from payment_pipeline.orchestrator.starts import start_range
+from payment_pipeline.settings import Settings, load
+
+GROUP: Final = "dispatcher"
+TOPICS: Final = (NORMALIZED, *DEAD_LETTERS)
+
+POLL_S: Final = 0.05
+"""How often Kafka is asked where the partitions end."""
+OPEN_RANGES_MAX: Final = 6
+"""Ranges under way at a time. More of them only wait for each other at the worker."""
+RANGE_HELD_S: Final = 60.0
+"""A range that is not done by then gives its place away: it waits for a store that is down, and
+its place is what keeps the others from being tried."""
+KAFKA_DEADLINE_S: Final = 10.0
+BACKOFF_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+READY_WITHIN_S: Final = 15.0
+"""Ready means: Kafka and Temporal answered within this time."""
+
+LAG = Gauge("dispatcher_lag_offsets", "Offsets not handed to Temporal", ["topic", "partition"])
+OPEN = Gauge("dispatcher_open_ranges", "Ranges under way, as far as this process knows")
+STARTED = Counter("dispatcher_ranges_started", "Ranges acknowledged by Temporal", ["topic"])
+FAILED = Counter("dispatcher_ranges_failed", "Ranges that ended without reaching bronze", ["topic"])
+ERRORS = Counter("dispatcher_errors", "Rounds that Kafka or Temporal did not answer", ["component"])
+
+log = structlog.get_logger()
+
+
+async def main() -> None:
+    """Run until told to stop."""
+    settings = load()
+    telemetry.configure("dispatcher", settings)
+    dispatcher = Dispatcher(settings, await temporal.connect(settings, lazy=True))
+    async with telemetry.serve_probes(
+        settings.dispatcher_metrics_port, settings.host, dispatcher.ready
+    ):
+        await dispatcher.run()
+
+
+class Dispatcher:
+    """Lanes, one a partition; places, one a range under way."""
+
+    def __init__(self, settings: Settings, client: Client) -> None:
+        """`client` may be a lazy one: Temporal may come up later."""
+        self._settings = settings
+        self._client = client
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._answered_at_s = -READY_WITHIN_S
+
+    def ready(self) -> bool:
+        """Whether Kafka and Temporal answer."""
+        return monotonic() - self._answered_at_s < READY_WITHIN_S
+
+    async def run(self) -> None:
+        """Dispatch for ever; what doesn't answer is asked again, ever more slowly."""
+        failures = 0
+        try:
+            while True:
+                consumer = kafka.consumer(self._settings, group=GROUP)
+                try:
+                    async with asyncio.timeout(KAFKA_DEADLINE_S):
+                        await consumer.start()
+                        lanes = await _lanes(consumer)
+                    failures = 0
+                    await self._rounds(consumer, lanes)
+                except (KafkaError, TimeoutError) as error:
+                    ERRORS.labels("kafka").inc()
+                    log.warning("kafka does not answer", reason=str(error) or type(error).__name__)
+                finally:
+                    await consumer.stop()
+                await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
+                failures += 1
+        finally:
+            for task in self._under_way:
+                task.cancel()
+
+    async def _rounds(self, consumer: AIOKafkaConsumer, lanes: Sequence[Lane]) -> None:
+        """Round after round, until the topics have got more partitions."""
+        failures = 0
+        while len(_partitions(consumer)) == len(lanes):
+            try:
+                async with asyncio.timeout(KAFKA_DEADLINE_S):
+                    ends = await consumer.end_offsets([_place(lane) for lane in lanes])
+                for lane in lanes:
+                    lane.see(ends[_place(lane)], monotonic())
+                await self._round(consumer, lanes)
+                if not self._under_way:
+                    await self._client.service_client.check_health()
+            except RPCError as error:
+                ERRORS.labels("temporal").inc()
+                log.warning("temporal does not answer", reason=error.status.name)
+                await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
+                failures += 1
+                continue
+            failures = 0
+            self._answered_at_s = monotonic()
+            await self._pause()
+
+    async def _round(self, consumer: AIOKafkaConsumer, lanes: Sequence[Lane]) -> None:
+        """Start what is due, each in its own place; commit what Temporal has acknowledged."""
+        settings = self._settings
+        places = OPEN_RANGES_MAX - len(self._under_way)
+        wait_s = settings.range_wait_ms / 1000
+        chosen = due(lanes, places, settings.range_events_max, wait_s, monotonic())
+        started = await asyncio.gather(
+            *(self._start(consumer, lane) for lane in chosen), return_exceptions=True
+        )
+        acknowledged = {
+            _place(lane): lane.position
+            for lane, failure in zip(chosen, started, strict=True)
+            if failure is None
+        }
+        if acknowledged:
+            async with asyncio.timeout(KAFKA_DEADLINE_S):
+                await consumer.commit(acknowledged)
+        for lane in lanes:
+            LAG.labels(lane.topic, lane.partition).set(lane.lag)
+        for failure in started:
+            if failure is not None:
+                raise failure
+
+    async def _start(self, consumer: AIOKafkaConsumer, lane: Lane) -> None:
+        batch = lane.closed
+        if batch is None:
+            return
+        handle = await start_range(self._client, consumer, batch)
+        lane.acknowledge(monotonic())
+        STARTED.labels(batch.topic).inc()
+        if handle is not None:
+            task = asyncio.create_task(_hold(handle, batch))
+            self._under_way.add(task)
+            OPEN.set(len(self._under_way))
+            task.add_done_callback(self._release)
+
+    def _release(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        OPEN.set(len(self._under_way))
+
+    async def _pause(self) -> None:
+        """Until the poll is due, or where all places are taken, until there is one."""
+        if len(self._under_way) < OPEN_RANGES_MAX:
+            await asyncio.sleep(POLL_S)
+        else:
+            await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED, timeout=1.0)
+
+
+async def _hold(handle: Handle[object, object], batch: OffsetRange) -> None:
+    """Return when the range's rows are in bronze, or when it has had its place for long enough."""
+    try:
+        async with asyncio.timeout(RANGE_HELD_S):
+            while True:
+                try:
+                    await handle.result(follow_runs=False)
+                except RPCError:  # Temporal is away: the range is not
+                    await asyncio.sleep(1.0)
+                    continue
+                return
+    except WorkflowContinuedAsNewError:
+        return  # its rows are safe; it opens reviews and recoveries now
+    except TimeoutError:
+        log.warning("range is slow", workflow_id=handle.id)
+    except WorkflowFailureError as error:
+        FAILED.labels(batch.topic).inc()
+        cause = type(error.cause).__name__
+        log.error("range failed", workflow_id=handle.id, cause=cause)  # noqa: TRY400 - no frames
+
+
+async def _lanes(consumer: AIOKafkaConsumer) -> list[Lane]:
+    """One lane a partition, from the committed offset on; nothing is ever fetched from them."""
+    places = await _assign(consumer)
+    first, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
+    lanes = []
+    for place in places:
+        committed = await consumer.committed(place)
+        if committed is None or committed > ends[place]:  # a new group, or a new log
+            committed = first[place]
+        if committed < first[place]:
+            log.error(
+                "records were deleted before they were dispatched",
+                topic=place.topic,
+                partition=place.partition,
+                lost=first[place] - committed,
+            )
+            committed = first[place]
+        lanes.append(Lane(place.topic, place.partition, committed))
+    return lanes
+
+
+async def _assign(consumer: AIOKafkaConsumer) -> list[TopicPartition]:
+    """Every partition of the topics: assigned, so that it can be committed, and never fetched.
+
+    Raises:
+        UnknownTopicOrPartitionError: a topic isn't there yet (`payments migrate` creates it).
+    """
+    if missing := set(TOPICS) - await consumer.topics():
+        raise UnknownTopicOrPartitionError(f"run `payments migrate`: no {', '.join(missing)}")
+    firsts = [TopicPartition(topic, 0) for topic in TOPICS]
+    consumer.assign(firsts)
+    consumer.pause(*firsts)
+    await consumer.end_offsets(firsts)  # it waits for the metadata, which name the partitions
+    places = [TopicPartition(topic, number) for topic, number in _partitions(consumer)]
+    consumer.assign(places)
+    consumer.pause(*places)
+    return places
+
+
+def _partitions(consumer: AIOKafkaConsumer) -> list[tuple[str, int]]:
+    return [
+        (topic, number)
+        for topic in TOPICS
+        for number in sorted(consumer.partitions_for_topic(topic) or ())
+    ]
+
+
+def _place(lane: Lane) -> TopicPartition:
+    return TopicPartition(lane.topic, lane.partition)
+
+
+if __name__ == "__main__":
+    telemetry.run(main)

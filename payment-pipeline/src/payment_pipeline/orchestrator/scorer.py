@@ -1,0 +1,83 @@
+"""How is a batch scored? By one POST to inference, which may be down without holding a payment up.
+
+Scores travel through Temporal between scoring and persisting, so that what was answered is what is
+written: as inference's own JSON, compressed.
+"""
+
+import asyncio
+import zlib
+from collections.abc import Sequence
+from typing import Final
+
+import aiohttp
+import structlog
+from prometheus_client import Counter
+from pydantic import ValidationError
+
+from payment_pipeline.domain.scoring import EventScores, ScoreItem, ScoreRequest, ScoreResponse
+
+PAUSES_S: Final = (0.1, 0.4, 1.0)
+"""Between the tries of one batch: enough for a restart behind a load balancer."""
+DEADLINE_S: Final = 8.0
+"""For all tries of a batch together, its waiting in inference's queue included."""
+DEADLINE_WHEN_DOWN_S: Final = 3.0
+"""While inference is known to be down a batch tries once, so that the backlog keeps moving."""
+
+UNAVAILABLE: Final = b""
+"""What is packed in the place of scores when there are none."""
+
+FAILURES = Counter("worker_inference_failures", "Batches that inference did not score", ["reason"])
+
+log = structlog.get_logger()
+
+
+class Scorer:
+    """Asks inference; remembers whether it answered last time."""
+
+    def __init__(self, session: aiohttp.ClientSession, base_url: str) -> None:
+        """`session` is the owner's to close."""
+        self._session = session
+        self._url = f"{base_url}/v1/score"
+        self._down = False
+
+    async def score(self, items: Sequence[ScoreItem]) -> bytes:
+        """Packed scores of 1 to 1,000 items in their order, or `UNAVAILABLE`."""
+        body = ScoreRequest(events=list(items)).model_dump_json(exclude_none=True).encode()
+        reason = "deadline"
+        try:
+            async with asyncio.timeout(DEADLINE_WHEN_DOWN_S if self._down else DEADLINE_S):
+                for pause_s in (0.0,) if self._down else (0.0, *PAUSES_S):
+                    await asyncio.sleep(pause_s)
+                    answer = await self._post(body)
+                    if isinstance(answer, bytes):
+                        self._down = False
+                        return zlib.compress(answer, level=1)
+                    reason = answer
+        except TimeoutError:
+            reason = "deadline"
+        self._down = True
+        FAILURES.labels(reason).inc()
+        log.warning("inference does not score; the rows go on without", reason=reason)
+        return UNAVAILABLE
+
+    async def _post(self, body: bytes) -> bytes | str:
+        """The answer's body, or why there is none."""
+        headers = {"Content-Type": "application/json"}
+        try:
+            async with self._session.post(self._url, data=body, headers=headers) as answer:
+                said = await answer.read()
+                return said if answer.status == 200 else f"status {answer.status}"
+        except aiohttp.ClientError as error:
+            return type(error).__name__
+
+
+def unpack(packed: bytes) -> dict[str, EventScores] | None:
+    """The scores by event id; `None` if inference was unavailable, or said what can't be read."""
+    if packed == UNAVAILABLE:
+        return None
+    try:
+        answer = ScoreResponse.model_validate_json(zlib.decompress(packed))
+    except (ValidationError, zlib.error):
+        FAILURES.labels("unreadable").inc()
+        return None
+    return {scores.event_id: scores for scores in answer.scores}

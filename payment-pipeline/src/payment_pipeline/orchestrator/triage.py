@@ -1,0 +1,92 @@
+"""Which events call for a person, or for time? Pure: rows in, reviews and recoveries out.
+
+One type of event each, so that a payment comes up once: a review for a charge that went through
+and looks like fraud, a recovery for a payment that failed and may be retried.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from payment_pipeline.bronze.contract import InferenceStatus
+from payment_pipeline.bronze.rows import ScoredEvent
+from payment_pipeline.domain.events import PaymentEvent
+from payment_pipeline.domain.scoring import Score
+from payment_pipeline.orchestrator.messages import (
+    Advice,
+    FollowUps,
+    RecoveryRequest,
+    ReviewRequest,
+    Subject,
+    Verdict,
+)
+
+
+class Rules(NamedTuple):
+    """When a person looks, and how long there is to answer."""
+
+    fraud_score_min: float
+    review_timeout_s: int
+    on_timeout: Verdict
+
+
+def follow_ups(rows: Iterable[ScoredEvent], rules: Rules) -> FollowUps:
+    """What rows that were written lead to; the order of the rows is kept."""
+    found = FollowUps()
+    for row in rows:
+        if row.scores is None:
+            continue
+        if (review := _review(row, rules)) is not None:
+            found.reviews.append(review)
+        if (recovery := _recovery(row)) is not None:
+            found.recoveries.append(recovery)
+    unscored = any(row.status is InferenceStatus.UNAVAILABLE for row in rows)
+    return FollowUps(found.reviews, found.recoveries, unscored)
+
+
+def advice(score: Score | None, event_id: str, occurred_at: datetime) -> Advice | None:
+    """When to try again; `None` where the answer is not to, or to ask the customer.
+
+    `detail` is the retry model's: `delay_s` from the failure on, `attempts_left`, `rule`.
+    """
+    detail = (score.detail if score else None) or {}
+    delay_s = detail.get("delay_s")
+    if score is None or not isinstance(delay_s, int | float):
+        return None
+    left, rule = detail.get("attempts_left"), detail.get("rule")
+    return Advice(
+        strategy=str(score.value),
+        due_at=occurred_at + timedelta(seconds=int(delay_s)),
+        attempts_left=int(left) if isinstance(left, int | float) else 0,
+        event_id=event_id,
+        rule=rule if isinstance(rule, str) else None,
+    )
+
+
+def _review(row: ScoredEvent, rules: Rules) -> ReviewRequest | None:
+    score = row.scores.fraud_score if row.scores else None
+    subject = _subject(row.event)
+    if row.event.event_type != "charge.succeeded" or score is None or subject is None:
+        return None
+    if not isinstance(score.value, float) or score.value < rules.fraud_score_min:
+        return None
+    return ReviewRequest(subject, score.value, rules.review_timeout_s, rules.on_timeout)
+
+
+def _recovery(row: ScoredEvent) -> RecoveryRequest | None:
+    event, subject = row.event, _subject(row.event)
+    # A charge without a payment around it is a payment of its own.
+    alone = event.event_type == "charge.failed" and event.payment_id == event.object_id
+    if subject is None or not (alone or event.event_type == "payment.failed"):
+        return None
+    score = row.scores.retry_strategy if row.scores else None
+    given = advice(score, event.event_id, event.occurred_at)
+    return RecoveryRequest(subject, given) if given is not None else None
+
+
+def _subject(event: PaymentEvent) -> Subject | None:
+    if event.payment_id is None:
+        return None
+    return Subject(
+        event.provider, event.payment_id, event.event_id, event.customer_id, event.merchant_id
+    )

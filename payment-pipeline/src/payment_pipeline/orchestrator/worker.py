@@ -1,0 +1,119 @@
+"""Who runs the workflows and the activities? This process does, as many of it as are started.
+
+Run it: `python -m payment_pipeline.orchestrator.worker`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from importlib.metadata import version
+from typing import Final, TypeVar
+
+import aiohttp
+import structlog
+from temporalio.client import Client
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from payment_pipeline import telemetry
+from payment_pipeline.adapters import postgres, temporal
+from payment_pipeline.adapters.kafka import RangeReader
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.orchestrator.activities import Activities
+from payment_pipeline.orchestrator.messages import TASK_QUEUE, Verdict
+from payment_pipeline.orchestrator.scorer import Scorer
+from payment_pipeline.orchestrator.steps import Steps
+from payment_pipeline.orchestrator.triage import Rules
+from payment_pipeline.orchestrator.workflows import WORKFLOWS
+from payment_pipeline.settings import MissingSecretError, Settings, load
+
+ACTIVITIES_MAX: Final = 6
+"""At a time. One core does them all; what is gained is the waiting for the stores."""
+CONNECTIONS_MAX: Final = 6
+WORKFLOWS_CACHED_MAX: Final = 500
+"""Open reviews and recoveries sleep for days: they need not sleep in memory."""
+STICKY_TIMEOUT: Final = timedelta(seconds=2)
+"""How long a workflow waits for a worker that was killed before another one may have it."""
+STOP_GRACE: Final = timedelta(seconds=10)
+CONNECT_PAUSE_S: Final = 1.0
+
+Connected = TypeVar("Connected")
+
+log = structlog.get_logger()
+
+
+async def main() -> None:
+    """Run until told to stop."""
+    settings = load()
+    telemetry.configure("worker", settings)
+    running = False
+    async with (
+        telemetry.serve_probes(settings.worker_metrics_port, settings.host, lambda: running),
+        resources(settings) as (client, activities),
+        worker(client, activities),
+    ):
+        running = True
+        log.info("worker is up", task_queue=TASK_QUEUE)
+        await asyncio.Event().wait()
+
+
+@asynccontextmanager
+async def resources(settings: Settings) -> AsyncIterator[tuple[Client, Activities]]:
+    """Everything that the worker is connected to; waits for what isn't up yet."""
+    async with AsyncExitStack() as stack:
+        client = await _when_up(lambda: temporal.connect(settings))
+        pool = await _when_up(
+            lambda: postgres.pool(settings, size_max=CONNECTIONS_MAX, application="worker")
+        )
+        stack.push_async_callback(pool.close)
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        ranges = RangeReader(settings)
+        stack.push_async_callback(ranges.close)
+        rules = Rules(
+            settings.fraud_review_threshold,
+            settings.fraud_review_timeout_s,
+            Verdict(settings.fraud_review_on_timeout),
+        )
+        yield client, Activities(pool, ranges, Scorer(session, settings.inference), rules)
+
+
+def worker(client: Client, activities: Activities) -> Worker:
+    """The worker of these activities and of all workflows; not yet running."""
+    return Worker(
+        client,
+        task_queue=TASK_QUEUE,
+        workflows=WORKFLOWS,
+        activities=activities.all(),
+        workflow_runner=SandboxedWorkflowRunner(restrictions=_RESTRICTIONS),
+        interceptors=[Steps()],
+        max_concurrent_activities=ACTIVITIES_MAX,
+        max_cached_workflows=WORKFLOWS_CACHED_MAX,
+        sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
+        graceful_shutdown_timeout=STOP_GRACE,
+        build_id=f"payment-pipeline-{version('payment-pipeline')}",
+    )
+
+
+_RESTRICTIONS: Final = SandboxRestrictions.default.with_passthrough_modules(
+    # Pure modules, the same for every workflow: loading them anew for each costs milliseconds.
+    "payment_pipeline.domain",
+    "payment_pipeline.orchestrator.messages",
+    "payment_pipeline.orchestrator.search_attributes",
+)
+
+
+async def _when_up(connect: Callable[[], Awaitable[Connected]]) -> Connected:
+    """Wait for a store that isn't up: a worker that gives up would have to be started again."""
+    while True:
+        try:
+            return await connect()
+        except MissingSecretError:
+            raise
+        except UserError as refusal:
+            log.warning("not up yet", reason=str(refusal))
+            await asyncio.sleep(CONNECT_PAUSE_S)
+
+
+if __name__ == "__main__":
+    telemetry.run(main)
