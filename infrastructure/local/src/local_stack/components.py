@@ -48,6 +48,7 @@ def _stage(
     needs: tuple[str, ...] = (),
     module: str = "",
     elsewhere: str = "",
+    prepare: Callable[[Settings, Work], None] = _nothing,
 ) -> Component:
     """One of the pipeline's own programs, ready when its `/readyz` says so."""
 
@@ -73,8 +74,23 @@ def _stage(
         address=address,
         ports=(port,),
         needs=needs,
+        prepare=prepare,
         elsewhere=elsewhere,
     )
+
+
+def _train_once(settings: Settings, work: Work) -> None:
+    """Train the models when one of them was never trained."""
+    # Half a second of imports that a start without training doesn't need.
+    from payment_pipeline.inference import store, training
+    from payment_pipeline.inference.models import models
+
+    try:
+        for name in models():
+            store.current(training.models_dir(settings), name)
+    except UserError:
+        work(training.STEPS, 0)
+        training.train(settings, lambda _step: work(0, 1))
 
 
 ALL: Final = (
@@ -108,7 +124,7 @@ ALL: Final = (
         prepare=lambda settings, _work: temporal.prepare(settings),
         elsewhere="temporal_address",
     ),
-    _stage("inference", "inference_port", elsewhere="inference_url"),
+    _stage("inference", "inference_port", elsewhere="inference_url", prepare=_train_once),
     _stage("gateway", "gateway_port", needs=("kafka",)),
     _stage("normalizer", "normalizer_metrics_port", needs=("kafka",)),
     _stage(
