@@ -84,6 +84,15 @@ def stack(shared_settings: Settings) -> Settings:
     return shared_settings
 
 
+@pytest.fixture(scope="module")
+def private_stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """PostgreSQL and Kafka, for one module that leaves in them what no audit may find."""
+    settings = stack_settings(tmp_path_factory.mktemp("stores"))
+    local_stack.up(settings, only=("postgres", "kafka"))
+    yield settings
+    local_stack.down(settings)
+
+
 @pytest.fixture
 def fresh_stack(
     tmp_path_factory: pytest.TempPathFactory,

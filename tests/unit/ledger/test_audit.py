@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payment_pipeline.ledger.audit import NAMED_MAX, Audit, Finding, Reading, Stage, reconcile
-from payment_pipeline.ledger.tally import Money, Seen
+from payment_pipeline.ledger.tally import UNSTATED, Money, Seen
 
 EUR_5 = Money("EUR", 500)
 MODELLED = (Stage.RAW, Stage.NORMALIZED, Stage.BRONZE)
@@ -28,7 +28,7 @@ class Story:
         self, name: str | None, *stages: Stage, body: str = "", money: Money | None = EUR_5
     ) -> "Story":
         for stage in stages:
-            known = None if stage is Stage.ACKNOWLEDGED else money
+            known = UNSTATED if stage is Stage.ACKNOWLEDGED else money
             self.reading.stages[stage].add(seen(name, body, known))
         return self
 
@@ -173,6 +173,13 @@ def test_an_amount_that_changes_on_the_way_is_mismatched(
     assert names(audit.mismatched) == ["evt"]
 
 
+def test_a_dead_letter_that_lost_its_body_says_nothing_of_money() -> None:
+    story = Story().has("evt", Stage.RAW).has("evt", *REJECTED[1:], money=UNSTATED)
+    audit = story.audit()
+    assert audit.ok
+    assert audit.stages[Stage.QUARANTINE].hash_total == {}
+
+
 def test_a_row_with_another_events_id_is_mismatched() -> None:
     story = Story().has("evt_1", Stage.RAW, Stage.NORMALIZED)
     audit = story.has("evt_2", Stage.BRONZE, body="evt_1").audit()
@@ -189,7 +196,7 @@ def test_an_id_that_only_the_client_knows_names_the_event() -> None:
 def test_an_attempt_without_an_answer_may_be_present_or_absent_never_twice() -> None:
     story = Story().has("evt_present", *MODELLED).has("evt_twice", *MODELLED, Stage.QUARANTINE)
     for name in ("evt_absent", "evt_present", "evt_twice", "evt_retried"):
-        story.reading.unanswered.add(seen(name))
+        story.reading.unanswered.add(seen(name, money=UNSTATED))
     story.has("evt_retried", Stage.ACKNOWLEDGED, *MODELLED)
     audit = story.audit()
     assert names(audit.unknown) == ["evt_absent", "evt_present", "evt_twice"]
@@ -201,7 +208,7 @@ def test_an_attempt_without_an_answer_may_be_present_or_absent_never_twice() -> 
 def test_what_was_refused_is_not_stored() -> None:
     story = Story().has("evt_forged", *MODELLED).has("evt_retried", *MODELLED)
     for name in ("evt_forged", "evt_absent", "evt_retried"):
-        story.reading.refused.add(seen(name))
+        story.reading.refused.add(seen(name, money=UNSTATED))
     story.has("evt_retried", Stage.ACKNOWLEDGED)
     assert names(story.audit().unexplained) == ["evt_forged"]
 

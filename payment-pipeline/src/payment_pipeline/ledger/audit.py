@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .tally import Tally, currency_of
+from .tally import UNSTATED_CODE, Tally, currency_of
 
 NAMED_MAX: Final = 100
 """How many events of a finding are named; the count beside is the true one."""
@@ -246,12 +246,12 @@ class _Events:
 
     def mismatched(self) -> Flags:
         """Events whose records disagree about id, currency or amount."""
-        stored = self._bounds[1], self._bounds[len(Stage)]
-        clients = (self._order < stored[0]) | (self._order >= stored[1])  # know no amount
+        currencies = self._column("currencies")[self._order]
+        silent = currencies == UNSTATED_CODE
         return (
             self._differs(self._record_keys, self._record_keys == 0)
-            | self._differs(self._column("currencies")[self._order], clients)
-            | self._differs(self._column("amounts")[self._order], clients)
+            | self._differs(currencies, silent)
+            | self._differs(self._column("amounts")[self._order], silent)
         )
 
     def summary(self, stage: Stage) -> Summary:
@@ -262,7 +262,7 @@ class _Events:
         amounts = np.asarray(self._tallies[place].amounts)[firsts]
         totals = {
             currency_of(int(code)): _exact_sum(amounts[currencies == code])
-            for code in np.unique(currencies[currencies > 0])
+            for code in np.setdiff1d(currencies, (0, UNSTATED_CODE))
         }
         return Summary(len(firsts), len(self._tallies[place]), dict(sorted(totals.items())))
 

@@ -10,7 +10,7 @@ from payment_pipeline.domain.client_ledger import Attempt
 from payment_pipeline.domain.failures import UserError
 
 from .audit import Reading, Stage
-from .tally import Seen, Tally
+from .tally import UNSTATED, Seen, Tally
 from .window import Window
 
 EDGE: Final = timedelta(minutes=1)
@@ -42,7 +42,7 @@ def read(path: Path, window: Window, reading: Reading, *, open_ended: bool) -> i
                 if attempt is None or at is None:
                     unread += 1
                 elif (since is None or at >= since) and (until is None or at < until):
-                    seen = Seen(None, attempt.event_id, attempt.sha256)
+                    seen = Seen(None, attempt.event_id, attempt.sha256, UNSTATED)
                     _tally(attempt.answer, reading).add(seen)
     except OSError as error:
         raise UserError(f"The client ledger {path} can't be read: {error.strerror}.") from None

@@ -14,7 +14,7 @@ from payment_pipeline.domain import topics
 from payment_pipeline.providers import providers
 
 from .audit import Stage
-from .tally import Money, Seen
+from .tally import UNSTATED, Money, Seen
 
 CONTROL_KINDS: Final = frozenset({"payment", "charge", "dispute", "refund", "payout", "invoice"})
 """Kinds of event whose amount moves money; `Provider.control_total` has one for just these."""
@@ -44,7 +44,9 @@ def read(record: ConsumerRecord) -> Read:
     reader = _READERS.get(record.topic)
     if reader is not None:
         try:
-            return reader(orjson.loads(record.value))
+            value = orjson.loads(record.value or b"")
+            if isinstance(value, dict):
+                return reader(value)
         except (ValueError, LookupError, TypeError):  # not what the topic's contract says
             pass
     return _unchanged(record)
@@ -55,6 +57,11 @@ def control_total(provider: str, body: bytes) -> Money | None:
     known = providers().get(provider)
     total = known.control_total(body) if known else None
     return Money(total.currency, total.amount_minor) if total else None
+
+
+def kept_total(provider: str, body: bytes) -> Money | None:
+    """The control total of a body as a dead letter keeps it: none is kept of one too large."""
+    return control_total(provider, body) if body else UNSTATED
 
 
 def money_of(kind: str, amount_minor: int | None, currency: str | None) -> Money | None:
@@ -73,30 +80,35 @@ def _unchanged(record: ConsumerRecord) -> Read:
 
 
 def _normalized(event: dict[str, Any]) -> Read:
-    amount_minor, currency = event["amount_minor"], event["currency"]
+    amount_minor, currency = event.get("amount_minor"), event.get("currency")  # nulls are left out
     if amount_minor is not None:
         amount_minor, currency = _of(int, amount_minor), _of(str, currency)
-    body_sha256 = _of(str, event["body_sha256"])
-    if len(bytes.fromhex(body_sha256)) != sha256().digest_size:
-        raise ValueError("not a SHA-256")
     seen = Seen(
         _of(str, event["provider"]),
         _of(str, event["event_id"]),
-        body_sha256,
+        _digest(event["body_sha256"]),
         money_of(_of(str, event["kind"]), amount_minor, currency),
     )
     return Read(seen, _instant(event["received_at"]))
 
 
 def _rejected(bad: dict[str, Any]) -> Read:
-    provider, body, event_id = _of(str, bad["provider"]), b64decode(bad["body"]), bad["event_id"]
+    provider, event_id = _of(str, bad["provider"]), bad["event_id"]
+    body, body_sha256 = b64decode(bad["body"]), _digest(bad["body_sha256"])
     seen = Seen(
         provider,
         None if event_id is None else _of(str, event_id),
-        sha256(body).hexdigest(),
-        control_total(provider, body),
+        sha256(body).hexdigest() if body else body_sha256,
+        kept_total(provider, body),
     )
     return Read(seen, _instant(bad["received_at"]))
+
+
+def _digest(value: object) -> str:
+    text = _of(str, value)
+    if len(bytes.fromhex(text)) != sha256().digest_size:
+        raise ValueError("not a SHA-256")
+    return text
 
 
 def _of(kind: type[Kind], value: object) -> Kind:

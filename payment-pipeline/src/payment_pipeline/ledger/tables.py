@@ -8,7 +8,7 @@ from typing import Final
 import asyncpg
 
 from .audit import Lost, Reading, Stage
-from .records import control_total, money_of
+from .records import kept_total, money_of
 from .tally import IDENTITY_HEX, Seen
 from .window import Window
 
@@ -66,5 +66,5 @@ def _event(row: asyncpg.Record) -> Seen:
 
 
 def _dead_letter(row: asyncpg.Record) -> Seen:
-    money = control_total(row["provider"], row["body"])
+    money = kept_total(row["provider"], row["body"])
     return Seen(row["provider"], row["event_id"], row["body_sha256"], money)

@@ -15,6 +15,8 @@ IDENTITY_HEX: Final = 32
 """How many hex digits of a body's SHA-256 tell events apart: 128 bits."""
 _HALF: Final = IDENTITY_HEX // 2
 _LETTERS: Final = 26
+UNSTATED_CODE: Final = 0xFFFF
+"""What a `Tally.currencies` value is where no money is stated; 0 is where there is none."""
 _AMOUNT_MAX: Final = 2**63 - 1
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 
@@ -24,6 +26,10 @@ class Money(NamedTuple):
 
     currency: str
     amount_minor: int
+
+
+UNSTATED: Final = Money("", 0)
+"""Of a record that can't say what money it is about, which is not the same as none."""
 
 
 class Seen(NamedTuple):
@@ -36,7 +42,8 @@ class Seen(NamedTuple):
     body_sha256: str
     """Lower-case hex."""
     money: Money | None = None
-    """What the control total counts; `None` for kinds of event that move no money."""
+    """What the control total counts; `None` for kinds of event that move no money, and `UNSTATED`
+    where there is no way to know."""
 
 
 class Tally:
@@ -85,7 +92,7 @@ class Tally:
 
 
 def currency_of(code: int) -> str:
-    """The ISO 4217 code that a `Tally.currencies` value stands for; 0 has none."""
+    """The ISO 4217 code that a `Tally.currencies` value stands for, neither 0 nor unstated."""
     rest, third = divmod(code - 1, _LETTERS)
     first, second = divmod(rest, _LETTERS)
     return "".join(chr(ord("A") + letter) for letter in (first, second, third))
@@ -100,6 +107,8 @@ def _key(provider: str | None, event_id: str | None) -> int:
 
 def _storable(money: Money | None) -> tuple[int, int]:
     """Money that no bronze row could hold counts as none: its event has to be rejected anyway."""
+    if money is UNSTATED:
+        return UNSTATED_CODE, 0
     if money is None or abs(money.amount_minor) > _AMOUNT_MAX:
         return 0, 0
     currency = money.currency

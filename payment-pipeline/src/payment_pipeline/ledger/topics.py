@@ -12,7 +12,12 @@ from typing import Final, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    KafkaError,
+    NotCoordinatorForGroupError,
+)
 
 from payment_pipeline.adapters import kafka
 from payment_pipeline.domain import topics
@@ -29,6 +34,13 @@ STALL_S: Final = 30.0
 """A topic that brings nothing for so long, though it holds more, is a fault of the broker's."""
 CLOCK_SLACK: Final = timedelta(minutes=1)
 """How far a record's own timestamp may lie before its receipt: two clocks, or one that was set."""
+
+_NOBODY_KNOWS_YET: Final = (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    NotCoordinatorForGroupError,
+)
+"""What a broker answers about a group just after its start, and while no group ever committed."""
 
 Offsets: TypeAlias = dict[TopicPartition, int]
 Progress: TypeAlias = Callable[[str], None]
@@ -86,7 +98,10 @@ class Topics:
 
     async def committed(self, group: str) -> Offsets:
         """How far a consumer group has come; a partition that it never committed is left out."""
-        found = await self._admin.list_consumer_group_offsets(group)
+        try:
+            found = await self._admin.list_consumer_group_offsets(group)
+        except _NOBODY_KNOWS_YET:
+            return {}
         return {place: held.offset for place, held in found.items()}
 
     async def read_on(self, window: Window, reading: Reading, progress: Progress) -> None:

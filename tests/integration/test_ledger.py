@@ -1,0 +1,257 @@
+"""Does the audit see on real topics and tables what is there, and name what was broken on purpose?
+
+Each story has a window of receipts of its own, so that they share one Kafka and one PostgreSQL.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from itertools import count
+from pathlib import Path
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from aiokafka import AIOKafkaProducer
+
+from payment_pipeline.adapters import kafka, postgres
+from payment_pipeline.bronze import writer
+from payment_pipeline.bronze.contract import InferenceStatus
+from payment_pipeline.bronze.rows import ScoredEvent
+from payment_pipeline.domain import client_ledger, headers, topics
+from payment_pipeline.domain.client_ledger import Attempt
+from payment_pipeline.domain.failures import BadRecord, FailureClass, FieldError, Unmodelled
+from payment_pipeline.domain.headers import Headers
+from payment_pipeline.domain.raw import Coordinates, RawEvent
+from payment_pipeline.ledger.audit import Finding, Stage
+from payment_pipeline.ledger.run import Report, Request, run
+from payment_pipeline.ledger.window import Window
+from payment_pipeline.normalizer import step
+from payment_pipeline.providers import Context, Envelope, providers
+from payment_pipeline.settings import Settings
+
+pytestmark = pytest.mark.stack
+
+CONTEXT = Context(pseudonym_key=b"test", normalizer_version="test")
+MODELLED, UNMODELLED = "payment_intent.succeeded", "tax_rate.created"
+WORKFLOW = "ingest/test"
+DAYS = count()
+EXAMPLES = Path(__file__).parents[1] / "providers" / "stripe_objects.json"
+PAYMENT_INTENT = json.loads(EXAMPLES.read_text())["resources"]["payment_intent"]
+TO_RAW, TO_TOPICS, TO_TABLES = range(3)
+
+
+@dataclass
+class Pipeline:
+    """What the stages would have left behind, without the stages."""
+
+    settings: Settings
+    producer: AIOKafkaProducer
+    pool: asyncpg.Pool
+    window: Window
+
+    async def deliver(self, body: bytes, far: int = TO_TABLES, at_s: float = 1.0) -> RawEvent:
+        """One delivery, processed as far as asked; `at_s` into the window."""
+        provider = providers()["stripe"]
+        read = provider.read(body)
+        topic, event_id = topics.DLQ_WEBHOOKS, None
+        if isinstance(read, Envelope):
+            topic, event_id = topics.raw("stripe", read.resource), read.event_id
+        received_at = (self.window.since or self.window.until) + timedelta(seconds=at_s)
+        given = headers_of(body, received_at, event_id)
+        place = await self._send(topic, body, given)
+        digest = sha256(body).hexdigest()
+        raw = RawEvent("stripe", place, body, event_id, digest, received_at, "verified", None)
+        if event_id is None:
+            await self._write(dead_letter(raw, FailureClass.UNPARSEABLE), far)
+            return raw
+        outcome = step.step(raw, provider, CONTEXT, received_at)
+        if far >= TO_TOPICS:
+            await self._send(*step.message(outcome, raw, given))
+        await self._write(outcome, far)
+        return raw
+
+    async def _write(self, outcome: step.Outcome, far: int) -> None:
+        if far < TO_TABLES or isinstance(outcome, Unmodelled):
+            return
+        if isinstance(outcome, BadRecord):
+            await writer.quarantine(self.pool, [outcome], WORKFLOW)
+            return
+        row = ScoredEvent(outcome, None, InferenceStatus.NOT_APPLICABLE)
+        await writer.write(self.pool, [row], WORKFLOW)
+
+    async def _send(self, topic: str, value: bytes, given: Headers) -> Coordinates:
+        sent = await self.producer.send_and_wait(topic, value, headers=list(given))
+        return Coordinates(topic=topic, partition=sent.partition, offset=sent.offset)
+
+    async def audit(self, client: Path | None = None, wait_s: float = 0) -> Report:
+        request = Request(self.window, False, client, wait_s)
+        return await run(self.settings, request, lambda _: None)
+
+
+def event(
+    event_id: str, kind: str = MODELLED, amount: object = 1000, currency: str = "eur"
+) -> bytes:
+    """A webhook's body."""
+    subject = {**PAYMENT_INTENT, "id": f"pi_{event_id}", "amount": amount, "currency": currency}
+    return json.dumps(
+        {
+            "id": event_id,
+            "object": "event",
+            "type": kind,
+            "created": 1_700_000_000,
+            "livemode": False,
+            "api_version": "2025-03-31.basil",
+            "data": {"object": subject},
+        }
+    ).encode()
+
+
+def headers_of(body: bytes, received_at: datetime, event_id: str | None) -> Headers:
+    given = {
+        headers.CE_SOURCE: "/webhooks/stripe",
+        headers.BODY_SHA256: sha256(body).hexdigest(),
+        headers.RECEIVED_AT: received_at.isoformat(),
+        headers.VERDICT: "verified:stripe:test",
+        **({headers.CE_ID: event_id} if event_id else {}),
+    }
+    return tuple((name, value.encode()) for name, value in given.items())
+
+
+def dead_letter(raw: RawEvent, failure: FailureClass) -> BadRecord:
+    return BadRecord(
+        failure=failure,
+        errors=(FieldError(path="", message="on purpose"),),
+        component="test",
+        component_version="test",
+        provider=raw.provider,
+        event_id=raw.event_id,
+        provider_event_type=None,
+        source=raw.coordinates,
+        body=raw.body,
+        body_sha256=raw.body_sha256,
+        received_at=raw.received_at,
+        verdict=raw.verdict,
+        rejected_at=raw.received_at,
+    )
+
+
+def names(finding: Finding) -> list[str]:
+    return [named.event_id for named in finding.named]
+
+
+@pytest_asyncio.fixture
+async def pipeline(private_stores: Settings) -> AsyncIterator[Pipeline]:
+    since = datetime(2001, 1, 1, tzinfo=UTC) + timedelta(days=next(DAYS))
+    pool = await postgres.pool(private_stores)
+    producer = kafka.producer(private_stores)
+    await producer.start()
+    window = Window(since, since + timedelta(hours=1))
+    yield Pipeline(private_stores, producer, pool, window)
+    await producer.stop()
+    await pool.close()
+
+
+async def test_every_event_in_its_one_place_is_clean(pipeline: Pipeline, tmp_path: Path) -> None:
+    bodies = {
+        "evt_ok": event("evt_ok"),
+        "evt_yen": event("evt_yen", amount=500, currency="jpy"),
+        "evt_unmodelled": event("evt_unmodelled", UNMODELLED),
+        "evt_invalid": event("evt_invalid", amount="a lot"),
+        "evt_unknown_currency": event("evt_unknown_currency", currency="xqq"),
+        None: b"{",
+    }
+    for body in bodies.values():
+        await pipeline.deliver(body)
+    await pipeline.deliver(bodies["evt_ok"], at_s=5)
+    await pipeline.deliver(bodies["evt_invalid"], at_s=5)
+    await pipeline.deliver(event("evt_others"))
+    other_body = await pipeline.deliver(event("evt_ok", amount=999), TO_TOPICS, at_s=6)
+    conflict = dead_letter(other_body, FailureClass.CONFLICTING_BODY)
+    await writer.quarantine(pipeline.pool, [conflict], WORKFLOW)
+    ledger = tmp_path / "client.jsonl"
+    at = (other_body.received_at + timedelta(minutes=5)).isoformat()
+    lines = [Attempt(i, sha256(b).hexdigest(), 200, at, None) for i, b in bodies.items()]
+    ledger.write_bytes(b"".join(map(client_ledger.dump, lines)))
+
+    report = await pipeline.audit(ledger)
+
+    audit = report.audit
+    assert audit.ok, report
+    assert (report.window.complete, audit.others, audit.conflicts) == (True, 2, 1)
+    figures = {stage.value: summary[:2] for stage, summary in audit.stages.items()}
+    assert figures == {
+        "acknowledged": (6, 6),
+        "raw": (8, 10),
+        "normalized": (4, 5),
+        "rejected": (3, 4),
+        "unmodelled": (1, 1),
+        "bronze": (3, 3),
+        "quarantine": (4, 5),
+    }
+    assert audit.stages[Stage.RAW].hash_total == {"EUR": 2999, "JPY": 500, "XQQ": 1000}
+    assert audit.stages[Stage.BRONZE].hash_total == {"EUR": 2000, "JPY": 500}
+
+
+async def test_what_is_broken_on_purpose_is_named(pipeline: Pipeline) -> None:
+    for name in ("evt_ok", "evt_deleted", "evt_altered", "evt_in_both"):
+        await pipeline.deliver(event(name))
+    invalid = await pipeline.deliver(event("evt_twice", amount=None))
+    await pipeline.deliver(event("evt_raw_only"), TO_RAW)
+    await pipeline.deliver(event("evt_normalized_only"), TO_TOPICS)
+    assert names((await pipeline.audit()).audit.missing) == ["evt_normalized_only", "evt_raw_only"]
+
+    await pipeline.pool.execute("DELETE FROM payment_events WHERE event_id = 'evt_deleted'")
+    await pipeline.pool.execute(
+        "UPDATE payment_events SET amount_minor = 1001 WHERE event_id = 'evt_altered'"
+    )
+    again = dead_letter(invalid, FailureClass.UNPROCESSABLE)
+    in_both = await pipeline.deliver(event("evt_in_both"), at_s=9)
+    both = dead_letter(in_both, FailureClass.CONFLICTING_BODY)
+    await writer.quarantine(pipeline.pool, [again, both], WORKFLOW)
+    await pipeline.deliver(event("evt_forgotten"))
+    audit = (await pipeline.audit()).audit
+
+    assert {named.event_id: named.seen_in[-1] for named in audit.missing.named} == {
+        "evt_deleted": Stage.NORMALIZED,
+        "evt_normalized_only": Stage.NORMALIZED,
+        "evt_raw_only": Stage.RAW,
+    }
+    assert names(audit.duplicated) == ["evt_in_both", "evt_twice"]
+    assert names(audit.mismatched) == ["evt_altered"]
+    assert audit.unexplained.count == 0
+
+
+async def test_a_row_that_no_topic_explains_is_named(pipeline: Pipeline) -> None:
+    raw = await pipeline.deliver(event("evt_known"))
+    written_by_hand = raw._replace(event_id="evt_by_hand", body_sha256="ab" * 32)
+    letter = dead_letter(written_by_hand, FailureClass.INVALID)
+    await writer.quarantine(pipeline.pool, [letter], WORKFLOW)
+    audit = (await pipeline.audit()).audit
+    assert names(audit.unexplained) == ["evt_by_hand"]
+
+
+async def test_a_duplicate_in_the_window_finds_the_row_from_before_it(pipeline: Pipeline) -> None:
+    body, invalid = event("evt_earlier"), event("evt_earlier_invalid", amount=None)
+    await pipeline.deliver(body, at_s=-60)
+    await pipeline.deliver(body)
+    await pipeline.deliver(invalid, at_s=-60)
+    await pipeline.deliver(invalid, TO_TOPICS)
+    await pipeline.deliver(event("evt_after_it"), TO_RAW, at_s=3600)
+    audit = (await pipeline.audit()).audit
+    assert audit.ok
+    assert audit.stages[Stage.RAW][:2] == (2, 2)
+    assert audit.stages[Stage.BRONZE].hash_total == audit.stages[Stage.NORMALIZED].hash_total
+
+
+async def test_garbage_on_the_topics_is_told_not_raised(pipeline: Pipeline) -> None:
+    at = pipeline.window.since or pipeline.window.until
+    for topic in (topics.NORMALIZED, topics.DLQ_VALIDATION, topics.UNMODELLED):
+        for value in (b"", b"[]", b'{"kind": 1}', b"\xff"):
+            given = [(headers.RECEIVED_AT, at.isoformat().encode())]
+            await pipeline.producer.send_and_wait(topic, value, headers=given)
+    audit = (await pipeline.audit()).audit
+    assert audit.unexplained.count == 4
+    assert not audit.ok
