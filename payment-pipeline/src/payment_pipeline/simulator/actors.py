@@ -80,7 +80,7 @@ class Customer:
 
 def new_merchant(dice: Dice, index: int) -> Merchant:
     """The platform (index 0, US dollars), or one of its connected accounts."""
-    code = "usd" if index == 0 else dice.pick(SETTLEMENT)
+    code = SETTLEMENT[index % len(SETTLEMENT)]
     return Merchant(
         account=None if index == 0 else f"acct_1{dice.text(15)}",
         currency=code,
@@ -130,7 +130,7 @@ def new_customer(dice: Dice, merchant: Merchant, card: Card, created: int) -> Cu
                 "line1": dice.choice(_STREETS),
                 "line2": None,
                 "postal_code": f"{dice.randrange(100_000):05d}",
-                "state": None,
+                "state": "SA",
             },
             "email": f"{mailbox}@{dice.choice(_MAIL_DOMAINS)}",
             "invoice_prefix": dice.text(7).upper(),

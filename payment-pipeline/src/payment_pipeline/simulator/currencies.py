@@ -7,7 +7,7 @@ which have no decimals and are sent times 100 all the same.
 
 from typing import Final, NamedTuple
 
-from .dice import Dice, Weighted
+from .dice import Dice
 
 
 class Currency(NamedTuple):
@@ -21,34 +21,33 @@ class Currency(NamedTuple):
     """Every amount is a multiple of this many of Stripe's units."""
     per_usd: float
     """A rough price of one US dollar, so that amounts look like prices."""
-    share: float
-    """How many of the merchants settle in it, as a weight."""
     country: str
     """Where such a merchant is, ISO 3166."""
 
 
 _TABLE: Final = (
-    Currency("usd", 100, 1, 1.0, 30, "US"),
-    Currency("eur", 100, 1, 0.9, 18, "DE"),
-    Currency("gbp", 100, 1, 0.8, 8, "GB"),
-    Currency("jpy", 1, 1, 150.0, 8, "JP"),
-    Currency("cad", 100, 1, 1.4, 3, "CA"),
-    Currency("brl", 100, 1, 5.5, 3, "BR"),
-    Currency("inr", 100, 1, 85.0, 3, "IN"),
-    Currency("krw", 1, 1, 1350.0, 4, "KR"),
-    Currency("clp", 1, 1, 950.0, 2, "CL"),
-    Currency("vnd", 1, 1, 25_000.0, 2, "VN"),
-    Currency("xof", 1, 1, 600.0, 1, "SN"),
-    Currency("bhd", 1000, 10, 0.38, 3, "BH"),
-    Currency("kwd", 1000, 10, 0.31, 3, "KW"),
-    Currency("tnd", 1000, 10, 3.1, 1, "TN"),
-    Currency("isk", 100, 100, 138.0, 3, "IS"),
-    Currency("ugx", 100, 100, 3700.0, 3, "UG"),
-    Currency("huf", 100, 1, 360.0, 3, "HU"),
-    Currency("twd", 100, 1, 32.0, 2, "TW"),
+    Currency("usd", 100, 1, 1.0, "US"),
+    Currency("eur", 100, 1, 0.9, "DE"),
+    Currency("jpy", 1, 1, 150.0, "JP"),
+    Currency("bhd", 1000, 10, 0.38, "BH"),
+    Currency("isk", 100, 100, 138.0, "IS"),
+    Currency("gbp", 100, 1, 0.8, "GB"),
+    Currency("krw", 1, 1, 1350.0, "KR"),
+    Currency("kwd", 1000, 10, 0.31, "KW"),
+    Currency("ugx", 100, 100, 3700.0, "UG"),
+    Currency("huf", 100, 1, 360.0, "HU"),
+    Currency("cad", 100, 1, 1.4, "CA"),
+    Currency("brl", 100, 1, 5.5, "BR"),
+    Currency("inr", 100, 1, 85.0, "IN"),
+    Currency("clp", 1, 1, 950.0, "CL"),
+    Currency("vnd", 1, 1, 25_000.0, "VN"),
+    Currency("twd", 100, 1, 32.0, "TW"),
+    Currency("tnd", 1000, 10, 3.1, "TN"),
+    Currency("xof", 1, 1, 600.0, "SN"),
 )
 CURRENCIES: Final = {currency.code: currency for currency in _TABLE}
-SETTLEMENT: Final = Weighted({currency.code: currency.share for currency in _TABLE})
+SETTLEMENT: Final = tuple(CURRENCIES)
+"""Merchants settle in these in turn, so that the first few already have every exponent."""
 
 PAYOUT_STEP_MINOR: Final = {"huf": 100, "twd": 100}
 """Zero-decimal for payouts only: the amount must be a whole number of the major unit."""

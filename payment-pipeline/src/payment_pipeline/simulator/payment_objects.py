@@ -219,7 +219,7 @@ def payment_method(customer: Customer, now: int) -> Json:
         },
         "created": now,
         "customer": customer.id,
-        "metadata": {},
+        "metadata": {"order_id": customer.payment_method[-9:]},
     }
 
 

@@ -21,6 +21,7 @@ from .shapes import Json
 from .world import DAY_S, Event, Life, World
 
 EVENTS_PER_MERCHANT: Final = 250
+MERCHANTS_MIN: Final = 10
 MERCHANTS_MAX: Final = 40
 EVENTS_PER_ARRIVAL: Final = 6.0
 """A first guess; what the arrivals really make corrects the pace as the days go by."""
@@ -73,7 +74,7 @@ def _new_world(seed: int, count: int, period: Period) -> World:
     dice = Dice(seed)
     until_s = int(period.until.timestamp())
     start_s = until_s - period.days * DAY_S
-    merchant_count = max(6, min(count // EVENTS_PER_MERCHANT, MERCHANTS_MAX))
+    merchant_count = max(MERCHANTS_MIN, min(count // EVENTS_PER_MERCHANT, MERCHANTS_MAX))
     world = World(
         dice=dice,
         now_s=start_s,
