@@ -18,6 +18,8 @@ from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
 READY_WAIT_S: Final = 90
+STARTS_MAX: Final = 2
+"""How often a component may be started before `up` gives up on it."""
 POLL_S: Final = 0.1
 LOG_LINES_SHOWN: Final = 15
 
@@ -97,7 +99,7 @@ async def _bring_up_one(
         await ready[name].wait()
     began = time.monotonic()
     here = not runs_elsewhere(settings, component)
-    if here and _state(settings, component) not in ("RUNNING", "STARTING"):
+    if here and not _alive(settings, component):
         watcher.news(component.name, "preparing")
         await asyncio.to_thread(component.prepare, settings, partial(watcher.work, component.name))
         watcher.news(component.name, "starting")
@@ -109,22 +111,26 @@ async def _bring_up_one(
     ready[component.name].set()
 
 
+def _alive(settings: Settings, component: Component) -> bool:
+    state = supervisor.states(settings).get(component.name, {}).get("statename")
+    return state in ("STARTING", "RUNNING")
+
+
 async def _until_ready(settings: Settings, component: Component, *, here: bool) -> None:
     deadline = time.monotonic() + READY_WAIT_S
+    pids = set()
     while True:
-        state = _state(settings, component) if here else "RUNNING"
-        # What it needs is ready, so a program that ends here ends for a reason that lasts.
-        if state in ("BACKOFF", "FATAL", "EXITED"):
-            raise _not_ready(settings, component, "stopped as soon as it had started")
-        if state == "RUNNING" and await component.ready(settings):
+        if here:
+            info = supervisor.states(settings).get(component.name, {})
+            pids |= {info.get("pid")} - {None, 0}
+            # What it needs is ready, so a program that ends again and again has a lasting reason.
+            if len(pids) > STARTS_MAX or info.get("statename") == "FATAL":
+                raise _not_ready(settings, component, "ends as soon as it has started")
+        if (not here or _alive(settings, component)) and await component.ready(settings):
             return
         if time.monotonic() > deadline:
             raise _not_ready(settings, component, f"is not ready after {READY_WAIT_S} s")
         await asyncio.sleep(POLL_S)
-
-
-def _state(settings: Settings, component: Component) -> str:
-    return str(supervisor.states(settings).get(component.name, {}).get("statename", "DOWN"))
 
 
 def _not_ready(settings: Settings, component: Component, what: str) -> UserError:

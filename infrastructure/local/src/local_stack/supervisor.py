@@ -4,6 +4,7 @@ Supervisord restarts what dies and rotates the logs. It starts nothing by itself
 component when what that one needs is ready.
 """
 
+import contextlib
 import os
 import shlex
 import socket
@@ -16,7 +17,6 @@ from typing import Any, Final
 from xmlrpc.client import Fault, ServerProxy, Transport
 
 from pydantic import SecretStr
-from supervisor.xmlrpc import Faults
 
 from local_stack.components import ALL, Component, runs_elsewhere
 from local_stack.files import log_path, run_dir, socket_path, var
@@ -210,12 +210,10 @@ def _apply_changes(settings: Settings) -> None:
 
 
 def start(settings: Settings, name: str) -> None:
-    """Ask for one component's start; its being started already is success."""
-    try:
-        call(settings, "startProcess", name, False)
-    except Fault as fault:
-        if fault.faultCode != Faults.ALREADY_STARTED:
-            raise
+    """Start a component anew, also one that supervisord is about to try again by itself."""
+    with contextlib.suppress(Fault):  # it is not running
+        call(settings, "stopProcess", name, True)
+    call(settings, "startProcess", name, False)
 
 
 def states(settings: Settings) -> dict[str, dict[str, Any]]:
