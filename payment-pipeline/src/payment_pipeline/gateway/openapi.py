@@ -58,6 +58,7 @@ def _responses() -> dict[str, Any]:
 def _response(cases: list[Answer]) -> dict[str, Any]:
     codes: dict[str, Any] = {"type": "string", "enum": [case.code for case in cases]}
     if cases[0].status == answers.ACCEPTED.status:
+        codes["enum"].remove(answers.ACCEPTED.code)  # whose body is empty
         content_type, fields = "application/json", {"status": codes}
     else:
         content_type, fields = answers.PROBLEM_JSON, {**PROBLEM_FIELDS, "code": codes}

@@ -54,8 +54,18 @@ class _Line:
     def __init__(self, producer: AIOKafkaProducer) -> None:
         self.producer = producer
         self.broken = asyncio.Event()
+        self._partitions: dict[str, int] = {}
         self.records = 0
         self.bytes = 0
+
+    async def partition(self, topic: str, key: bytes | None) -> int | None:
+        """Where the key belongs; `None` leaves it to the producer."""
+        if key is None:
+            return None
+        count = self._partitions.get(topic)
+        if count is None:
+            count = self._partitions[topic] = len(await self.producer.partitions_for(topic))
+        return kafka.partition_of(key, count)
 
     def take(self, size: int) -> None:
         self.records += 1
@@ -129,7 +139,9 @@ class Publisher:
         sent = False
         try:
             async with asyncio.timeout(self._settings.gateway_deadline_s):
-                acknowledged = await line.producer.send(topic, body, key, headers=[*headers])
+                acknowledged = await line.producer.send(
+                    topic, body, key, await line.partition(topic, key), headers=[*headers]
+                )
                 acknowledged.add_done_callback(partial(line.settled, size))
                 sent = True
                 await asyncio.shield(acknowledged)

@@ -1,6 +1,7 @@
 """One gateway process: put together, served, and stopped without dropping a request."""
 
 import asyncio
+import gc
 import socket
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
@@ -55,6 +56,8 @@ async def serve(settings: Settings) -> None:
             _background(live_secrets.watch(secrets.values())),
             _background(protocol.sweep(server.server_state, settings.gateway_read_s_max)),
         ):
+            gc.collect()
+            gc.freeze()  # what was imported lives as long as the process: never walk it again
             log.info(
                 "serving", host=settings.host, port=settings.gateway_port, providers=[*secrets]
             )
