@@ -20,7 +20,7 @@ from .shoppers import shop
 from .subscribers import subscribe
 
 DAYS: Final = 365
-CUSTOMERS: Final = 2500
+CUSTOMERS: Final = 3000
 SUBSCRIBER_SHARE: Final = 0.6
 RINGS: Final = 100
 

@@ -7,7 +7,7 @@ from numpy.random import Generator
 
 from payment_pipeline.domain.events import Decline
 
-from .book import START
+from .book import HOUR_S, START
 from .people import Card, pick
 
 CAUSES: Final = {
@@ -24,6 +24,8 @@ CAUSES: Final = {
 NEEDS_ANOTHER_CARD: Final = frozenset({"expired_card", "lost_card"})
 TRANSIENT: Final = frozenset({"issuer_not_available", "processing_error", "try_again_later"})
 PAYDAYS: Final = (1, 2, 15, 16)
+RETRY_DELAYS_H: Final = (1.0, 24.0, 72.0, 120.0, 240.0)
+"""Merchants of this year try at random, payday included: so what works can be learned from it."""
 _VISA: Final = {
     "insufficient_funds": "51",
     "do_not_honor": "05",
@@ -86,3 +88,20 @@ def recovery_probability(
     else:
         base = 0.0
     return base * 0.85**tries
+
+
+def retry_delay_s(random: Generator, at_s: float) -> float:
+    """How long a merchant waits before trying the card again."""
+    choice = int(random.integers(len(RETRY_DELAYS_H) + 1))
+    if choice == len(RETRY_DELAYS_H):
+        return _seconds_to_payday(at_s) + float(random.uniform(0, 6)) * HOUR_S
+    return RETRY_DELAYS_H[choice] * HOUR_S * float(random.uniform(0.95, 1.1))
+
+
+def _seconds_to_payday(at_s: float) -> float:
+    """To nine in the morning of the next 1st or 15th."""
+    now = START + timedelta(seconds=at_s)
+    day = now.replace(hour=9, minute=0, second=0, microsecond=0)
+    while day <= now or day.day not in (1, 15):
+        day += timedelta(days=1)
+    return (day - now).total_seconds()

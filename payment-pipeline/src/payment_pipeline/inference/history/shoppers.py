@@ -1,10 +1,14 @@
 """Customers of the simulated year who come back when they like."""
 
+from typing import Final
+
 from numpy.random import Generator
 
-from .book import DAY_S, Book, Purchase
-from .declines import decline, draw_cause, recovery_probability
+from .book import DAY_S, HOUR_S, Book, Purchase
+from .declines import decline, draw_cause, recovery_probability, retry_delay_s
 from .people import Customer, Market
+
+TRIES_MAX: Final = 4
 
 
 def shop(book: Book, random: Generator, _: Market, customer: Customer) -> None:
@@ -17,26 +21,27 @@ def shop(book: Book, random: Generator, _: Market, customer: Customer) -> None:
 
 
 def buy(book: Book, random: Generator, customer: Customer, at_s: float) -> None:
-    """One purchase: tried again at once by half of those refused, now and then given back."""
+    """One purchase; if refused, the person tries again at once or the merchant later."""
     spread = float(random.lognormal(0.0, 0.5))
     amount_minor = customer.minor(customer.merchant.mean_major * customer.spends * spread)
     purchase = Purchase(
         book.new_id("pi"), customer, customer.merchant.merchant_id, amount_minor, None
     )
     book.start(purchase, at_s)
-    tries = 0
-    while random.random() > 0.90 + 0.09 * customer.reliability:
-        cause = draw_cause(random)
+    at_s += 5
+    paid, cause = random.random() < 0.80 + 0.17 * customer.reliability, draw_cause(random)
+    for tries in range(TRIES_MAX):
+        if paid:
+            book.attempt(purchase, at_s, customer.card, honest_risk(random), None)
+            regret(book, random, purchase, at_s)
+            return
         refused = decline(random, cause, customer.card)
-        book.attempt(purchase, at_s + 5, customer.card, honest_risk(random), refused)
-        tries += 1
-        if tries > 2 or random.random() < 0.5:
-            return
-        at_s += float(random.uniform(60, 900))
-        if random.random() > 0.3 + recovery_probability(cause, 0.1, at_s, tries, 1.0):
-            return
-    book.attempt(purchase, at_s + 5, customer.card, honest_risk(random), None)
-    regret(book, random, purchase, at_s)
+        book.attempt(purchase, at_s, customer.card, honest_risk(random), refused)
+        at_once = random.random() < 0.3
+        wait_s = float(random.uniform(60, 900)) if at_once else retry_delay_s(random, at_s)
+        at_s += wait_s
+        chance = recovery_probability(cause, wait_s / HOUR_S, at_s, tries, customer.reliability)
+        paid = random.random() < chance
 
 
 def regret(book: Book, random: Generator, purchase: Purchase, at_s: float) -> None:

@@ -1,6 +1,5 @@
 """Customers of the simulated year who pay every month, until they leave or can't pay."""
 
-from datetime import timedelta
 from typing import Final
 
 from numpy.random import Generator
@@ -8,15 +7,13 @@ from numpy.random import Generator
 from payment_pipeline.domain.events import Customer as CustomerEvent
 from payment_pipeline.domain.events import Invoice, Subscription
 
-from .book import DAY_S, HOUR_S, START, Book, Purchase
-from .declines import NEEDS_ANOTHER_CARD, decline, draw_cause, recovery_probability
+from .book import DAY_S, HOUR_S, Book, Purchase
+from .declines import NEEDS_ANOTHER_CARD, decline, draw_cause, recovery_probability, retry_delay_s
 from .people import Customer, Market
 from .shoppers import buy, honest_risk, regret
 
 MONTH_S: Final = 30 * DAY_S
 RETRIES_MAX: Final = 4
-RETRY_DELAYS_H: Final = (1.0, 24.0, 72.0, 120.0, 240.0)
-"""Merchants of this year try at random, payday included: so what works can be learned from it."""
 
 
 def subscribe(book: Book, random: Generator, market: Market, customer: Customer) -> None:
@@ -97,7 +94,7 @@ class _Subscription:
                 at_s += float(random.uniform(0.5, 5)) * DAY_S
                 recovered = random.random() < 0.88
             else:
-                delay_s = self._delay_s(at_s)
+                delay_s = retry_delay_s(random, at_s)
                 at_s += delay_s
                 chance = recovery_probability(
                     cause, delay_s / HOUR_S, at_s, tries, customer.reliability
@@ -109,12 +106,6 @@ class _Subscription:
                 return True
         self._subscription("deleted", at_s + DAY_S, "canceled")
         return False
-
-    def _delay_s(self, at_s: float) -> float:
-        choice = int(self.random.integers(len(RETRY_DELAYS_H) + 1))
-        if choice == len(RETRY_DELAYS_H):
-            return seconds_to_payday(at_s) + float(self.random.uniform(0, 6)) * HOUR_S
-        return RETRY_DELAYS_H[choice] * HOUR_S * float(self.random.uniform(0.95, 1.1))
 
     def _paid(self, purchase: Purchase, at_s: float) -> None:
         self.book.attempt(purchase, at_s, self.customer.card, honest_risk(self.random), None)
@@ -161,12 +152,3 @@ class _Subscription:
             "currency": customer.currency,
             "currency_exponent": customer.exponent,
         }
-
-
-def seconds_to_payday(at_s: float) -> float:
-    """To nine in the morning of the next 1st or 15th."""
-    now = START + timedelta(seconds=at_s)
-    day = now.replace(hour=9, minute=0, second=0, microsecond=0)
-    while day <= now or day.day not in (1, 15):
-        day += timedelta(days=1)
-    return (day - now).total_seconds()

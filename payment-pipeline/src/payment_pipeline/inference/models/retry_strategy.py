@@ -270,12 +270,13 @@ def _uplift(
     worth = np.array(by_choice).T * (1 - rules.discount_per_day) ** (delays / (24 * HOUR_S))
     followed = worth.argmax(axis=1) == tried
     daily = tried == names.index("retry_in_24h")
-    return {
-        "success_all_retries": round(float(succeeded.mean()), 5),
-        "success_after_24h_always": round(float(succeeded[daily].mean()), 5),
-        "success_as_advised": round(float(succeeded[followed].mean()), 5),
-        "rows_as_advised": float(followed.sum()),
-    }
+    measured = {"all_retries": tried >= 0, "after_24h_always": daily, "as_advised": followed}
+    metrics = {}
+    for name, these in measured.items():
+        share, count = float(succeeded[these].mean()), int(these.sum())
+        metrics[f"success_{name}"] = round(share, 5)
+        metrics[f"success_{name}_standard_error"] = round((share * (1 - share) / count) ** 0.5, 5)
+    return metrics
 
 
 MODEL: Final = RetryStrategy()

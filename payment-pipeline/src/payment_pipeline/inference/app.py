@@ -1,0 +1,204 @@
+"""The scoring service's HTTP surface: batches in, scores out, cards, probes.
+
+Scoring runs in a thread, so that the probes answer meanwhile; one thread, since the work is Python
+and numpy under one lock and a second would only make both slower. What waits for it is bounded.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from time import perf_counter
+from typing import Any, Final
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.responses import PlainTextResponse, Response
+from pydantic import ValidationError
+from starlette.requests import ClientDisconnect
+from threadpoolctl import threadpool_limits
+
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.domain.scoring import BATCH_MAX, ScoreRequest, ScoreResponse
+from payment_pipeline.settings import Settings
+from payment_pipeline.telemetry import metrics_page
+
+from . import engine, metrics, problems
+from .card import Card
+
+BODY_BYTES_MAX: Final = 8 * 1024 * 1024
+"""Of a batch: eight times what a thousand events with every feature take."""
+READ_S_MAX: Final = 5.0
+"""For a body to arrive: a slow sender must not hold a place that others wait for."""
+RELOAD_S: Final = 3.0
+"""How often the pointers to the current versions are looked at."""
+
+log = structlog.get_logger()
+
+
+def _problem(description: str) -> dict[str, Any]:
+    return {"description": description, "content": {problems.PROBLEM_JSON: {}}}
+
+
+_BODY: Final = {
+    "requestBody": {
+        "required": True,
+        # With its definitions inlined by pydantic: the route reads the body itself.
+        "content": {"application/json": {"schema": ScoreRequest.model_json_schema()}},
+    }
+}
+_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"model": ScoreResponse, "description": "One answer an event, in the request's order."},
+    408: _problem("The body did not arrive in time."),
+    413: _problem(f"The body is over {BODY_BYTES_MAX} bytes."),
+    422: _problem(f"Not JSON, or not a batch of 1 to {BATCH_MAX} events; says where."),
+    500: _problem("A defect of ours; the batch was not scored."),
+    503: _problem("Too many batches are under way; Retry-After says when to come back."),
+}
+
+
+class Service:
+    """What the routes share: the engine that answers now, and the bound on what waits for it."""
+
+    def __init__(self, settings: Settings, loaded: engine.Engine) -> None:
+        self.settings = settings
+        self.engine = loaded
+        self.in_flight = 0
+        self._thread = ThreadPoolExecutor(1, "score", initializer=threadpool_limits, initargs=(1,))
+        _show(loaded)
+
+    async def score(self, request: Request) -> Response:
+        """Answer one batch."""
+        started = perf_counter()
+        if self.in_flight >= self.settings.inference_in_flight_max:
+            answer = problems.overloaded(self.settings.retry_after_s)
+        else:
+            self.in_flight += 1
+            metrics.IN_FLIGHT.set(self.in_flight)
+            try:
+                answer = await self._score(request)
+            finally:
+                self.in_flight -= 1
+                metrics.IN_FLIGHT.set(self.in_flight)
+        metrics.BATCHES.labels(answer.status_code).inc()
+        metrics.LATENCY_S.observe(perf_counter() - started)
+        return answer
+
+    async def keep_current(self, every_s: float) -> None:
+        """Take new versions up as they come, until cancelled; a bad one leaves the old ones."""
+        refused: dict[str, str] = {}
+        while True:
+            await asyncio.sleep(every_s)
+            try:
+                wanted = engine.current_versions(self.settings)
+                if wanted in (self.engine.versions, refused):
+                    continue
+                refused = wanted
+                self.engine = await asyncio.to_thread(engine.load, self.settings)
+                _show(self.engine)
+                log.info("models taken up", versions=self.engine.versions)
+            except UserError as mistake:
+                metrics.RELOADS_FAILED.inc()
+                log.error("models not taken up", reason=str(mistake))  # noqa: TRY400 - no defect
+
+    def close(self) -> None:
+        """End the thread once its batch is done."""
+        self._thread.shutdown()
+
+    async def _score(self, request: Request) -> Response:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(READ_S_MAX):
+                body = await _read(request)
+        except (TimeoutError, ClientDisconnect):
+            return problems.too_slow(READ_S_MAX)
+        if body is None:
+            return problems.too_large(BODY_BYTES_MAX)
+        try:
+            # The engine is taken once, so that a swap meanwhile doesn't mix versions.
+            batch = await loop.run_in_executor(self._thread, _answer, self.engine, body)
+        except ValidationError as wrong:
+            return problems.invalid(wrong)
+        except Exception:
+            log.exception("a batch could not be scored")
+            return problems.defect()
+        metrics.UNKNOWN_FEATURES.inc(batch.unknown_features)
+        for model, count in batch.scored.items():
+            metrics.SCORES.labels(model).inc(count)
+        return Response(batch.body, media_type="application/json")
+
+
+def create_app(settings: Settings, reload_s: float = RELOAD_S) -> FastAPI:
+    """The service as an application; models are loaded here, so that a missing one ends the start.
+
+    Raises:
+        UserError: a model was never trained or can't be trusted, or the retry rules are wrong.
+    """
+    service = Service(settings, engine.load(settings))
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        keeping = asyncio.create_task(service.keep_current(reload_s))
+        yield
+        keeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeping
+        service.close()
+
+    app = FastAPI(
+        title="Inference",
+        summary="Fraud, churn and the best retry, with reasons.",
+        version="1",
+        lifespan=lifespan,
+    )
+
+    # Answers are written as bytes: validating what was just built would cost more than building it.
+    @app.post(
+        "/v1/score",
+        summary="Score a batch",
+        response_class=Response,
+        responses=_ANSWERS,
+        openapi_extra=_BODY,
+    )
+    async def score(request: Request) -> Response:
+        return await service.score(request)
+
+    @app.get("/v1/models", summary="The cards of the models that answer now")
+    async def models() -> list[Card]:
+        return service.engine.cards
+
+    @app.get("/livez", response_class=PlainTextResponse, summary="The process answers")
+    async def livez() -> str:
+        return "ok\n"
+
+    @app.get("/readyz", response_class=PlainTextResponse, summary="The models are loaded")
+    async def readyz() -> str:
+        return "ready\n"  # before they are, nothing listens
+
+    @app.get("/metrics", response_class=Response, summary="Prometheus text")
+    async def metrics_text() -> Response:
+        page, content_type = metrics_page()
+        return Response(page, headers={"Content-Type": content_type})
+
+    return app
+
+
+def _answer(current: engine.Engine, body: bytes) -> engine.Batch:
+    return current.score(ScoreRequest.model_validate_json(body).events)
+
+
+async def _read(request: Request) -> bytes | None:
+    """The body, or `None` once it is over the cap."""
+    parts, length = [], 0
+    async for part in request.stream():
+        length += len(part)
+        if length > BODY_BYTES_MAX:
+            return None
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _show(loaded: engine.Engine) -> None:
+    metrics.MODELS.clear()
+    for model, version in loaded.versions.items():
+        metrics.MODELS.labels(model, version).set(1)
