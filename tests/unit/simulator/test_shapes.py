@@ -57,9 +57,19 @@ MAY_BE_NULL = {
 """By kind: dotted paths, `[]` for a list's elements."""
 
 
+JSON_TYPES: dict[type, str] = {
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    str: "string",
+    dict: "object",
+    list: "array",
+    type(None): "null",
+}
+
+
 def json_type(value: object) -> str:
-    names = {bool: "boolean", int: "number", float: "number", str: "string"}
-    return names.get(type(value)) or {dict: "object", list: "array"}.get(type(value), "null")
+    return JSON_TYPES[type(value)]
 
 
 def differences(kind: str, example: object, made: object, path: str = "") -> Iterator[str]:

@@ -1,0 +1,159 @@
+"""Does a fault do what its name says, and does the delivery know what should become of it?
+
+Held against the pipeline's own pure parts: the provider's signature check, its envelope and its
+normalizer, which know nothing of the simulator.
+"""
+
+from collections import Counter, defaultdict
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Final
+
+import pytest
+
+from payment_pipeline.domain.failures import FailureClass, Rejected, Unmodelled
+from payment_pipeline.domain.raw import Coordinates, RawEvent
+from payment_pipeline.providers import Context, Envelope, Refusal, Verified, providers
+from payment_pipeline.simulator.faults import Delivery, Fault, Faults, Place
+from payment_pipeline.simulator.malformed import MALFORMATIONS
+from payment_pipeline.simulator.signing import Forgery, forged, signature
+from payment_pipeline.simulator.traffic import Period, deliveries
+
+STRIPE: Final = providers()["stripe"]
+CONTEXT: Final = Context(pseudonym_key=b"k" * 32, normalizer_version="test")
+PERIOD: Final = Period(datetime(2026, 6, 1, tzinfo=UTC))
+SECRET: Final = "whsec_unit"
+NOW_S: Final = 1_780_000_000
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["in order", "shuffled"])
+def sent(request: pytest.FixtureRequest) -> list[Delivery]:
+    faults = Faults(0.1, 0.05, 0.2, 0.05, 0.05, shuffle=request.param)
+    return list(deliveries(21, 4000, PERIOD, faults))
+
+
+def place_of(delivery: Delivery) -> tuple[Place, FailureClass | None]:
+    """Where the pipeline's pure parts put a body that is signed."""
+    event = STRIPE.read(delivery.body)
+    if not isinstance(event, Envelope):
+        return Place.QUARANTINE, FailureClass.UNPARSEABLE
+    raw = RawEvent(
+        provider="stripe",
+        coordinates=Coordinates(topic="webhooks.stripe.charge", partition=0, offset=0),
+        body=delivery.body,
+        event_id=event.event_id,
+        body_sha256=sha256(delivery.body).hexdigest(),
+        received_at=datetime.now(UTC),
+        verdict="verified:stripe:test",
+        traceparent=None,
+    )
+    normalized = STRIPE.normalize(raw, CONTEXT)
+    if isinstance(normalized, Rejected):
+        return Place.QUARANTINE, normalized.failure
+    if isinstance(normalized, Unmodelled):
+        return Place.UNMODELLED, None
+    return Place.EVENTS, None
+
+
+def test_every_delivery_ends_where_it_says(sent: list[Delivery]) -> None:
+    for delivery in sent:
+        if delivery.place is Place.NOWHERE:
+            continue
+        found = place_of(delivery)
+        if delivery.fault is Fault.ALTERED:
+            # Each of the two bodies is a good event; only the second to be written conflicts.
+            assert found == (Place.EVENTS, None)
+        else:
+            assert found == (delivery.place, delivery.failure), (delivery.detail, delivery.body)
+
+
+def test_every_malformation_and_every_forgery_is_sent(sent: list[Delivery]) -> None:
+    details = {delivery.detail for delivery in sent}
+    assert details >= {malformation.name for malformation in MALFORMATIONS}
+    assert details >= {forgery.value for forgery in Forgery}
+
+
+def test_shares_are_of_the_genuine_events(sent: list[Delivery]) -> None:
+    counts = Counter(delivery.fault for delivery in sent)
+    assert counts[None] + counts[Fault.LATE] == 4000
+    assert 300 < counts[Fault.DUPLICATE] < 500
+    assert 700 < counts[Fault.MALFORMED] < 900
+    assert 140 < counts[Fault.LATE] < 260
+    assert 140 < counts[Fault.BAD_SIGNATURE] < 260
+    assert 40 < counts[Fault.ALTERED] < 200
+
+
+def test_ids_tell_bodies_apart_except_where_that_is_the_fault(sent: list[Delivery]) -> None:
+    bodies: dict[str, set[bytes]] = defaultdict(set)
+    altered = set()
+    for delivery in sent:
+        if delivery.event_id is not None:
+            bodies[delivery.event_id].add(delivery.body)
+        if delivery.fault is Fault.ALTERED:
+            altered.add(delivery.event_id)
+    assert altered
+    assert {event_id for event_id, found in bodies.items() if len(found) > 1} == altered
+
+
+def positions(sent: list[Delivery]) -> dict[str | None, int]:
+    """Where each genuine event is first delivered."""
+    return {d.event_id: at for at, d in enumerate(sent) if d.fault in (None, Fault.LATE)}
+
+
+def test_an_altered_body_comes_after_its_original(sent: list[Delivery]) -> None:
+    first = positions(sent)
+    for at, delivery in enumerate(sent):
+        if delivery.fault is Fault.ALTERED:
+            assert at > first[delivery.event_id]
+
+
+def test_in_order_a_duplicate_comes_after_its_original() -> None:
+    sent = list(deliveries(21, 2000, PERIOD, Faults(duplicates=0.2)))
+    first = positions(sent)
+    gaps = [at - first[d.event_id] for at, d in enumerate(sent) if d.fault is Fault.DUPLICATE]
+    assert min(gaps) >= 1
+    assert max(gaps) > 100
+
+
+def test_late_comes_last(sent: list[Delivery]) -> None:
+    late = sum(delivery.fault is Fault.LATE for delivery in sent)
+    assert late
+    assert all(delivery.fault is Fault.LATE for delivery in sent[-late:])
+
+
+def test_without_faults_nothing_is_added_and_all_is_in_order() -> None:
+    plain = list(deliveries(21, 500, PERIOD, Faults()))
+    assert len(plain) == 500
+    assert all(delivery.fault is None for delivery in plain)
+    assert [d.created for d in plain] == sorted(d.created for d in plain)
+
+
+def test_shuffling_loses_nothing() -> None:
+    shuffled = Faults(0.1, 0.05, 0.2, 0.05, 0.05, shuffle=True)
+    sent = list(deliveries(21, 1000, PERIOD, shuffled))
+    genuine = {d.body for d in sent if d.fault in (None, Fault.LATE)}
+    assert genuine == {d.body for d in deliveries(21, 1000, PERIOD, Faults())}
+    in_order = [d.created for d in sent if d.fault is None]
+    assert in_order != sorted(in_order)
+
+
+def test_a_delivery_is_signed_so_that_stripes_check_passes() -> None:
+    delivery = next(deliveries(21, 1, PERIOD, Faults()))
+    header = signature(delivery.body, SECRET, NOW_S)
+    assert STRIPE.verify(delivery.body, header, [SECRET], NOW_S, 300) == Verified(0)
+
+
+@pytest.mark.parametrize(
+    ("forgery", "refusal"),
+    [
+        (Forgery.WRONG_SECRET, Refusal.MISMATCH),
+        (Forgery.TAMPERED_BODY, Refusal.MISMATCH),
+        (Forgery.GARBLED, Refusal.MISMATCH),
+        (Forgery.TOO_OLD, Refusal.TOO_OLD),
+        (Forgery.TOO_NEW, Refusal.TOO_NEW),
+        (Forgery.MISSING, Refusal.MISSING),
+    ],
+)
+def test_a_forgery_is_refused_for_what_it_is(forgery: Forgery, refusal: Refusal) -> None:
+    header = forged(forgery, b"{}", SECRET, NOW_S)
+    assert STRIPE.verify(b"{}", header, [SECRET], NOW_S, 300) is refusal
