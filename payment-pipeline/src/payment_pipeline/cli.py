@@ -208,5 +208,34 @@ def simulate(
     sys.exit(main(settings.load(), run, as_json=as_json))
 
 
+@app.command()
+def train(
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="Of the simulated year; the same gives the same versions."),
+    ] = None,
+    customers: Annotated[
+        int | None, typer.Option(min=1, help="Of the simulated year; more learn better, slower.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The model cards as JSON on standard output.")
+    ] = False,
+) -> None:
+    """Train the models on a simulated year, judge them on its end, and serve them from now on.
+
+    Fraud, churn and the best retry of a failed payment. Features are computed by the code that
+    serves them, labels come from later events. A running inference takes the new versions up by
+    itself. Each version is kept with its card in `<var>/models/<model>/<version>`.
+    """
+    from payment_pipeline.inference import history, report, training
+
+    report.main(
+        settings.load(),
+        training.DEFAULT_SEED if seed is None else seed,
+        history.CUSTOMERS if customers is None else customers,
+        as_json=as_json,
+    )
+
+
 if __name__ == "__main__":
     main()

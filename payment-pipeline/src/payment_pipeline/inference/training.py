@@ -11,6 +11,7 @@ from importlib.metadata import version as version_of_package
 from pathlib import Path
 from typing import Final
 
+from sklearn.base import BaseEstimator
 from threadpoolctl import threadpool_limits
 
 from payment_pipeline.settings import Settings
@@ -55,10 +56,13 @@ def train(
         for model in models().values():
             progress(f"Model {model.name}")
             trained.append(_train_one(model, history, settings))
-    return trained
+    # Only now: a history that one model can't learn from must not leave a mixture.
+    for estimator, card in trained:
+        store.save(models_dir(settings), estimator, card)
+    return [card for _, card in trained]
 
 
-def _train_one(model: Model, history: History, settings: Settings) -> Card:
+def _train_one(model: Model, history: History, settings: Settings) -> tuple[BaseEstimator, Card]:
     trained = model.train(history)
     content = model.load(trained.estimator, settings).content()
     card = Card(
@@ -76,5 +80,4 @@ def _train_one(model: Model, history: History, settings: Settings) -> Card:
         libraries={"python": platform.python_version()}
         | {name: version_of_package(name) for name in LIBRARIES},
     )
-    store.save(models_dir(settings), trained.estimator, card)
-    return card
+    return trained.estimator, card
