@@ -17,16 +17,18 @@ LOCK_TIMEOUT_MS: Final = 15_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS: Final = 60_000
 """A client that died between two statements must not hold an entity's row, nor the horizon."""
 
-CANNOT_CONNECT: Final = (
+_CANNOT_CONNECT: Final = (
     OSError,
     TimeoutError,
+    ValueError,  # the DSN doesn't parse
     asyncpg.CannotConnectNowError,
-    asyncpg.ClientConfigurationError,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.TooManyConnectionsError,
     asyncpg.ConnectionDoesNotExistError,
 )
+
+_NO_DSN: Final = "PAYMENTS_POSTGRES_DSN must read postgresql://user:password@host:port/database."
 
 
 async def pool(
@@ -63,20 +65,23 @@ async def pool(
                 "jit": "off",
             },
         )
-    except CANNOT_CONNECT as refusal:
+    except _CANNOT_CONNECT as refusal:
         raise unreachable(settings, _said(refusal)) from None
 
 
 def unreachable(settings: Settings, said: str) -> UserError:
     """The sentence for a database that can't be had: where, as whom, and what was answered."""
+    # Only what parses is quoted: of anything else, any part may be the password.
     try:
         parts = urlsplit(settings.dsn)
-        where = f"{parts.hostname or 'a local socket'}:{parts.port or 5432}"
+        port = parts.port or 5432
     except ValueError:
-        return UserError("PAYMENTS_POSTGRES_DSN must read postgresql://user@host:port/database.")
+        return UserError(_NO_DSN)
+    if parts.scheme not in {"postgresql", "postgres"}:
+        return UserError(_NO_DSN)
     return UserError(
-        f"No PostgreSQL at {where}, database {parts.path.lstrip('/')}, user {parts.username} "
-        f"({said}): start it with `payments up`, or set PAYMENTS_POSTGRES_DSN."
+        f"No PostgreSQL at {parts.hostname}:{port}, database {parts.path.lstrip('/')}, user "
+        f"{parts.username} ({said}): start it with `payments up`, or set PAYMENTS_POSTGRES_DSN."
     )
 
 

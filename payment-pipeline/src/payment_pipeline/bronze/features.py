@@ -44,7 +44,7 @@ async def fold(connection: asyncpg.Connection, events: Iterable[PaymentEvent]) -
     if not touching:
         return
     keys = sorted(touching)
-    columns = _columns(keys)
+    columns = to_columns(keys)
     await connection.execute(_SQL["insert_missing"], *columns)
     states = to_states(await connection.fetch(_SQL["lock"], *columns))
     for key, state in states.items():
@@ -59,13 +59,6 @@ async def fold(connection: asyncpg.Connection, events: Iterable[PaymentEvent]) -
     await connection.execute(_SQL["write_back"])
 
 
-async def read(
-    pool: asyncpg.Pool | asyncpg.Connection, keys: Sequence[EntityKey]
-) -> dict[EntityKey, EntityState]:
-    """The committed states of those entities that have one, by one indexed read."""
-    return to_states(await pool.fetch(_SQL["read"], *_columns(keys)))
-
-
 def to_states(rows: Iterable[asyncpg.Record]) -> dict[EntityKey, EntityState]:
     """Rows of `entity_features` as states."""
     states = {}
@@ -77,11 +70,12 @@ def to_states(rows: Iterable[asyncpg.Record]) -> dict[EntityKey, EntityState]:
     return states
 
 
+def to_columns(keys: Sequence[EntityKey]) -> tuple[list[str], list[str], list[str]]:
+    """The three parameters that name entities in a query."""
+    return [key[0] for key in keys], [key[1].value for key in keys], [key[2] for key in keys]
+
+
 def _record(key: EntityKey, state: EntityState) -> tuple[Any, ...]:
     for totals in state.amounts.values():
         totals.sum_minor = min(totals.sum_minor, SUM_MINOR_MAX)
     return (*key, *_values(state))
-
-
-def _columns(keys: Sequence[EntityKey]) -> tuple[list[str], list[str], list[str]]:
-    return [key[0] for key in keys], [key[1].value for key in keys], [key[2] for key in keys]

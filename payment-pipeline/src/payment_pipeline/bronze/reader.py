@@ -19,7 +19,8 @@ async def feature_states(
     pool: asyncpg.Pool, keys: Sequence[EntityKey]
 ) -> dict[EntityKey, EntityState]:
     """The states of those entities that were ever seen, as of the last commit; one indexed read."""
-    return await features.read(pool, keys)
+    columns = features.to_columns(keys)
+    return features.to_states(await pool.fetch(_SQL["feature_states"], *columns))
 
 
 async def event(pool: asyncpg.Pool, event_id: str) -> dict[str, Any] | None:

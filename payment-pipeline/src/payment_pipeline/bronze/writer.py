@@ -60,13 +60,19 @@ async def write(pool: asyncpg.Pool, rows: Sequence[ScoredEvent], workflow_id: st
         workflow_id: a workflow writes a batch of its own, so the id tells its rows.
 
     Raises:
-        asyncpg.PostgresError, OSError: PostgreSQL can't do it now; try the same call again.
+        asyncpg.PostgresError, asyncpg.InterfaceError, OSError: PostgreSQL can't do it now, or the
+            connection went; try the same call again.
     """
     written = Written([], [], [], [])
     pending: Sequence[ScoredEvent] = rows
     while pending:
         first: dict[EventId, ScoredEvent] = {}
-        again = [row for row in pending if first.setdefault(row.key, row) is not row]
+        again: list[ScoredEvent] = []
+        for row in pending:
+            if row.key in first:
+                again.append(row)
+            else:
+                first[row.key] = row
         stored = await _store(pool, [first[key] for key in sorted(first)], workflow_id, written)
         for key, row in first.items():
             if key in stored:
@@ -85,7 +91,8 @@ async def quarantine(pool: asyncpg.Pool, letters: Sequence[BadRecord], workflow_
     Text that PostgreSQL can't hold is made storable; `body` has the truth, byte for byte.
 
     Raises:
-        asyncpg.PostgresError, OSError: PostgreSQL can't do it now; try the same call again.
+        asyncpg.PostgresError, asyncpg.InterfaceError, OSError: PostgreSQL can't do it now, or the
+            connection went; try the same call again.
     """
     records = sorted((_letter(letter, workflow_id) for letter in letters), key=lambda row: row[:4])
     async with pool.acquire() as connection, connection.transaction():
@@ -101,7 +108,8 @@ async def rescore(pool: asyncpg.Pool, rows: Sequence[ScoredEvent]) -> int:
         How many rows were changed.
 
     Raises:
-        asyncpg.PostgresError, OSError: PostgreSQL can't do it now; try the same call again.
+        asyncpg.PostgresError, asyncpg.InterfaceError, OSError: PostgreSQL can't do it now, or the
+            connection went; try the same call again.
     """
     columns = zip(
         *((*row.key, *to_scores(row.scores), row.status.value) for row in rows), strict=True

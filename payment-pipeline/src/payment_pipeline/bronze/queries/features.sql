@@ -20,16 +20,6 @@ JOIN entity_features AS state USING (provider, entity, entity_id)
 ORDER BY provider, entity, entity_id
 FOR UPDATE OF state
 
--- name: read
--- The states as they were committed last.
-SELECT
-    provider, entity, entity_id,
-    events, attempts, successes, failures, refunds, disputes, fraud_warnings, invoices_failed,
-    first_seen_at, last_seen_at, last_success_at, recent_attempts_at, recent_failures_at,
-    counterparties, amounts, subscription_status, subscription_status_at
-FROM unnest($1::text[], $2::text[], $3::text[]) AS wanted (provider, entity, entity_id)
-JOIN entity_features AS state USING (provider, entity, entity_id)
-
 -- name: create_incoming
 -- The new states land here, arrays and all, which `unnest` would flatten. Once a connection.
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_features ON COMMIT DELETE ROWS AS

@@ -1,0 +1,26 @@
+"""Which parts of the shared stack does a test have to itself?"""
+
+from collections.abc import AsyncIterator, Iterator
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from databases import migrated_schema
+from payment_pipeline.adapters import postgres
+from payment_pipeline.settings import Settings
+
+
+@pytest.fixture
+def database_settings(stores: Settings) -> Iterator[Settings]:
+    """Settings whose `dsn` leads to empty bronze tables of the test's own."""
+    with migrated_schema(stores) as settings:
+        yield settings
+
+
+@pytest_asyncio.fixture
+async def bronze(database_settings: Settings) -> AsyncIterator[asyncpg.Pool]:
+    """A pool on empty bronze tables of the test's own."""
+    pool = await postgres.pool(database_settings, 1, 10)
+    yield pool
+    await pool.close()

@@ -1,0 +1,102 @@
+"""Is the schema what the contract says, however often and by however many it is applied?"""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+
+from databases import empty_schema
+from payment_pipeline.bronze import contract
+from payment_pipeline.bronze.contract import Column
+from payment_pipeline.bronze.migrate import migrate
+from payment_pipeline.settings import Settings
+
+pytestmark = pytest.mark.stack
+
+TABLES = {
+    contract.EVENTS_TABLE: contract.EVENTS,
+    contract.QUARANTINE_TABLE: contract.QUARANTINE,
+    contract.FEATURES_TABLE: contract.FEATURES,
+}
+KEYS = {
+    contract.EVENTS_TABLE: {"provider", "event_id"},
+    contract.QUARANTINE_TABLE: {"source_topic", "source_partition", "source_offset", "failure"},
+    contract.FEATURES_TABLE: {"provider", "entity", "entity_id"},
+}
+TYPES = {"timestamp with time zone": "timestamptz", "timestamp with time zone[]": "timestamptz[]"}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_ddl_is_the_contract(table: str, database_settings: Settings) -> None:
+    with psycopg.connect(database_settings.dsn) as connection:
+        rows = connection.execute(
+            """
+            SELECT attname, format_type(atttypid, atttypmod), NOT attnotnull,
+                   col_description(attrelid, attnum)
+            FROM pg_attribute
+            WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped
+            ORDER BY attnum
+            """,
+            (table,),
+        ).fetchall()
+    found = tuple(
+        Column(name, TYPES.get(kind, kind), nullable, comment)
+        for name, kind, nullable, comment in rows
+    )
+    assert found == TABLES[table]
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_table_has_its_key_and_says_what_it_is(
+    table: str, database_settings: Settings
+) -> None:
+    with psycopg.connect(database_settings.dsn) as connection:
+        key = connection.execute(
+            """
+            SELECT attname FROM pg_index
+            JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY (indkey)
+            WHERE indrelid = %s::regclass AND indisprimary
+            """,
+            (table,),
+        ).fetchall()
+        comment = connection.execute("SELECT obj_description(%s::regclass)", (table,)).fetchone()
+    assert {name for (name,) in key} == KEYS[table]
+    assert comment
+    assert comment[0].endswith(".")
+
+
+def test_second_time_changes_nothing(stores: Settings) -> None:
+    with empty_schema(stores) as settings:
+        first = migrate(settings)
+        assert first[0] == "0001_payment_events"
+        assert first == sorted(first)
+        assert migrate(settings) == []
+
+
+def test_process_that_died_before_the_mark_is_made_good(database_settings: Settings) -> None:
+    with psycopg.connect(database_settings.dsn) as connection:
+        connection.execute("DELETE FROM _yoyo_migration")
+    assert migrate(database_settings)
+    assert migrate(database_settings) == []
+
+
+def test_lock_of_a_killed_process_holds_nobody_up(database_settings: Settings) -> None:
+    with psycopg.connect(database_settings.dsn) as connection:
+        connection.execute("INSERT INTO yoyo_lock (locked, ctime, pid) VALUES (1, now(), 1)")
+        connection.execute("DELETE FROM _yoyo_migration")
+    assert migrate(database_settings)
+
+
+def test_callers_at_once_apply_each_migration_once(stores: Settings) -> None:
+    with empty_schema(stores) as settings, ThreadPoolExecutor(6) as threads:
+        answers = list(threads.map(migrate, [settings] * 6))
+    assert sorted(map(bool, answers)) == [False] * 5 + [True]
+
+
+def test_state_of_an_entity_never_seen_is_the_fold_s_start(database_settings: Settings) -> None:
+    with psycopg.connect(database_settings.dsn) as connection:
+        row = connection.execute(
+            "INSERT INTO entity_features (provider, entity, entity_id) VALUES ('p', 'card', 'c') "
+            "RETURNING events, recent_attempts_at, counterparties, amounts, first_seen_at"
+        ).fetchone()
+    assert row == (0, [], [], {}, None)
