@@ -40,7 +40,7 @@ def test_ddl_is_the_contract(table: str, database_settings: Settings) -> None:
             (table,),
         ).fetchall()
     found = tuple(
-        Column(name, TYPES.get(kind, kind), nullable, comment)
+        Column(name, TYPES.get(kind, kind), nullable, str(comment))
         for name, kind, nullable, comment in rows
     )
     assert found == TABLES[table]
