@@ -11,8 +11,8 @@ from time import monotonic
 from typing import Final
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
 from prometheus_client import Counter, Gauge
 from temporalio.client import Client, WorkflowContinuedAsNewError, WorkflowFailureError
 from temporalio.client import WorkflowHandle as Handle
@@ -23,6 +23,7 @@ from payment_pipeline.adapters import kafka, temporal
 from payment_pipeline.domain.topics import DEAD_LETTERS, NORMALIZED
 from payment_pipeline.orchestrator.lanes import Lane, due
 from payment_pipeline.orchestrator.messages import OffsetRange
+from payment_pipeline.orchestrator.positions import grown, lanes, place
 from payment_pipeline.orchestrator.starts import start_range
 from payment_pipeline.settings import Settings, load
 
@@ -84,9 +85,9 @@ class Dispatcher:
                 try:
                     async with asyncio.timeout(KAFKA_DEADLINE_S):
                         await consumer.start()
-                        lanes = await _lanes(consumer)
+                        found = await lanes(self._settings, consumer, TOPICS)
                     failures = 0
-                    await self._rounds(consumer, lanes)
+                    await self._rounds(consumer, found)
                 except (KafkaError, TimeoutError) as error:
                     ERRORS.labels("kafka").inc()
                     log.warning("kafka does not answer", reason=str(error) or type(error).__name__)
@@ -98,16 +99,16 @@ class Dispatcher:
             for task in self._under_way:
                 task.cancel()
 
-    async def _rounds(self, consumer: AIOKafkaConsumer, lanes: Sequence[Lane]) -> None:
+    async def _rounds(self, consumer: AIOKafkaConsumer, known: Sequence[Lane]) -> None:
         """Round after round, until the topics have got more partitions."""
         failures = 0
-        while len(_partitions(consumer)) == len(lanes):
+        while not grown(consumer, known):
             try:
                 async with asyncio.timeout(KAFKA_DEADLINE_S):
-                    ends = await consumer.end_offsets([_place(lane) for lane in lanes])
-                for lane in lanes:
-                    lane.see(ends[_place(lane)], monotonic())
-                await self._round(consumer, lanes)
+                    ends = await consumer.end_offsets([place(lane) for lane in known])
+                for lane in known:
+                    lane.see(ends[place(lane)], monotonic())
+                await self._round(consumer, known)
                 if not self._under_way:
                     await self._client.service_client.check_health()
             except RPCError as error:
@@ -120,24 +121,24 @@ class Dispatcher:
             self._answered_at_s = monotonic()
             await self._pause()
 
-    async def _round(self, consumer: AIOKafkaConsumer, lanes: Sequence[Lane]) -> None:
+    async def _round(self, consumer: AIOKafkaConsumer, known: Sequence[Lane]) -> None:
         """Start what is due, each in its own place; commit what Temporal has acknowledged."""
         settings = self._settings
         places = OPEN_RANGES_MAX - len(self._under_way)
         wait_s = settings.range_wait_ms / 1000
-        chosen = due(lanes, places, settings.range_events_max, wait_s, monotonic())
+        chosen = due(known, places, settings.range_events_max, wait_s, monotonic())
         started = await asyncio.gather(
             *(self._start(consumer, lane) for lane in chosen), return_exceptions=True
         )
         acknowledged = {
-            _place(lane): lane.position
+            place(lane): lane.position
             for lane, failure in zip(chosen, started, strict=True)
             if failure is None
         }
         if acknowledged:
             async with asyncio.timeout(KAFKA_DEADLINE_S):
                 await consumer.commit(acknowledged)
-        for lane in lanes:
+        for lane in known:
             LAG.labels(lane.topic, lane.partition).set(lane.lag)
         for failure in started:
             if failure is not None:
@@ -187,57 +188,6 @@ async def _hold(handle: Handle[object, object], batch: OffsetRange) -> None:
         FAILED.labels(batch.topic).inc()
         cause = type(error.cause).__name__
         log.error("range failed", workflow_id=handle.id, cause=cause)  # noqa: TRY400 - no frames
-
-
-async def _lanes(consumer: AIOKafkaConsumer) -> list[Lane]:
-    """One lane a partition, from the committed offset on; nothing is ever fetched from them."""
-    places = await _assign(consumer)
-    first, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
-    lanes = []
-    for place in places:
-        committed = await consumer.committed(place)
-        if committed is None or committed > ends[place]:  # a new group, or a new log
-            committed = first[place]
-        if committed < first[place]:
-            log.error(
-                "records were deleted before they were dispatched",
-                topic=place.topic,
-                partition=place.partition,
-                lost=first[place] - committed,
-            )
-            committed = first[place]
-        lanes.append(Lane(place.topic, place.partition, committed))
-    return lanes
-
-
-async def _assign(consumer: AIOKafkaConsumer) -> list[TopicPartition]:
-    """Every partition of the topics: assigned, so that it can be committed, and never fetched.
-
-    Raises:
-        UnknownTopicOrPartitionError: a topic isn't there yet (`payments migrate` creates it).
-    """
-    if missing := set(TOPICS) - await consumer.topics():
-        raise UnknownTopicOrPartitionError(f"run `payments migrate`: no {', '.join(missing)}")
-    firsts = [TopicPartition(topic, 0) for topic in TOPICS]
-    consumer.assign(firsts)
-    consumer.pause(*firsts)
-    await consumer.end_offsets(firsts)  # it waits for the metadata, which name the partitions
-    places = [TopicPartition(topic, number) for topic, number in _partitions(consumer)]
-    consumer.assign(places)
-    consumer.pause(*places)
-    return places
-
-
-def _partitions(consumer: AIOKafkaConsumer) -> list[tuple[str, int]]:
-    return [
-        (topic, number)
-        for topic in TOPICS
-        for number in sorted(consumer.partitions_for_topic(topic) or ())
-    ]
-
-
-def _place(lane: Lane) -> TopicPartition:
-    return TopicPartition(lane.topic, lane.partition)
 
 
 if __name__ == "__main__":

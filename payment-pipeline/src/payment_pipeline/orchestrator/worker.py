@@ -25,8 +25,13 @@ from payment_pipeline.orchestrator.messages import TASK_QUEUE, Verdict
 from payment_pipeline.orchestrator.scorer import Scorer
 from payment_pipeline.orchestrator.steps import Steps
 from payment_pipeline.orchestrator.triage import Rules
-from payment_pipeline.orchestrator.workflows import WORKFLOWS
+from payment_pipeline.orchestrator.workflows.ingest import IngestRange, QuarantineRange
+from payment_pipeline.orchestrator.workflows.recovery import PaymentRecovery
+from payment_pipeline.orchestrator.workflows.rescore import Rescore
+from payment_pipeline.orchestrator.workflows.review import FraudReview
 from payment_pipeline.settings import MissingSecretError, Settings, load
+
+WORKFLOWS: Final = (IngestRange, QuarantineRange, Rescore, FraudReview, PaymentRecovery)
 
 ACTIVITIES_MAX: Final = 6
 """At a time. One core does them all; what is gained is the waiting for the stores."""
@@ -85,7 +90,7 @@ def worker(client: Client, activities: Activities) -> Worker:
         task_queue=TASK_QUEUE,
         workflows=WORKFLOWS,
         activities=activities.all(),
-        workflow_runner=SandboxedWorkflowRunner(restrictions=_RESTRICTIONS),
+        workflow_runner=RUNNER,
         interceptors=[Steps()],
         max_concurrent_activities=ACTIVITIES_MAX,
         max_cached_workflows=WORKFLOWS_CACHED_MAX,
@@ -95,11 +100,15 @@ def worker(client: Client, activities: Activities) -> Worker:
     )
 
 
-_RESTRICTIONS: Final = SandboxRestrictions.default.with_passthrough_modules(
-    # Pure modules, the same for every workflow: loading them anew for each costs milliseconds.
-    "payment_pipeline.domain",
-    "payment_pipeline.orchestrator.messages",
-    "payment_pipeline.orchestrator.search_attributes",
+RUNNER: Final = SandboxedWorkflowRunner(
+    restrictions=SandboxRestrictions.default.with_passthrough_modules(
+        # Pure, and the same for every workflow: importing them anew for each costs milliseconds.
+        "payment_pipeline.domain",
+        "payment_pipeline.orchestrator.messages",
+        "payment_pipeline.orchestrator.search_attributes",
+        "payment_pipeline.orchestrator.workflows.follow_ups",
+        "payment_pipeline.orchestrator.workflows.policies",
+    )
 )
 
 

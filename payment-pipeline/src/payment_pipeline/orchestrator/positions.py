@@ -1,0 +1,80 @@
+"""Where do the topics' partitions begin, where do they end, and what is handed to Temporal?"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import UnknownTopicOrPartitionError
+
+from payment_pipeline.orchestrator.lanes import Lane
+from payment_pipeline.settings import Settings
+
+log = structlog.get_logger()
+
+
+async def lanes(
+    settings: Settings, consumer: AIOKafkaConsumer, topics: Sequence[str]
+) -> list[Lane]:
+    """One lane a partition, from the committed offset on.
+
+    The consumer has them assigned, so that it can commit, and paused, so that it fetches nothing.
+
+    Raises:
+        UnknownTopicOrPartitionError: a topic isn't there yet; the message says what makes it.
+        KafkaError: the broker doesn't answer.
+    """
+    places = await _partitions(settings, topics)
+    consumer.assign(places)
+    consumer.pause(*places)
+    first, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
+    return [
+        Lane(
+            place.topic,
+            place.partition,
+            _position(place, await consumer.committed(place), first[place], ends[place]),
+        )
+        for place in places
+    ]
+
+
+def grown(consumer: AIOKafkaConsumer, known: Sequence[Lane]) -> bool:
+    """Whether a topic has got more partitions since."""
+    found = {lane.topic: consumer.partitions_for_topic(lane.topic) or () for lane in known}
+    return sum(map(len, found.values())) > len(known)
+
+
+def place(lane: Lane) -> TopicPartition:
+    """The lane's partition, as Kafka's client names it."""
+    return TopicPartition(lane.topic, lane.partition)
+
+
+async def _partitions(settings: Settings, topics: Sequence[str]) -> list[TopicPartition]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    try:
+        await admin.start()
+        # First, since asking about a topic that isn't there may create it, with one partition.
+        if missing := set(topics) - set(await admin.list_topics()):
+            raise UnknownTopicOrPartitionError(f"no {', '.join(missing)}: run `payments migrate`")
+        described: list[dict[str, Any]] = await admin.describe_topics(list(topics))
+    finally:
+        await admin.close()
+    return sorted(
+        TopicPartition(topic["topic"], partition["partition"])
+        for topic in described
+        for partition in topic["partitions"]
+    )
+
+
+def _position(place: TopicPartition, committed: int | None, first: int, end: int) -> int:
+    if committed is None or committed > end:  # a new group, or a new log
+        return first
+    if committed < first:
+        log.error(
+            "records were deleted before they were dispatched",
+            topic=place.topic,
+            partition=place.partition,
+            lost=first - committed,
+        )
+    return max(committed, first)
