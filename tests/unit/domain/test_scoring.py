@@ -1,0 +1,71 @@
+"""Does a score item carry what the models and the retry rules ask about, and nothing of others?"""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from payment_pipeline.domain.events import PAYMENT_EVENT, PaymentEvent
+from payment_pipeline.domain.scoring import ScoreRequest, decline_inputs, score_item
+
+AT = datetime(2025, 6, 1, 12, tzinfo=UTC)
+
+
+def event(event_type: str, **fields: object) -> PaymentEvent:
+    common = {
+        "kind": event_type.partition(".")[0],
+        "event_type": event_type,
+        "provider": "stripe",
+        "provider_event_type": event_type,
+        "event_id": "evt_1",
+        "occurred_at": AT,
+        "received_at": AT,
+        "livemode": False,
+        "body_sha256": "0" * 64,
+        "source": {"topic": "t", "partition": 0, "offset": 0},
+        "normalizer_version": "1",
+    }
+    return PAYMENT_EVENT.validate_python(common | fields)
+
+
+def test_a_failed_charge_tells_its_codes_and_its_card() -> None:
+    failed = event(
+        "charge.failed",
+        decline={"code": "card_declined", "network_decline_code": "51"},
+        payment_method={"network": "visa", "country": "US", "card_hash": "secret"},
+    )
+    assert decline_inputs(failed) == {
+        "code": "card_declined",
+        "network_decline_code": "51",
+        "network": "visa",
+        "card_country": "US",
+    }
+
+
+def test_the_brand_stands_in_for_an_unknown_network() -> None:
+    failed = event("payment.failed", payment_method={"brand": "mastercard"})
+    assert decline_inputs(failed) == {"network": "mastercard"}
+
+
+def test_a_failed_invoice_tells_its_attempts() -> None:
+    failed = event("invoice.payment_failed", attempt_count=3, next_payment_attempt_at=AT)
+    assert decline_inputs(failed) == {
+        "attempt_count": "3",
+        "next_payment_attempt_at": "2025-06-01T12:00:00+00:00",
+    }
+
+
+def test_a_failure_of_which_nothing_is_known_is_still_one() -> None:
+    assert decline_inputs(event("charge.failed")) == {}
+
+
+@pytest.mark.parametrize(
+    "event_type", ["charge.succeeded", "payment.created", "invoice.paid", "payout.failed"]
+)
+def test_what_is_no_failed_attempt_has_no_decline(event_type: str) -> None:
+    assert decline_inputs(event(event_type)) is None
+
+
+def test_an_item_survives_the_wire() -> None:
+    item = score_item(event("charge.failed", decline={"code": "x"}), {"risk_score": 7.0})
+    request = ScoreRequest(events=[item])
+    assert ScoreRequest.model_validate_json(request.model_dump_json()) == request
