@@ -34,7 +34,6 @@ PSEUDONYM_CHARACTERS: Final = 32
 NULLS: Final = ("", "null")
 """Strings that mean nothing."""
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,12})?", re.ASCII)
-_ABSENT: Final[Json] = {}
 
 
 class Fault(NamedTuple):
@@ -76,21 +75,32 @@ class Reader:
     def text(self, name: str, *, required: bool = False) -> str | None:
         """A code or an id: a string of at most `TEXT_CHARACTERS_MAX`."""
         value = self._object.get(name)
+        if value is None and not required:  # as most fields of most objects are
+            return None
         if type(value) is not str or value in NULLS:
-            if value is not None or required:  # most fields of most objects are null
-                self._unread(name, value, "a string", required=required)
+            self._unread(name, value, "a string", required=required)
         elif len(value) <= TEXT_CHARACTERS_MAX:
             return value
         else:
             self.fault(name, f"is longer than {TEXT_CHARACTERS_MAX} characters")
         return None
 
+    def texts(self, *names: str) -> Fields:
+        """Several at once, those that are there."""
+        fields: Fields = {}
+        get = self._object.get
+        for name in names:
+            value = get(name)
+            if value is not None and (value := self.text(name)) is not None:
+                fields[name] = value
+        return fields
+
     def reference(self, name: str) -> str | None:
         """Another object's id, given as the id or as the (expanded or deleted) object itself."""
         value = self._object.get(name)
-        if value is None or type(value) is str:
-            return self.text(name)
-        return self.child(name).text("id")
+        if value is None:
+            return None
+        return self.text(name) if type(value) is str else self.child(name).text("id")
 
     def amount(self, name: str, *, required: bool = False) -> int | None:
         """An integer in the minor unit that fits a `bigint`."""
@@ -137,19 +147,19 @@ class Reader:
         digest = hmac.digest(self.reading.pseudonym_key, value.encode(), "sha256")
         return digest.hex()[:PSEUDONYM_CHARACTERS]
 
-    def child(self, name: str, *, required: bool = False) -> "Reader":
+    def child(self, name: str) -> "Reader":
         """The reader of a nested object; of an empty one where it is absent."""
         value = self._object.get(name)
-        if type(value) is not dict:
-            self._unread(name, value, "an object", required=required)
-            value = _ABSENT
-        return Reader(value, self._at(name), self.reading)
+        if type(value) is dict:
+            return Reader(value, self._at(name), self.reading)
+        if value is not None:
+            self._unread(name, value, "an object")
+        return ABSENT
 
     def expanded(self, name: str) -> "Reader":
         """As `child`, but absent where the provider sent only its id."""
         value = self._object.get(name)
-        found = value if isinstance(value, dict) else _ABSENT
-        return Reader(found, self._at(name), self.reading)
+        return Reader(value, self._at(name), self.reading) if type(value) is dict else ABSENT
 
     def children(self, name: str) -> "list[Reader]":
         """The readers of a list of objects; empty where it is absent."""
@@ -194,6 +204,9 @@ class Reader:
         elif required:
             self.fault(name, "is missing")
 
+
+ABSENT: Final = Reader({}, "", Reading(b""))
+"""What stands for an object that isn't there: nothing in it is required, so nothing is wrong."""
 
 _NAMES: Final[Mapping[type, str]] = {
     bool: "a boolean",

@@ -7,7 +7,7 @@ Source: Stripe's API reference and changelog. With 2025-03-31.basil an invoice l
 
 from datetime import UTC, datetime
 from fractions import Fraction
-from math import ceil, floor
+from math import floor
 from typing import Final, NamedTuple
 
 from payment_pipeline.providers.reader import BIGINT_MAX, Fields, Reader
@@ -25,8 +25,7 @@ def invoice(found: Reader) -> Fields:
         "payment_id": _payment_id(found),
         "subscription_id": found.reference("subscription")
         or subscription.reference("subscription"),
-        "billing_reason": found.text("billing_reason"),
-        "collection_method": found.text("collection_method"),
+        **found.texts("billing_reason", "collection_method"),
         "amount_paid_minor": found.amount("amount_paid"),
         "amount_remaining_minor": found.amount("amount_remaining"),
         "total_minor": found.amount("total"),
@@ -58,7 +57,7 @@ def subscription(found: Reader) -> Fields:
         "canceled_at": found.moment("canceled_at"),
         "ended_at": found.moment("ended_at"),
         "cancellation_reason": found.child("cancellation_details").text("reason"),
-        "collection_method": found.text("collection_method"),
+        **found.texts("collection_method"),
     }
 
 
@@ -72,7 +71,7 @@ class Period(NamedTuple):
 class Item(NamedTuple):
     """What a subscription's item adds to the whole."""
 
-    amount_minor: Fraction | None
+    amount_minor: Fraction | int | None
     """`None` when it can't be known beforehand: tiers, or a price that the payer chooses."""
     quantity: int
     """0 for what is metered: its usage isn't known beforehand, and the sum is of what is."""
@@ -96,10 +95,9 @@ def _item(item: Reader) -> Item:
     quantity = 0 if metered else item.count("quantity")
     quantity = 1 if quantity is None else quantity
     each = price.amount(unit)
-    unit_minor = price.decimal(f"{unit}_decimal") if each is None else Fraction(each)
-    bundles = _bundles(quantity, price.child(bundle))
+    unit_minor = price.decimal(f"{unit}_decimal") if each is None else each
     return Item(
-        amount_minor=None if unit_minor is None else unit_minor * bundles,
+        amount_minor=_times(unit_minor, _bundles(quantity, price.child(bundle))),
         quantity=quantity,
         currency=currency(price),
         interval=recurring.choice("interval", INTERVALS),
@@ -111,21 +109,24 @@ def _item(item: Reader) -> Item:
 def _bundles(quantity: int, bundle: Reader) -> int:
     """How many units of the price the quantity is: it may be sold by the dozen."""
     divide_by = bundle.count("divide_by") or 1
-    whole = Fraction(quantity, divide_by)
-    return ceil(whole) if bundle.text("round") == "up" else floor(whole)
+    return -(-quantity // divide_by) if bundle.text("round") == "up" else quantity // divide_by
+
+
+def _times(unit_minor: Fraction | int | None, bundles: int) -> Fraction | int | None:
+    return None if unit_minor is None else unit_minor * bundles
 
 
 def _sum(found: Reader, items: list[Item]) -> int | None:
     """One period's sum in minor units, halves up; `None` when an item's can't be known."""
-    total = Fraction(0)
-    for item in items:
-        if item.amount_minor is None:
-            return None
-        total += item.amount_minor
-    if abs(total) > BIGINT_MAX:
+    amounts = [item.amount_minor for item in items if item.amount_minor is not None]
+    if not items or len(amounts) < len(items):
+        return None
+    total = sum(amounts)
+    whole = total if isinstance(total, int) else floor(total + Fraction(1, 2))
+    if abs(whole) > BIGINT_MAX:
         found.fault("items", "add up to more than 64 bits hold")
         return None
-    return floor(total + Fraction(1, 2)) if items else None
+    return whole
 
 
 def _end(period: Period) -> datetime:

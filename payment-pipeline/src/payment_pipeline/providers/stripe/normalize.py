@@ -47,7 +47,7 @@ def normalize(raw: RawEvent, context: Context) -> PaymentEvent | Rejected | Unmo
         "provider_event_type": name,
         "occurred_at": event.moment("created", required=True),
         "received_at": raw.received_at,
-        "api_version": event.text("api_version"),
+        **event.texts("api_version"),
         "livemode": event.flag("livemode", required=True),
         "merchant_id": event.text("account"),
         "body_sha256": raw.body_sha256,
@@ -64,7 +64,7 @@ def _object(found: Reader, kind: Kind) -> Fields:
     found.choice("object", kind.objects)
     return {
         "object_id": found.text("id", required=kind.identified),
-        "status": found.text("status"),
+        **found.texts("status"),
         # With 2025-08 a payer may be an Account instead of a Customer.
         "customer_id": found.reference("customer") or found.text("customer_account"),
         **kind.read(found),
@@ -97,8 +97,9 @@ def _parse(body: bytes) -> Json | Rejected:
         return _rejected(FailureClass.UNPARSEABLE, f"is not JSON: {error.msg}")
     if not isinstance(found, dict):
         return _rejected(FailureClass.UNPARSEABLE, "is not a JSON object")
-    # A raw U+0000 is no JSON, so it can only stand escaped; this search nearly always ends it.
-    if b"\\u0000" in body and (paths := _unstorable(found)):
+    # A raw U+0000 is no JSON, so it can only stand escaped. Few bodies have a backslash at all, and
+    # one byte is looked for ten times as fast as six.
+    if b"\\" in body and b"\\u0000" in body and (paths := _unstorable(found)):
         message = "holds U+0000, which PostgreSQL can't store"
         errors = tuple(FieldError(path=path, message=message) for path in paths)
         return Rejected(FailureClass.UNSTORABLE_TEXT, errors)

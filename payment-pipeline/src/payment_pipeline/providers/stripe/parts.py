@@ -28,13 +28,11 @@ def payment_method(details: Reader) -> Fields | None:
     checks = card.child("checks")
     return {
         "type": type_,
-        "brand": card.text("brand"),
+        **card.texts("brand", "funding", "country"),
         "network": card.text("network") or card.child("networks").text("preferred"),
-        "funding": card.text("funding"),
-        "country": card.text("country"),
         "wallet": card.child("wallet").text("type"),
         "card_hash": card.pseudonym("fingerprint"),
-        "cvc_check": checks.text("cvc_check"),
+        **checks.texts("cvc_check"),
         "postal_code_check": checks.text("address_postal_code_check"),
         "three_d_secure": card.child("three_d_secure").text("result"),
     }
@@ -46,11 +44,9 @@ def legacy_card(card: Reader) -> Fields:
     return {
         "type": "card",
         "brand": BRANDS.get(brand, brand) or None,
-        "funding": card.text("funding"),
-        "country": card.text("country"),
+        **card.texts("funding", "country", "cvc_check"),
         "wallet": card.text("tokenization_method"),
         "card_hash": card.pseudonym("fingerprint"),
-        "cvc_check": card.text("cvc_check"),
         "postal_code_check": card.text("address_zip_check"),
     }
 
@@ -61,9 +57,7 @@ def decline(failure: Reader, decline_code: str | None, code: str | None) -> Fiel
         {
             "code": code,
             "decline_code": decline_code,
-            "advice_code": failure.text("advice_code"),
-            "network_decline_code": failure.text("network_decline_code"),
-            "network_advice_code": failure.text("network_advice_code"),
+            **failure.texts("advice_code", "network_decline_code", "network_advice_code"),
         }
     )
 
@@ -75,7 +69,7 @@ def risk(outcome: Reader) -> Fields | None:
             "level": outcome.text("risk_level"),
             "score": outcome.count("risk_score"),
             "outcome_type": outcome.text("type"),
-            "reason": outcome.text("reason"),
+            **outcome.texts("reason"),
         }
     )
 

@@ -34,9 +34,7 @@ def payment(found: Reader) -> Fields:
         or attempt.text("id")
         or failure.reference("charge"),
         "invoice_id": found.reference("invoice"),
-        "capture_method": found.text("capture_method"),
-        "cancellation_reason": found.text("cancellation_reason"),
-        "setup_future_usage": found.text("setup_future_usage"),
+        **found.texts("capture_method", "cancellation_reason", "setup_future_usage"),
         "decline": decline(failure, failure.text("decline_code"), failure.text("code")),
         "payment_method": payment_method(method),
         "risk": risk(attempt.child("outcome")),
@@ -74,7 +72,7 @@ def dispute(found: Reader) -> Fields:
     return {
         **money(found, "amount"),
         **_about_charge(found),
-        "reason": found.text("reason"),
+        **found.texts("reason"),
         "network_reason_code": detail.text("network_reason_code")
         or detail.text("reason_code")
         or found.text("network_reason_code"),
@@ -89,8 +87,7 @@ def refund(found: Reader) -> Fields:
     return {
         **money(found, "amount"),
         **_about_charge(found),
-        "reason": found.text("reason"),
-        "failure_reason": found.text("failure_reason"),
+        **found.texts("reason", "failure_reason"),
     }
 
 
@@ -98,7 +95,7 @@ def fraud_warning(found: Reader) -> Fields:
     """An early fraud warning of the card's issuer."""
     return {
         **_about_charge(found),
-        "fraud_type": found.text("fraud_type"),
+        **found.texts("fraud_type"),
         "actionable": found.flag("actionable"),
     }
 
@@ -108,9 +105,7 @@ def review(found: Reader) -> Fields:
     return {
         **_about_charge(found),
         "status": {True: "open", False: "closed", None: None}[found.flag("open")],
-        "reason": found.text("reason"),
-        "opened_reason": found.text("opened_reason"),
-        "closed_reason": found.text("closed_reason"),
+        **found.texts("reason", "opened_reason", "closed_reason"),
     }
 
 
@@ -118,11 +113,9 @@ def payout(found: Reader) -> Fields:
     """A Payout."""
     return {
         **money(found, "amount"),
+        **found.texts("method", "type", "failure_code"),
         "arrival_at": found.moment("arrival_date"),
-        "method": found.text("method"),
-        "type": found.text("type"),
         "automatic": found.flag("automatic"),
-        "failure_code": found.text("failure_code"),
         "balance_transaction_id": found.reference("balance_transaction"),
     }
 

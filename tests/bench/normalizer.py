@@ -1,0 +1,230 @@
+"""How many events a second does the normalizer pass on, against a loop that only copies them?
+
+Both read the same records from the same raw topics in groups of their own, with the same clients,
+batch size and order (produce, every acknowledgement, commit). Runs alternate; medians are compared.
+Kafka is all it needs; run it with no stage up, or they share the processor:
+`payments up --only kafka`, then `python tests/bench/normalizer.py`.
+"""
+
+import asyncio
+import json
+import secrets
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from itertools import cycle, islice
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Final
+
+import orjson
+import uvloop
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+
+from bench.figure import Figure
+from payment_pipeline.adapters import kafka
+from payment_pipeline.domain import headers as names
+from payment_pipeline.domain import topics
+from payment_pipeline.normalizer.service import Normalizer, calm_collector
+from payment_pipeline.providers import Context, providers
+from payment_pipeline.settings import Settings, load
+
+RECORDS: Final = 30_000
+RUNS: Final = 3
+TARGET: Final = 0.5
+COPIED: Final = "bench.copied"
+# What a shop's traffic consists of, roughly.
+MIX: Final = (
+    ("payment_intent.created", "payment_intent", "payment_intent"),
+    ("charge.succeeded", "charge", "charge"),
+    ("payment_intent.succeeded", "payment_intent", "payment_intent"),
+    ("charge.updated", "charge", "charge"),
+    ("invoice.paid", "invoice", "invoice"),
+    ("customer.subscription.updated", "subscription", "subscription"),
+    ("refund.created", "refund", "refund"),
+    ("customer.updated", "customer", "customer"),
+)
+OBJECTS: Final = Path(__file__).parents[1] / "providers" / "stripe_objects.json"
+
+Record = tuple[str, bytes, bytes, Sequence[tuple[str, bytes]]]
+"""Topic, key, value and headers."""
+
+
+def normalizer_figures(settings: Settings) -> list[Figure]:
+    """Measure on a running Kafka; takes about a minute."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        passed_on, copied = runner.run(_measure(settings))
+    ratio = passed_on / copied
+    return [
+        Figure(
+            name="normalizer",
+            value=round(passed_on),
+            unit="events/s",
+            reference="bare aiokafka consume-produce loop of the same records",
+            reference_value=round(copied),
+            ratio=round(ratio, 3),
+            target=TARGET,
+            met=ratio >= TARGET,
+        )
+    ]
+
+
+async def _measure(settings: Settings) -> tuple[float, float]:
+    records = list(islice(_records(), RECORDS))
+    pipeline = {topics.raw("stripe", resource) for _, _, resource in MIX} | set(topics.PIPELINE)
+    await kafka.ensure_topics(settings, [*pipeline, *_raw_topics(), COPIED])
+    starts = await _ends(settings)
+    await _produce(settings, records)
+    calm_collector()  # as the process does; the copying loop has the good of it too
+    rates: dict[str, list[float]] = {"normalize": [], "copy": []}
+    for _ in range(RUNS):
+        rates["copy"].append(await _rate(settings, starts, _copy))
+        rates["normalize"].append(await _rate(settings, starts, _normalize))
+    return median(rates["normalize"]), median(rates["copy"])
+
+
+# --- the two loops ----------------------------------------------------------------------------
+
+
+async def _normalize(
+    source: AIOKafkaConsumer, sink: AIOKafkaProducer, batch_records_max: int
+) -> None:
+    context = Context(pseudonym_key=secrets.token_bytes(32), normalizer_version="bench")
+    await Normalizer(source, sink, context, batch_records_max).run()
+
+
+async def _copy(source: AIOKafkaConsumer, sink: AIOKafkaProducer, batch_records_max: int) -> None:
+    source.subscribe(topics=_raw_topics())
+    while True:
+        found = await source.getmany(timeout_ms=500, max_records=batch_records_max)
+        sent = [
+            await sink.send(COPIED, record.value, record.key, headers=list(record.headers))
+            for records in found.values()
+            for record in records
+        ]
+        if sent:
+            await asyncio.gather(*sent)
+            await source.commit({place: records[-1].offset + 1 for place, records in found.items()})
+
+
+class Watched:
+    """A consumer that notes when the first record was read and when the last was committed."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, expected: int) -> None:
+        self._consumer = consumer
+        self._left = expected
+        self.started_s = 0.0
+        self.ended_s = 0.0
+        self.done = asyncio.Event()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._consumer, name)
+
+    async def getmany(self, **how: int) -> Mapping[TopicPartition, Sequence[ConsumerRecord]]:
+        found: Mapping[TopicPartition, Sequence[ConsumerRecord]] = await self._consumer.getmany(
+            **how
+        )
+        if found and not self.started_s:
+            self.started_s = perf_counter()
+        self._left -= sum(map(len, found.values()))
+        return found
+
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        await self._consumer.commit(offsets)
+        self.ended_s = perf_counter()
+        if self._left <= 0:
+            self.done.set()
+
+
+async def _rate(
+    settings: Settings,
+    starts: Mapping[TopicPartition, int],
+    loop: Callable[[AIOKafkaConsumer, AIOKafkaProducer, int], Awaitable[None]],
+) -> float:
+    """Events a second, from the first batch read to the last one committed."""
+    group = f"bench-{secrets.token_hex(4)}"
+    await _start_at(settings, group, starts)
+    async with kafka.consumer(settings, group=group) as source, kafka.producer(settings) as sink:
+        watched = Watched(source, RECORDS)
+        running = asyncio.ensure_future(loop(watched, sink, settings.normalizer_batch_records_max))
+        finished = asyncio.ensure_future(watched.done.wait())
+        await asyncio.wait((running, finished), return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()
+        running.cancel()
+        await asyncio.wait((running,))
+    return RECORDS / (watched.ended_s - watched.started_s)
+
+
+# --- records ----------------------------------------------------------------------------------
+
+
+def _records() -> Iterator[Record]:
+    objects = json.loads(OBJECTS.read_text())["resources"]
+    received_at = datetime.now(UTC).isoformat(timespec="microseconds").encode()
+    for number, (event_type, name, resource) in enumerate(cycle(MIX)):
+        event_id = f"evt_1Bench{number:018d}"
+        body = orjson.dumps(
+            {
+                "id": event_id,
+                "object": "event",
+                "api_version": "2024-06-20",
+                "created": 1_700_000_000 + number,
+                "livemode": False,
+                "pending_webhooks": 1,
+                "request": {"id": f"req_{number}", "idempotency_key": None},
+                "type": event_type,
+                "data": {"object": objects[name]},
+            }
+        )
+        headers = (
+            (names.CE_SPECVERSION, b"1.0"),
+            (names.CE_ID, event_id.encode()),
+            (names.CE_TYPE, event_type.encode()),
+            (names.CE_SOURCE, b"/webhooks/stripe"),
+            (names.CE_TIME, b"2023-11-14T22:13:20Z"),
+            (names.TRACEPARENT, b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+            (names.BODY_SHA256, sha256(body).hexdigest().encode()),
+            (names.RECEIVED_AT, received_at),
+            (names.VERDICT, b"verified:stripe:9f2c1a"),
+        )
+        # Four events a payment, as its key has it.
+        yield topics.raw("stripe", resource), f"pi_{number // 4}".encode(), body, headers
+
+
+def _raw_topics() -> list[str]:
+    stripe = providers()["stripe"]
+    return [topics.raw(stripe.name, resource) for resource in stripe.resources]
+
+
+async def _produce(settings: Settings, records: Sequence[Record]) -> None:
+    async with kafka.producer(settings) as sink:
+        sent = [
+            await sink.send(topic, value, key, headers=list(headers))
+            for topic, key, value, headers in records
+        ]
+        await asyncio.gather(*sent)
+
+
+async def _ends(settings: Settings) -> dict[TopicPartition, int]:
+    """Where each raw partition ends now: earlier records are not ours."""
+    async with kafka.consumer(settings, *_raw_topics(), group=None) as source:
+        places = [
+            TopicPartition(topic, partition)
+            for topic in _raw_topics()
+            for partition in source.partitions_for_topic(topic) or ()
+        ]
+        ends: dict[TopicPartition, int] = await source.end_offsets(places)
+        return ends
+
+
+async def _start_at(settings: Settings, group: str, starts: Mapping[TopicPartition, int]) -> None:
+    async with kafka.consumer(settings, group=group) as source:
+        source.assign(list(starts))
+        await source.commit(dict(starts))
+
+
+if __name__ == "__main__":
+    for figure in normalizer_figures(load()):
+        print(figure)
