@@ -152,6 +152,27 @@ def audit(
     sys.exit(verbs.audit(settings.load(), since, until, client_ledger, wait, as_json=as_json))
 
 
+@app.command()
+def trace(
+    wanted: Annotated[
+        str, typer.Argument(metavar="ID", help="An event's, a payment's or a workflow's.")
+    ],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object, for a machine.")
+    ] = False,
+) -> None:
+    """Tell the whole life of an event or a payment: where it came in, how it was scored, its row.
+
+    Names the topic, partition and offset, the trace id, the workflow with its link, the scores with
+    their reasons, and the row or the dead letter with its reason; of a payment every event in order
+    of occurrence, with its reviews and recoveries. What is in no table yet is looked for on the
+    topics. An id that nothing has: exit 1.
+    """
+    from payment_pipeline.ledger import verbs
+
+    sys.exit(verbs.show_trace(settings.load(), wanted, as_json=as_json))
+
+
 def _share(what: str) -> OptionInfo:
     """An option that is a share of the genuine events."""
     option: OptionInfo = typer.Option(min=0, max=1, help=f"Share of the events {what}.")

@@ -25,3 +25,31 @@ JOIN unnest($1::text[], $2::text[]) AS lost (id, identity)
 SELECT DISTINCT ON (body_sha256) provider, event_id, body_sha256, body
 FROM payment_events_quarantine
 WHERE left(body_sha256, $2) = ANY ($1::text[])
+
+-- name: trace_events
+-- The rows of an event, of a payment's events in the order they happened (whole seconds, so the
+-- row's order decides then), or of a workflow: each has an index, and no id is another's.
+SELECT * FROM payment_events
+WHERE event_id = $1 OR payment_id = $1 OR workflow_id = $1
+ORDER BY occurred_at, id
+LIMIT $2
+
+-- name: trace_quarantined
+-- The dead letters of an event, of a workflow, or of a body by the beginning of its hash ($2). The
+-- body stays where it is: it is not for a screen.
+SELECT
+    provider, event_id, provider_event_type, failure, errors, component, component_version,
+    verdict, received_at, rejected_at, ingested_at, source_topic, source_partition, source_offset,
+    traceparent, workflow_id, body_sha256, length(body) AS body_bytes, id
+FROM payment_events_quarantine
+WHERE event_id = $1 OR workflow_id = $1 OR starts_with(body_sha256, $2)
+ORDER BY id
+LIMIT $3
+
+-- name: trace_decisions
+-- What reviews and recoveries decided about a payment, in order.
+SELECT workflow_id, step, kind, event_id, outcome, decided_at, fraud_score, strategy, due_at,
+    attempts_left, decided_by, note
+FROM payment_decisions
+WHERE payment_id = $1
+ORDER BY decided_at, step

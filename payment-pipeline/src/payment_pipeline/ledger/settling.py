@@ -7,7 +7,7 @@ from typing import Final
 
 from aiokafka import TopicPartition
 
-from payment_pipeline.domain.topics import DEAD_LETTERS, DLQ_WEBHOOKS, NORMALIZED
+from payment_pipeline.domain.topics import DEAD_LETTERS, NORMALIZED
 
 from .topics import Offsets, Progress, Topics
 
@@ -57,11 +57,12 @@ def lag(group: str, committed: Mapping[TopicPartition, int], starts: Offsets, en
     return sum(
         max(0, end - max(committed.get(place, 0), starts[place]))
         for place, end in ends.items()
-        if _consumes(group, place.topic)
+        if group_of(place.topic) == group
     )
 
 
-def _consumes(group: str, topic: str) -> bool:
-    if group == NORMALIZER:
-        return topic.startswith("webhooks.") and topic != DLQ_WEBHOOKS
-    return topic in (NORMALIZED, *DEAD_LETTERS)
+def group_of(topic: str) -> str | None:
+    """The group that consumes a topic; `None` where the data's way ends."""
+    if topic in (NORMALIZED, *DEAD_LETTERS):
+        return DISPATCHER
+    return NORMALIZER if topic.startswith("webhooks.") else None

@@ -55,8 +55,8 @@ class Topics:
         self._partitions: list[TopicPartition] = []
         self._positions: Offsets = {}
 
-    async def find(self) -> None:
-        """Find the topics and their partitions.
+    async def discover(self) -> None:
+        """Learn which topics and partitions there are.
 
         Raises:
             UserError: one that every pipeline has isn't there.
@@ -71,6 +71,10 @@ class Topics:
             if records.stages_of(topic)
             for partition in partitions
         ]
+        # All at once, or the client would learn of the topics one by one, at 0.1 s each; and none
+        # is fetched before its turn, so that one topic's records at most are in memory.
+        self._consumer.assign(self._partitions)
+        self._consumer.pause(*self._partitions)
 
     async def begin(self, window: Window, retention: timedelta) -> Window:
         """Go to the window's start; return the window as far as the topics still hold it."""
@@ -110,12 +114,32 @@ class Topics:
         Raises:
             UserError: the broker brings nothing, though there is more.
         """
-        for topic in sorted({place.topic for place in self._partitions}, key=_last_stages_first):
+        for topic in self._last_stages_first():
             progress(f"reading {topic}")
             # Asked for topic by topic: what comes meanwhile is in no later stage that was read.
             places = [place for place in self._partitions if place.topic == topic]
             ends = await self._consumer.end_offsets(places)
             await self._read_topic(topic, ends, window, reading)
+
+    async def find(
+        self, is_wanted: Callable[[ConsumerRecord], bool], records_max: int, progress: Progress
+    ) -> list[ConsumerRecord]:
+        """Records among the newest `records_max` of each topic, those of the last stages first."""
+        starts, found = await self.starts(), list[ConsumerRecord]()
+        for topic in self._last_stages_first():
+            progress(f"searching {topic}")
+            places = [place for place in self._partitions if place.topic == topic]
+            ends = dict(await self._consumer.end_offsets(places))
+            for place, end in ends.items():
+                self._positions[place] = max(starts[place], end - records_max // len(places))
+            async for batch in self._batches(ends):
+                found += filter(is_wanted, batch)
+        return found
+
+    def _last_stages_first(self) -> list[str]:
+        order = list(Stage)
+        names = {place.topic for place in self._partitions}
+        return sorted(names, key=lambda name: (-order.index(records.stages_of(name)[0]), name))
 
     async def _read_topic(
         self, topic: str, ends: Offsets, window: Window, reading: Reading
@@ -133,9 +157,9 @@ class Topics:
         left = {place for place, end in ends.items() if self._positions[place] < end}
         if not left:
             return
-        self._consumer.assign(list(left))
         for place in left:
             self._consumer.seek(place, self._positions[place])
+        self._consumer.resume(*left)
         moved_at = monotonic()
         while left:
             got = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=POLL_RECORDS_MAX)
@@ -165,7 +189,7 @@ async def connected(settings: Settings) -> AsyncIterator[Topics]:
         await consumer.start()
         await admin.start()
         found = Topics(consumer, admin)
-        await found.find()
+        await found.discover()
         yield found
     except KafkaError as refusal:
         raise UserError(
@@ -175,8 +199,3 @@ async def connected(settings: Settings) -> AsyncIterator[Topics]:
     finally:
         await admin.close()
         await consumer.stop()
-
-
-def _last_stages_first(topic: str) -> tuple[int, str]:
-    order = list(Stage)
-    return -order.index(records.stages_of(topic)[0]), topic

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from payment_pipeline.settings import Settings
 
-from . import report, run, window
+from . import report, run, trace, trace_report, window
 
 
 def audit(
@@ -39,6 +39,22 @@ def audit(
     else:
         report.show(found, Console(highlight=False))
     return 0 if found.audit.ok else 1
+
+
+def show_trace(settings: Settings, wanted: str, *, as_json: bool) -> int:
+    """Trace an id, print its life on standard output, and return the exit code.
+
+    Raises:
+        UserError: nothing has that id, or a store does not answer.
+    """
+    _quiet()
+    with Console(stderr=True).status("connecting") as status:
+        found = asyncio.run(trace.trace(settings, wanted, status.update))
+    if as_json:
+        sys.stdout.write(json.dumps(trace_report.as_json(found), default=str) + "\n")
+    else:
+        trace_report.show(found, Console(highlight=False))
+    return 0
 
 
 def _quiet() -> None:

@@ -1,0 +1,110 @@
+"""Which workflows does Temporal know of an event or a payment, and where are they looked at?"""
+
+import re
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Final, NamedTuple
+from urllib.parse import quote
+
+from temporalio.client import Client, WorkflowExecution
+from temporalio.common import SearchAttributeKey
+from temporalio.service import RPCError, RPCStatusCode
+
+from payment_pipeline.adapters import temporal
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.domain.search_attributes import OUTCOME, PAYMENT_ID
+from payment_pipeline.settings import Settings
+
+RUNS_MAX: Final = 100
+"""Reviews and recoveries of a payment; it has one of each, as a rule."""
+RANGES_MAX: Final = 1_000
+"""The newest ranges of a partition among which the one of a record is looked for."""
+_OUTCOME: Final = SearchAttributeKey.for_keyword(OUTCOME)
+_RANGE: Final = re.compile(r"ingest/.+/\d+/(?P<start>\d+)-(?P<end>\d+)(?:@\d+)?")
+
+
+class Run(NamedTuple):
+    """A workflow."""
+
+    id: str
+    url: str
+    """In the Temporal UI."""
+    type: str | None = None
+    """`None`, as all below, for one that Temporal has forgotten: its retention has passed."""
+    status: str | None = None
+    outcome: str | None = None
+    """Of a review or a recovery: its search attribute `Outcome`."""
+    started_at: datetime | None = None
+    closed_at: datetime | None = None
+
+
+class Runs:
+    """Temporal, as far as it answers: a trace without workflows is better than none."""
+
+    def __init__(self, settings: Settings, client: Client | None, silence: str | None) -> None:
+        self.silence = silence
+        """Why it doesn't answer."""
+        self._settings = settings
+        self._client = client
+
+    async def of(self, workflow_id: str) -> Run:
+        """A workflow by its id."""
+        forgotten = Run(workflow_id, self._url(workflow_id))
+        if self._client is None:
+            return forgotten
+        try:
+            return self._run(await self._client.get_workflow_handle(workflow_id).describe())
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                self._lost(error)
+            return forgotten
+
+    async def of_payment(self, payment_id: str) -> list[Run]:
+        """The reviews and the recoveries of a payment, the newest first."""
+        literal = payment_id.replace("'", "''")
+        return [run async for run in self._list(f"{PAYMENT_ID} = '{literal}'", RUNS_MAX)]
+
+    async def of_record(self, topic: str, partition: int, offset: int) -> Run | None:
+        """The workflow of the range that a record is in, if it is among the newest ones."""
+        prefix = f"ingest/{topic}/{partition}/"
+        async for run in self._list(f"WorkflowId STARTS_WITH '{prefix}'", RANGES_MAX):
+            span = _RANGE.fullmatch(run.id)
+            if span and int(span["start"]) <= offset < int(span["end"]):
+                return run
+        return None
+
+    async def _list(self, query: str, limit: int) -> AsyncIterator[Run]:
+        if self._client is None:
+            return
+        try:
+            async for found in self._client.list_workflows(query, limit=limit):
+                yield self._run(found)
+        except RPCError as error:
+            self._lost(error)
+
+    def _run(self, found: WorkflowExecution) -> Run:
+        return Run(
+            found.id,
+            self._url(found.id),
+            found.workflow_type,
+            found.status.name.lower() if found.status else None,
+            found.typed_search_attributes.get(_OUTCOME),
+            found.start_time,
+            found.close_time,
+        )
+
+    def _url(self, workflow_id: str) -> str:
+        namespace = quote(self._settings.temporal_namespace, safe="")
+        name = quote(workflow_id, safe="")
+        return f"{self._settings.temporal_ui}/namespaces/{namespace}/workflows/{name}"
+
+    def _lost(self, error: RPCError) -> None:
+        self._client, self.silence = None, f"Temporal: {error.message}"
+
+
+async def connected(settings: Settings) -> Runs:
+    """Temporal's workflows; if it doesn't answer, just their URLs."""
+    try:
+        return Runs(settings, await temporal.connect(settings), None)
+    except UserError as refusal:
+        return Runs(settings, None, str(refusal))

@@ -1,0 +1,176 @@
+"""How does a trace read, for a person and for a machine?"""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from payment_pipeline.domain.currency import major
+
+from .audit import Stage
+from .runs import Run
+from .trace import ROWS_MAX, Sighting, Trace
+
+SCORES: Final = ("fraud_score", "churn_score", "retry_strategy")
+_LABEL_WIDTH: Final = 12
+
+
+def as_json(trace: Trace) -> dict[str, Any]:
+    """The trace as `payments trace --json` prints it; times in RFC 3339, UTC."""
+    return {
+        "id": trace.wanted,
+        "events": [_event(seen, trace.workflows) for seen in trace.sightings],
+        "workflows": [_plain(run._asdict()) for run in trace.workflows],
+        "decisions": [_plain(decision) for decision in trace.decisions],
+        "temporal_silence": trace.temporal_silence,
+    }
+
+
+def show(trace: Trace, console: Console) -> None:
+    """Print the trace: one event in full, or several as a timeline; then what came of them."""
+    events = {seen.event_id for seen in trace.sightings}
+    if len(events) == 1:
+        for seen in trace.sightings:
+            _show_event(seen, console)
+    elif events:
+        console.print(_timeline(trace))
+        if len(trace.sightings) >= ROWS_MAX:
+            console.print(f"Only the first {ROWS_MAX} are shown.", style="dim")
+    unknown = "unknown" if trace.temporal_silence else "forgotten by Temporal"
+    for run in trace.workflows:
+        state = " ".join(filter(None, (run.status or unknown, run.outcome)))
+        span = f", from {_time(run.started_at)}" if run.started_at else ""
+        if run.closed_at:
+            span += f" to {_time(run.closed_at)}"
+        _line(console, "workflow", f"{run.id}: {state}{span}")
+        _line(console, "", run.url)
+    for decision in trace.decisions:
+        _line(console, "decision", _decision(decision))
+    if trace.temporal_silence:
+        console.print(trace.temporal_silence, style="yellow", markup=False)
+
+
+def _show_event(seen: Sighting, console: Console) -> None:
+    console.print(f"{seen.event_id or 'no id'}  {seen.event_type or ''}", style="bold")
+    happened = seen.more.get("occurred_at")
+    suffix = f", happened {_time(happened)}" if happened else ""
+    _line(console, "received", f"{_time(seen.received_at)}{suffix}")
+    source = seen.source
+    _line(
+        console, "record", f"{source.topic}, partition {source.partition}, offset {source.offset}"
+    )
+    _line(console, "trace id", seen.trace_id or "none")
+    for label, text in _details(seen):
+        _line(console, label, text)
+
+
+def _details(seen: Sighting) -> Iterable[tuple[str, str]]:
+    more = seen.more
+    if seen.stage is Stage.BRONZE:
+        yield "row", f"payment_events, id {more['id']}, {_after_receipt(seen)}"
+        yield from (("payment", more["payment_id"]),) if more["payment_id"] else ()
+        yield from (("amount", _amount(more)),) if more["amount_minor"] is not None else ()
+        yield "status", more["status"] or "none"
+        yield from _scores(more)
+    elif seen.stage is Stage.QUARANTINE:
+        yield "quarantine", f"{more['failure']}, id {more['id']}, {_after_receipt(seen)}"
+        yield "rejected by", f"{more['component']} {more['component_version']}"
+        for error in more["errors"]:
+            yield "error", f"{error['path'] or 'the whole body'}: {error['message']}"
+        yield "body", f"{more['body_bytes']:,} bytes, sha256 {more['body_sha256']}"
+    else:
+        yield "now in", f"{seen.stage.value}: {more['standing']}"
+        yield "body", f"sha256 {more['body_sha256']}"
+
+
+def _scores(row: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    if not row["scores"]:
+        yield "scores", row["inference_status"]
+        return
+    for name in SCORES:
+        score = row["scores"].get(name)
+        if score is None:
+            continue
+        value = score["value"]
+        shown = f"{value:.4f}" if isinstance(value, float) else value
+        yield name.removesuffix("_score"), f"{shown}, by {score['model']} {score['version']}"
+        for reason in score["reasons"]:
+            yield "", f"{reason['contribution']:+.3f}  {reason['feature']}"
+        for detail, said in (score.get("detail") or {}).items():
+            yield "", f"{detail}: {said}"
+
+
+def _timeline(trace: Trace) -> Table:
+    table = Table(title=f"{trace.wanted}, in order of occurrence")
+    for column in ("happened", "event", "type", "status", "amount", "fraud", "advice", "is in"):
+        table.add_column(column, justify="right" if column in ("amount", "fraud") else "left")
+    for seen in trace.sightings:
+        row = seen.more
+        fraud = row.get("fraud_score")
+        table.add_row(
+            _time(row.get("occurred_at") or seen.received_at),
+            seen.event_id or "none",
+            seen.event_type,
+            row.get("status"),
+            _amount(row) if row.get("amount_minor") is not None else "",
+            "" if fraud is None else f"{fraud:.3f}",
+            row.get("retry_strategy"),
+            row.get("failure") or seen.stage.value,
+        )
+    return table
+
+
+def _amount(row: Mapping[str, Any]) -> str:
+    amount = major(row["amount_minor"], row["currency_exponent"])
+    return f"{row['currency']} {amount:,}"
+
+
+def _after_receipt(seen: Sighting) -> str:
+    ingested_at: datetime = seen.more["ingested_at"]
+    return f"written {(ingested_at - seen.received_at).total_seconds():.3f} s after receipt"
+
+
+def _decision(decision: Mapping[str, Any]) -> str:
+    shown = {key: value for key, value in _plain(decision).items() if value is not None}
+    shown.pop("workflow_id")
+    head = " ".join(str(shown.pop(key)) for key in ("kind", "outcome", "decided_at"))
+    return f"{head}: {', '.join(f'{key} {value}' for key, value in shown.items())}"
+
+
+def _line(console: Console, label: str, text: str) -> None:
+    console.print(f"  {label:<{_LABEL_WIDTH}}{text}", markup=False, soft_wrap=True)
+
+
+def _event(seen: Sighting, workflows: Iterable[Run]) -> dict[str, Any]:
+    urls = {run.id: run.url for run in workflows}
+    workflow_id = seen.workflow_id
+    return {
+        "place": seen.stage.value,
+        "provider": seen.provider,
+        "event_id": seen.event_id,
+        "event_type": seen.event_type,
+        "received_at": _iso(seen.received_at),
+        "topic": seen.source.topic,
+        "partition": seen.source.partition,
+        "offset": seen.source.offset,
+        "trace_id": seen.trace_id,
+        "workflow": {"id": workflow_id, "url": urls[workflow_id]} if workflow_id else None,
+        "failure": seen.more.get("failure"),
+        "row": _plain(seen.more),
+    }
+
+
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: _iso(value) if isinstance(value, datetime) else value for name, value in row.items()
+    }
+
+
+def _iso(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat()
+
+
+def _time(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + "Z"
