@@ -9,12 +9,13 @@ from typing import Any
 import orjson
 import pytest
 
-from payment_pipeline.simulator.currencies import CURRENCIES
 from payment_pipeline.simulator.faults import UNMODELLED_TYPES, Faults
 from payment_pipeline.simulator.traffic import Period, deliveries, events
 from payment_pipeline.simulator.world import Event
 
 UNTIL = datetime(2026, 6, 1, tzinfo=UTC)
+STEPS_MINOR = {"bhd": 10, "kwd": 10, "tnd": 10, "isk": 100, "ugx": 100}
+"""Stripe: three-decimal amounts end in 0; ISK and UGX have no decimals and are sent times 100."""
 EVERYTHING = Faults(0.1, 0.05, 0.05, 0.05, 0.02)
 
 
@@ -114,7 +115,7 @@ def test_amounts_are_what_stripe_accepts(parsed: list[dict[str, Any]]) -> None:
         if amount is None or currency is None or thing["object"] == "balance_transaction":
             continue
         seen.add(currency)
-        step = CURRENCIES[currency].step_minor
+        step = STEPS_MINOR.get(currency, 1)
         if thing["object"] == "payout" and currency in {"huf", "twd"}:
             step = 100
         assert amount % step == 0, f"{amount} {currency}"
