@@ -4,9 +4,9 @@ One type of event each, so that a payment comes up once: a review for a charge t
 and looks like fraud, a recovery for a payment that failed and may be retried.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from payment_pipeline.bronze.contract import InferenceStatus
 from payment_pipeline.bronze.rows import ScoredEvent
@@ -21,6 +21,8 @@ from payment_pipeline.orchestrator.messages import (
     Verdict,
 )
 
+SUCCESSES: Final = frozenset({"payment.succeeded", "charge.succeeded"})
+
 
 class Rules(NamedTuple):
     """When a person looks, and how long there is to answer."""
@@ -30,18 +32,18 @@ class Rules(NamedTuple):
     on_timeout: Verdict
 
 
-def follow_ups(rows: Iterable[ScoredEvent], rules: Rules) -> FollowUps:
-    """What rows that were written lead to; the order of the rows is kept."""
-    found = FollowUps()
+def follow_ups(rows: Sequence[ScoredEvent], rules: Rules) -> FollowUps:
+    """What rows that were written lead to: each payment at most once, by its latest failure."""
+    paid = {_payment(row.event) for row in rows if row.event.event_type in SUCCESSES}
+    reviews: dict[str, ReviewRequest] = {}
+    recoveries: dict[str, RecoveryRequest] = {}
     for row in rows:
-        if row.scores is None:
-            continue
         if (review := _review(row, rules)) is not None:
-            found.reviews.append(review)
-        if (recovery := _recovery(row)) is not None:
-            found.recoveries.append(recovery)
+            reviews.setdefault(review.workflow_id, review)
+        if (recovery := _recovery(row)) is not None and _payment(row.event) not in paid:
+            recoveries[recovery.workflow_id] = recovery
     unscored = any(row.status is InferenceStatus.UNAVAILABLE for row in rows)
-    return FollowUps(found.reviews, found.recoveries, unscored)
+    return FollowUps(list(reviews.values()), list(recoveries.values()), unscored)
 
 
 def advice(score: Score | None, event_id: str, occurred_at: datetime) -> Advice | None:
@@ -82,6 +84,10 @@ def _recovery(row: ScoredEvent) -> RecoveryRequest | None:
     score = row.scores.retry_strategy if row.scores else None
     given = advice(score, event.event_id, event.occurred_at)
     return RecoveryRequest(subject, given) if given is not None else None
+
+
+def _payment(event: PaymentEvent) -> tuple[str, str | None]:
+    return event.provider, event.payment_id
 
 
 def _subject(event: PaymentEvent) -> Subject | None:
