@@ -1,0 +1,115 @@
+"""Does a record become a RawEvent whoever wrote it, and do the limits fit each other?"""
+
+import random
+from datetime import UTC, datetime
+from hashlib import sha256
+
+import pytest
+from aiokafka import ConsumerRecord
+from hypothesis import given
+from hypothesis import strategies as st
+
+from payment_pipeline.adapters import kafka
+from payment_pipeline.domain import headers as names
+from payment_pipeline.domain.failures import BadRecord, FailureClass, FieldError
+from payment_pipeline.domain.raw import Coordinates
+from payment_pipeline.settings import Settings
+
+BODY = b'{"id":"evt_1"}'
+WRITTEN_BY_THE_GATEWAY = (
+    (names.CE_ID, b"evt_1"),
+    (names.CE_SOURCE, b"/webhooks/stripe/acct_1"),
+    (names.TRACEPARENT, b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+    (names.BODY_SHA256, b"ab" * 32),
+    (names.RECEIVED_AT, b"2026-01-02T03:04:05.678901+00:00"),
+    (names.VERDICT, b"verified:stripe:9f2c1a00"),
+)
+
+
+def record(
+    headers: tuple[tuple[str, bytes], ...] = WRITTEN_BY_THE_GATEWAY,
+    topic: str = "webhooks.stripe.charge",
+    value: bytes | None = BODY,
+) -> "ConsumerRecord[bytes, bytes]":
+    return ConsumerRecord(
+        topic=topic,
+        partition=2,
+        offset=7,
+        timestamp=1_700_000_000_000,
+        timestamp_type=0,
+        key=b"pi_1",
+        value=value,
+        checksum=None,
+        serialized_key_size=4,
+        serialized_value_size=len(value or b""),
+        headers=headers,
+    )
+
+
+def test_what_the_gateway_wrote_is_read_back() -> None:
+    raw = kafka.raw_event(record())
+    assert raw.provider == "stripe"
+    assert raw.coordinates == Coordinates(topic="webhooks.stripe.charge", partition=2, offset=7)
+    assert (raw.body, raw.event_id, raw.body_sha256) == (BODY, "evt_1", "ab" * 32)
+    assert raw.received_at == datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
+    assert raw.verdict == "verified:stripe:9f2c1a00"
+    assert raw.traceparent == "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+def test_a_strangers_record_is_read_and_unverified() -> None:
+    raw = kafka.raw_event(record(headers=()))
+    assert (raw.provider, raw.event_id, raw.verdict) == ("stripe", None, "unverified")
+    assert raw.body_sha256 == sha256(BODY).hexdigest()
+    assert raw.received_at == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
+
+
+def test_a_dead_letter_names_its_provider() -> None:
+    headers = ((names.CE_SOURCE, b"/webhooks/stripe"), (names.REASON, b"not_json"))
+    assert kafka.raw_event(record(headers, topic="webhooks.dlq")).provider == "stripe"
+
+
+header_values = st.binary() | st.sampled_from([b"2026-01-02T03:04:05", b"/", b"\xff"])
+
+
+@given(
+    st.dictionaries(st.sampled_from([name for name, _ in WRITTEN_BY_THE_GATEWAY]), header_values),
+    st.none() | st.binary(),
+)
+def test_no_record_stops_the_reader(headers: dict[str, bytes], value: bytes | None) -> None:
+    raw = kafka.raw_event(record(tuple(headers.items()), value=value))
+    assert raw.received_at.tzinfo is not None
+    assert raw.body == (value or b"")
+
+
+@given(st.binary(min_size=1), st.integers(1, 64))
+def test_a_key_keeps_its_partition(key: bytes, partitions: int) -> None:
+    assert kafka.partition_of(key, partitions) == kafka.partition_of(key, partitions)
+    assert 0 <= kafka.partition_of(key, partitions) < partitions
+
+
+def test_keys_spread_evenly() -> None:
+    keys = [f"pi_{number:024d}".encode() for number in range(4000)]
+    counts = [sum(kafka.partition_of(key, 4) == each for key in keys) for each in range(4)]
+    assert min(counts) > 800
+
+
+@pytest.mark.parametrize("body_bytes_max", [1024, 1_048_576, 1_048_577])
+def test_a_dead_letter_of_the_largest_body_fits_a_record(body_bytes_max: int) -> None:
+    settings = Settings(body_bytes_max=body_bytes_max)
+    body = random.Random(1).randbytes(body_bytes_max)
+    dead_letter = BadRecord(
+        failure=FailureClass.INVALID,
+        errors=tuple(FieldError(path="x" * 200, message="y" * 200) for _ in range(100)),
+        component="normalizer",
+        component_version="1",
+        provider="stripe",
+        event_id="e" * 255,
+        provider_event_type="t" * 255,
+        source=Coordinates(topic="webhooks.stripe.charge", partition=0, offset=0),
+        body=body,
+        body_sha256="0" * 64,
+        received_at=datetime.now(UTC),
+        verdict="verified:stripe:9f2c1a00",
+        rejected_at=datetime.now(UTC),
+    )
+    assert len(dead_letter.model_dump_json()) < kafka.record_bytes_max(settings)

@@ -1,0 +1,210 @@
+"""Do the logs keep secrets, traces their format, probes their word, and signals their meaning?"""
+
+import json
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+import aiohttp
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conftest import free_ports
+from payment_pipeline import telemetry
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.settings import Settings
+
+Lines: TypeAlias = Callable[[], list[dict[str, object]]]
+
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+@pytest.fixture
+def configured(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], Lines]]:
+    """Configure in the test's own call: pytest gives each phase another standard error."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+
+    def configure() -> Lines:
+        telemetry.configure("tested", Settings())
+        return lambda: [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+    yield configure
+    structlog.reset_defaults()
+    root.handlers[:], root.level = handlers, level
+
+
+def test_a_log_line_is_json_with_its_fields(configured: Callable[[], Lines]) -> None:
+    lines = configured()
+    structlog.get_logger().info("dead_letter", event_id="evt_1", trace_id="4bf9")
+    (line,) = lines()
+    assert line["event"] == "dead_letter"
+    assert line["service"] == "tested"
+    assert line["level"] == "info"
+    assert (line["event_id"], line["trace_id"]) == ("evt_1", "4bf9")
+    assert str(line["timestamp"]).endswith("Z")
+
+
+def test_libraries_log_through_it_from_warning_on(configured: Callable[[], Lines]) -> None:
+    lines = configured()
+    logging.getLogger("aiokafka.producer").debug("Sending (key=%s)", "canary")
+    logging.getLogger("aiokafka.producer").info("canary")
+    logging.getLogger("aiokafka.producer").warning("node %s is away", 1)
+    (line,) = lines()
+    assert (line["event"], line["logger"]) == ("node 1 is away", "aiokafka.producer")
+
+
+def test_an_exception_tells_where_and_never_with_what(configured: Callable[[], Lines]) -> None:
+    lines = configured()
+
+    def choke(card_number: str) -> int:
+        return int(card_number)
+
+    def disconnect() -> None:
+        raise OSError("no route to host\nDETAIL: canary")
+
+    try:
+        choke("4242-canary")
+    except ValueError:
+        structlog.get_logger().exception("defect")
+    try:
+        disconnect()
+    except OSError:
+        logging.getLogger("ours").exception("unreachable")
+    defect, unreachable = lines()
+    assert defect["error"] == "ValueError"
+    assert "choke" in str(defect["frames"])
+    assert unreachable["error_message"] == "no route to host"
+    assert "canary" not in json.dumps([defect, unreachable])
+
+
+def test_a_value_that_is_no_json_does_not_stop_the_log(configured: Callable[[], Lines]) -> None:
+    lines = configured()
+    structlog.get_logger().info("odd", text="\ud800", number=2**70, other={1: Settings})
+    (line,) = lines()
+    assert line["event"] == "odd"
+
+
+def test_a_child_stays_in_its_trace() -> None:
+    child = telemetry.child_of(PARENT)
+    assert child[:36] == PARENT[:36]
+    assert child[52:] == "-01"
+    assert child != PARENT
+    assert telemetry.trace_id(child) == "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        None,
+        "",
+        PARENT.upper(),
+        PARENT + "\n",
+        PARENT + "-extra",
+        "ff" + PARENT[2:],
+        f"00-{'0' * 32}-00f067aa0ba902b7-01",
+        f"00-{'a' * 32}-{'0' * 16}-01",
+    ],
+)
+def test_what_is_no_traceparent_starts_a_trace(given: str | None) -> None:
+    started = telemetry.child_of(given)
+    assert re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-01", started)
+    assert given is None or telemetry.trace_id(given) is None
+
+
+@given(st.text())
+def test_a_child_is_always_valid(parent: str) -> None:
+    assert telemetry.trace_id(telemetry.child_of(parent)) is not None
+
+
+async def test_probes_say_what_they_are_asked() -> None:
+    (port,) = free_ports(1)
+    up = False
+    base = f"http://127.0.0.1:{port}"
+    async with (
+        telemetry.serve_probes(port, "127.0.0.1", lambda: up),
+        aiohttp.ClientSession() as session,
+    ):
+
+        async def status(path: str) -> int:
+            async with session.get(base + path) as answer:
+                return answer.status
+
+        assert await status("/livez") == 200
+        assert await status("/readyz") == 503
+        up = True
+        assert await status("/readyz") == 200
+        async with session.get(f"{base}/metrics") as answer:
+            assert "python_info" in await answer.text()
+        with pytest.raises(UserError, match=f"Port {port} .* can't be used"):
+            async with telemetry.serve_probes(port, "127.0.0.1", lambda: True):
+                pass
+
+
+STAGE = """
+import asyncio
+from payment_pipeline import telemetry
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.settings import Settings
+
+async def main():
+    {body}
+
+telemetry.run(main)
+"""
+
+
+def start(body: str, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", STAGE.format(body=body)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_a_stage_clean_up_and_succeed(number: signal.Signals) -> None:
+    body = """
+    try:
+        print("up", flush=True)
+        await asyncio.sleep(60)
+    finally:
+        await asyncio.sleep(0)
+        print("cleaned")
+    """
+    with start(body) as stage:
+        assert stage.stdout is not None
+        assert stage.stdout.readline() == "up\n"
+        stage.send_signal(number)
+        out, err = stage.communicate(timeout=20)
+    assert (stage.returncode, out, err) == (0, "cleaned\n", "")
+
+
+def test_a_mistake_of_the_users_is_one_sentence() -> None:
+    with start('raise UserError("Do it like this.", 3)') as stage:
+        out, err = stage.communicate(timeout=20)
+    assert (stage.returncode, out, err) == (3, "", "payments: Do it like this.\n")
+
+
+def test_a_setting_that_is_wrong_is_named() -> None:
+    with start("Settings()", PAYMENTS_GATEWAY_PORT="eighty") as stage:
+        _, err = stage.communicate(timeout=20)
+    assert stage.returncode == 2
+    assert err.startswith("payments: PAYMENTS_GATEWAY_PORT: ")
+    assert err.count("\n") == 1
+
+
+def test_a_defect_stays_a_traceback() -> None:
+    with start("asyncio.current_task().cancel(); await asyncio.sleep(1)") as stage:
+        _, err = stage.communicate(timeout=20)
+    assert stage.returncode == 1
+    assert "CancelledError" in err
