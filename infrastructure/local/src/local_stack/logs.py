@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -19,18 +19,28 @@ def tail(path: Path, lines: int) -> str:
         return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
 
 
-def follow(paths: list[Path]) -> Iterator[tuple[Path, str]]:
-    """Each line that is written from now on, for ever; files may appear and be rotated."""
+def follow(paths: list[Path]) -> Generator[tuple[Path, str], None, None]:
+    """Each line that is written from this call on, for ever; files may appear and be rotated."""
     open_files: dict[Path, TextIO] = {}
     for path in paths:
         if path.exists():
             open_files[path] = path.open(errors="replace")
             open_files[path].seek(0, os.SEEK_END)
-    while True:
-        for path in paths:
-            for line in _new_lines(path, open_files):
-                yield path, line
-        time.sleep(POLL_S)
+    return _follow(paths, open_files)
+
+
+def _follow(
+    paths: list[Path], open_files: dict[Path, TextIO]
+) -> Generator[tuple[Path, str], None, None]:
+    try:
+        while True:
+            for path in paths:
+                for line in _new_lines(path, open_files):
+                    yield path, line
+            time.sleep(POLL_S)
+    finally:
+        for file in open_files.values():
+            file.close()
 
 
 def _new_lines(path: Path, open_files: dict[Path, TextIO]) -> Iterator[str]:

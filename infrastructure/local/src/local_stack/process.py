@@ -60,8 +60,8 @@ async def wait_ready(
     async with asyncio.timeout(timeout_s):
         while True:
             info = supervisor.states(settings).get(name, {})
-            alive = info.get("statename") == "RUNNING" and info.get("pid") != not_pid
-            if alive and await BY_NAME[name].ready(settings):
+            alive = info.get("statename") in supervisor.ALIVE
+            if alive and info["pid"] != not_pid and await BY_NAME[name].ready(settings):
                 return time.monotonic() - began
             await asyncio.sleep(POLL_S)
 

@@ -112,8 +112,8 @@ async def _bring_up_one(
 
 
 def _alive(settings: Settings, component: Component) -> bool:
-    state = supervisor.states(settings).get(component.name, {}).get("statename")
-    return state in ("STARTING", "RUNNING")
+    info = supervisor.states(settings).get(component.name, {})
+    return info.get("statename") in supervisor.ALIVE
 
 
 async def _until_ready(settings: Settings, component: Component, *, here: bool) -> None:

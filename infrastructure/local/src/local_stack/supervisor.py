@@ -26,6 +26,9 @@ from payment_pipeline.settings import REPOSITORY, Settings
 MARK: Final = "PAYMENTS_STACK"
 """A variable of every process that a stack starts: the stack's folder. By it we know our own."""
 
+ALIVE: Final = ("STARTING", "RUNNING")
+"""The states of a program that has a process. STARTING is its first second."""
+
 LOG_BYTES_MAX: Final = "10MB"
 LOG_BACKUPS: Final = 3
 STOP_WAIT_S: Final = 20

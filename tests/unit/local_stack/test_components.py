@@ -1,0 +1,46 @@
+"""Is the table of components whole, and does a choice bring what it needs?"""
+
+from collections.abc import Callable
+
+import pytest
+
+from local_stack.components import ALL, BY_NAME, STORES, chosen, runs_elsewhere
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.settings import Settings
+
+
+def names(*only: str) -> list[str]:
+    return [component.name for component in chosen(only)]
+
+
+def test_each_need_stands_before_who_needs_it() -> None:
+    seen: set[str] = set()
+    for component in ALL:
+        assert set(component.needs) <= seen
+        seen.add(component.name)
+
+
+def test_every_port_setting_belongs_to_one_component() -> None:
+    owned = [port for component in ALL for port in component.ports]
+    settings = [name for name in Settings.model_fields if name.endswith("_port")]
+    assert sorted(owned) == sorted(settings)
+
+
+def test_nothing_chosen_is_everything() -> None:
+    assert names() == list(BY_NAME)
+
+
+def test_a_choice_brings_what_it_needs() -> None:
+    assert names("gateway") == ["kafka", "gateway"]
+    assert names("worker") == [*STORES, "worker"]
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(UserError, match=r"No component gatway: there are postgres, .*gateway"):
+        names("gatway")
+
+
+def test_addresses_hold_no_password(isolated: Callable[..., Settings]) -> None:
+    settings = isolated(postgres_dsn="postgresql://user:hush@db.example:6432/payments")
+    assert runs_elsewhere(settings, BY_NAME["postgres"])
+    assert BY_NAME["postgres"].address(settings) == "db.example:6432/payments"

@@ -1,0 +1,49 @@
+"""Are secrets made once and for their owner alone, and are sockets' paths short enough?"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from local_stack import files
+from payment_pipeline.settings import Settings
+
+SettingsOf = Callable[..., Settings]
+
+
+def test_secrets_are_made_once_for_their_owner_alone(isolated: SettingsOf) -> None:
+    settings = isolated()
+    files.make_folders(settings)
+    files.make_secrets(settings)
+    made = {name: settings.secret(name) for name in files.GENERATED_SECRETS}
+    files.make_folders(settings)
+    files.make_secrets(settings)
+    assert {name: settings.secret(name) for name in files.GENERATED_SECRETS} == made
+    assert len(set(made.values())) == len(made)
+    assert made["webhook_secrets_stripe"].startswith("whsec_")
+    assert settings.secrets_dir.stat().st_mode & 0o777 == 0o700
+    for name in made:
+        assert (settings.secrets_dir / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_given_secret_is_not_generated(isolated: SettingsOf) -> None:
+    settings = isolated(postgres_password=SecretStr("given"))
+    files.make_folders(settings)
+    files.make_secrets(settings)
+    assert not (settings.secrets_dir / "postgres_password").exists()
+    assert settings.secret("postgres_password") == "given"
+
+
+@pytest.mark.parametrize("name", ["var", "v" * 200, "ü" * 60])
+def test_the_socket_fits_and_is_private(isolated: SettingsOf, tmp_path: Path, name: str) -> None:
+    settings = isolated(var=tmp_path / name)
+    files.make_folders(settings)
+    socket = files.socket_path(settings)
+    assert len(str(socket).encode()) <= files.SOCKET_PATH_BYTES_MAX
+    assert socket.parent.stat().st_uid == Path(tmp_path).stat().st_uid
+
+
+def test_two_stacks_with_long_paths_have_two_sockets(isolated: SettingsOf, tmp_path: Path) -> None:
+    one, other = (isolated(var=tmp_path / (name * 200)) for name in "ab")
+    assert files.socket_path(one) != files.socket_path(other)

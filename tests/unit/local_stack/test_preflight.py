@@ -1,0 +1,164 @@
+"""Does a machine that can't run the stack get one clear sentence, and does nothing start then?"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections import namedtuple
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+import local_stack
+from local_stack import java, preflight, process
+from local_stack.components import BY_NAME
+from local_stack.preflight import Check
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.settings import Settings
+
+SettingsOf = Callable[..., Settings]
+
+
+def the_check(settings: Settings, name: str, *components: str) -> Check:
+    found = preflight.checks(settings, tuple(BY_NAME[each] for each in components))
+    return next(check for check in found if check.name == name)
+
+
+@pytest.fixture
+def listener() -> Iterator[int]:
+    """A port that this very process listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_taken_port_is_named_with_its_listener_and_its_setting(
+    isolated: SettingsOf, listener: int
+) -> None:
+    check = the_check(isolated(gateway_port=listener), f"Port {listener}", "gateway")
+    assert not check.ok
+    assert str(os.getpid()) in check.finding
+    assert "PAYMENTS_GATEWAY_PORT" in check.remedy
+
+
+def test_nothing_starts_while_a_check_is_red(isolated: SettingsOf, listener: int) -> None:
+    settings = isolated(gateway_port=listener)
+    with pytest.raises(UserError, match="PAYMENTS_GATEWAY_PORT") as refusal:
+        local_stack.up(settings)
+    assert refusal.value.exit_code == 1
+    assert list(settings.var.iterdir()) == [], "nothing was written"
+    assert process.members(settings) == []
+
+
+def test_a_port_on_every_address_is_taken_on_loopback_too(isolated: SettingsOf) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as server:
+        port = server.getsockname()[1]
+        check = the_check(isolated(kafka_port=port), f"Port {port}", "kafka")
+    assert not check.ok
+
+
+def test_a_listener_that_the_system_hides_still_makes_the_port_taken(
+    isolated: SettingsOf, listener: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hidden(_kind: str) -> None:
+        raise psutil.AccessDenied
+
+    monkeypatch.setattr(psutil, "net_connections", hidden)
+    check = the_check(isolated(gateway_port=listener), f"Port {listener}", "gateway")
+    assert not check.ok
+    assert check.finding == "gateway's port is taken"
+
+
+def test_two_components_on_one_port_are_told_apart(isolated: SettingsOf) -> None:
+    settings = isolated(gateway_port=20_001, inference_port=20_001)
+    check = the_check(settings, "Port 20001", "gateway", "inference")
+    assert not check.ok
+    assert "PAYMENTS_GATEWAY_PORT" in check.remedy
+
+
+def test_what_runs_elsewhere_needs_no_port_here(isolated: SettingsOf, listener: int) -> None:
+    settings = isolated(kafka_port=listener, kafka_bootstrap_servers="kafka.example:9092")
+    assert all(check.ok for check in preflight.checks(settings, (BY_NAME["kafka"],)))
+
+
+def test_full_disk_is_red(isolated: SettingsOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage(10, 10, 0))
+    check = the_check(isolated(), "Disk")
+    assert not check.ok
+    assert "PAYMENTS_VAR" in check.remedy
+
+
+def test_old_python_is_red(isolated: SettingsOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 10, 4))
+    check = the_check(isolated(), "Python")
+    assert not check.ok
+    assert "3.10.4" in check.finding
+    assert "3.11" in check.remedy
+
+
+def test_folder_that_cannot_be_made_is_red(isolated: SettingsOf, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    check = the_check(isolated(var=tmp_path / "file" / "var"), "Folder")
+    assert not check.ok
+    assert "PAYMENTS_VAR" in check.remedy
+
+
+def test_folder_that_supervisord_would_cut_is_red(isolated: SettingsOf, tmp_path: Path) -> None:
+    assert not the_check(isolated(var=tmp_path / "stack #1"), "Folder").ok
+
+
+@pytest.mark.parametrize(("mode", "content", "word"), [(0o644, "secret", "chmod"), (0o600, "", "")])
+def test_open_or_empty_secret_is_red(
+    isolated: SettingsOf, mode: int, content: str, word: str
+) -> None:
+    settings = isolated()
+    settings.secrets_dir.mkdir(parents=True)
+    path = settings.secrets_dir / "postgres_password"
+    path.write_text(content)
+    path.chmod(mode)
+    red = [check for check in preflight.checks(settings, ()) if not check.ok]
+    assert [str(path) in check.finding for check in red] == [True]
+    assert word in red[0].remedy
+
+
+def test_no_java_is_red_and_says_what_to_set(
+    isolated: SettingsOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(java, "_candidates", list)
+    check = the_check(isolated(), "Java", "kafka")
+    assert not check.ok
+    assert "JAVA_HOME" in check.remedy
+
+
+def test_doctor_answers_a_machine_and_exits_1_when_red(isolated: SettingsOf, listener: int) -> None:
+    settings = isolated(gateway_port=listener)
+    answer = subprocess.run(
+        [sys.executable, "-m", "payment_pipeline.cli", "doctor", "--json"],
+        env={**os.environ, **local_stack.environment(settings)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    red = [check for check in json.loads(answer.stdout) if not check["ok"]]
+    assert answer.returncode == 1
+    assert [check["name"] for check in red] == [f"Port {listener}"]
+    assert answer.stderr == ""
+
+
+def test_up_says_one_sentence_and_no_traceback(isolated: SettingsOf, listener: int) -> None:
+    settings = isolated(gateway_port=listener)
+    answer = subprocess.run(
+        [sys.executable, "-m", "payment_pipeline.cli", "up"],
+        env={**os.environ, **local_stack.environment(settings)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 1
+    assert len(answer.stderr.splitlines()) == 1
+    assert f"Port {listener}" in answer.stderr
+    assert process.members(settings) == []

@@ -1,0 +1,67 @@
+"""Does supervisord get each component as it must run, and no secret in a file?"""
+
+import shlex
+from collections.abc import Callable
+from configparser import RawConfigParser
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from local_stack import files, supervisor
+from local_stack.components import ALL
+from payment_pipeline.settings import Settings
+
+SettingsOf = Callable[..., Settings]
+
+
+def written(settings: Settings) -> RawConfigParser:
+    files.make_folders(settings)
+    files.make_secrets(settings)
+    supervisor.write_config(settings)
+    parser = RawConfigParser()
+    parser.read(supervisor.config_path(settings))
+    return parser
+
+
+def test_every_component_is_restarted_and_killed_with_its_group(isolated: SettingsOf) -> None:
+    config = written(isolated())
+    for component in ALL:
+        section = config[f"program:{component.name}"]
+        assert section["autostart"] == "false", "up starts it when what it needs is ready"
+        assert section["autorestart"] == "true"
+        assert section["killasgroup"] == "true"
+
+
+def test_every_process_is_marked_and_sees_what_up_saw(isolated: SettingsOf) -> None:
+    settings = isolated(gateway_deadline_s=1.5)
+    for component in ALL:
+        environment = written(settings)[f"program:{component.name}"]["environment"]
+        pairs = dict(pair.split("=", 1) for pair in shlex.split(environment.replace(",", " ")))
+        assert pairs[supervisor.MARK] == str(settings.var)
+        assert pairs["PAYMENTS_GATEWAY_DEADLINE_S"] == "1.5"
+        assert pairs["PAYMENTS_KAFKA_BOOTSTRAP_SERVERS"] == "", "a line of .env must not win"
+
+
+def test_no_secret_is_written(isolated: SettingsOf) -> None:
+    settings = isolated(webhook_secrets_stripe=SecretStr("whsec_given"))
+    written(settings)
+    text = supervisor.config_path(settings).read_text()
+    for name in files.GENERATED_SECRETS:
+        assert settings.secret(name) not in text
+
+
+def test_what_runs_elsewhere_is_not_supervised(isolated: SettingsOf) -> None:
+    config = written(isolated(kafka_bootstrap_servers="kafka.example:9092"))
+    assert "program:kafka" not in config
+    assert "program:postgres" in config
+
+
+@pytest.mark.parametrize("name", ["with space", "100%", 'quote"d', "it's", "comma,comma"])
+def test_odd_paths_survive_the_configuration(
+    isolated: SettingsOf, tmp_path: Path, name: str
+) -> None:
+    settings = isolated(var=tmp_path / name)
+    config = written(settings)
+    command = config["program:postgres"]["command"].replace("%%", "%")
+    assert str(tmp_path / name / "postgres") in shlex.split(command)
