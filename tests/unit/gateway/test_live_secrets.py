@@ -1,0 +1,93 @@
+"""Are secrets exchanged without a gap, and never lost to a broken file?"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from payment_pipeline.gateway import live_secrets
+from payment_pipeline.gateway.live_secrets import LiveSecrets
+from payment_pipeline.settings import MissingSecretError, Settings
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    found = tmp_path / "secrets" / "webhook_secrets_stripe"
+    found.parent.mkdir()
+    found.write_text("whsec_1\n")
+    return found
+
+
+@pytest.fixture
+def settings(path: Path) -> Settings:
+    return Settings(var=path.parents[1])
+
+
+@pytest.fixture
+def logged() -> Iterator[list[structlog.typing.EventDict]]:
+    with structlog.testing.capture_logs() as lines:
+        yield lines
+
+
+def test_a_new_secret_is_live_beside_the_old_one(path: Path, settings: Settings) -> None:
+    live = LiveSecrets("stripe", settings)
+    assert list(live.secrets) == ["whsec_1"]
+    path.write_text("whsec_2,whsec_1\n")
+    live.refresh()
+    assert list(live.secrets) == ["whsec_2", "whsec_1"]
+    assert len(live.verdicts) == 2
+    path.write_text("whsec_2\n")
+    live.refresh()
+    assert list(live.secrets) == ["whsec_2"]
+
+
+def test_one_a_line_is_as_good_as_commas(path: Path, settings: Settings) -> None:
+    path.write_text("whsec_2\n\n whsec_1 \n")
+    assert LiveSecrets("stripe", settings).secrets == ("whsec_2", "whsec_1")
+
+
+def test_a_file_replaced_in_one_move_is_seen(path: Path, settings: Settings) -> None:
+    live = LiveSecrets("stripe", settings)
+    other = path.with_suffix(".new")
+    other.write_text("whsec_9\n")
+    other.replace(path)
+    live.refresh()
+    assert list(live.secrets) == ["whsec_9"]
+
+
+@pytest.mark.parametrize("content", [b"", b" \n", b",,\n", b"\xff\xfe\n"])
+def test_a_file_that_breaks_changes_nothing_but_the_log(
+    path: Path, settings: Settings, content: bytes, logged: list[structlog.typing.EventDict]
+) -> None:
+    live = LiveSecrets("stripe", settings)
+    path.write_bytes(content)
+    live.refresh()
+    live.refresh()
+    assert list(live.secrets) == ["whsec_1"]
+    assert [line["event"] for line in logged] == ["secrets_unreadable"]
+    path.unlink()
+    live.refresh()
+    assert list(live.secrets) == ["whsec_1"]
+    path.write_text("whsec_2")
+    live.refresh()
+    assert list(live.secrets) == ["whsec_2"]
+
+
+def test_no_log_line_has_a_secret(
+    path: Path, settings: Settings, logged: list[structlog.typing.EventDict]
+) -> None:
+    live = LiveSecrets("stripe", settings)
+    path.write_text("whsec_2")
+    live.refresh()
+    assert [line["event"] for line in logged] == ["secrets_rotated"]
+    assert "whsec" not in str(logged)
+
+
+def test_without_a_secret_nothing_starts(tmp_path: Path) -> None:
+    with pytest.raises(MissingSecretError, match="PAYMENTS_WEBHOOK_SECRETS_STRIPE"):
+        live_secrets.load(["stripe"], Settings(var=tmp_path))
+
+
+def test_a_provider_without_a_secret_is_not_served(settings: Settings) -> None:
+    assert set(live_secrets.load(["stripe", "another"], settings)) == {"stripe"}
