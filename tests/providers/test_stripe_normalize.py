@@ -1,0 +1,413 @@
+"""Do Stripe's moved fields, odd values and poison end where they should?"""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from payment_pipeline.domain.events import EventBase
+from payment_pipeline.domain.failures import FailureClass, Rejected, Unmodelled
+from payment_pipeline.providers.stripe.normalize import ERRORS_MAX
+from payment_pipeline.providers.stripe.normalize import normalize as stripe_normalize
+from providers.pairs import CONTEXT, as_json, normalize, raw_event
+from providers.stripe_bodies import body, event, example
+
+
+def fields(event_type: str, found: object, **changes: object) -> dict[str, Any]:
+    """What a body becomes, which must be an event."""
+    ended = normalize(body(event_type, found, **changes))
+    assert isinstance(ended, EventBase), ended
+    return as_json(ended)
+
+
+def rejected(sent: bytes) -> tuple[FailureClass, set[str]]:
+    """Why a body is rejected, which it must be, and at which paths."""
+    ended = normalize(sent)
+    assert isinstance(ended, Rejected), ended
+    return ended.failure, {error.path for error in ended.errors}
+
+
+# --- fields that moved between API versions -----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"latest_charge": "ch_1"},
+        {"latest_charge": {"id": "ch_1", "object": "charge"}},
+        {"charges": {"object": "list", "data": [{"id": "ch_1"}, {"id": "ch_0"}]}},
+        {"last_payment_error": {"charge": "ch_1", "code": "card_declined"}},
+    ],
+)
+def test_a_payments_charge_is_found_in_every_version(where: dict[str, Any]) -> None:
+    intent = example("payment_intent", **where)
+    assert fields("payment_intent.succeeded", intent)["charge_id"] == "ch_1"
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"subscription": "sub_1", "parent": None},
+        {"subscription": {"id": "sub_1", "object": "subscription"}, "parent": None},
+        {"parent": {"subscription_details": {"subscription": "sub_1"}}},
+        {"parent": {"subscription_details": {"subscription": {"id": "sub_1"}}}},
+    ],
+)
+def test_an_invoices_subscription_is_found_in_every_version(where: dict[str, Any]) -> None:
+    assert fields("invoice.paid", example("invoice", **where))["subscription_id"] == "sub_1"
+
+
+@pytest.mark.parametrize(
+    ("where", "payment_id"),
+    [
+        ({"payment_intent": "pi_1", "charge": "ch_1"}, "pi_1"),
+        ({"payment_intent": None, "charge": "ch_1"}, "ch_1"),
+        ({"payments": {"data": [{"payment": {"payment_intent": "pi_1"}}]}}, "pi_1"),
+        ({"payments": {"data": [{"payment": {"charge": "ch_1"}}]}}, "ch_1"),
+        ({"payments": {"data": []}}, None),
+    ],
+)
+def test_an_invoices_payment_is_found_in_every_version(
+    where: dict[str, Any], payment_id: str | None
+) -> None:
+    assert fields("invoice.paid", example("invoice", **where)).get("payment_id") == payment_id
+
+
+def test_a_subscriptions_period_is_its_own_or_its_first_ending_items() -> None:
+    items = {
+        "data": [
+            {"current_period_start": 1_700_000_000, "current_period_end": 1_710_000_000},
+            {"current_period_start": 1_690_000_000, "current_period_end": 1_700_000_000},
+        ]
+    }
+    moved = fields("customer.subscription.updated", example("subscription", items=items))
+    assert moved["current_period_end_at"] == "2023-11-14T22:13:20Z"
+    assert moved["current_period_start_at"] == "2023-07-22T04:26:40Z"
+
+    before = example("subscription", items=items, current_period_end=1_720_000_000)
+    assert (
+        fields("customer.subscription.updated", before)["current_period_end_at"]
+        == "2024-07-03T09:46:40Z"
+    )
+
+
+def subscription_sum(*items: dict[str, Any], has_more: bool = False) -> int | None:
+    found = example("subscription", items={"data": list(items), "has_more": has_more})
+    amount: int | None = fields("customer.subscription.updated", found).get("amount_minor")
+    return amount
+
+
+def test_a_subscriptions_amount_is_the_sum_over_its_items_where_it_can_be_known() -> None:
+    price = {"price": {"unit_amount": 500, "recurring": {"interval": "month"}}, "quantity": 3}
+    plan = {"plan": {"amount": 700, "interval": "month"}, "quantity": 1}
+    fraction = {"price": {"unit_amount": None, "unit_amount_decimal": "0.5"}, "quantity": 3}
+    metered = {"price": {"unit_amount": 9, "recurring": {"usage_type": "metered"}}}
+    dozens = {
+        "price": {"unit_amount": 100, "transform_quantity": {"divide_by": 12, "round": "up"}},
+        "quantity": 13,
+    }
+    tiered = {"price": {"unit_amount": None, "billing_scheme": "tiered"}, "quantity": 1}
+    vast = {"price": {"unit_amount": 2**62}, "quantity": 3}
+
+    assert subscription_sum(price, plan) == 2200
+    assert subscription_sum(fraction) == 2  # 1.5, halves up
+    assert subscription_sum(metered, price) == 1500
+    assert subscription_sum(dozens) == 200
+    assert subscription_sum(tiered, price) is None
+    assert subscription_sum(price, has_more=True) is None
+    assert subscription_sum() is None
+    assert rejected(
+        body("customer.subscription.updated", example("subscription", items={"data": [vast]}))
+    ) == (FailureClass.INVALID, {"data.object.items"})
+
+
+def test_a_subscription_without_a_currency_has_its_items() -> None:
+    found = example("subscription", items={"data": [{"plan": {"amount": 1, "currency": "mga"}}]})
+    del found["currency"]
+    read = fields("customer.subscription.updated", found)
+    assert (read["currency"], read["currency_exponent"]) == ("MGA", 0)
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"coupon": "c"},
+        {"coupon": {"id": "c"}},
+        {"source": {"coupon": "c"}},
+        {"source": {"coupon": {"id": "c"}}},
+    ],
+)
+def test_a_discounts_coupon_is_found_in_every_version(where: dict[str, Any]) -> None:
+    read = fields("customer.discount.created", {"id": "di_1", "object": "discount", **where})
+    assert read["coupon_id"] == "c"
+    customer = example("customer", discount={"id": "di_1", **where})
+    assert fields("customer.updated", customer)["coupon_id"] == "c"
+
+
+# --- nulls, ids, money ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("nothing", [None, "", "null"])
+def test_null_in_any_form_is_null(nothing: object) -> None:
+    charge = example("charge", customer=nothing, payment_intent=nothing, invoice=nothing)
+    read = fields("charge.succeeded", charge, account=nothing)
+    assert {"customer_id", "invoice_id", "merchant_id"}.isdisjoint(read)
+    assert read["payment_id"] == read["object_id"]
+
+
+@pytest.mark.parametrize(
+    "customer",
+    ["cus_1", {"id": "cus_1", "object": "customer"}, {"id": "cus_1", "deleted": True}],
+)
+def test_an_id_may_be_an_object_expanded_or_deleted(customer: object) -> None:
+    read = fields("charge.succeeded", example("charge", customer=customer))
+    assert read["customer_id"] == "cus_1"
+
+
+def test_the_merchant_is_the_connected_account() -> None:
+    assert fields("charge.succeeded", example("charge"), account="acct_1")["merchant_id"] == (
+        "acct_1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "exponent"),
+    [
+        ("usd", 2),
+        ("jpy", 0),
+        ("isk", 2),
+        ("ugx", 2),
+        ("mga", 0),
+        ("kwd", 3),
+        ("huf", 2),
+        ("twd", 2),
+    ],
+)
+def test_the_exponent_is_stripes(code: str, exponent: int) -> None:
+    read = fields("charge.succeeded", example("charge", currency=code))
+    assert (read["currency"], read["currency_exponent"]) == (code.upper(), exponent)
+
+
+@pytest.mark.parametrize("code", ["zzz", "xxx", "xau", "USD", "usdc", "us", "\u0131dr"])
+def test_what_is_no_currency_is_its_own_failure(code: str) -> None:
+    assert rejected(body("charge.succeeded", example("charge", currency=code))) == (
+        FailureClass.UNKNOWN_CURRENCY,
+        {"data.object.currency"},
+    )
+
+
+@pytest.mark.parametrize(
+    "amount", [1.0, "100", True, [], {}, 2**63, -(2**63) - 1, 2**64, None, "", 10**30]
+)
+def test_an_amount_is_an_integer_that_fits(amount: object) -> None:
+    assert rejected(body("charge.succeeded", example("charge", amount=amount))) == (
+        FailureClass.INVALID,
+        {"data.object.amount"},
+    )
+
+
+@pytest.mark.parametrize("amount", [2**63 - 1, -(2**63), 0])
+def test_an_amount_to_the_edge_of_a_bigint_passes(amount: int) -> None:
+    assert fields("payout.paid", example("payout", amount=amount))["amount_minor"] == amount
+
+
+def test_times_are_utc_and_kept_apart() -> None:
+    ended = stripe_normalize(raw_event(body("charge.succeeded", example("charge"))), CONTEXT)
+    assert isinstance(ended, EventBase)
+    assert ended.occurred_at == datetime(2025, 6, 15, 15, 6, 40, tzinfo=UTC)
+    assert ended.received_at == raw_event(b"").received_at
+
+
+@pytest.mark.parametrize("created", [-1, 253_402_300_800, 2**63, 1e20, "1750000000", None, True])
+def test_a_time_out_of_range_is_invalid(created: object) -> None:
+    assert rejected(body("charge.succeeded", example("charge"), created=created)) == (
+        FailureClass.INVALID,
+        {"created"},
+    )
+
+
+# --- what must not pass ---------------------------------------------------------------------------
+
+
+def test_every_error_is_listed_with_its_path() -> None:
+    charge = example("charge", amount="1", currency="zzz", captured="yes", status=["failed"])
+    charge["outcome"] = {"risk_score": -1}
+    charge["payment_method_details"] = {"type": "card", "card": {"checks": {"cvc_check": 1}}}
+    assert rejected(body("charge.succeeded", charge, livemode="false", account={})) == (
+        FailureClass.INVALID,
+        {
+            "livemode",
+            "account",
+            "data.object.amount",
+            "data.object.currency",
+            "data.object.captured",
+            "data.object.status",
+            "data.object.outcome.risk_score",
+            "data.object.payment_method_details.card.checks.cvc_check",
+        },
+    )
+
+
+def test_a_list_of_wrong_items_names_the_item_and_ends() -> None:
+    found = example("subscription", items={"data": [{"quantity": 1}, 7]})
+    assert rejected(body("customer.subscription.updated", found)) == (
+        FailureClass.INVALID,
+        {"data.object.items.data.1"},
+    )
+    flood = normalize(
+        body("customer.subscription.updated", example("subscription", items={"data": [0] * 9999}))
+    )
+    assert isinstance(flood, Rejected)
+    assert len(flood.errors) <= 100
+
+
+def test_an_error_names_no_value() -> None:
+    card_number = "4242424242424242"
+    charge = example("charge", captured=card_number, currency=card_number, amount=card_number)
+    ended = normalize(body("charge.succeeded", charge))
+    assert isinstance(ended, Rejected)
+    assert card_number not in str(ended)
+
+
+@pytest.mark.parametrize("data", [None, [], "x", {}, {"object": None}, {"object": {}}])
+def test_a_modelled_event_without_its_object_is_invalid(data: object) -> None:
+    failure, paths = rejected(body("charge.succeeded", {}, data=data))
+    assert failure is FailureClass.INVALID
+    assert "data.object" in paths
+
+
+def test_an_object_needs_its_id_but_for_what_has_none() -> None:
+    assert rejected(body("invoice.paid", example("invoice", id=""))) == (
+        FailureClass.INVALID,
+        {"data.object.id"},
+    )
+    upcoming = example("invoice")
+    del upcoming["id"]
+    assert "object_id" not in fields("invoice.upcoming", upcoming)
+
+
+@pytest.mark.parametrize("object_", [[], {}, 1, "null", None, ""])
+@pytest.mark.parametrize("name", ["id", "type"])
+def test_what_has_no_id_or_type_is_no_event(name: str, object_: object) -> None:
+    failure, paths = rejected(body("charge.succeeded", example("charge"), **{name: object_}))
+    assert (failure, paths) == (FailureClass.UNPARSEABLE, {name})
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b'"evt"',
+        b"{",
+        b"\xff\xfe",
+        b'{"id":"e","type":"charge.succeeded","created":NaN}',
+        b'{"id":"e","type":"charge.succeeded","created":1e999}',
+        b'{"id":"e","type":"charge.succeeded","created":' + b"9" * 5000 + b"}",
+        b'{"id":"\\ud800","type":"charge.succeeded"}',
+        b'{"id":' + b"[" * 200_000 + b"]" * 200_000 + b"}",
+        b'{"id":"e\x00","type":"charge.succeeded"}',
+    ],
+    ids=lambda sent: repr(sent[:50]),
+)
+def test_what_is_no_json_object_is_unparseable(sent: bytes) -> None:
+    assert rejected(sent) == (FailureClass.UNPARSEABLE, {""})
+
+
+def test_nul_anywhere_is_unstorable_and_named() -> None:
+    charge = example("charge", description="a\0b", metadata={"k\0": "v", "list": ["ok", "\0"]})
+    assert rejected(body("charge.succeeded", charge)) == (
+        FailureClass.UNSTORABLE_TEXT,
+        {
+            "data.object.description",
+            "data.object.metadata.k\\u0000",
+            "data.object.metadata.list.1",
+        },
+    )
+    # Of a type that no model covers too: its body goes to PostgreSQL like any dead letter's.
+    assert rejected(body("topup.created", {"id": "\0"}))[0] is FailureClass.UNSTORABLE_TEXT
+
+
+def test_text_that_only_looks_like_nul_passes() -> None:
+    found = example("charge", description="a literal \\u0000, escaped")
+    assert "\\u0000" in body("charge.succeeded", found).decode()
+    assert fields("charge.succeeded", found)["object_id"] == found["id"]
+
+
+def test_nul_is_found_deeper_than_pythons_stack_and_the_paths_are_bounded() -> None:
+    deep: Any = "\0"
+    for _ in range(1000):
+        deep = {"a" * 50: deep}
+    sent = json.dumps(event("charge.succeeded", {})).replace(
+        '"object": {}', f'"deep": {_dumps(deep)}'
+    )
+    ended = normalize(sent.encode())
+    assert isinstance(ended, Rejected)
+    assert ended.failure is FailureClass.UNSTORABLE_TEXT
+    assert len(ended.errors[0].path) <= 1000
+
+    many = normalize(body("charge.succeeded", {"list": ["\0"] * 1000}))
+    assert isinstance(many, Rejected)
+    assert len(many.errors) == ERRORS_MAX
+
+
+def _dumps(deep: object) -> str:
+    """As `json.dumps`, which can't go so deep."""
+    opened = []
+    while isinstance(deep, dict):
+        ((key, deep),) = deep.items()
+        opened.append(f'{{"{key}": ')
+    return "".join(opened) + '"\\u0000"' + "}" * len(opened)
+
+
+@pytest.mark.parametrize("event_type", ["charge.dispute.escalated", "topup.created", "x", "a.b.c"])
+def test_a_genuine_event_without_a_model_is_unmodelled(event_type: str) -> None:
+    assert normalize(body(event_type, {"id": "x"})) == Unmodelled(event_type)
+
+
+# --- what identifies a person ---------------------------------------------------------------------
+
+
+def test_a_card_is_a_keyed_hash_that_matches_across_events_and_not_across_keys() -> None:
+    sent = raw_event(body("charge.succeeded", example("charge")))
+    ours = stripe_normalize(sent, CONTEXT)
+    theirs = stripe_normalize(sent, CONTEXT._replace(pseudonym_key=b"another"))
+    card = example("card")
+    expiring = fields("customer.source.expiring", card)["payment_method"]["card_hash"]
+
+    assert ours.payment_method.card_hash == expiring  # type: ignore[union-attr]
+    assert ours.payment_method.card_hash != theirs.payment_method.card_hash  # type: ignore[union-attr]
+    assert card["fingerprint"] not in str(ours)
+
+
+def test_nothing_personal_passes() -> None:
+    canary = "canary@example.com"
+    person = {
+        "name": canary,
+        "email": canary,
+        "phone": canary,
+        "line1": canary,
+        "postal_code": canary,
+        "ip_address": canary,
+        "metadata": {"note": canary},
+        "description": canary,
+        "receipt_email": canary,
+        "value": canary,
+        "customer_email": canary,
+        "statement_descriptor": canary,
+    }
+    for event_type, resource in (
+        ("charge.succeeded", "charge"),
+        ("payment_intent.succeeded", "payment_intent"),
+        ("customer.updated", "customer"),
+        ("customer.tax_id.created", "tax_id"),
+        ("customer.source.created", "card"),
+        ("invoice.paid", "invoice"),
+        ("review.opened", "review"),
+    ):
+        found = example(resource, **person, billing_details=person, shipping=person)
+        if resource == "customer":
+            found["address"] = {**person, "country": "DE"}
+        assert canary not in str(fields(event_type, found))
