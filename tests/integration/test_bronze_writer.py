@@ -210,6 +210,20 @@ async def test_concurrent_overlapping_shuffled_writers_are_exact(bronze: asyncpg
     assert await states(bronze) == folded(of(inserted))
 
 
+@pytest.mark.parametrize("round_", range(3))
+async def test_writers_of_different_events_of_the_same_people_are_exact(
+    bronze: asyncpg.Pool, round_: int
+) -> None:
+    """Nobody waits for an event here, all for the entities, which none of them has seen before."""
+    rows = batch(2000)
+    random.Random(round_).shuffle(rows)
+    parts = [rows[start::8] for start in range(8)]
+    await asyncio.gather(
+        *(writer.write(bronze, part, str(at)) for at, part in enumerate(parts)),
+    )
+    assert await states(bronze) == folded(of(rows))
+
+
 async def test_enormous_sums_stop_at_what_can_be_stored(bronze: asyncpg.Pool) -> None:
     charges = [row for row in batch(300) if row.event.event_type == "charge.succeeded"][:3]
     rows = [changed(row, amount_minor=2**63 - 1, currency="EUR") for row in charges]
