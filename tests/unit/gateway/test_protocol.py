@@ -1,0 +1,163 @@
+"""Are slow, endless and too many clients cut, while an honest one is answered?"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from payment_pipeline.gateway import protocol
+from payment_pipeline.gateway.protocol import HEAD_BYTES_MAX
+from payment_pipeline.settings import Settings
+
+SETTINGS = Settings(body_bytes_max=1024, gateway_connections_max=3, gateway_read_s_max=0.2)
+HEAD = b"POST / HTTP/1.1\r\nhost: gateway\r\n"
+HONEST = HEAD + b"content-length: 2\r\n\r\n{}"
+
+Dial = Callable[[], "asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]"]
+
+
+async def app(_scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer 413 once more than the cap has come, else 200."""
+    size, more = 0, True
+    while more and size <= SETTINGS.body_bytes_max:
+        message = await receive()
+        size += len(message.get("body", b""))
+        more = message.get("more_body", False)
+    status = 413 if size > SETTINGS.body_bytes_max else 200
+    length = (b"content-length", b"0")
+    await send({"type": "http.response.start", "status": status, "headers": [length]})
+    await send({"type": "http.response.body", "body": b""})
+
+
+@pytest.fixture
+async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
+    monkeypatch.setattr(protocol, "SWEEP_S", 0.02)
+    monkeypatch.setattr(protocol, "DISCARDED_BYTES_MAX", 256 * 1024)
+    config = uvicorn.Config(
+        app, http=protocol.bounded(SETTINGS), lifespan="off", log_config=None, port=0
+    )
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup()
+    sweeper = asyncio.create_task(protocol.sweep(server.server_state, SETTINGS.gateway_read_s_max))
+    yield server.servers[0].sockets[0].getsockname()[1]
+    sweeper.cancel()
+    await server.shutdown()
+
+
+@pytest.fixture
+async def dial(port: int) -> AsyncIterator[Dial]:
+    writers: list[asyncio.StreamWriter] = []
+
+    async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writers.append(writer)
+        return reader, writer
+
+    yield lambda: asyncio.ensure_future(connect())
+    for writer in writers:
+        writer.close()
+
+
+async def rest(reader: asyncio.StreamReader) -> bytes:
+    """What comes until the server hangs up."""
+    async with asyncio.timeout(5):
+        try:
+            return await reader.read()
+        except ConnectionResetError:
+            return b""
+
+
+async def head(reader: asyncio.StreamReader) -> bytes:
+    async with asyncio.timeout(5):
+        return await reader.readuntil(b"\r\n\r\n")
+
+
+async def test_an_honest_client_keeps_its_connection(dial: Dial) -> None:
+    reader, writer = await dial()
+    for _ in range(3):
+        writer.write(HONEST)
+        assert (await head(reader)).startswith(b"HTTP/1.1 200")
+    await asyncio.sleep(3 * SETTINGS.gateway_read_s_max)  # rests longer than a request may take
+    writer.write(HONEST)
+    assert (await head(reader)).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [b"", b"POST / HT", HEAD, HEAD + b"content-length: 2\r\n\r\n{"],
+    ids=["nothing", "a line", "a head", "a body"],
+)
+async def test_a_slow_client_is_told_and_cut(dial: Dial, beginning: bytes) -> None:
+    reader, writer = await dial()
+    writer.write(beginning)
+    answer = await rest(reader)
+    assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+    assert b"connection: close\r\n" in answer
+    assert b'"code":"request_timeout"' in answer
+
+
+async def test_trickling_does_not_stop_the_clock(dial: Dial) -> None:
+    reader, writer = await dial()
+    writer.write(HEAD)
+
+    async def trickle() -> None:
+        while True:
+            writer.write(b"x-more: 1\r\n")
+            await asyncio.sleep(0.02)
+
+    trickling = asyncio.create_task(trickle())
+    try:
+        assert (await rest(reader)).startswith(b"HTTP/1.1 408")
+    finally:
+        trickling.cancel()
+
+
+async def test_an_endless_head_is_cut(dial: Dial) -> None:
+    reader, writer = await dial()
+    writer.write(HEAD + b"x-more: " + b"x" * HEAD_BYTES_MAX)
+    assert (await head(reader)).startswith(b"HTTP/1.1 431 ")
+
+
+async def test_a_body_too_large_is_answered_and_its_rest_discarded(dial: Dial) -> None:
+    reader, writer = await dial()
+    writer.write(HEAD + b"content-length: 100000\r\n\r\n" + b"x" * 100_000)
+    assert (await head(reader)).startswith(b"HTTP/1.1 413")
+    writer.write(HONEST)
+    assert (await head(reader)).startswith(b"HTTP/1.1 200")
+
+
+async def flood(writer: asyncio.StreamWriter, bytes_max: int) -> int:
+    """Send chunks until the server hangs up; how many bytes it let through."""
+    sent = 0
+    try:
+        while sent < bytes_max:
+            writer.write(b"10000\r\n" + b"x" * 65536 + b"\r\n")
+            sent += 65536
+            await writer.drain()
+    except ConnectionError:
+        pass
+    return sent
+
+
+async def test_an_endless_body_is_cut(dial: Dial) -> None:
+    _, writer = await dial()
+    writer.write(HEAD + b"transfer-encoding: chunked\r\n\r\n")
+    assert await flood(writer, 100_000_000) < 10_000_000
+
+
+async def test_connections_are_counted(dial: Dial) -> None:
+    taken = [await dial() for _ in range(SETTINGS.gateway_connections_max)]
+    for reader, writer in taken:
+        writer.write(HONEST)
+        assert (await head(reader)).startswith(b"HTTP/1.1 200")
+    one_too_many, _ = await dial()
+    assert await rest(one_too_many) == b""
+    taken[0][1].close()
+    await taken[0][1].wait_closed()
+    reader, writer = await dial()
+    writer.write(HONEST)
+    assert (await head(reader)).startswith(b"HTTP/1.1 200")
