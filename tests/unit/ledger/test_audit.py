@@ -217,7 +217,9 @@ def test_findings_are_capped_and_truly_counted() -> None:
     story = Story()
     for number in range(NAMED_MAX + 7):
         story.has(f"evt_{number}", Stage.RAW)
-    missing = story.audit().missing
+    audit = story.audit()
+    missing = audit.missing
+    assert audit.last_seen == {Stage.RAW: NAMED_MAX + 7}
     assert (missing.count, len(missing.named)) == (NAMED_MAX + 7, NAMED_MAX)
 
 

@@ -120,6 +120,8 @@ class Audit:
 
     stages: dict[Stage, Summary]
     missing: Finding
+    last_seen: dict[Stage, int]
+    """How many of the missing were last seen in which stage."""
     duplicated: Finding
     unexplained: Finding
     """In a stage, but in none before it; or stored although it was refused."""
@@ -149,6 +151,7 @@ def reconcile(reading: Reading) -> Audit:
     return Audit(
         stages={stage: events.summary(stage) for stage in Stage},
         missing=events.finding(missing),
+        last_seen=events.last_seen(missing),
         duplicated=events.finding(duplicated),
         unexplained=events.finding(unexplained),
         mismatched=events.finding(events.mismatched()),
@@ -275,6 +278,14 @@ class _Events:
             seen_in = tuple(stage for stage in Stage if self.present[stage][number])
             named.append(Named(tally.name(row), seen_in))
         return Finding(len(numbers), tuple(sorted(named)))
+
+    def last_seen(self, flags: Flags) -> dict[Stage, int]:
+        """The flagged events by the last stage that they are in, in the stages' order."""
+        counts, left = dict[Stage, int](), flags
+        for stage in reversed(Stage):
+            counts[stage] = int(np.count_nonzero(left & self.present[stage]))
+            left = left & ~self.present[stage]
+        return {stage: counts[stage] for stage in Stage if counts[stage]}
 
     def lost(self, flags: Flags) -> tuple[Lost, ...]:
         """The flagged events as the tables can be asked for them."""

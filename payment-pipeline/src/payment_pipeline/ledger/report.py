@@ -1,9 +1,9 @@
 """How does an audit read, for a person and for a machine?"""
 
-from collections import Counter
 from datetime import datetime
 from typing import Any, Final
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -22,7 +22,7 @@ NEXT_STEPS: Final = {
     Stage.REJECTED: "no workflow has put these dead letters into the quarantine: "
     "`payments logs dispatcher`, then the Temporal UI",
 }
-"""What to do about missing events, by where they were last seen; the other stages are ends."""
+"""What to do about missing events, by where they were last seen: nothing is missing at an end."""
 
 
 def as_json(report: Report) -> dict[str, Any]:
@@ -39,6 +39,7 @@ def as_json(report: Report) -> dict[str, Any]:
             for stage, summary in _shown(report)
         },
         **_named("missing", audit.missing),
+        "missing_last_seen": {stage.value: count for stage, count in audit.last_seen.items()},
         **_named("duplicated", audit.duplicated),
         **_named("unexplained", audit.unexplained),
         **_named("mismatched", audit.mismatched),
@@ -51,13 +52,16 @@ def as_json(report: Report) -> dict[str, Any]:
 
 def show(report: Report, console: Console) -> None:
     """Print the audit: the stages, the verdict, what to do next."""
-    console.print(_table(report))
+    console.print(_stages(report))
+    if any(summary.hash_total for _, summary in _shown(report)):
+        console.print(_totals(report))
     for note in _notes(report):
         console.print(note, style="dim", markup=False)
     console.print()
-    console.print(verdict(report), style="green" if report.audit.ok else "red", markup=False)
+    style = "green" if report.audit.ok else "red"
+    console.print(verdict(report), style=style, markup=False, soft_wrap=True)
     for step in next_steps(report.audit):
-        console.print(f"  → {step}", markup=False)
+        console.print(f"  → {step}", markup=False, soft_wrap=True)
 
 
 def verdict(report: Report) -> str:
@@ -70,7 +74,7 @@ def verdict(report: Report) -> str:
         return f"clean: {count:,} {word} event{'s' * (count != 1)}, each in exactly one place"
     faults = []
     if audit.missing.count:
-        last = ", ".join(_last_seen(audit.missing))
+        last = ", ".join(f"{stage.value} ({n:,})" for stage, n in audit.last_seen.items())
         faults.append(f"{_list('missing', audit.missing)}; last seen in {last}")
     faults += [
         _list(word, finding)
@@ -86,10 +90,7 @@ def verdict(report: Report) -> str:
 
 def next_steps(audit: Audit) -> list[str]:
     """What to do, one step a line; nothing when the audit is clean."""
-    last = {named.seen_in[-1] for named in audit.missing.named}
-    steps = [
-        f"last seen in {stage.value}: {step}" for stage, step in NEXT_STEPS.items() if stage in last
-    ]
+    steps = [f"last seen in {stage.value}: {NEXT_STEPS[stage]}" for stage in audit.last_seen]
     if audit.duplicated.count:
         steps.append("two places or rows: `payments trace ID` shows each, with the code's version")
     if audit.unexplained.count:
@@ -105,16 +106,23 @@ def next_steps(audit: Audit) -> list[str]:
     return steps
 
 
-def _table(report: Report) -> Table:
-    currencies = sorted({c for _, s in _shown(report) for c in s.hash_total})
-    table = Table(title=f"Audit of what was received {_between(report.window)}")
-    table.add_column("stage")
+def _stages(report: Report) -> Table:
+    table = Table("stage", title=f"Audit of what was received {_between(report.window)}")
     table.add_column("events", justify="right")
     table.add_column("records", justify="right")
-    table.add_column("hash totals, in minor units", overflow="fold")
     for stage, summary in _shown(report):
-        totals = [f"{c} {summary.hash_total[c]:,}" for c in currencies if c in summary.hash_total]
-        table.add_row(stage.value, f"{summary.events:,}", f"{summary.records:,}", "  ".join(totals))
+        table.add_row(stage.value, f"{summary.events:,}", f"{summary.records:,}")
+    return table
+
+
+def _totals(report: Report) -> Table:
+    """Currencies down, stages across: a row adds up from left to right."""
+    shown = [(stage, summary.hash_total) for stage, summary in _shown(report) if summary.hash_total]
+    table = Table("", title="Hash totals, in minor units", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for stage, _ in shown:
+        table.add_column(stage.value, justify="right", no_wrap=True)
+    for currency in sorted({currency for _, totals in shown for currency in totals}):
+        table.add_row(currency, *(f"{totals.get(currency, 0):,}" for _, totals in shown))
     return table
 
 
@@ -174,13 +182,6 @@ def _list(word: str, finding: Finding) -> str:
     names = [named.event_id for named in finding.named[:NAMES_SHOWN_MAX]]
     more = ", …" if finding.count > len(names) else ""
     return f"{finding.count:,} {word}: {', '.join(names)}{more}"
-
-
-def _last_seen(finding: Finding) -> list[str]:
-    places = Counter(named.seen_in[-1].value for named in finding.named)
-    if len(places) == 1:
-        return list(places)
-    return [f"{place} ({count})" for place, count in places.most_common()]
 
 
 def _window(window: Window) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import asyncpg
+import orjson
 from aiokafka import ConsumerRecord, TopicPartition
 
 from payment_pipeline.adapters import postgres
@@ -18,6 +19,7 @@ from payment_pipeline.adapters.kafka import raw_event
 from payment_pipeline.domain import headers
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.domain.raw import Coordinates
+from payment_pipeline.domain.topics import DLQ_VALIDATION, NORMALIZED
 from payment_pipeline.settings import Settings
 
 from . import records, runs, settling, topics
@@ -45,11 +47,11 @@ class Sighting:
     """Provider-neutral in bronze, the provider's own elsewhere."""
     received_at: datetime
     source: Coordinates
-    """Its raw record; on a topic, the record that was found."""
+    """Its raw record; where the place doesn't say, the record that was found."""
     trace_id: str | None
     workflow_id: str | None
     more: Mapping[str, Any]
-    """What else the place says: a table's columns, or on a topic `standing`."""
+    """What else the place says: a table's columns; on a topic `found_at` and `standing`."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +189,7 @@ async def _standing(kafka: topics.Topics, record: ConsumerRecord, temporal: Runs
     raw = raw_event(record)
     stage = records.stages_of(record.topic)[-1]
     place = TopicPartition(record.topic, record.partition)
-    run, standing = None, "the end of its way: no model covers its type, so no row is made of it"
+    run, standing = None, "no model covers its type, so this is the end of its way"
     if group := settling.group_of(record.topic):
         reached = (await kafka.committed(group)).get(place, 0)
         standing = f"the {group} is past it: its logs and the audit know more"
@@ -201,8 +203,25 @@ async def _standing(kafka: topics.Topics, record: ConsumerRecord, temporal: Runs
         raw.event_id,
         raw.event_type,
         raw.received_at,
-        raw.coordinates,
+        _source_of(record) or raw.coordinates,
         _trace_id(raw.traceparent),
         run.id if run else None,
-        {"standing": standing, "body_sha256": raw.body_sha256},
+        {"standing": standing, "found_at": str(raw.coordinates), "body_sha256": raw.body_sha256},
     )
+
+
+def _source_of(record: ConsumerRecord) -> Coordinates | None:
+    """The raw record that an unmodelled one was copied from, or a later stage's JSON names."""
+    given = dict(record.headers)
+    try:
+        if headers.SOURCE_TOPIC in given:
+            topic, partition, offset = (
+                given[name].decode()
+                for name in (headers.SOURCE_TOPIC, headers.SOURCE_PARTITION, headers.SOURCE_OFFSET)
+            )
+            return Coordinates(topic=topic, partition=int(partition), offset=int(offset))
+        if record.topic in (NORMALIZED, DLQ_VALIDATION):
+            return Coordinates.model_validate(orjson.loads(record.value or b"")["source"])
+    except (LookupError, TypeError, ValueError):  # whoever wrote it
+        pass
+    return None

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from rich.console import Console
-from rich.table import Table
 
 from payment_pipeline.domain.currency import major
 
@@ -35,9 +34,14 @@ def show(trace: Trace, console: Console) -> None:
         for seen in trace.sightings:
             _show_event(seen, console)
     elif events:
-        console.print(_timeline(trace))
+        console.print(f"{trace.wanted}, in order of occurrence", style="bold")
+        for seen in trace.sightings:
+            head, rest = _timeline(seen)
+            happened = seen.more.get("occurred_at") or seen.received_at
+            console.print(f"  {_time(happened)}  {head}", markup=False, soft_wrap=True)
+            console.print(f"{'':<28}{rest}", markup=False, soft_wrap=True)
         if len(trace.sightings) >= ROWS_MAX:
-            console.print(f"Only the first {ROWS_MAX} are shown.", style="dim")
+            console.print(f"  Only the first {ROWS_MAX} are shown.", style="dim")
     unknown = "unknown" if trace.temporal_silence else "forgotten by Temporal"
     for run in trace.workflows:
         state = " ".join(filter(None, (run.status or unknown, run.outcome)))
@@ -55,7 +59,7 @@ def show(trace: Trace, console: Console) -> None:
 def _show_event(seen: Sighting, console: Console) -> None:
     console.print(f"{seen.event_id or 'no id'}  {seen.event_type or ''}", style="bold")
     happened = seen.more.get("occurred_at")
-    suffix = f", happened {_time(happened)}" if happened else ""
+    suffix = f", occurred {_time(happened)}" if happened else ""
     _line(console, "received", f"{_time(seen.received_at)}{suffix}")
     source = seen.source
     _line(
@@ -81,7 +85,7 @@ def _details(seen: Sighting) -> Iterable[tuple[str, str]]:
             yield "error", f"{error['path'] or 'the whole body'}: {error['message']}"
         yield "body", f"{more['body_bytes']:,} bytes, sha256 {more['body_sha256']}"
     else:
-        yield "now in", f"{seen.stage.value}: {more['standing']}"
+        yield "now in", f"{seen.stage.value}, at {more['found_at']}: {more['standing']}"
         yield "body", f"sha256 {more['body_sha256']}"
 
 
@@ -102,24 +106,17 @@ def _scores(row: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
             yield "", f"{detail}: {said}"
 
 
-def _timeline(trace: Trace) -> Table:
-    table = Table(title=f"{trace.wanted}, in order of occurrence")
-    for column in ("happened", "event", "type", "status", "amount", "fraud", "advice", "is in"):
-        table.add_column(column, justify="right" if column in ("amount", "fraud") else "left")
-    for seen in trace.sightings:
-        row = seen.more
-        fraud = row.get("fraud_score")
-        table.add_row(
-            _time(row.get("occurred_at") or seen.received_at),
-            seen.event_id or "none",
-            seen.event_type,
-            row.get("status"),
-            _amount(row) if row.get("amount_minor") is not None else "",
-            "" if fraud is None else f"{fraud:.3f}",
-            row.get("retry_strategy"),
-            row.get("failure") or seen.stage.value,
-        )
-    return table
+def _timeline(seen: Sighting) -> tuple[str, str]:
+    """One event of several, in two lines."""
+    row = seen.more
+    amount = _amount(row) if row.get("amount_minor") is not None else ""
+    head = f"{seen.event_type or '':<28} {amount:>18}  {row.get('status') or ''}"
+    said = [seen.event_id or "no id", row.get("failure") or seen.stage.value]
+    if row.get("fraud_score") is not None:
+        said.append(f"fraud {row['fraud_score']:.3f}")
+    if row.get("retry_strategy"):
+        said.append(row["retry_strategy"])
+    return head, ", ".join(said)
 
 
 def _amount(row: Mapping[str, Any]) -> str:
