@@ -1,9 +1,9 @@
-"""Does bronze give back what was written, by the keys that people and the scorer have?"""
+"""Does bronze give the scorer what was written, equal to what was sent?"""
 
 import asyncpg
 import pytest
 
-from bronze_events import events, folded, scored
+from bronze_events import events, folded, scored, unscored
 from payment_pipeline.bronze import reader, writer
 from payment_pipeline.bronze.rows import to_event
 from payment_pipeline.domain.features import Entity, EntityKey
@@ -30,16 +30,12 @@ async def test_every_event_comes_back_equal(bronze: asyncpg.Pool) -> None:
     }
 
 
-async def test_payment_is_told_in_order(bronze: asyncpg.Pool) -> None:
-    await writer.write(bronze, [scored(event) for event in events(200)], "wf")
-    payment_id = next(event.payment_id for event in events(200) if event.payment_id)
-    rows = await reader.payment(bronze, payment_id)
-    assert {row["event_id"] for row in rows} == {
-        event.event_id for event in events(200) if event.payment_id == payment_id
-    }
-    assert [row["occurred_at"] for row in rows] == sorted(row["occurred_at"] for row in rows)
-
-
-async def test_unknown_ids_are_nothing(bronze: asyncpg.Pool) -> None:
-    assert await reader.event(bronze, "evt_none") is None
-    assert await reader.payment(bronze, "pi_none") == []
+async def test_what_waits_for_scores_comes_oldest_first(bronze: asyncpg.Pool) -> None:
+    given = list(events(60))
+    await writer.write(bronze, [unscored(event) for event in given[:30]], "wf")
+    await writer.write(bronze, [scored(event) for event in given[30:40]], "wf")
+    await writer.write(bronze, [unscored(event) for event in given[40:]], "wf")
+    waiting = await reader.unscored(bronze, limit=40)
+    assert {event.event_id for event in waiting[:30]} == {e.event_id for e in given[:30]}
+    assert {event.event_id for event in waiting[30:]} <= {e.event_id for e in given[40:]}
+    assert len(waiting) == 40

@@ -32,6 +32,10 @@ async def states(pool: asyncpg.Pool) -> dict[EntityKey, EntityState]:
     return features.to_states(await pool.fetch("SELECT * FROM entity_features"))
 
 
+async def stored(pool: asyncpg.Pool, row: ScoredEvent) -> asyncpg.Record:
+    return await pool.fetchrow("SELECT * FROM payment_events WHERE event_id = $1", row.key.event_id)
+
+
 async def stored_ids(pool: asyncpg.Pool) -> list[str]:
     return [row[0] for row in await pool.fetch("SELECT event_id FROM payment_events")]
 
@@ -56,8 +60,7 @@ async def test_batch_is_written_with_its_features(bronze: asyncpg.Pool) -> None:
 async def test_row_says_what_the_event_said(bronze: asyncpg.Pool) -> None:
     row = next(row for row in batch(300) if isinstance(row.event, Charge))
     await writer.write(bronze, [row], WORKFLOW)
-    found = await reader.event(bronze, row.event.event_id)
-    assert found is not None
+    found = await stored(bronze, row)
     assert found["amount_minor"] == row.event.amount_minor
     assert found["received_at"] == row.event.received_at
     assert found["fraud_score"] == 0.125
@@ -95,8 +98,7 @@ async def test_another_body_is_a_conflict_and_leaves_the_first(bronze: asyncpg.P
     written = await writer.write(bronze, [other, other, rows[3]], "another")
     assert written.conflicts == [other, other]
     assert written.duplicates == [rows[3]]
-    found = await reader.event(bronze, rows[3].event.event_id)
-    assert found is not None
+    found = await stored(bronze, rows[3])
     assert found["body_sha256"] == rows[3].event.body_sha256
     assert await states(bronze) == folded(of(rows))
 

@@ -10,18 +10,6 @@ SELECT
 FROM unnest($1::text[], $2::text[], $3::text[]) AS wanted (provider, entity, entity_id)
 JOIN entity_features AS state USING (provider, entity, entity_id)
 
--- name: event
--- One event by the provider's id, whoever the provider is.
-SELECT * FROM payment_events
-WHERE event_id = $1
-ORDER BY provider
-
--- name: payment
--- A payment's events in the order they happened.
-SELECT * FROM payment_events
-WHERE payment_id = $1
-ORDER BY occurred_at, id
-
 -- name: unscored
 -- What waits to be scored, oldest first.
 SELECT * FROM payment_events
