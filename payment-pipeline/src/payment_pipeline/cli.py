@@ -258,5 +258,67 @@ def train(
     )
 
 
+@app.command()
+def contracts(
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say whether they are up to date.")
+    ] = False,
+) -> None:
+    """Write the topics' contracts to `docs/contracts`: JSON Schema and AsyncAPI, from the types.
+
+    Refuses a change that would break a consumer of what is published, unless it raises
+    `schema_version`.
+    """
+    from payment_pipeline.normalizer import contracts as published
+
+    if check:
+        published.check()
+        typer.echo("docs/contracts is up to date")
+        return
+    typer.echo(f"written: {', '.join(published.write()) or 'nothing had changed'}")
+
+
+review = typer.Typer(
+    no_args_is_help=True, help="See and answer the payments that wait for a person's review."
+)
+app.add_typer(review, name="review")
+
+
+@review.command("list")
+def review_list(
+    as_json: Annotated[bool, typer.Option("--json", help="For a machine.")] = False,
+) -> None:
+    """Show the payments that look like fraud and wait for an answer, the most urgent first.
+
+    Without an answer in time, what stands under "else" becomes the outcome.
+    """
+    from payment_pipeline.orchestrator import review_desk
+
+    review_desk.show_open(settings.load(), as_json=as_json)
+
+
+Payment = Annotated[str, typer.Argument(help="The payment's id, as `payments review list` has it.")]
+Reviewer = Annotated[
+    str, typer.Option("--by", envvar="USER", help="Who answers; kept with the outcome.")
+]
+Note = Annotated[str, typer.Option(help="Why, for the next reader; no personal data.")]
+
+
+@review.command()
+def approve(payment: Payment, by: Reviewer = "", note: Note = "") -> None:
+    """Say that a payment is genuine; exit 1 when it waits for no answer."""
+    from payment_pipeline.orchestrator import messages, review_desk
+
+    review_desk.give(settings.load(), payment, messages.Verdict.APPROVED, by, note)
+
+
+@review.command()
+def decline(payment: Payment, by: Reviewer = "", note: Note = "") -> None:
+    """Say that a payment is fraud; exit 1 when it waits for no answer. It moves no money."""
+    from payment_pipeline.orchestrator import messages, review_desk
+
+    review_desk.give(settings.load(), payment, messages.Verdict.DECLINED, by, note)
+
+
 if __name__ == "__main__":
     main()

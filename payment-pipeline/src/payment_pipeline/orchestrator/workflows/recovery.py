@@ -29,7 +29,7 @@ AFTER_DUE: Final = (
     *(timedelta(minutes=15), timedelta(hours=1), timedelta(hours=6), timedelta(days=1)),
     timedelta(days=2),
 )
-"""How long after the advised time to look for the attempt that it advised."""
+"""How long after the advised time to look for the attempt that it advised, each after the last."""
 
 ADVICES_MAX: Final = 35
 """More attempts than any network allows in its 30 days: a limit against a loop, not a rule."""
@@ -81,19 +81,20 @@ class PaymentRecovery:
         )
 
     async def _until_something_happens(self) -> PaymentNow:
-        """Sleep through the advised time and the ones after it; look at bronze after each."""
+        """Sleep through the advised time and the days after it, looking at bronze now and then."""
         while (left := self._advice.due_at - workflow.now()) > CHECK_EVERY:
             await workflow.sleep(CHECK_EVERY)
             now = await self._check()
             if now.succeeded or now.failed_again:
                 return now
-        await workflow.sleep(max(left, timedelta(0)))
-        for pause in AFTER_DUE:
+        # One timer to the first look: of a failure that came late, the time is past already.
+        await workflow.sleep(max(left, timedelta(0)) + AFTER_DUE[0])
+        for pause in (*AFTER_DUE[1:], None):
             now = await self._check()
-            if now.succeeded or now.failed_again:
-                return now
+            if now.succeeded or now.failed_again or pause is None:
+                break
             await workflow.sleep(pause)
-        return await self._check()
+        return now
 
     async def _check(self) -> PaymentNow:
         now: PaymentNow = await workflow.execute_activity(
