@@ -26,7 +26,7 @@ Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 class Part(BaseModel):
     """What every piece of an event shares: immutable, and no field that the schema doesn't name."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class EventBase(Part):

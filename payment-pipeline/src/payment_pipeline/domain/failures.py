@@ -4,7 +4,14 @@ from base64 import b64decode, b64encode
 from enum import StrEnum
 from typing import Annotated, NamedTuple
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+)
 
 from .raw import Coordinates
 
@@ -29,7 +36,7 @@ class FailureClass(StrEnum):
 class FieldError(BaseModel):
     """One thing that is wrong, and where."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     path: str
     """Dotted path into the provider's body, e.g. `data.object.amount`; empty for the whole."""
@@ -53,6 +60,7 @@ Base64Bytes = Annotated[
     bytes,
     PlainValidator(lambda value: value if isinstance(value, bytes) else b64decode(value)),
     PlainSerializer(lambda value: b64encode(value).decode(), return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "contentEncoding": "base64"}),
 ]
 
 
@@ -62,7 +70,7 @@ class BadRecord(BaseModel):
     The value of each record on `payments.validation.dlq`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     schema_version: int = 1
     failure: FailureClass
@@ -80,7 +88,8 @@ class BadRecord(BaseModel):
     verdict: str
     """How the gateway verified it when it came: a dead letter is still a signed one."""
     traceparent: str | None = None
-    rejected_at: AwareDatetime = Field(description="When the component gave up on it, UTC.")
+    rejected_at: AwareDatetime
+    """When the component gave up on it, UTC."""
 
 
 class UserError(Exception):
