@@ -47,7 +47,6 @@ class Classifier:
     applies: Callable[[ScoreItem], bool]
     outcomes: Callable[[History, Indices], Flags]
     """The labels of some rows of a history."""
-    smoothing: float = 3.0
     method: str = "Generalized additive logistic regression, Platt-calibrated on a later span."
 
     def train(self, history: History) -> Trained:
@@ -62,7 +61,6 @@ class Classifier:
             self.shapes,
             (values[split.train], by_row[split.train]),
             (values[split.calibration], by_row[split.calibration]),
-            smoothing=self.smoothing,
         )
         card = Scorecard(self.shapes, estimator)
         predicted = card.probabilities(card.contributions(values[split.holdout]))

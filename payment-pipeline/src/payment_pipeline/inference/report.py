@@ -14,11 +14,11 @@ from .card import Card
 from .training import STEPS, models_dir, train
 
 METRICS: Final = (
-    ("roc_auc", "ROC AUC"),
-    ("average_precision", "avg. prec."),
+    ("roc_auc", "AUC"),
+    ("average_precision", "AP"),
     ("brier", "Brier"),
-    ("brier_base_rate", "(no model)"),
-    ("calibration_error", "calib. err."),
+    ("brier_base_rate", "base"),
+    ("calibration_error", "calib."),
 )
 
 
@@ -53,7 +53,11 @@ def main(settings: Settings, seed: int, customers: int, *, as_json: bool) -> Non
 
 
 def _table(cards: list[Card]) -> Table:
-    table = Table(title="On the last span of time, which no model has seen")
+    table = Table(
+        title="On the last span of time, which no model has seen",
+        caption="AP: average precision; base: Brier of always saying the mean; calib.: mean gap"
+        " between predicted and observed",
+    )
     table.add_column("model", no_wrap=True)
     table.add_column("version", no_wrap=True)
     table.add_column("rows", justify="right")

@@ -52,7 +52,7 @@ def fit(
     train: tuple[Floats, Flags],
     calibration: tuple[Floats, Flags],
     *,
-    smoothing: float,
+    smoothing: float = 1.0,
 ) -> BaseEstimator:
     """Fit the shapes on one span of time, and the sigmoid on the next.
 

@@ -63,6 +63,4 @@ MODEL: Final = Classifier(
     ),
     applies=_applies,
     outcomes=_outcomes,
-    # A customer has many rows and one end: their rows say the same thing over and over.
-    smoothing=10.0,
 )

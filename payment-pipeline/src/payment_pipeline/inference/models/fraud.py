@@ -58,7 +58,7 @@ MODEL: Final = Classifier(
     label="an early fraud warning, or a dispute for fraud, on the payment within 30 days",
     label_window=timedelta(days=30),
     shapes=(
-        Shape("amount_log10_major", (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0), default=1.5),
+        Shape("amount_log10_major", (0.0, 1.0, 2.0, 3.0, 4.0), default=1.5),
         Shape("amount_over_customer_mean", RATIO),
         Shape("amount_over_merchant_mean", RATIO),
         Shape("risk_score", (-1.0, 0.0, 15.0, 30.0, 45.0, 60.0, 80.0, 100.0)),

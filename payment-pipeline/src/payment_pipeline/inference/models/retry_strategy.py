@@ -37,6 +37,8 @@ WINDOW: Final = timedelta(days=20)
 """A later attempt on the payment than this is no retry of the failure."""
 WAIT_MIN: Final = timedelta(minutes=30)
 """A sooner attempt is a person's at the checkout, not a retry of ours."""
+SMOOTHING: Final = 3.0
+"""More than usual: retries are few."""
 HOUR_S: Final = 3600.0
 
 KINDS: Final[Mapping[str, frozenset[str]]] = {
@@ -129,7 +131,7 @@ class RetryStrategy:
             _SHAPES,
             (values(split.train), labels[split.train]),
             (values(split.calibration), labels[split.calibration]),
-            smoothing=3.0,
+            smoothing=SMOOTHING,
         )
         card = Scorecard(_SHAPES, estimator)
         predicted = card.probabilities(card.contributions(values(split.holdout)))

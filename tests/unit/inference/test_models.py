@@ -1,0 +1,82 @@
+"""Does every model found answer as its fixture says, in the contract's form, with its reasons?
+
+A new model is a file in `models/` and a fixture beside these: it is tested without an edit here.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from payment_pipeline.domain.scoring import EventScores, Score, ScoreItem, ScoreResponse
+from payment_pipeline.inference.card import Card
+from payment_pipeline.inference.engine import Engine
+from payment_pipeline.inference.models import models
+from payment_pipeline.inference.scorecard import REASONS_MAX
+
+FIXTURES = Path(__file__).parent / "fixtures"
+CASES = [
+    pytest.param(name, case, id=f"{name}: {case['about']}")
+    for name in models()
+    for case in json.loads((FIXTURES / f"{name}.json").read_text())
+]
+LIFT_MIN = {"fraud": 0.85, "churn": 0.65, "retry_strategy": 0.65}
+"""ROC AUC on the small history: far below what the full one gives, far above chance."""
+
+
+def item(case: dict[str, Any]) -> ScoreItem:
+    asked = {name: case[name] for name in ("kind", "event_type", "features")}
+    return ScoreItem.model_validate(
+        asked
+        | {
+            "event_id": "evt_1",
+            "occurred_at": "2025-06-05T12:00:00Z",
+            "decline": case.get("decline"),
+        }
+    )
+
+
+def answer(loaded: Engine, asked: ScoreItem) -> EventScores:
+    (scores,) = ScoreResponse.model_validate_json(loaded.score([asked]).body).scores
+    return scores
+
+
+@pytest.mark.parametrize(("name", "case"), CASES)
+def test_answers_as_its_fixture_says(
+    loaded: Engine, cards: dict[str, Card], name: str, case: dict[str, Any]
+) -> None:
+    score: Score | None = getattr(answer(loaded, item(case)), models()[name].output)
+    if not case.get("applies", True):
+        assert score is None
+        return
+    assert score is not None
+    if "values" in case:
+        assert score.value in case["values"]
+    else:
+        assert isinstance(score.value, float)
+        times = score.value / cards[name].metrics["base_rate"]
+        assert case.get("times_base_rate_min", 0) <= times <= case.get("times_base_rate_max", 100)
+    assert score.model == name
+    assert score.version == loaded.versions[name]
+    assert 1 <= len(score.reasons) <= REASONS_MAX
+
+
+@pytest.mark.parametrize("name", sorted(models()))
+def test_card_says_how_well_it_does_where_it_was_not_trained(
+    cards: dict[str, Card], name: str
+) -> None:
+    card = cards[name]
+    assert card.metrics["roc_auc"] > LIFT_MIN.get(name, 0.6)
+    assert card.metrics["brier"] < card.metrics["brier_base_rate"]
+    assert card.metrics["calibration_error"] < 0.12
+    assert card.data.train.last_day < card.data.calibration.first_day
+    assert card.data.calibration.last_day < card.data.holdout.first_day
+    assert sum(one.rows for one in card.calibration) == card.data.holdout.rows
+    assert all(feature.meaning for feature in card.features)
+
+
+@pytest.mark.parametrize("name", sorted(models()))
+def test_fills_a_field_of_the_contract(name: str) -> None:
+    assert models()[name].output in EventScores.model_fields
+    assert models()[name].name == name
