@@ -3,8 +3,9 @@
 Each story has a window of receipts of its own, so that they share one Kafka and one PostgreSQL.
 """
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -22,11 +23,21 @@ from payment_pipeline.bronze.contract import InferenceStatus
 from payment_pipeline.bronze.rows import ScoredEvent
 from payment_pipeline.domain import client_ledger, headers, topics
 from payment_pipeline.domain.client_ledger import Attempt
-from payment_pipeline.domain.failures import BadRecord, FailureClass, FieldError, Unmodelled
+from payment_pipeline.domain.failures import (
+    BadRecord,
+    FailureClass,
+    FieldError,
+    Unmodelled,
+    UserError,
+)
 from payment_pipeline.domain.headers import Headers
 from payment_pipeline.domain.raw import Coordinates, RawEvent
+from payment_pipeline.ledger import settling, trace_report
 from payment_pipeline.ledger.audit import Finding, Stage
 from payment_pipeline.ledger.run import Report, Request, run
+from payment_pipeline.ledger.topics import Progress
+from payment_pipeline.ledger.topics import connected as topics_of
+from payment_pipeline.ledger.trace import trace
 from payment_pipeline.ledger.window import Window
 from payment_pipeline.normalizer import step
 from payment_pipeline.providers import Context, Envelope, providers
@@ -73,6 +84,11 @@ class Pipeline:
         await self._write(outcome, far)
         return raw
 
+    async def store(self, raw: RawEvent) -> None:
+        """What was normalized, into bronze."""
+        outcome = step.step(raw, providers()["stripe"], CONTEXT, raw.received_at)
+        await self._write(outcome, TO_TABLES)
+
     async def _write(self, outcome: step.Outcome, far: int) -> None:
         if far < TO_TABLES or isinstance(outcome, Unmodelled):
             return
@@ -86,9 +102,25 @@ class Pipeline:
         sent = await self.producer.send_and_wait(topic, value, headers=list(given))
         return Coordinates(topic=topic, partition=sent.partition, offset=sent.offset)
 
-    async def audit(self, client: Path | None = None, wait_s: float = 0) -> Report:
+    async def audit(
+        self, client: Path | None = None, wait_s: float = 0, progress: Progress = print
+    ) -> Report:
         request = Request(self.window, False, client, wait_s)
-        return await run(self.settings, request, lambda _: None)
+        return await run(self.settings, request, progress)
+
+    async def catch_up(self, group: str) -> None:
+        """Commit all that lies on the group's topics."""
+        async with topics_of(self.settings) as found:
+            ends = {
+                place: end
+                for place, end in (await found.ends()).items()
+                if settling.group_of(place.topic) == group
+            }
+        consumer = kafka.consumer(self.settings, group=group)
+        await consumer.start()
+        consumer.assign(list(ends))
+        await consumer.commit(ends)
+        await consumer.stop()
 
 
 def event(
@@ -255,3 +287,89 @@ async def test_garbage_on_the_topics_is_told_not_raised(pipeline: Pipeline) -> N
     audit = (await pipeline.audit()).audit
     assert audit.unexplained.count == 4
     assert not audit.ok
+
+
+async def test_an_audit_waits_for_who_is_behind_and_for_what_is_on_its_way(
+    pipeline: Pipeline,
+) -> None:
+    raw = await pipeline.deliver(event("evt_late"), TO_TOPICS)
+    said: list[str] = []
+
+    async def work_meanwhile() -> None:
+        await until(lambda: any("normalizer" in line and "behind" in line for line in said))
+        for group in (settling.NORMALIZER, settling.DISPATCHER):
+            await pipeline.catch_up(group)
+        await until(lambda: "waiting: 1 events on their way" in said)
+        await pipeline.store(raw)
+
+    report, _ = await asyncio.gather(pipeline.audit(None, 60, said.append), work_meanwhile())
+    assert report.audit.ok
+    assert report.settled
+    assert report.elapsed_s < 30
+
+
+async def test_a_trace_tells_the_life_of_an_event(pipeline: Pipeline) -> None:
+    raw = await pipeline.deliver(event("evt_traced"))
+    found = await trace(pipeline.settings, "evt_traced", print)
+    (life,) = trace_report.as_json(found)["events"]
+    place = raw.coordinates
+    assert (life["place"], life["event_type"]) == ("bronze", "payment.succeeded")
+    assert (life["topic"], life["partition"], life["offset"]) == (
+        place.topic,
+        place.partition,
+        place.offset,
+    )
+    assert life["workflow"]["id"] == WORKFLOW
+    assert life["workflow"]["url"].endswith("/namespaces/default/workflows/ingest%2Ftest")
+    assert life["row"]["payment_id"] == "pi_evt_traced"
+    assert datetime.fromisoformat(life["received_at"]) == raw.received_at
+    by_payment = await trace(pipeline.settings, "pi_evt_traced", print)
+    assert by_payment.sightings == found.sightings
+    assert "Temporal does not answer" in str(found.temporal_silence)
+
+
+async def test_a_trace_tells_both_places_of_an_id_with_two_bodies(pipeline: Pipeline) -> None:
+    await pipeline.deliver(event("evt_two"))
+    other = await pipeline.deliver(event("evt_two", amount=1), TO_TOPICS)
+    letter = dead_letter(other, FailureClass.CONFLICTING_BODY)
+    await writer.quarantine(pipeline.pool, [letter], WORKFLOW)
+    found = await trace(pipeline.settings, "evt_two", print)
+    assert [seen.stage for seen in found.sightings] == [Stage.BRONZE, Stage.QUARANTINE]
+    assert trace_report.as_json(found)["events"][1]["failure"] == "conflicting_body"
+
+
+async def test_a_trace_finds_a_body_without_an_id_by_the_audits_name(pipeline: Pipeline) -> None:
+    raw = await pipeline.deliver(b"{ no event")
+    found = await trace(pipeline.settings, f"sha256:{raw.body_sha256[:32]}", print)
+    assert [seen.more["failure"] for seen in found.sightings] == ["unparseable"]
+
+
+@pytest.mark.parametrize(
+    ("body", "far", "stage", "standing"),
+    [
+        (event("evt_u", UNMODELLED), TO_TOPICS, Stage.UNMODELLED, "no model covers its type"),
+        (event("evt_n"), TO_TOPICS, Stage.NORMALIZED, "the dispatcher has"),
+        (event("evt_w"), TO_RAW, Stage.RAW, "the normalizer has"),
+        (b"{ on its way", TO_RAW, Stage.REJECTED, "the dispatcher has"),
+    ],
+)
+async def test_a_trace_says_where_it_is_now(
+    pipeline: Pipeline, body: bytes, far: int, stage: Stage, standing: str
+) -> None:
+    raw = await pipeline.deliver(body, far)
+    wanted = raw.event_id or f"sha256:{raw.body_sha256[:32]}"
+    (seen,) = (await trace(pipeline.settings, wanted, print)).sightings
+    assert seen.stage is stage
+    assert seen.more["standing"].startswith(standing)
+    assert seen.source == raw.coordinates
+
+
+async def test_an_id_that_nothing_has_is_one_sentence(pipeline: Pipeline) -> None:
+    with pytest.raises(UserError, match="No event, payment or workflow") as refusal:
+        await trace(pipeline.settings, "evt_nowhere", print)
+    assert refusal.value.exit_code == 1
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await asyncio.sleep(0.01)
