@@ -111,7 +111,8 @@ async def test_trickling_does_not_stop_the_clock(dial: Dial) -> None:
 
     trickling = asyncio.create_task(trickle())
     try:
-        assert (await rest(reader)).startswith(b"HTTP/1.1 408")
+        answer = await rest(reader)  # may be lost, since the client sends on
+        assert answer == b"" or answer.startswith(b"HTTP/1.1 408")
     finally:
         trickling.cancel()
 
