@@ -1,12 +1,153 @@
-"""Does the native stack come up, stay up and go away?"""
+"""Does the native stack come up once, bring back what dies, and leave nothing behind?"""
 
+import asyncio
+import errno
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
 import psycopg
 import pytest
+
+import local_stack
+from conftest import stack_settings
+from local_stack import process, stack, supervisor
+from local_stack.components import STORES
+from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
 pytestmark = pytest.mark.stack
 
+StackOf = Callable[..., Settings]
 
-def test_stores_answer(stores: Settings) -> None:
+
+def pids(settings: Settings, names: tuple[str, ...] = STORES) -> dict[str, int]:
+    return {name: process.pid_of(settings, name) for name in names}
+
+
+def gone(found: dict[str, int]) -> bool:
+    return not any(psutil.pid_exists(pid) for pid in found.values())
+
+
+def test_stores_answer_and_are_provisioned(stores: Settings) -> None:
     with psycopg.connect(stores.dsn) as connection:
-        assert connection.execute("SELECT count(*) FROM payment_events").fetchone() == (0,)
+        assert connection.execute("SELECT to_regclass('payment_events')").fetchone() != (None,)
+        assert connection.execute("SHOW fsync").fetchone() == ("on",)
+
+
+def test_a_wrong_password_is_refused(stores: Settings) -> None:
+    wrong = stores.dsn.replace(stores.secret("postgres_password"), "wrong")
+    with pytest.raises(psycopg.OperationalError, match="password"):
+        psycopg.connect(wrong)
+
+
+def test_every_listener_is_on_loopback(stores: Settings) -> None:
+    mine = {member.pid for member in process.members(stores)}
+    listening = [
+        each.laddr
+        for each in psutil.net_connections("inet")
+        if each.pid in mine and each.status == psutil.CONN_LISTEN and each.laddr
+    ]
+    assert stores.kafka_port in {address.port for address in listening}
+    loopback = {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+    assert {address.ip for address in listening} <= loopback
+
+
+def test_up_again_changes_nothing(stores: Settings) -> None:
+    before = pids(stores)
+    local_stack.up(stores, only=STORES)
+    assert pids(stores) == before
+
+
+def test_up_works_inside_a_running_loop(stores: Settings) -> None:
+    async def call() -> None:
+        local_stack.up(stores, only=STORES)
+
+    asyncio.run(call())
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("name", STORES)
+async def test_a_killed_store_comes_back(stores: Settings, name: str) -> None:
+    killed = process.kill(stores, name)
+    await process.wait_ready(stores, name, not_pid=killed)
+    assert process.pid_of(stores, name) != killed
+
+
+def test_down_leaves_no_process_and_up_finds_the_data(fresh_stack: StackOf) -> None:
+    settings = fresh_stack("postgres")
+    with psycopg.connect(settings.dsn) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 7 AS value")
+    before = process.members(settings)
+    assert len(before) > 1
+
+    assert local_stack.down(settings) == 0, "supervisord stopped them all"
+    assert process.members(settings) == []
+    assert not any(member.is_running() for member in before)
+
+    local_stack.up(settings, only=("postgres",))
+    with psycopg.connect(settings.dsn) as connection:
+        assert connection.execute("SELECT value FROM kept").fetchone() == (7,)
+
+
+@pytest.mark.faults
+def test_down_ends_what_a_killed_supervisor_left(fresh_stack: StackOf) -> None:
+    settings = fresh_stack("postgres", "temporal")
+    left = pids(settings, ("postgres", "temporal"))
+    os.kill(supervisor.call(settings, "getPID"), signal.SIGKILL)
+    assert all(psutil.pid_exists(pid) for pid in left.values())
+
+    local_stack.down(settings)
+    assert process.members(settings) == []
+    assert gone(left)
+
+
+@pytest.mark.faults
+def test_up_replaces_what_a_killed_supervisor_left(fresh_stack: StackOf) -> None:
+    settings = fresh_stack("temporal")
+    left = pids(settings, ("temporal",))
+    os.kill(supervisor.call(settings, "getPID"), signal.SIGKILL)
+
+    local_stack.up(settings, only=("temporal",))
+    assert gone(left)
+    assert process.pid_of(settings, "temporal") not in left.values()
+
+
+def test_a_bystander_in_the_same_environment_is_not_ours(fresh_stack: StackOf) -> None:
+    settings = fresh_stack("temporal")
+    environment = {**os.environ, **local_stack.environment(settings)}
+    with subprocess.Popen(
+        [sys.executable, "-c", "input()"], env=environment, cwd=settings.var, stdin=subprocess.PIPE
+    ) as bystander:
+        assert bystander.pid not in {member.pid for member in process.members(settings)}
+        local_stack.down(settings)
+        assert bystander.poll() is None
+        bystander.communicate(b"\n")
+
+
+def test_a_component_that_cannot_start_is_named_with_its_log(tmp_path: Path) -> None:
+    settings = stack_settings(tmp_path)
+    (tmp_path / "postgres").mkdir(mode=0o700)
+    (tmp_path / "postgres/PG_VERSION").write_text("no cluster\n")
+    try:
+        with pytest.raises(UserError, match=r"postgres ends as soon as it has started") as failure:
+            local_stack.up(settings, only=("postgres",))
+    finally:
+        local_stack.down(settings)
+    assert failure.value.exit_code == 1
+    assert "postgres.log" in str(failure.value)
+
+
+def test_two_stacks_run_side_by_side(stores: Settings, fresh_stack: StackOf) -> None:
+    other = fresh_stack("temporal")
+    mine, theirs = process.members(stores), process.members(other)
+    assert not {member.pid for member in mine} & {member.pid for member in theirs}
+    local_stack.down(other)
+    assert all(standing.ready for standing in stack.status(stores) if standing.name in STORES)
+    with socket.socket() as caller:
+        assert caller.connect_ex((other.host, other.temporal_port)) == errno.ECONNREFUSED

@@ -68,7 +68,7 @@ def make_secrets(settings: Settings) -> None:
     """Generate each secret that neither the environment nor a file holds, readable by us alone."""
     for name in GENERATED_SECRETS:
         path = settings.secrets_dir / name
-        if getattr(settings, name) is None and not path.exists():
+        if not getattr(settings, name) and not path.exists():
             prefix = "whsec_" if name == WEBHOOK_SECRET else ""
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as file:
