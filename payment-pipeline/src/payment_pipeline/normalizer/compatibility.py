@@ -4,7 +4,7 @@ Compares two JSON Schemas as pydantic writes them. A break is told by its path, 
 higher `schema_version`, by which consumers tell the two apart.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 Schema: TypeAlias = Mapping[str, Any]
@@ -35,51 +35,44 @@ def breaks(published: Schema, new: Schema) -> Iterator[str]:
 def _breaks(
     old: Schema, new: Schema, old_root: Schema, new_root: Schema, path: str
 ) -> Iterator[str]:
-    old, new = _resolve(old, old_root), _resolve(new, new_root)
+    before, after = _forms(old, old_root), _forms(new, new_root)
     at = path or "the message"
-    if narrower := _types(old, old_root) - _types(new, new_root):
+    if narrower := _types(before.values()) - _types(after.values()):
         yield f"{at} is no longer {' or '.join(sorted(narrower))}"
-    if gone := _values(old) - (_values(new) or _values(old)):
-        yield f"{at} no longer takes {', '.join(sorted(gone))}"
-    if _values(new) and not _values(old):
-        yield f"{at} takes only {', '.join(sorted(_values(new)))}"
+        return
+    for name in before.keys() - after.keys():
+        yield f"{_join(path, name)} is gone"
+    for name, form in before.items():
+        if name in after:
+            inner = _join(path, name) if "discriminator" in old else path
+            yield from _form_breaks(form, after[name], old_root, new_root, inner)
+
+
+def _form_breaks(
+    old: Schema, new: Schema, old_root: Schema, new_root: Schema, path: str
+) -> Iterator[str]:
+    at = path or "the message"
+    values, left = _values(old), _values(new)
+    if values and left and not values <= left:
+        yield f"{at} no longer takes {', '.join(sorted(values - left))}"
+    elif left and not values:
+        yield f"{at} takes only {', '.join(sorted(left))}"
     yield from _tighter(old, new, at)
     yield from _properties(old, new, old_root, new_root, path)
     if "items" in old and "items" in new:
         yield from _breaks(old["items"], new["items"], old_root, new_root, f"{path}[]")
-    yield from _members(old, new, old_root, new_root, path)
 
 
 def _properties(
     old: Schema, new: Schema, old_root: Schema, new_root: Schema, path: str
 ) -> Iterator[str]:
     before, after = old.get("properties", {}), new.get("properties", {})
-    for name in sorted(set(before) - set(after)):
+    for name in sorted(before.keys() - after.keys()):
         yield f"{_join(path, name)} is gone"
     for name in sorted(set(new.get("required", ())) - set(old.get("required", ()))):
         yield f"{_join(path, name)} is now required"
-    for name in sorted(set(before) & set(after)):
+    for name in sorted(before.keys() & after.keys()):
         yield from _breaks(before[name], after[name], old_root, new_root, _join(path, name))
-
-
-def _members(
-    old: Schema, new: Schema, old_root: Schema, new_root: Schema, path: str
-) -> Iterator[str]:
-    """A union's members by name: a discriminator's value, or an optional part's one model."""
-    before, after = _named(old, old_root), _named(new, new_root)
-    for name in sorted(set(before) - set(after)):
-        yield f"{_join(path, name)} is gone"
-    for name in sorted(set(before) & set(after)):
-        yield from _breaks(before[name], after[name], old_root, new_root, _join(path, name))
-
-
-def _named(schema: Schema, root: Schema) -> dict[str, Schema]:
-    mapping = schema.get("discriminator", {}).get("mapping")
-    if mapping:
-        return {name: _resolve({"$ref": ref}, root) for name, ref in mapping.items()}
-    members = [member for member in schema.get("anyOf", ()) if member.get("type") != "null"]
-    # Without a name there is nothing to match by but the place.
-    return {f"<{place}>": member for place, member in enumerate(members)}
 
 
 def _tighter(old: Schema, new: Schema, at: str) -> Iterator[str]:
@@ -94,12 +87,19 @@ def _tighter(old: Schema, new: Schema, at: str) -> Iterator[str]:
             yield f"{at} has another {rule}: {new[rule]}"
 
 
-def _types(schema: Schema, root: Schema) -> set[str]:
-    """JSON's types that the schema lets through; empty when it doesn't say."""
-    if "anyOf" in schema:
-        return {each for member in schema["anyOf"] for each in _types(_resolve(member, root), root)}
-    found = schema.get("type", ())
-    return {found} if isinstance(found, str) else set(found)
+def _forms(schema: Schema, root: Schema) -> dict[str, Schema]:
+    """A union's members by the discriminator's value or else by type; any other is its own one."""
+    schema = _resolve(schema, root)
+    mapping = schema.get("discriminator", {}).get("mapping")
+    if mapping:
+        return {name: _resolve({"$ref": target}, root) for name, target in mapping.items()}
+    members = [_resolve(member, root) for member in schema.get("anyOf", (schema,))]
+    return {str(member.get("type")): member for member in members}
+
+
+def _types(forms: Iterable[Schema]) -> set[str]:
+    """JSON's types that are let through."""
+    return {form["type"] for form in forms if "type" in form}
 
 
 def _values(schema: Schema) -> set[str]:

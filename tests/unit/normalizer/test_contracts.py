@@ -1,0 +1,89 @@
+"""Are the published contracts those of the types, and do real messages keep them?"""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from payment_pipeline.domain import topics
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.normalizer import contracts
+from payment_pipeline.normalizer.step import message, step
+from payment_pipeline.providers import providers
+from providers.pairs import CONTEXT, Pair, pairs, raw_event
+from providers.stripe_bodies import body, example
+
+
+def published(name: str) -> Any:  # noqa: ANN401 - JSON
+    return json.loads((contracts.FOLDER / name).read_text())
+
+
+def test_what_is_published_is_up_to_date() -> None:
+    contracts.check()
+
+
+@pytest.mark.parametrize("pair", pairs(), ids=lambda pair: pair.name)
+def test_every_fixtures_message_keeps_the_contract(pair: Pair) -> None:
+    raw = raw_event(pair.body, pair.provider)
+    outcome = step(raw, providers()[pair.provider], CONTEXT, datetime.now(UTC))
+    schema = Draft202012Validator(published(contracts.PAYMENT_EVENT_FILE))
+    schema.validate(json.loads(message(outcome, raw, ()).value))
+
+
+def test_a_dead_letter_keeps_the_contract() -> None:
+    raw = raw_event(body("charge.succeeded", example("charge", amount="1")))
+    outcome = step(raw, providers()["stripe"], CONTEXT, datetime.now(UTC))
+    schema = Draft202012Validator(published(contracts.BAD_RECORD_FILE))
+    schema.validate(json.loads(message(outcome, raw, ()).value))
+    assert not schema.is_valid({"failure": "bad luck"})
+
+
+def test_every_topic_has_a_channel_and_every_reference_a_target() -> None:
+    document = published(contracts.ASYNCAPI_FILE)
+    raw = {
+        topics.raw(provider.name, resource)
+        for provider in providers().values()
+        for resource in provider.resources
+    }
+    assert {each["address"] for each in document["channels"].values()} == {*raw, *topics.PIPELINE}
+    for reference in _references(document):
+        if reference.startswith("./"):
+            assert (contracts.FOLDER / reference).exists()
+            continue
+        found = document
+        for key in reference.removeprefix("#/").split("/"):
+            found = found[key.replace("~1", "/").replace("~0", "~")]
+
+
+def test_stale_contracts_are_told_in_a_sentence_and_written(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"asyncapi\.json"):
+        contracts.check(tmp_path)
+    assert set(contracts.write(tmp_path)) == set(contracts.documents())
+    contracts.check(tmp_path)
+    assert contracts.write(tmp_path) == ()
+
+
+def test_a_change_that_breaks_consumers_is_not_written(tmp_path: Path) -> None:
+    contracts.write(tmp_path)
+    path = tmp_path / contracts.BAD_RECORD_FILE
+    schema = json.loads(path.read_text())
+    schema["properties"]["once_promised"] = {"type": "string"}
+    path.write_text(json.dumps(schema))
+    before = path.read_text()
+
+    with pytest.raises(UserError, match="once_promised is gone") as refused:
+        contracts.write(tmp_path)
+    assert refused.value.exit_code == 1
+    assert path.read_text() == before
+
+
+def _references(found: object) -> list[str]:
+    if isinstance(found, dict):
+        here = [found["$ref"]] if isinstance(found.get("$ref"), str) else []
+        return here + [each for value in found.values() for each in _references(value)]
+    if isinstance(found, list):
+        return [each for value in found for each in _references(value)]
+    return []

@@ -1,0 +1,267 @@
+"""Does the loop commit only what Kafka has, whatever Kafka does?"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import (
+    CommitFailedError,
+    KafkaError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    UnknownTopicOrPartitionError,
+)
+from prometheus_client import REGISTRY
+
+from payment_pipeline.domain import topics
+from payment_pipeline.domain.failures import BadRecord, FailureClass
+from payment_pipeline.normalizer import service
+from payment_pipeline.normalizer.service import Normalizer
+from providers.pairs import CONTEXT
+from providers.stripe_bodies import body, example
+
+PLACE = TopicPartition("webhooks.stripe.charge", 0)
+CHARGE = body("charge.succeeded", example("charge"))
+INVALID = body("charge.succeeded", example("charge", amount="1"))
+
+
+def records(*bodies: bytes, first_offset: int = 0) -> list[SimpleNamespace]:
+    return [
+        SimpleNamespace(
+            topic=PLACE.topic,
+            partition=PLACE.partition,
+            offset=first_offset + position,
+            key=b"pi_1",
+            value=value,
+            headers=(("ce_id", b"evt_1"),),
+            timestamp=1_750_000_000_000,
+        )
+        for position, value in enumerate(bodies)
+    ]
+
+
+@dataclass
+class Source:
+    """A consumer that has these batches, then waits for ever."""
+
+    batches: deque[list[SimpleNamespace]]
+    assigned: set[TopicPartition] = field(default_factory=lambda: {PLACE})
+    commit_error: KafkaError | None = None
+    committed: list[int] = field(default_factory=list)
+    drained: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def subscribe(self, topics: list[str], listener: service.Normalizer) -> None:
+        assert PLACE.topic in topics
+        listener.on_partitions_assigned(self.assigned)
+
+    def assignment(self) -> set[TopicPartition]:
+        return self.assigned
+
+    def highwater(self, _: TopicPartition) -> int:
+        return 10
+
+    async def position(self, _: TopicPartition) -> int:
+        return 4
+
+    async def getmany(self, **_: int) -> Mapping[TopicPartition, Sequence[SimpleNamespace]]:
+        if self.batches:
+            return {PLACE: self.batches.popleft()}
+        self.drained.set()
+        await asyncio.sleep(3600)
+        return {}
+
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        if self.commit_error:
+            raise self.commit_error
+        self.committed.append(offsets[PLACE])
+
+
+@dataclass
+class Sink:
+    """A producer that may refuse a send, or answer it with an error, in the given order."""
+
+    refuse: deque[KafkaError | None] = field(default_factory=deque)
+    answer: deque[KafkaError | None] = field(default_factory=deque)
+    hold: bool = False
+    produced: list[tuple[str, bytes, bytes]] = field(default_factory=list)
+    held: list[asyncio.Future[None]] = field(default_factory=list)
+    offered: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def send(
+        self, topic: str, value: bytes, key: bytes, headers: list[tuple[str, bytes]]
+    ) -> asyncio.Future[None]:
+        assert type(headers) is list  # aiokafka takes nothing else
+        if self.refuse and (error := self.refuse.popleft()):
+            raise error
+        sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.offered.set()
+        error = self.answer.popleft() if self.answer else None
+        if error:
+            sent.set_exception(error)
+            return sent
+        self.produced.append((topic, key, value))
+        if self.hold:
+            self.held.append(sent)
+        else:
+            sent.set_result(None)
+        return sent
+
+
+async def run_until_drained(source: Source, sink: Sink) -> Normalizer:
+    normalizer = Normalizer(source, sink, CONTEXT, batch_records_max=500)
+    running = asyncio.ensure_future(normalizer.run())
+    drained = asyncio.ensure_future(source.drained.wait())
+    await asyncio.wait((running, drained), return_when=asyncio.FIRST_COMPLETED, timeout=5)
+    drained.cancel()
+    running.cancel()
+    await asyncio.gather(running, drained, return_exceptions=True)
+    return normalizer
+
+
+def produced_topics(sink: Sink) -> list[str]:
+    return [topic for topic, _, _ in sink.produced]
+
+
+def count(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "RETRY_PAUSE_S", 0.001)
+    monkeypatch.setattr(service, "RETRY_PAUSE_S_MAX", 0.002)
+
+
+async def test_a_batch_is_produced_under_its_key_then_committed_and_counted() -> None:
+    before = count("normalizer_events_total", outcome="normalized", kind="charge")
+    failed = count("normalizer_failures_total", failure="invalid")
+    source = Source(deque([records(CHARGE, INVALID), records(b"{}", first_offset=2)]))
+    sink = Sink()
+    normalizer = await run_until_drained(source, sink)
+
+    assert produced_topics(sink) == [
+        topics.NORMALIZED,
+        topics.DLQ_VALIDATION,
+        topics.DLQ_VALIDATION,
+    ]
+    assert {key for _, key, _ in sink.produced} == {b"pi_1"}
+    assert source.committed == [2, 3]
+    assert normalizer.ready()
+    assert count("normalizer_events_total", outcome="normalized", kind="charge") == before + 1
+    assert count("normalizer_failures_total", failure="invalid") == failed + 1
+    assert count("normalizer_lag_records") == 6
+
+
+async def test_nothing_is_committed_before_the_last_acknowledgement() -> None:
+    source, sink = Source(deque([records(CHARGE, CHARGE)])), Sink(hold=True)
+    running = asyncio.ensure_future(Normalizer(source, sink, CONTEXT, 500).run())
+    await asyncio.wait_for(sink.offered.wait(), 5)
+    sink.held[0].set_result(None)
+    await asyncio.sleep(0.01)
+    assert source.committed == []
+    sink.held[1].set_result(None)
+    await asyncio.wait_for(source.drained.wait(), 5)
+    assert source.committed == [2]
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        lambda: Sink(refuse=deque([None, KafkaTimeoutError(), KafkaTimeoutError()])),
+        lambda: Sink(answer=deque([None, UnknownTopicOrPartitionError(), KafkaTimeoutError()])),
+    ],
+    ids=["refused", "not acknowledged"],
+)
+async def test_what_kafka_does_not_take_is_sent_again_and_only_that(
+    broken: Callable[[], Sink],
+) -> None:
+    source, sink = Source(deque([records(CHARGE, INVALID, b"[]")])), broken()
+    await run_until_drained(source, sink)
+    assert sorted(produced_topics(sink)) == sorted(
+        [topics.NORMALIZED, topics.DLQ_VALIDATION, topics.DLQ_VALIDATION]
+    )
+    assert source.committed == [3]
+
+
+async def test_produce_that_never_comes_back_ends_the_process_uncommitted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(service, "PRODUCE_PATIENCE_S", 0.0)
+    source = Source(deque([records(CHARGE)]))
+    normalizer = Normalizer(source, Sink(answer=deque([KafkaTimeoutError()] * 9)), CONTEXT, 500)
+    with pytest.raises(KafkaTimeoutError):
+        await normalizer.run()
+    assert source.committed == []
+    assert not normalizer.ready()
+
+
+async def test_a_message_too_large_leaves_its_name_and_stalls_nothing() -> None:
+    source = Source(deque([records(INVALID, CHARGE)]))
+    sink = Sink(refuse=deque([MessageSizeTooLargeError()]))
+    await run_until_drained(source, sink)
+    assert produced_topics(sink) == [topics.DLQ_VALIDATION, topics.NORMALIZED]
+    letter = BadRecord.model_validate_json(sink.produced[0][2])
+    assert (letter.failure, letter.body) == (FailureClass.UNPROCESSABLE, b"")
+    assert source.committed == [2]
+
+
+async def test_a_message_that_the_broker_finds_too_large_stalls_nothing_either() -> None:
+    source = Source(deque([records(INVALID, CHARGE)]))
+    sink = Sink(answer=deque([MessageSizeTooLargeError()]))
+    await run_until_drained(source, sink)
+    assert sorted(produced_topics(sink)) == [topics.NORMALIZED, topics.DLQ_VALIDATION]
+    assert source.committed == [2]
+
+
+async def test_partitions_that_left_are_not_committed() -> None:
+    source = Source(deque([records(CHARGE)]), assigned=set())
+    sink = Sink()
+    await run_until_drained(source, sink)
+    assert len(sink.produced) == 1
+    assert source.committed == []
+
+
+async def test_a_refused_commit_stops_nothing() -> None:
+    source = Source(
+        deque([records(CHARGE), records(CHARGE, first_offset=1)]), commit_error=CommitFailedError()
+    )
+    sink = Sink()
+    await run_until_drained(source, sink)
+    assert len(sink.produced) == 2
+
+
+async def test_a_stop_lets_the_batch_under_way_end() -> None:
+    source, sink = Source(deque([records(CHARGE)])), Sink(hold=True)
+    running = asyncio.ensure_future(Normalizer(source, sink, CONTEXT, 500).run())
+    await asyncio.wait_for(sink.offered.wait(), 5)
+    running.cancel()
+    await asyncio.sleep(0.01)
+    sink.held[0].set_result(None)
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert source.committed == [1]
+
+
+async def test_a_stop_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "STOP_PATIENCE_S", 0.01)
+    source, sink = Source(deque([records(CHARGE)])), Sink(hold=True)
+    running = asyncio.ensure_future(Normalizer(source, sink, CONTEXT, 500).run())
+    await asyncio.wait_for(sink.offered.wait(), 5)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(running, 5)
+    assert source.committed == []
+
+
+def test_a_member_without_partitions_is_ready_and_one_that_has_not_joined_is_not() -> None:
+    spare = Normalizer(Source(deque()), Sink(), CONTEXT, 500)
+    assert not spare.ready()
+    nothing: Iterable[TopicPartition] = ()
+    spare.on_partitions_assigned(nothing)
+    assert spare.ready()

@@ -1,0 +1,109 @@
+"""Has every raw record an outcome, and every outcome its topic?"""
+
+import json
+from base64 import b64decode
+from datetime import UTC, datetime
+
+import pytest
+
+from payment_pipeline.domain import topics
+from payment_pipeline.domain.events import PAYMENT_EVENT, Charge
+from payment_pipeline.domain.failures import BadRecord, FailureClass, Unmodelled
+from payment_pipeline.domain.raw import RawEvent
+from payment_pipeline.normalizer.step import message, step, without_body
+from payment_pipeline.providers import Context, providers
+from payment_pipeline.providers.stripe import Stripe
+from providers.pairs import CONTEXT, Pair, pairs, raw_event
+from providers.stripe_bodies import body, example
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+STRIPE = providers()["stripe"]
+HEADERS = (("ce_id", b"evt_1"), ("traceparent", b"00-x"))
+CHARGE = raw_event(body("charge.succeeded", example("charge")))
+INVALID = raw_event(body("charge.succeeded", example("charge", amount=1.5)))._replace(
+    event_id="evt_1", event_type="charge.succeeded", traceparent="00-x"
+)
+UNMODELLED = raw_event(body("topup.created", {"id": "tu_1", "object": "topup"}))
+
+
+class Defective(Stripe):
+    """A provider whose code raises."""
+
+    def normalize(self, raw: RawEvent, context: Context) -> Unmodelled:
+        raise ZeroDivisionError(raw.body, context)
+
+
+def test_an_event_goes_to_normalized_under_the_raw_records_headers() -> None:
+    outcome = step(CHARGE, STRIPE, CONTEXT, NOW)
+    assert isinstance(outcome, Charge)
+    assert outcome.source == CHARGE.coordinates
+    assert outcome.body_sha256 == CHARGE.body_sha256
+    assert outcome.normalizer_version == CONTEXT.normalizer_version
+
+    said = message(outcome, CHARGE, HEADERS)
+    assert (said.topic, said.headers) == (topics.NORMALIZED, HEADERS)
+    assert PAYMENT_EVENT.validate_json(said.value) == outcome
+    assert None not in json.loads(said.value).values()
+
+
+def test_a_rejected_event_is_a_dead_letter_with_all_that_mends_it() -> None:
+    outcome = step(INVALID, STRIPE, CONTEXT, NOW)
+    assert isinstance(outcome, BadRecord)
+    said = message(outcome, INVALID, HEADERS)
+    assert (said.topic, said.headers) == (topics.DLQ_VALIDATION, HEADERS)
+
+    letter = json.loads(said.value)
+    assert b64decode(letter.pop("body")) == INVALID.body
+    assert letter.pop("errors")[0]["path"] == "data.object.amount"
+    assert letter == {
+        "schema_version": 1,
+        "failure": "invalid",
+        "component": "normalizer",
+        "component_version": CONTEXT.normalizer_version,
+        "provider": "stripe",
+        "event_id": "evt_1",
+        "provider_event_type": "charge.succeeded",
+        "source": {"topic": "webhooks.stripe.other", "partition": 0, "offset": 7},
+        "body_sha256": INVALID.body_sha256,
+        "received_at": "2025-06-15T15:06:40Z",
+        "verdict": "verified:fixture",
+        "traceparent": "00-x",
+        "rejected_at": "2026-01-02T00:00:00Z",
+    }
+    assert BadRecord.model_validate_json(said.value) == outcome
+
+
+def test_an_event_without_a_model_is_copied_with_its_source() -> None:
+    outcome = step(UNMODELLED, STRIPE, CONTEXT, NOW)
+    assert outcome == Unmodelled("topup.created")
+    said = message(outcome, UNMODELLED, HEADERS)
+    assert (said.topic, said.value) == (topics.UNMODELLED, UNMODELLED.body)
+    assert said.headers == (
+        *HEADERS,
+        ("source_topic", b"webhooks.stripe.other"),
+        ("source_partition", b"0"),
+        ("source_offset", b"7"),
+    )
+
+
+def test_a_defect_of_ours_makes_a_dead_letter_and_is_not_raised() -> None:
+    outcome = step(CHARGE, Defective(), CONTEXT, NOW)
+    assert isinstance(outcome, BadRecord)
+    assert outcome.failure is FailureClass.UNPROCESSABLE
+    assert "ZeroDivisionError" in outcome.errors[0].message
+    assert CHARGE.body.decode() not in outcome.errors[0].message
+    assert outcome.body == CHARGE.body
+
+
+def test_what_kafka_will_not_hold_is_named_without_its_bytes() -> None:
+    letter = without_body(INVALID, CONTEXT, NOW)
+    assert letter.body == b""
+    assert letter.body_sha256 == INVALID.body_sha256
+    assert str(len(INVALID.body)) in letter.errors[0].message
+
+
+@pytest.mark.parametrize("pair", pairs(), ids=lambda pair: pair.name)
+def test_the_step_adds_nothing_to_what_the_provider_says(pair: Pair) -> None:
+    raw = raw_event(pair.body, pair.provider)
+    provider = providers()[pair.provider]
+    assert step(raw, provider, CONTEXT, NOW) == provider.normalize(raw, CONTEXT)
