@@ -15,7 +15,13 @@ from zlib import crc32
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    KafkaError,
+    NoError,
+    OffsetOutOfRangeError,
+    TopicAlreadyExistsError,
+    for_code,
+)
 
 from payment_pipeline.domain import headers as names
 from payment_pipeline.domain.raw import Coordinates, RawEvent
@@ -30,6 +36,9 @@ ENVELOPE_BYTES_MAX: Final = 262_144
 
 FETCH_BYTES_MAX: Final = 8 * 1024 * 1024
 """What one fetch of one partition may bring: a whole range of usual webhooks at once."""
+
+TOPICS_SHOWN_S_MAX: Final = 30
+"""A broker shows a new topic some milliseconds after it has acknowledged it."""
 
 RANGE_FETCH_WAIT_MS: Final = 20
 """A range's records are there already, so a fetch that would wait is only in the next one's way."""
@@ -84,7 +93,27 @@ async def ensure_topics(settings: Settings, topics: Iterable[str]) -> tuple[str,
 
     Raises:
         KafkaError: the broker can't be reached, or refuses.
+        TimeoutError: it took the topics and doesn't show them.
     """
+    wanted = set(topics)
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    try:
+        await admin.start()
+        missing = sorted(wanted - set(await admin.list_topics()))
+        if not missing:
+            return ()
+        answer = await admin.create_topics([_new_topic(name, settings) for name in missing])
+        created = _created(answer.topic_errors)
+        async with asyncio.timeout(TOPICS_SHOWN_S_MAX):
+            # The broker tells nobody when.
+            while not wanted.issubset(await admin.list_topics()):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+    finally:
+        await admin.close()
+    return created
+
+
+def _new_topic(name: str, settings: Settings) -> NewTopic:
     replicas = settings.kafka_replication_factor
     configs = {
         # One replica may be away and writes go on; with one replica there is none to spare.
@@ -92,25 +121,18 @@ async def ensure_topics(settings: Settings, topics: Iterable[str]) -> tuple[str,
         "retention.ms": str(settings.kafka_retention_ms),
         "max.message.bytes": str(record_bytes_max(settings)),
     }
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
-    try:
-        await admin.start()
-        missing = sorted(set(topics) - set(await admin.list_topics()))
-        if not missing:
-            return ()
-        answer = await admin.create_topics(
-            [
-                NewTopic(name, settings.kafka_partitions, replicas, topic_configs=configs)
-                for name in missing
-            ]
-        )
-    finally:
-        await admin.close()
-    for name, code, *message in answer.topic_errors:
+    return NewTopic(name, settings.kafka_partitions, replicas, topic_configs=configs)
+
+
+def _created(answers: Iterable[tuple[str, int, str | None]]) -> tuple[str, ...]:
+    created = []
+    for name, code, message in answers:
         error = for_code(code)
-        if code and error is not TopicAlreadyExistsError:  # a second `migrate` at the same time
-            raise error(f"topic {name}: {' '.join(filter(None, message))}")
-    return tuple(missing)
+        if error is NoError:
+            created.append(name)
+        elif error is not TopicAlreadyExistsError:  # another `migrate` at the same time
+            raise error(f"topic {name}: {message}")
+    return tuple(created)
 
 
 # --- records ----------------------------------------------------------------------------------

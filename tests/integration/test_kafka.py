@@ -1,0 +1,102 @@
+"""Is a range of offsets read whole, however the log looks, or said to be gone?"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+
+from payment_pipeline.adapters import kafka
+from payment_pipeline.adapters.kafka import RangeExpiredError, RangeReader
+from payment_pipeline.settings import Settings
+
+pytestmark = pytest.mark.stack
+
+
+@dataclass
+class Log:
+    """A topic of the test's own, with one partition of interest."""
+
+    settings: Settings
+    topic: str
+    reader: RangeReader
+
+    async def write(self, values: list[bytes]) -> None:
+        async with kafka.producer(self.settings) as producer:
+            for value in values:
+                await producer.send_and_wait(self.topic, value, partition=0)
+
+    async def commit(self, value: bytes) -> None:
+        """Write in a transaction, whose end takes an offset that no record has."""
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self.settings.kafka, transactional_id=uuid4().hex
+        )
+        async with producer, producer.transaction():
+            await producer.send_and_wait(self.topic, value, partition=0)
+
+    async def read(self, start: int, end: int) -> list[bytes | None]:
+        found = await self.reader.read(self.topic, 0, start, end)
+        return [record.value for record in found]
+
+    async def end(self) -> int:
+        place = TopicPartition(self.topic, 0)
+        async with kafka.consumer(self.settings, self.topic, group=None) as consumer:
+            return int((await consumer.end_offsets([place]))[place])
+
+
+@pytest.fixture
+async def log(stores: Settings) -> AsyncIterator[Log]:
+    topic = f"test.{uuid4().hex}"
+    assert await kafka.ensure_topics(stores, [topic]) == (topic,)
+    assert await kafka.ensure_topics(stores, [topic]) == (), "a second time changes nothing"
+    reader = RangeReader(stores, readers_max=1)
+    yield Log(stores, topic, reader)
+    await reader.close()
+
+
+async def test_a_range_holds_its_start_and_not_its_end(log: Log) -> None:
+    await log.write([b"%d" % number for number in range(50)])
+    assert await log.read(0, 50) == [b"%d" % number for number in range(50)]
+    assert await log.read(10, 13) == [b"10", b"11", b"12"]
+    assert await log.read(13, 14) == [b"13"]
+    assert await log.read(10, 13) == [b"10", b"11", b"12"], "back again over the same consumer"
+    assert await log.read(7, 7) == []
+
+
+async def test_gaps_are_stepped_over(log: Log) -> None:
+    for number in range(5):
+        await log.commit(b"%d" % number)
+    end = await log.end()
+    assert end == 10, "a record and a marker each"
+    assert await log.read(0, end) == [b"0", b"1", b"2", b"3", b"4"]
+    assert await log.read(1, 2) == [], "a range may be nothing but a gap"
+    assert await log.read(9, 10) == [], "at the end of the log too"
+    assert await log.read(1, 5) == [b"1", b"2"]
+
+
+async def test_a_range_larger_than_one_fetch_is_read_whole(log: Log) -> None:
+    large = [bytes([number]) * 1_000_000 for number in range(12)]
+    assert sum(map(len, large)) > kafka.FETCH_BYTES_MAX
+    await log.write(large)
+    assert await log.read(0, 12) == large
+
+
+async def test_a_range_that_retention_has_taken_is_said_to_be_gone(log: Log) -> None:
+    await log.write([b"%d" % number for number in range(10)])
+    admin = AIOKafkaAdminClient(bootstrap_servers=log.settings.kafka)
+    await admin.start()
+    try:
+        await admin.delete_records({TopicPartition(log.topic, 0): RecordsToDelete(5)})
+    finally:
+        await admin.close()
+    with pytest.raises(RangeExpiredError, match="/0/2-8"):
+        await log.read(2, 8)
+    assert await log.read(5, 8) == [b"5", b"6", b"7"], "the reader goes on"
+
+
+async def test_the_largest_record_fits_its_topic(log: Log) -> None:
+    largest = b"x" * (kafka.record_bytes_max(log.settings) - 1024)
+    await log.write([largest])
+    assert await log.read(0, 1) == [largest]
