@@ -1,0 +1,231 @@
+"""Whether reviews, recoveries and ranges do what their readers rely on, days in milliseconds."""
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.testing import WorkflowEnvironment
+
+from payment_pipeline.orchestrator import messages, search_attributes
+from payment_pipeline.orchestrator.messages import (
+    FollowUps,
+    LateScores,
+    Outcome,
+    PaymentNow,
+    RangeOutcome,
+    RecoveryRequest,
+    RecoveryState,
+    Refusal,
+    ReviewAnswer,
+    ReviewRequest,
+    ReviewState,
+    Verdict,
+)
+from scripted import BATCH, Script, advice, persisted, recovery, review, running, server
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture(scope="module")
+async def environment() -> AsyncIterator[WorkflowEnvironment]:
+    async with server() as started:
+        yield started
+
+
+@pytest.fixture
+def client(environment: WorkflowEnvironment) -> Client:
+    return environment.client
+
+
+@pytest.fixture
+def still(environment: WorkflowEnvironment) -> Iterator[Client]:
+    """The client in a time that passes as it does."""
+    with environment.with_time_skipping_disabled():
+        yield environment.client
+
+
+async def outcome_attribute(client: Client, workflow_id: str) -> str | None:
+    described = await client.get_workflow_handle(workflow_id).describe()
+    return described.typed_search_attributes.get(search_attributes.OUTCOME)
+
+
+async def test_a_range_is_scored_then_written(client: Client) -> None:
+    script = Script()
+    async with running(client, script) as queue:
+        outcome = await client.execute_workflow(
+            "IngestRange", BATCH, id=uuid4().hex, task_queue=queue, result_type=RangeOutcome
+        )
+    assert outcome == RangeOutcome(events=3, inserted=3)
+    assert script.asked == [messages.SCORE_RANGE, messages.PERSIST_RANGE]
+
+
+async def test_what_bronze_refuses_is_quarantined(client: Client) -> None:
+    refused = [Refusal("webhooks.stripe.charge", 1, 7, "conflicting_body", "another body")]
+    script = Script(persisted=persisted(refused))
+    async with running(client, script) as queue:
+        outcome = await client.execute_workflow(
+            "IngestRange", BATCH, id=uuid4().hex, task_queue=queue, result_type=RangeOutcome
+        )
+    assert script.quarantined == refused
+    assert outcome.quarantined == 1
+
+
+async def test_a_batch_opens_each_review_and_recovery_once(still: Client) -> None:
+    asked_for = FollowUps([review()], [recovery(timedelta(days=1))])
+    script = Script(persisted=persisted(follow_ups=asked_for))
+    async with running(still, script) as queue:
+        for _ in range(2):  # the second batch is another event of the same payments
+            await still.execute_workflow(
+                "IngestRange", BATCH, id=uuid4().hex, task_queue=queue, result_type=RangeOutcome
+            )
+        requests: list[ReviewRequest | RecoveryRequest] = [
+            *asked_for.reviews,
+            *asked_for.recoveries,
+        ]
+        for request in requests:
+            opened = await still.get_workflow_handle(request.workflow_id).describe()
+            assert opened.status is WorkflowExecutionStatus.RUNNING  # its parent has ended
+            found = opened.typed_search_attributes
+            assert found.get(search_attributes.PAYMENT_ID) == request.subject.payment_id
+            assert found.get(search_attributes.CUSTOMER_ID) == "cus_1"
+            assert found.get(search_attributes.MERCHANT_ID) == "acct_1"
+            assert found.get(search_attributes.OUTCOME) == "pending"
+            await still.get_workflow_handle(request.workflow_id).terminate()
+
+
+async def test_rows_without_scores_wake_one_rescore(client: Client) -> None:
+    late = [LateScores(2, "first"), LateScores(1, "second", FollowUps([review()]))]
+    script = Script(persisted=persisted(follow_ups=FollowUps(rescore=True)), late=list(late))
+    async with running(client, script) as queue:
+        for _ in range(2):  # the second one finds it running, or starts it anew
+            await client.execute_workflow(
+                "IngestRange", BATCH, id=uuid4().hex, task_queue=queue, result_type=RangeOutcome
+            )
+        await client.get_workflow_handle("rescore").result()
+        opened = client.get_workflow_handle(late[1].follow_ups.reviews[0].workflow_id)
+        await opened.result()
+    assert [asked for asked in script.asked if asked.startswith(messages.PERSIST_SCORES)] == [
+        "persist_scores first",
+        "persist_scores second",
+    ]
+
+
+async def test_a_review_takes_the_first_answer(still: Client) -> None:
+    script, request = Script(), review(timeout_s=3600)
+    async with running(still, script) as queue:
+        handle = await still.start_workflow(
+            "FraudReview",
+            request,
+            id=request.workflow_id,
+            task_queue=queue,
+            result_type=ReviewState,
+        )
+        before = await handle.query("state", result_type=ReviewState)
+        assert before.outcome is Outcome.PENDING
+        await handle.signal("approve", ReviewAnswer("ada", "known customer"))
+        await handle.signal("decline", ReviewAnswer("bob"))
+        after = await handle.result()
+    assert (after.outcome, after.reviewer, after.note) == ("approved", "ada", "known customer")
+    assert [(one.outcome, one.decided_by) for one in script.decisions] == [("approved", "ada")]
+    assert await outcome_attribute(still, request.workflow_id) == "approved"
+
+
+async def test_an_answer_without_a_name_is_none(still: Client) -> None:
+    script, request = Script(), review(timeout_s=3600)
+    async with running(still, script) as queue:
+        handle = await still.start_workflow(
+            "FraudReview", request, id=request.workflow_id, task_queue=queue
+        )
+        await handle.signal("approve", ReviewAnswer("  "))
+        state = await handle.query("state", result_type=ReviewState)
+        assert state.outcome is Outcome.PENDING
+        await handle.signal("decline", ReviewAnswer("x" * 1000, "y" * 10_000))
+        await handle.result()
+    (decision,) = script.decisions
+    assert decision.decided_by == "x" * messages.REVIEWER_CHARS_MAX
+    assert decision.note == "y" * messages.NOTE_CHARS_MAX
+
+
+@pytest.mark.parametrize(
+    ("on_timeout", "outcome"),
+    [(Verdict.DECLINED, "declined_by_timeout"), (Verdict.APPROVED, "approved_by_timeout")],
+)
+async def test_a_review_that_nobody_answers(
+    client: Client, on_timeout: Verdict, outcome: str
+) -> None:
+    given = review(timeout_s=24 * 3600)
+    request = messages.ReviewRequest(given.subject, 0.95, given.timeout_s, on_timeout)
+    script = Script()
+    async with running(client, script) as queue:
+        state = await client.execute_workflow(
+            "FraudReview",
+            request,
+            id=request.workflow_id,
+            task_queue=queue,
+            result_type=ReviewState,
+        )
+    assert (state.outcome, state.reviewer) == (outcome, None)
+    (decision,) = script.decisions
+    assert (decision.outcome, decision.decided_by, decision.fraud_score) == (outcome, None, 0.95)
+    assert await outcome_attribute(client, request.workflow_id) == outcome
+
+
+@pytest.mark.parametrize(
+    ("payments", "outcome", "advised"),
+    [
+        ([PaymentNow(), PaymentNow(succeeded=True)], "recovered", 1),
+        ([], "not_retried", 1),
+        ([PaymentNow(failed_again=True)], "exhausted", 1),
+        (
+            [
+                PaymentNow(failed_again=True, advice=advice(timedelta(days=3), "evt_2")),
+                PaymentNow(succeeded=True),
+            ],
+            "recovered",
+            2,
+        ),
+    ],
+)
+async def test_a_recovery_ends(
+    client: Client, payments: list[PaymentNow], outcome: str, advised: int
+) -> None:
+    script, request = Script(payments=list(payments)), recovery(timedelta(hours=20))
+    async with running(client, script) as queue:
+        state = await client.execute_workflow(
+            "PaymentRecovery",
+            request,
+            id=request.workflow_id,
+            task_queue=queue,
+            result_type=RecoveryState,
+        )
+    assert (state.outcome, state.advised) == (outcome, advised)
+    assert [one.outcome for one in script.decisions] == ["pending"] * (advised - 1) + [outcome]
+    assert [one.step for one in script.decisions] == list(range(1, advised + 1))
+    assert await outcome_attribute(client, request.workflow_id) == outcome
+
+
+async def test_a_recovery_looks_daily_before_its_time_and_asks_about_the_newest_attempt(
+    client: Client,
+) -> None:
+    newer = PaymentNow(failed_again=True, advice=advice(timedelta(hours=-1), "evt_2"))
+    script = Script(payments=[PaymentNow(), newer, PaymentNow(succeeded=True)])
+    request = recovery(timedelta(days=10))
+    async with running(client, script) as queue:
+        await client.execute_workflow(
+            "PaymentRecovery", request, id=request.workflow_id, task_queue=queue
+        )
+    assert script.asked == [
+        "check_payment evt_1",
+        "check_payment evt_1",
+        "check_payment evt_2",
+    ]
+
+
+async def test_dead_letters_are_counted(client: Client) -> None:
+    async with running(client, Script()) as queue:
+        outcome = await client.execute_workflow(
+            "QuarantineRange", BATCH, id=uuid4().hex, task_queue=queue, result_type=RangeOutcome
+        )
+    assert outcome == RangeOutcome(events=3, quarantined=3)
