@@ -5,6 +5,7 @@ Each story has a window of receipts of its own, so that they share one Kafka and
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -373,3 +374,14 @@ async def test_an_id_that_nothing_has_is_one_sentence(pipeline: Pipeline) -> Non
 async def until(condition: Callable[[], bool]) -> None:
     while not condition():
         await asyncio.sleep(0.01)
+
+
+async def test_the_guides_queries_run(pipeline: Pipeline) -> None:
+    guide = Path(__file__).parents[2] / "docs" / "guides" / "ledger.md"
+    (block,) = re.findall(r"```sql\n(.*?)```", guide.read_text(), re.DOTALL)
+    await pipeline.deliver(event("evt_guide", amount="no amount"))
+    for query in block.split(";\n"):
+        if query.strip():
+            await pipeline.pool.fetch(query)
+    by_field = await pipeline.pool.fetch(block.split(";\n")[1])
+    assert "data.object.amount" in {row["path"] for row in by_field}
