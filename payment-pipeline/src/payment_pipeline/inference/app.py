@@ -86,20 +86,26 @@ class Service:
 
     async def keep_current(self, every_s: float) -> None:
         """Take new versions up as they come, until cancelled; a bad one leaves the old ones."""
-        refused: dict[str, str] = {}
+        told = ""
         while True:
             await asyncio.sleep(every_s)
             try:
-                wanted = engine.current_versions(self.settings)
-                if wanted in (self.engine.versions, refused):
+                if engine.current_versions(self.settings) == self.engine.versions:
                     continue
-                refused = wanted
                 self.engine = await asyncio.to_thread(engine.load, self.settings)
-                _show(self.engine)
-                log.info("models taken up", versions=self.engine.versions)
             except UserError as mistake:
                 metrics.RELOADS_FAILED.inc()
-                log.error("models not taken up", reason=str(mistake))  # noqa: TRY400 - no defect
+                if str(mistake) != told:  # once, not every few seconds until it is mended
+                    told = str(mistake)
+                    log.warning("models not taken up; the old ones go on", reason=told)
+                continue
+            except Exception:
+                metrics.RELOADS_FAILED.inc()
+                log.exception("models not taken up; the old ones go on")
+                continue
+            told = ""
+            _show(self.engine)
+            log.info("models taken up", versions=self.engine.versions)
 
     def close(self) -> None:
         """End the thread once its batch is done."""
