@@ -99,6 +99,7 @@ async def test_a_wrong_answer_is_a_sentence_and_exit_1(alone: Settings) -> None:
     ("words", "sentence"),
     [
         (("--url", "http://203.0.113.1/x"), "loopback"),
+        (("--url", "http://127.0.0.1:1/x"), "Nothing listens"),
         (("--burst", "10"), "--rate"),
         (("--ledger", "/proc/no/such/file"), "can't be written"),
     ],

@@ -197,6 +197,21 @@ async def test_nobody_listening_is_unknown(tally: Tally, monkeypatch: pytest.Mon
     assert tally.surprise_count == 1
 
 
+async def test_when_the_target_is_gone_the_sending_ends(
+    tally: Tally, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender, "TRIES_MAX", 3)
+    monkeypatch.setattr(sender, "FIRST_PAUSE_S", 0.01)
+    async with serving(lambda _: OK) as server:
+        pass
+    await deliver(plain(1000), server.to, tally, connections=2)
+    assert tally.gave_up
+    assert 1 <= tally.deliveries <= 2
+    assert tally.surprise_count == tally.deliveries
+    with pytest.raises(UserError, match="Nothing listens"):
+        await sender.reach(server.to)
+
+
 async def test_a_connection_that_the_server_ends_is_replaced(tally: Tally) -> None:
     async with serving(lambda _: LAST) as server:
         await deliver(plain(3), server.to, tally, connections=1)

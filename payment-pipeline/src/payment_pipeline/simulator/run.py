@@ -17,7 +17,7 @@ from payment_pipeline.settings import Settings
 
 from . import progress
 from .faults import Faults
-from .sender import Pace, Target, send, target
+from .sender import Pace, Target, reach, send, target
 from .tally import Tally, percentiles_ms
 from .traffic import Period, deliveries
 
@@ -53,7 +53,9 @@ def main(settings: Settings, run: Run, *, as_json: bool) -> int:
         sys.stdout.write(json.dumps(summary, indent=2) + "\n")
     else:
         progress.report(summary, Console())
-    if not summary["ok"]:
+    if summary["gave_up"]:
+        stderr.print("Gave up: a delivery was tried to the end and never got a final answer.")
+    elif not summary["ok"]:
         wrong, sent = summary["unexpected"]["count"], summary["deliveries"]
         stderr.print(f"{wrong:,} of {sent:,} deliveries got another answer than they should have.")
     return 0 if summary["ok"] else 1
@@ -97,6 +99,7 @@ def simulate(settings: Settings, run: Run, console: Console) -> dict[str, Any]:
 
 
 async def _send(run: Run, to: Target, tally: Tally, console: Console) -> None:
+    await reach(to)
     faults = run.faults
     extra = faults.duplicates + faults.malformed + faults.bad_signature + faults.altered
     planned = round(run.events * (1 + extra))
@@ -125,7 +128,7 @@ def _new_ledger(settings: Settings, seed: int) -> Path:
 
 def _summary(run: Run, url: str, path: Path, tally: Tally, seconds: float) -> dict[str, Any]:
     return {
-        "ok": tally.surprise_count == 0,
+        "ok": tally.surprise_count == 0 and not tally.gave_up,
         "seed": run.seed,
         "until": run.period.until.isoformat(),
         "days": run.period.days,
@@ -133,6 +136,7 @@ def _summary(run: Run, url: str, path: Path, tally: Tally, seconds: float) -> di
         "ledger": str(path),
         "events": run.events,
         "deliveries": tally.deliveries,
+        "gave_up": tally.gave_up,
         "attempts": tally.attempts,
         "answers": {str(status): count for status, count in sorted(tally.answers.items(), key=str)},
         "faults": dict(sorted(tally.faults.items())),

@@ -2,6 +2,7 @@
 
 A 503 (or another 5xx, or 429) and no answer at all mean: again, after a pause. Stripe's pauses grow
 over three days; these grow over about two minutes, and never undercut the answer's `Retry-After`.
+Once a delivery has used all its tries the target is taken to be gone, and the sending ends.
 A connection that pauses sends nothing else, so a gateway that says 503 gets less traffic, not more.
 """
 
@@ -78,6 +79,20 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+async def reach(to: Target) -> None:
+    """Connect once.
+
+    Raises:
+        UserError: nobody listens there.
+    """
+    try:
+        (await Connection.open(to.host, to.port)).close()
+    except OSError:
+        raise UserError(
+            f"Nothing listens on {to.host}:{to.port}: start the pipeline first (make pipeline-up)."
+        ) from None
+
+
 async def send(
     deliveries: Iterable[Delivery],
     to: Target,
@@ -87,7 +102,7 @@ async def send(
     connections: int,
     timeout_s: float,
 ) -> None:
-    """Deliver all of them; returns when each has its last answer.
+    """Deliver all of them; returns when each has its last answer, or one has used all its tries.
 
     Args:
         deliveries: taken one by one as connections become free, so they may be made on the way.
@@ -99,17 +114,19 @@ async def send(
     """
     source = iter(deliveries)
     tally.began = perf_counter()
-    schedule = _scheduled(source, pace, tally.began)
+    schedule = _scheduled(source, pace, tally)
     async with asyncio.TaskGroup() as group:
         for _ in range(connections):
             group.create_task(_Worker(to, tally, timeout_s).work(schedule))
 
 
 def _scheduled(
-    source: Iterator[Delivery], pace: Pace, began: float
+    source: Iterator[Delivery], pace: Pace, tally: Tally
 ) -> Iterator[tuple[float, Delivery]]:
     for index, delivery in enumerate(source):
-        yield began + pace.due_s(index), delivery
+        if tally.gave_up:
+            return
+        yield tally.began + pace.due_s(index), delivery
 
 
 class _Worker:
@@ -147,10 +164,12 @@ class _Worker:
             status = answer.status if answer else UNKNOWN
             if answer and not _asks_again(answer.status):
                 break
-            if attempt + 1 < TRIES_MAX:
-                growing_s = min(FIRST_PAUSE_S * 2**attempt, PAUSE_S_MAX)
-                asked_s = answer.retry_after_s if answer else None
-                await asyncio.sleep(max(growing_s, asked_s or 0.0))
+            if self._tally.gave_up or attempt + 1 == TRIES_MAX:
+                self._tally.gave_up = True
+                break
+            growing_s = min(FIRST_PAUSE_S * 2**attempt, PAUSE_S_MAX)
+            asked_s = answer.retry_after_s if answer else None
+            await asyncio.sleep(max(growing_s, asked_s or 0.0))
         self._tally.delivered(delivery, digest, status)
 
     async def _attempt(self, delivery: Delivery, digest: str) -> Answer | None:

@@ -43,6 +43,8 @@ class Tally:
     faults: Counter[str] = field(default_factory=Counter)
     surprises: list[Surprise] = field(default_factory=list)
     surprise_count: int = 0
+    gave_up: bool = False
+    """A delivery has used all its tries: the target is gone, and nothing more is sent."""
     latencies_ms: "array[float]" = field(default_factory=lambda: array("f"))
     recent_ms: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
     began: float = field(default_factory=perf_counter)
