@@ -7,7 +7,8 @@ one process, uvicorn with uvloop and httptools, no access log.
 import os
 import sys
 import time
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final, cast
 
 import uvicorn
 from aiokafka import AIOKafkaProducer
