@@ -4,14 +4,10 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
-import aiohttp
-
 from local_stack import kafka, postgres, temporal
+from local_stack.http import answers
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
-
-READYZ_TIMEOUT_S: Final = 2
-
 
 Work = Callable[[int, int], None]
 """Told of long work: how much more is to be done, and how much more is done."""
@@ -57,15 +53,7 @@ def _stage(
         return str(there or f"http://{settings.host}:{getattr(settings, port)}").rstrip("/")
 
     async def ready(settings: Settings) -> bool:
-        try:
-            timeout = aiohttp.ClientTimeout(total=READYZ_TIMEOUT_S)
-            async with (
-                aiohttp.ClientSession(timeout=timeout) as session,
-                session.get(f"{address(settings)}/readyz") as answer,
-            ):
-                return answer.ok
-        except (aiohttp.ClientError, TimeoutError):
-            return False
+        return await answers(f"{address(settings)}/readyz")
 
     return Component(
         name=name,

@@ -45,6 +45,9 @@ def properties(settings: Settings) -> str:
         "transaction.state.log.replication.factor": 1,
         "transaction.state.log.min.isr": 1,
         "group.initial.rebalance.delay.ms": 0,
+        # A killed broker may not register again before its old session ends: 9 s by default.
+        "broker.heartbeat.interval.ms": 500,
+        "broker.session.timeout.ms": 3000,
     }
     return "".join(f"{name}={value}\n" for name, value in values.items())
 
@@ -93,9 +96,8 @@ def _run(argv: list[str]) -> str:
 async def ready(settings: Settings) -> bool:
     """Whether the broker answers who leads the cluster."""
     # The client complains at length about a port that nobody listens on yet.
-    host, _, port = settings.kafka.partition(",")[0].rpartition(":")
     with socket.socket() as probe:
-        if probe.connect_ex((host, int(port))):
+        if probe.connect_ex((settings.host, settings.kafka_port)):
             return False
     client = AIOKafkaAdminClient(
         bootstrap_servers=settings.kafka, request_timeout_ms=REQUEST_TIMEOUT_MS

@@ -139,7 +139,7 @@ def _grant(path: Path, bits: int) -> None:
 async def ready(settings: Settings) -> bool:
     """Whether the pipeline's own role gets an answer from its own database, made when missing."""
     try:
-        if not await _answers(settings.dsn) and not settings.postgres_dsn:
+        if not await _answers(settings.dsn):
             await _create_database(settings)
         return await _answers(settings.dsn)
     except psycopg.OperationalError:

@@ -4,10 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from aiokafka.errors import KafkaConnectionError
+
 from payment_pipeline import providers
 from payment_pipeline.adapters.kafka import ensure_topics
 from payment_pipeline.adapters.temporal import ensure_search_attributes
 from payment_pipeline.bronze.migrate import migrate as migrate_bronze
+from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
 Step = Callable[[Settings], Awaitable[tuple[str, ...]]]
@@ -19,13 +22,20 @@ async def _schema(settings: Settings) -> tuple[str, ...]:
 
 
 async def _topics(settings: Settings) -> tuple[str, ...]:
-    return await ensure_topics(settings, providers.topics())
+    try:
+        return await ensure_topics(settings, providers.topics())
+    except KafkaConnectionError as refusal:
+        raise UserError(
+            f"Kafka does not answer at {settings.kafka}: start it with `payments up`, "
+            "or set PAYMENTS_KAFKA_BOOTSTRAP_SERVERS."
+        ) from refusal
 
 
+# Temporal first: a program that ends right after its SDK's last call may abort.
 STEPS: Final[dict[str, Step]] = {
+    "temporal": ensure_search_attributes,
     "postgres": _schema,
     "kafka": _topics,
-    "temporal": ensure_search_attributes,
 }
 
 
@@ -34,6 +44,6 @@ async def migrate(settings: Settings) -> dict[str, tuple[str, ...]]:
 
     Raises:
         UserError: a store can't be reached.
-        psycopg.Error, KafkaError, RPCError: a store refused.
+        psycopg.Error, aiokafka's KafkaError, temporalio's RPCError: a store refused.
     """
     return {store: await step(settings) for store, step in STEPS.items()}

@@ -10,6 +10,8 @@ from local_stack.preflight import Check
 from local_stack.stack import Standing
 from payment_pipeline.settings import Settings
 
+_UNREADY = {"down": "down", "elsewhere": "elsewhere"}
+
 
 class _Live(stack.Watcher):
     """One line a component: a spinner until it is ready, a bar while it prepares at length."""
@@ -67,8 +69,8 @@ def show_status(standings: list[Standing]) -> None:
     """What runs where."""
     table = Table("component", "state", "where", "pid", "up for", box=None, pad_edge=False)
     for each in standings:
-        colour = "green" if each.ready else "dim" if each.state == "down" else "red"
-        state = "ready" if each.ready else each.state if each.state == "down" else "not ready"
+        state = "ready" if each.ready else _UNREADY.get(each.state, "not ready")
+        colour = "green" if each.ready else "red" if state == "not ready" else "dim"
         uptime = "" if each.uptime_s is None else f"{each.uptime_s} s"
         pid = str(each.pid or "")
         table.add_row(each.name, f"[{colour}]{state}", each.address, pid, uptime)

@@ -43,7 +43,7 @@ class Standing(NamedTuple):
     state: str
     """Supervisord's state in lower case, `down`, or `elsewhere`."""
     ready: bool
-    """Whether it answered as it does when it works."""
+    """Whether it answered as it does when it works; nobody asks what runs elsewhere."""
     address: str
     pid: int | None
     uptime_s: int | None
@@ -98,17 +98,21 @@ async def _bring_up_one(
     for name in component.needs:
         await ready[name].wait()
     began = time.monotonic()
-    here = not runs_elsewhere(settings, component)
-    if here and not _alive(settings, component):
-        watcher.news(component.name, "preparing")
-        await asyncio.to_thread(component.prepare, settings, partial(watcher.work, component.name))
-        watcher.news(component.name, "starting")
-        supervisor.start(settings, component.name)
-    await _until_ready(settings, component, here=here)
+    if not runs_elsewhere(settings, component):
+        if not _alive(settings, component):
+            await _start(settings, component, watcher)
+        await _until_ready(settings, component)
     if step := STEPS.get(component.name):
         await step(settings)
     watcher.news(component.name, f"ready after {time.monotonic() - began:.1f} s")
     ready[component.name].set()
+
+
+async def _start(settings: Settings, component: Component, watcher: Watcher) -> None:
+    watcher.news(component.name, "preparing")
+    await asyncio.to_thread(component.prepare, settings, partial(watcher.work, component.name))
+    watcher.news(component.name, "starting")
+    supervisor.start(settings, component.name)
 
 
 def _alive(settings: Settings, component: Component) -> bool:
@@ -116,17 +120,16 @@ def _alive(settings: Settings, component: Component) -> bool:
     return info.get("statename") in supervisor.ALIVE
 
 
-async def _until_ready(settings: Settings, component: Component, *, here: bool) -> None:
+async def _until_ready(settings: Settings, component: Component) -> None:
     deadline = time.monotonic() + READY_WAIT_S
     pids = set()
     while True:
-        if here:
-            info = supervisor.states(settings).get(component.name, {})
-            pids |= {info.get("pid")} - {None, 0}
-            # What it needs is ready, so a program that ends again and again has a lasting reason.
-            if len(pids) > STARTS_MAX or info.get("statename") == "FATAL":
-                raise _not_ready(settings, component, "ends as soon as it has started")
-        if (not here or _alive(settings, component)) and await component.ready(settings):
+        info = supervisor.states(settings).get(component.name, {})
+        pids |= {info.get("pid")} - {None, 0}
+        # What it needs is ready, so a program that ends again and again has a lasting reason.
+        if len(pids) > STARTS_MAX or info.get("statename") == "FATAL":
+            raise _not_ready(settings, component, "ends as soon as it has started")
+        if info.get("statename") in supervisor.ALIVE and await component.ready(settings):
             return
         if time.monotonic() > deadline:
             raise _not_ready(settings, component, f"is not ready after {READY_WAIT_S} s")
@@ -183,14 +186,17 @@ async def _standing(
     settings: Settings, component: Component, states: dict[str, dict[str, Any]]
 ) -> Standing:
     info = states.get(component.name, {})
-    elsewhere = runs_elsewhere(settings, component)
-    state = "elsewhere" if elsewhere else str(info.get("statename", "down")).lower()
-    running = state in ("running", "elsewhere")
+    alive = info.get("statename") in supervisor.ALIVE
     return Standing(
         name=component.name,
-        state="down" if state in ("stopped", "exited", "unknown") else state,
-        ready=running and await component.ready(settings),
+        state="elsewhere" if runs_elsewhere(settings, component) else _state(info),
+        ready=alive and await component.ready(settings),
         address=component.address(settings),
         pid=info.get("pid") or None,
         uptime_s=info["now"] - info["start"] if info.get("pid") else None,
     )
+
+
+def _state(info: dict[str, Any]) -> str:
+    state = str(info.get("statename", "DOWN")).lower()
+    return "down" if state in ("stopped", "exited", "unknown") else state

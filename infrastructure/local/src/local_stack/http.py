@@ -1,0 +1,16 @@
+"""Does a URL answer with success?"""
+
+from typing import Final
+
+import aiohttp
+
+TIMEOUT: Final = aiohttp.ClientTimeout(total=2)
+
+
+async def answers(url: str) -> bool:
+    """Ask once; a refused connection, a slow answer and an error status are all no."""
+    try:
+        async with aiohttp.ClientSession(timeout=TIMEOUT) as session, session.get(url) as answer:
+            return answer.ok
+    except (aiohttp.ClientError, TimeoutError):
+        return False
