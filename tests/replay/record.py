@@ -1,0 +1,149 @@
+"""Which histories does today's code leave? Record them: `python tests/replay/record.py`.
+
+Each workflow, in each way that it can go, on a real server with scripted activities. Recorded anew
+only when a workflow is new or goes a new way: a history that is replaced no longer proves that
+yesterday's workflows go on under today's code. So a file that is there is kept; delete it to have
+it recorded again, once no such workflow is open anywhere.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from temporalio.client import Client, WorkflowHandle
+
+from payment_pipeline.orchestrator.messages import (
+    FollowUps,
+    LateScores,
+    PaymentNow,
+    Refusal,
+    ReviewAnswer,
+)
+from scripted import BATCH, Script, advice, persisted, recovery, review, running, server
+
+HISTORIES: Final = Path(__file__).parent / "histories"
+
+Handle = WorkflowHandle[Any, Any]
+
+
+class Run(NamedTuple):
+    """A worker on which one workflow is to go its way."""
+
+    client: Client
+    queue: str
+    script: Script
+    name: str
+
+    async def start(self, kind: str, *arguments: object) -> Handle:
+        """Start it; where it goes on in another run, the handle is of the first."""
+        handle = await self.client.start_workflow(
+            kind, args=arguments, id=f"recorded/{self.name}", task_queue=self.queue
+        )
+        return self.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
+
+    async def last(self, first: Handle) -> Handle:
+        """The workflow, once it has ended, by its last run."""
+        await self.client.get_workflow_handle(first.id).result()
+        return self.client.get_workflow_handle(first.id)
+
+
+async def range_written(run: Run) -> Handle:
+    return await run.last(await run.start("IngestRange", BATCH))
+
+
+async def range_with_refusals(run: Run) -> Handle:
+    run.script.persisted = persisted([Refusal("webhooks.stripe.charge", 1, 7, "invalid", "why")])
+    return await run.last(await run.start("IngestRange", BATCH))
+
+
+async def range_that_leads_on(run: Run) -> Handle:
+    follow_ups = FollowUps([review(60)], [recovery(timedelta(hours=1))], rescore=True)
+    run.script.persisted = persisted(follow_ups=follow_ups)
+    first = await run.start("IngestRange", BATCH)
+    await run.last(first)
+    return first
+
+
+async def range_that_led_on(run: Run) -> Handle:
+    follow_ups = FollowUps([review(60)], [recovery(timedelta(hours=1))], rescore=True)
+    run.script.persisted = persisted(follow_ups=follow_ups)
+    return await run.last(await run.start("IngestRange", BATCH))
+
+
+async def dead_letters(run: Run) -> Handle:
+    return await run.last(await run.start("QuarantineRange", BATCH))
+
+
+async def rescore(run: Run) -> Handle:
+    run.script.late = [LateScores(2, "first", FollowUps([review(60)])), LateScores(1, "second")]
+    return await run.last(await run.start("Rescore"))
+
+
+async def review_approved(run: Run) -> Handle:
+    open_one = await run.start("FraudReview", review(365 * 86400))
+    await open_one.signal("approve", ReviewAnswer("reviewer", "known customer"))
+    return await run.last(open_one)
+
+
+async def review_timed_out(run: Run) -> Handle:
+    return await run.last(await run.start("FraudReview", review(1)))
+
+
+async def recovery_recovered(run: Run) -> Handle:
+    again = PaymentNow(failed_again=True, advice=advice(timedelta(days=3), "evt_2"))
+    run.script.payments = [PaymentNow(), again, PaymentNow(), PaymentNow(succeeded=True)]
+    return await run.last(await run.start("PaymentRecovery", recovery(timedelta(days=2))))
+
+
+async def recovery_not_retried(run: Run) -> Handle:
+    return await run.last(await run.start("PaymentRecovery", recovery(timedelta(hours=1))))
+
+
+async def recovery_exhausted(run: Run) -> Handle:
+    run.script.payments = [PaymentNow(failed_again=True)]
+    return await run.last(await run.start("PaymentRecovery", recovery(timedelta(hours=1))))
+
+
+WAYS: Final = (
+    range_written,
+    range_with_refusals,
+    range_that_leads_on,
+    range_that_led_on,
+    dead_letters,
+    rescore,
+    review_approved,
+    review_timed_out,
+    recovery_recovered,
+    recovery_not_retried,
+    recovery_exhausted,
+)
+
+
+async def record(way: Callable[[Run], Awaitable[Handle]], client: Client) -> str:
+    """The history of one workflow that went this way, as JSON."""
+    script = Script()
+    async with running(client, script) as queue:
+        handle = await way(Run(client, queue, script, way.__name__))
+        stored = (await handle.fetch_history()).to_json()
+    return re.sub(r"\d+@[^\"]+", "recorder", stored)  # which process on which machine
+
+
+async def main() -> None:
+    """Record what isn't there yet."""
+    HISTORIES.mkdir(exist_ok=True)
+    async with server() as environment:
+        for way in WAYS:
+            path = HISTORIES / f"{way.__name__}.json"
+            # A review that is to be answered must not time out first.
+            patient = way is review_approved
+            with environment.with_time_skipping_disabled() if patient else nullcontext():
+                if not path.exists():
+                    path.write_text(await record(way, environment.client))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
