@@ -52,8 +52,8 @@ lint: setup ## Style, types, import contracts, architecture
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/architecture
 
-bench: setup ## Measure each stage beside its limit; writes var/bench.json
-	@$(BIN)/python tests/bench/run.py $(ARGS)
+bench: setup ## Measure each stage beside its limit (ARGS=gateway: one); writes var/bench.json
+	@PYTHONPATH=tests $(BIN)/python -m bench.run $(ARGS)
 
 lock: setup ## Resolve the packages and Kafka's jars anew
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \

@@ -1,0 +1,102 @@
+"""`make bench`: every figure beside a peer or a limit of the same run, as a table and as JSON.
+
+Each part has a stack of its own with only what it needs, so that no part's leftovers are another's
+load. Writes `var/bench.json`, a list of `Figure`s; `make bench ARGS=normalizer` measures one part.
+"""
+
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+import local_stack
+from bench.bronze import bronze_figures
+from bench.figure import Figure
+from bench.gateway import gateway_figures
+from bench.normalizer import normalizer_figures
+from bench.orchestrator import orchestrator_figures
+from bench.whole_way import whole_way_figures
+from conftest import stack_settings
+from payment_pipeline.settings import REPOSITORY, Settings
+
+WRITTEN: Final = REPOSITORY / "var" / "bench.json"
+console = Console(stderr=True)
+
+
+class Part(NamedTuple):
+    """One benchmark and the components it needs."""
+
+    figures: Callable[[Settings], list[Figure]]
+    needs: tuple[str, ...] = ()
+
+
+PARTS: Final = {
+    "gateway": Part(gateway_figures, ("kafka",)),
+    "normalizer": Part(normalizer_figures, ("kafka",)),
+    "bronze": Part(bronze_figures, ("postgres",)),
+    "orchestrator": Part(orchestrator_figures, ("inference", "dispatcher", "worker")),
+    "whole_way": Part(whole_way_figures),
+}
+
+
+def main(names: list[str]) -> int:
+    """Measure the named parts, all of them if none is named; 2 for a name that is no part's."""
+    if unknown := set(names) - PARTS.keys():
+        console.print(f"No part {', '.join(sorted(unknown))}: there are {', '.join(PARTS)}.")
+        return 2
+    WRITTEN.parent.mkdir(exist_ok=True)
+    figures: list[dict[str, object]] = []
+    with tempfile.TemporaryDirectory(prefix="payments-bench-") as folder:
+        for name in names or PARTS:
+            console.print(f"measuring {name} …")
+            figures += map(asdict, measure(PARTS[name], Path(folder) / name))
+    WRITTEN.write_text(json.dumps(figures, indent=2) + "\n")
+    Console().print(table(figures))
+    console.print(f"written to {WRITTEN}")
+    return 0
+
+
+def measure(part: Part, var: Path) -> list[Figure]:
+    """One part on a stack of its own; models trained for an earlier part are taken along."""
+    var.mkdir()
+    for trained in var.parent.glob("*/models"):
+        shutil.copytree(trained, var / "models")
+        break
+    settings = stack_settings(var)
+    try:
+        local_stack.up(settings, only=part.needs)
+        return part.figures(settings)
+    finally:
+        local_stack.down(settings)
+
+
+def table(figures: list[dict[str, object]]) -> Table:
+    """The figures as a person reads them."""
+    shown = Table("figure", "value", "unit", "against", "its value", "ratio", "target", "met")
+    for figure in figures:
+        value, reference, ratio = (
+            f"{figure[key]:,.3g}" if float(str(figure[key])) < 100 else f"{figure[key]:,.0f}"
+            for key in ("value", "reference_value", "ratio")
+        )
+        shown.add_row(
+            str(figure["name"]),
+            value,
+            str(figure["unit"]),
+            str(figure["reference"]),
+            reference,
+            ratio,
+            str(figure["target"]),
+            "yes" if figure["met"] else "NO",
+        )
+    return shown
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,224 @@
+"""How fast is the whole way, POST to bronze row, with the load generator on the same machine?
+
+At full speed: events over the time from the first POST to the last row, nothing lost. At 50
+events/s: how long from the receipt to the row. And what each stage costs in CPU and memory.
+"""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+
+import commands
+from bench.figure import Figure
+from local_stack import supervisor
+from payment_pipeline.settings import Settings
+
+FULL_SPEED_EVENTS = 100_000
+SUSTAINED_TARGET = 1200
+"""Events/s."""
+CALM_RATE = 50
+CALM_EVENTS = 1500
+CALM_P95_TARGET_S = 1.0
+SAMPLE_S = 0.5
+FLAT = 1.1
+"""Peak memory of the run's second half over its first half, at most."""
+
+
+class Cost:
+    """One component's CPU-seconds and its memory, sampled while the load runs."""
+
+    def __init__(self) -> None:
+        self.cpu_s: dict[int, float] = {}
+        self.rss_bytes: list[int] = []
+
+    def sample(self, family: list[psutil.Process]) -> None:
+        rss_bytes = 0
+        for member in family:
+            try:
+                times = member.cpu_times()
+                rss_bytes += member.memory_info().rss
+            except psutil.Error:
+                continue
+            self.cpu_s[member.pid] = times.user + times.system
+        self.rss_bytes.append(rss_bytes)
+
+    def halves(self) -> tuple[int, int]:
+        """Peak memory of the first and of the second half; the first tenth is warming up."""
+        settled = self.rss_bytes[len(self.rss_bytes) // 10 :]
+        middle = len(settled) // 2
+        return max(settled[:middle]), max(settled[middle:])
+
+
+@contextmanager
+def costs(settings: Settings) -> Iterator[dict[str, Cost]]:
+    """Sample every component of a stack until the block ends; CPU is of the block alone."""
+    found: dict[str, Cost] = {}
+    stop = threading.Event()
+
+    def families() -> dict[str, list[psutil.Process]]:
+        states = supervisor.states(settings)
+        pids = {name: info["pid"] for name, info in states.items() if info["pid"]}
+        return {
+            name: [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+            for name, pid in pids.items()
+        }
+
+    def sample() -> None:
+        while not stop.wait(SAMPLE_S):
+            for name, family in families().items():
+                found.setdefault(name, Cost()).sample(family)
+
+    started: dict[str, Cost] = {name: Cost() for name in families()}
+    for name, family in families().items():
+        started[name].sample(family)
+    sampler = threading.Thread(target=sample)
+    sampler.start()
+    try:
+        yield found
+    finally:
+        stop.set()
+        sampler.join()
+        for name, cost in found.items():
+            before = started[name].cpu_s
+            cost.cpu_s = {pid: spent - before.get(pid, 0) for pid, spent in cost.cpu_s.items()}
+
+
+def whole_way_figures(settings: Settings) -> list[Figure]:
+    """Of a whole stack that is up and idle."""
+    ledgers = settings.var / "bench-ledgers"
+    ledgers.mkdir(exist_ok=True)
+    simulate(settings, ledgers / "warm.jsonl", events=2000, seed=1)
+    calm = calm_figures(settings, ledgers / "calm.jsonl")
+    with costs(settings) as spent:
+        full = full_speed_figures(settings, ledgers / "full.jsonl")
+    return [*full, *calm, *cost_figures(spent)]
+
+
+def full_speed_figures(settings: Settings, ledger: Path) -> list[Figure]:
+    """As fast as the gateway answers, until the last row is in bronze."""
+    summary = simulate(settings, ledger, events=FULL_SPEED_EVENTS, seed=2)
+    audit = commands.audit(settings, ledger, "--wait", "180")
+    lost = audit["missing_count"] + audit["duplicated_count"]
+    began, ended = span(settings, ledger)
+    rate = summary["acknowledged"] / (ended - began)
+    return [
+        Figure(
+            name="whole way, POST to bronze",
+            value=rate,
+            unit="events/s",
+            reference="target",
+            reference_value=SUSTAINED_TARGET,
+            ratio=rate / SUSTAINED_TARGET,
+            target=1,
+            met=rate >= SUSTAINED_TARGET and audit["ok"],
+        ),
+        Figure(
+            name="whole way, lost or twice",
+            value=lost,
+            unit="events",
+            reference="acknowledged",
+            reference_value=summary["acknowledged"],
+            ratio=lost / summary["acknowledged"],
+            target=0,
+            met=lost == 0 and audit["ok"],
+        ),
+    ]
+
+
+def calm_figures(settings: Settings, ledger: Path) -> list[Figure]:
+    """At a small company's rate: from the receipt to the row."""
+    simulate(settings, ledger, events=CALM_EVENTS, seed=3, rate=CALM_RATE)
+    commands.audit(settings, ledger)
+    p95_s = query(
+        settings,
+        "SELECT percentile_cont(0.95) WITHIN GROUP"
+        " (ORDER BY extract(epoch FROM ingested_at - received_at))"
+        " FROM payment_events WHERE event_id = ANY(%s)",
+        event_ids(ledger),
+    )
+    return [
+        Figure(
+            name=f"receipt to bronze p95 at {CALM_RATE} events/s",
+            value=p95_s,
+            unit="s",
+            reference="limit",
+            reference_value=CALM_P95_TARGET_S,
+            ratio=p95_s / CALM_P95_TARGET_S,
+            target=1,
+            met=p95_s < CALM_P95_TARGET_S,
+        )
+    ]
+
+
+def cost_figures(spent: dict[str, Cost]) -> list[Figure]:
+    """CPU-seconds, peak memory and its growth, by component."""
+    found = []
+    total_s = sum(sum(cost.cpu_s.values()) for cost in spent.values())
+    for name, cost in sorted(spent.items()):
+        cpu_s = sum(cost.cpu_s.values()) * 10_000 / FULL_SPEED_EVENTS
+        all_s = total_s * 10_000 / FULL_SPEED_EVENTS
+        first, second = cost.halves()
+        found += [
+            Figure(f"{name}, CPU", cpu_s, "CPU-s/10,000", "all", all_s, cpu_s / all_s, 1, True),
+            Figure(
+                name=f"{name}, peak memory",
+                value=second / 2**20,
+                unit="MiB",
+                reference="first half of the run",
+                reference_value=first / 2**20,
+                ratio=second / first,
+                target=FLAT,
+                met=second / first <= FLAT,
+            ),
+        ]
+    return found
+
+
+def simulate(
+    settings: Settings, ledger: Path, *, events: int, seed: int, rate: int = 0
+) -> dict[str, Any]:
+    """The simulator's own summary of a run without faults."""
+    words = ["--events", str(events), "--seed", str(seed), "--rate", str(rate)]
+    done = commands.call(settings, "simulate", *words, "--ledger", str(ledger), "--json")
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    summary: dict[str, Any] = json.loads(done.stdout)
+    answers = [json.loads(line)["answer"] for line in ledger.read_text().splitlines()]
+    return {**summary, "acknowledged": answers.count(200)}
+
+
+def event_ids(ledger: Path) -> list[str]:
+    """What was sent, by id."""
+    lines = [json.loads(line) for line in ledger.read_text().splitlines()]
+    return [line["event_id"] for line in lines]
+
+
+def span(settings: Settings, ledger: Path) -> tuple[float, float]:
+    """First receipt and last insert of a client's events, in seconds since the epoch."""
+    ids = event_ids(ledger)
+    first = query(
+        settings,
+        "SELECT extract(epoch FROM min(received_at)) FROM payment_events WHERE event_id = ANY(%s)",
+        ids,
+    )
+    last = query(
+        settings,
+        "SELECT extract(epoch FROM max(ingested_at)) FROM payment_events WHERE event_id = ANY(%s)",
+        ids,
+    )
+    return first, last
+
+
+def query(settings: Settings, sql: str, ids: list[str]) -> float:
+    """One number of bronze about some events."""
+    with psycopg.connect(settings.dsn) as connection:
+        row = connection.execute(sql, (ids,)).fetchone()
+    if row is None or row[0] is None:
+        raise RuntimeError("bronze has none of the events that were sent")
+    return float(row[0])
