@@ -49,7 +49,8 @@ def test_nothing_starts_while_a_check_is_red(isolated: SettingsOf, listener: int
     with pytest.raises(UserError, match="PAYMENTS_GATEWAY_PORT") as refusal:
         local_stack.up(settings)
     assert refusal.value.exit_code == 1
-    assert list(settings.var.iterdir()) == [], "nothing was written"
+    assert not any(settings.secrets_dir.iterdir())
+    assert {path.name for path in settings.var.iterdir()} == {"log", "run", "secrets"}
     assert process.members(settings) == []
 
 

@@ -58,13 +58,13 @@ def up(settings: Settings, only: tuple[str, ...] = (), watcher: Watcher | None =
         UserError: a check is red, or a component didn't become ready: its log's end is told.
     """
     components = chosen(only)
-    preflight.refuse_if_red(settings, components)
     files.make_folders(settings)
     with files.exclusive(files.run_dir(settings) / "up.lock"):
-        files.make_secrets(settings)
         if not supervisor.running(settings):
             # Whose supervisor was killed keeps its ports, and nobody would restart it.
             process.end(process.members(settings))
+        preflight.refuse_if_red(settings, components)
+        files.make_secrets(settings)
         supervisor.ensure(settings)
         _run(_bring_up(settings, components, watcher or Watcher()))
 
