@@ -37,6 +37,9 @@ ENVELOPE_BYTES_MAX: Final = 262_144
 FETCH_BYTES_MAX: Final = 8 * 1024 * 1024
 """What one fetch of one partition may bring: a whole range of usual webhooks at once."""
 
+SESSION_TIMEOUT_MS: Final = 6_000
+"""How long a killed member's partitions stand still: the least that a broker allows by default."""
+
 TOPICS_SHOWN_S_MAX: Final = 30
 """A broker shows a new topic some milliseconds after it has acknowledged it."""
 

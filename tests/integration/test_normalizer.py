@@ -1,0 +1,245 @@
+"""Does the normalizer, on a real Kafka, pass on every record once or more, and stop for none?"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
+from secrets import token_hex
+from typing import Any, NamedTuple
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+import local_stack
+from payment_pipeline.adapters import kafka
+from payment_pipeline.domain import topics
+from payment_pipeline.domain.events import PAYMENT_EVENT
+from payment_pipeline.domain.failures import BadRecord
+from payment_pipeline.normalizer.service import GROUP, Normalizer
+from payment_pipeline.providers import topics as all_topics
+from payment_pipeline.settings import Settings
+from providers.pairs import CONTEXT
+from providers.stripe_bodies import body, example
+
+pytestmark = pytest.mark.stack
+
+RAW = topics.raw("stripe", "charge")
+ENDS = (topics.NORMALIZED, topics.DLQ_VALIDATION, topics.UNMODELLED)
+PATIENCE_S = 60.0
+
+
+class Sent(NamedTuple):
+    event_id: str
+    body: bytes
+    key: bytes = b"pi_1"
+
+
+def charge(run: str, number: int, **changes: object) -> Sent:
+    event_id = f"evt_{run}_{number}"
+    found = example("charge", **changes)
+    return Sent(event_id, body("charge.succeeded", found, id=event_id), b"pi_%d" % (number % 7))
+
+
+async def produce(settings: Settings, sent: Sequence[Sent]) -> None:
+    async with kafka.producer(settings) as sink:
+        waiting = [
+            await sink.send(
+                RAW,
+                each.body,
+                each.key,
+                headers=[("ce_id", each.event_id.encode()), ("verdict", b"verified:test")],
+            )
+            for each in sent
+        ]
+        await asyncio.gather(*waiting)
+
+
+@asynccontextmanager
+async def watching(
+    settings: Settings, *watched: str
+) -> AsyncIterator[Callable[[Collection[str]], Any]]:
+    """Yields a wait for these event ids to be on the topics, which returns every record so far."""
+    async with kafka.consumer(settings, group=None) as source:
+        places = _places(settings, watched)
+        source.assign(places)
+        await source.seek_to_end(*places)
+        for place in places:
+            await source.position(place)
+        seen: list[Any] = []
+
+        async def all_of(event_ids: Collection[str]) -> list[Any]:
+            missing = set(event_ids)
+            async with asyncio.timeout(PATIENCE_S):
+                while missing:
+                    for records in (await source.getmany(timeout_ms=200)).values():
+                        seen.extend(records)
+                        missing -= {ce_id(record) for record in records}
+            return seen
+
+        yield all_of
+
+
+def _places(settings: Settings, names: Sequence[str]) -> list[TopicPartition]:
+    return [
+        TopicPartition(name, each) for name in names for each in range(settings.kafka_partitions)
+    ]
+
+
+def ce_id(record: Any) -> str:  # noqa: ANN401 - aiokafka has no types
+    found: bytes = dict(record.headers)["ce_id"]
+    return found.decode()
+
+
+@asynccontextmanager
+async def member(settings: Settings, group: str) -> AsyncIterator[Normalizer]:
+    """One normalizer of a group of the test's own, that starts where the topics end now."""
+    async with kafka.consumer(settings, group=group) as source:
+        if not await _has_started(source):
+            places = _places(settings, [RAW])
+            source.assign(places)
+            await source.commit(dict(await source.end_offsets(places)))
+    async with kafka.consumer(settings, group=group) as source, kafka.producer(settings) as sink:
+        normalizer = Normalizer(source, sink, CONTEXT, settings.normalizer_batch_records_max)
+        running = asyncio.ensure_future(normalizer.run())
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while not normalizer.ready():
+                    assert not running.done(), running.exception()
+                    await asyncio.sleep(0.05)
+            yield normalizer
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
+async def _has_started(source: AIOKafkaConsumer) -> bool:
+    try:
+        return await source.committed(TopicPartition(RAW, 0)) is not None
+    except KafkaError:
+        return False
+
+
+async def test_every_record_goes_where_it_should_and_poison_stops_nothing(
+    stores: Settings,
+) -> None:
+    run = token_hex(4)
+    largest = example("charge", amount="1", description="x" * (stores.body_bytes_max - 8192))
+    sent = [
+        charge(run, 0),
+        Sent(f"evt_{run}_json", b"{"),
+        Sent(f"evt_{run}_nul", body("charge.succeeded", example("charge", description="\0"))),
+        Sent(f"evt_{run}_deep", b"[" * 200_000),
+        Sent(f"evt_{run}_large", body("charge.succeeded", largest)),
+        charge(run, 1, currency="zzz"),
+        Sent(f"evt_{run}_type", body("topup.created", {"id": "tu_1"}, id=f"evt_{run}_type")),
+        charge(run, 2),
+    ]
+    async with watching(stores, *ENDS) as all_of, member(stores, f"test-{run}"):
+        await produce(stores, sent)
+        found = [each for each in await all_of({e.event_id for e in sent}) if run in ce_id(each)]
+
+    ended = {ce_id(each).removeprefix(f"evt_{run}_"): each for each in found}
+    assert {name: each.topic for name, each in ended.items()} == {
+        "0": topics.NORMALIZED,
+        "json": topics.DLQ_VALIDATION,
+        "nul": topics.DLQ_VALIDATION,
+        "deep": topics.DLQ_VALIDATION,
+        "large": topics.DLQ_VALIDATION,
+        "1": topics.DLQ_VALIDATION,
+        "type": topics.UNMODELLED,
+        "2": topics.NORMALIZED,
+    }
+    failures = {
+        name: BadRecord.model_validate_json(each.value).failure
+        for name, each in ended.items()
+        if each.topic == topics.DLQ_VALIDATION
+    }
+    assert failures == {
+        "json": "unparseable",
+        "nul": "unstorable_text",
+        "deep": "unparseable",
+        "large": "invalid",
+        "1": "unknown_currency",
+    }
+    by_name = {each.event_id.removeprefix(f"evt_{run}_"): each for each in sent}
+    assert BadRecord.model_validate_json(ended["large"].value).body == by_name["large"].body
+    assert ended["type"].value == by_name["type"].body
+    event = PAYMENT_EVENT.validate_json(ended["0"].value)
+    assert (event.event_id, event.source.topic) == (by_name["0"].event_id, RAW)
+    assert ended["0"].key == by_name["0"].key
+
+
+async def test_a_member_that_joins_and_one_that_leaves_lose_nothing(stores: Settings) -> None:
+    run, group = token_hex(4), f"test-{token_hex(4)}"
+    sent = [charge(run, number) for number in range(3000)]
+    async with watching(stores, topics.NORMALIZED) as all_of, member(stores, group):
+        producing = asyncio.ensure_future(produce(stores, sent[:2000]))
+        async with member(stores, group):
+            await producing
+            await produce(stores, sent[2000:2500])
+        await produce(stores, sent[2500:])
+        found = await all_of({each.event_id for each in sent})
+
+    # One payment's events stay in order, whoever had the partition; a repeat changes no order.
+    for key in {each.key for each in sent}:
+        arrived = [ce_id(each) for each in found if each.key == key and run in ce_id(each)]
+        assert list(dict.fromkeys(arrived)) == [each.event_id for each in sent if each.key == key]
+
+
+async def test_a_killed_process_loses_nothing_and_a_stopped_one_leaves_no_lag(
+    fresh_stack: Callable[..., Settings],
+) -> None:
+    settings = fresh_stack("kafka")
+    await kafka.ensure_topics(settings, all_topics())
+    run = token_hex(4)
+    sent = [charge(run, number) for number in range(4000)]
+
+    async with watching(settings, topics.NORMALIZED) as all_of:
+        await produce(settings, sent[:3000])
+        async with process(settings):  # which ends by kill -9
+            await all_of({sent[100].event_id})
+        await produce(settings, sent[3000:])
+        async with process(settings) as second:
+            await all_of({each.event_id for each in sent})
+            second.send_signal(signal.SIGTERM)
+            assert await asyncio.wait_for(second.wait(), PATIENCE_S) == 0
+
+    async with kafka.consumer(settings, group=GROUP) as source:
+        places = _places(settings, [RAW])
+        ends = await source.end_offsets(places)
+        assert {place: await source.committed(place) or 0 for place in places} == ends
+
+
+@asynccontextmanager
+async def process(settings: Settings, **environment: str) -> AsyncIterator[Process]:
+    """The real process; gone at the end, whatever happened."""
+    started = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "payment_pipeline.normalizer"),
+        env={**os.environ, **local_stack.environment(settings), **environment},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield started
+    finally:
+        if started.returncode is None:
+            started.kill()
+        await started.communicate()
+
+
+async def test_a_process_without_kafka_says_so_in_one_sentence(
+    fresh_stack: Callable[..., Settings],
+) -> None:
+    settings = fresh_stack("kafka")
+    async with process(settings, PAYMENTS_KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:9") as alone:
+        _, said = await asyncio.wait_for(alone.communicate(), PATIENCE_S)
+        assert alone.returncode == 1
+    last = said.decode().strip().splitlines()[-1]
+    assert last == "payments: Kafka can't be reached at 127.0.0.1:9."
+    logged = [line for line in said.decode().splitlines() if line.startswith("{")]
+    assert all(json.loads(line)["level"] for line in logged)
