@@ -4,7 +4,7 @@ BIN := .venv/bin
 PAYMENTS := $(BIN)/payments
 
 # What `make gateway-simulator` sends when ARGS says nothing: mostly good, some of each bad kind.
-TRAFFIC := --events 3000 --duplicates 0.05 --malformed 0.01 --bad-signature 0.01
+TRAFFIC := --events 3000 --duplicates 0.05 --malformed 0.02 --bad-signature 0.02 --altered 0.005
 
 .PHONY: help setup check pipeline-up pipeline-down orchestrator-up status logs migrate \
 	gateway-simulator audit test lint bench lock
