@@ -1,0 +1,116 @@
+"""Whether a dead letter says where it came from and keeps the bytes, whatever the record holds."""
+
+from datetime import UTC, datetime
+from hashlib import sha256
+
+import pytest
+from aiokafka import ConsumerRecord
+
+from payment_pipeline.domain.failures import BadRecord, FailureClass, FieldError
+from payment_pipeline.domain.raw import Coordinates
+from payment_pipeline.orchestrator import batches, letters
+from payment_pipeline.orchestrator.letters import Record
+
+AT = datetime(2026, 1, 15, 12, tzinfo=UTC)
+
+
+def record(topic: str, value: bytes | None, **headers: str) -> Record:
+    return ConsumerRecord(
+        topic=topic,
+        partition=2,
+        offset=7,
+        timestamp=int(AT.timestamp() * 1000),
+        timestamp_type=0,
+        key=b"pi_1",
+        value=value,
+        checksum=None,
+        serialized_key_size=4,
+        serialized_value_size=len(value or b""),
+        headers=[(name, text.encode()) for name, text in headers.items()],
+    )
+
+
+def bad_record() -> BadRecord:
+    return BadRecord(
+        failure=FailureClass.INVALID,
+        errors=(FieldError(path="data.object.amount", message="not an integer"),),
+        component="normalizer",
+        component_version="1",
+        provider="stripe",
+        event_id="evt_1",
+        provider_event_type="charge.succeeded",
+        source=Coordinates(topic="webhooks.stripe.charge", partition=0, offset=3),
+        body=b"\xff\x00",
+        body_sha256=sha256(b"\xff\x00").hexdigest(),
+        received_at=AT,
+        verdict="verified:stripe:9f2c1a",
+        rejected_at=AT,
+    )
+
+
+def test_a_rejected_event_comes_through_as_it_is() -> None:
+    given = bad_record()
+    letter = record("payments.validation.dlq", given.model_dump_json().encode())
+    assert letters.of_dead_letters([letter]) == [given]
+
+
+def test_an_unreadable_body_is_kept_with_the_gateways_reason() -> None:
+    (letter,) = letters.of_dead_letters(
+        [
+            record(
+                "webhooks.dlq",
+                b"{",
+                reason="not_json",
+                verdict="verified:stripe:9f2c1a",
+                ce_source="/webhooks/stripe",
+                received_at=AT.isoformat(),
+            )
+        ]
+    )
+    assert (letter.failure, letter.component) == ("unparseable", "gateway")
+    assert letter.errors == (FieldError(path="", message="not_json"),)
+    assert (letter.body, letter.provider, letter.received_at) == (b"{", "stripe", AT)
+    assert str(letter.source) == "webhooks.dlq/2/7"
+
+
+@pytest.mark.parametrize("value", [b"", None, b"{}", b"\xff", b"[1,2]"])
+def test_garbage_on_the_dead_letter_topic_is_a_dead_letter(value: bytes | None) -> None:
+    (letter,) = letters.of_dead_letters([record("payments.validation.dlq", value)])
+    assert (letter.failure, letter.component) == ("unprocessable", "orchestrator")
+    assert letter.body == (value or b"")
+
+
+def test_a_letters_hash_is_of_its_own_bytes() -> None:
+    moved = record("payments.normalized", b"{}", body_sha256="0" * 64, ce_id="evt_1")
+    letter = letters.of_refused(moved, FailureClass.UNPROCESSABLE, "why")
+    assert letter.body_sha256 == sha256(b"{}").hexdigest()
+    assert letter.event_id == "evt_1"
+
+
+def test_the_same_record_gives_the_same_letter() -> None:
+    given = record("webhooks.dlq", b"{", reason="not_json")
+    assert letters.of_dead_letters([given]) == letters.of_dead_letters([given])
+
+
+def test_what_cannot_be_decoded_costs_the_others_nothing() -> None:
+    good = batches.decode(
+        [record("payments.normalized", GOOD), record("payments.normalized", b"?")]
+    )
+    assert [event.event_id for event in good.events] == ["evt_1"]
+    (refusal,) = good.undecodable
+    assert (refusal.topic, refusal.partition, refusal.offset) == ("payments.normalized", 2, 7)
+
+
+def test_an_event_that_comes_twice_is_scored_once() -> None:
+    batch = batches.decode([record("payments.normalized", GOOD)] * 2)
+    assert len(batch.events) == 2
+    assert len(batch.distinct()) == 1
+
+
+GOOD = b"""{
+    "kind": "customer", "event_type": "customer.created", "provider": "stripe",
+    "event_id": "evt_1", "provider_event_type": "customer.created",
+    "occurred_at": "2026-01-15T12:00:00Z", "received_at": "2026-01-15T12:00:01Z",
+    "livemode": false, "body_sha256": "%s", "normalizer_version": "1",
+    "source": {"topic": "webhooks.stripe.customer", "partition": 0, "offset": 0}
+}""" % (b"0" * 64)

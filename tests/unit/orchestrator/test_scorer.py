@@ -1,0 +1,114 @@
+"""Whether a batch goes on whatever inference does, and isn't held up by it for long."""
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from payment_pipeline.domain.scoring import ScoreItem
+from payment_pipeline.orchestrator import scorer
+from payment_pipeline.orchestrator.scorer import UNAVAILABLE, Scorer, unpack
+
+ITEM = ScoreItem(
+    event_id="evt_1",
+    kind="charge",
+    event_type="charge.succeeded",
+    occurred_at=datetime(2026, 1, 1, tzinfo=UTC),
+    features={"amount_log10_major": 1.5},
+)
+ANSWER = (
+    '{"scores":[{"event_id":"evt_1","fraud_score":'
+    '{"value":0.25,"model":"fraud","version":"1","reasons":[]}}]}'
+)
+
+
+class Inference:
+    """Answers with these statuses in turn, the last one for ever."""
+
+    def __init__(self) -> None:
+        self.statuses = [200]
+        self.asked = 0
+
+    async def score(self, _: web.Request) -> web.Response:
+        self.asked += 1
+        status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
+        return web.Response(text=ANSWER, status=status, content_type="application/json")
+
+
+@pytest.fixture
+def inference() -> Inference:
+    return Inference()
+
+
+@pytest.fixture
+async def asking(inference: Inference, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scorer]:
+    monkeypatch.setattr(scorer, "PAUSES_S", (0.0, 0.0, 0.0))
+    app = web.Application()
+    app.add_routes([web.post("/v1/score", inference.score)])
+    async with TestServer(app) as server, aiohttp.ClientSession() as session:
+        yield Scorer(session, str(server.make_url("")).rstrip("/"))
+
+
+async def test_scores_come_back_as_they_were_answered(asking: Scorer) -> None:
+    scores = unpack(await asking.score([ITEM]))
+    assert scores is not None
+    fraud = scores["evt_1"].fraud_score
+    assert fraud is not None
+    assert (fraud.value, fraud.model) == (0.25, "fraud")
+
+
+async def test_a_stumble_is_tried_again(asking: Scorer, inference: Inference) -> None:
+    inference.statuses = [503, 503, 200]
+    assert await asking.score([ITEM]) != UNAVAILABLE
+    assert inference.asked == 3
+
+
+async def test_down_is_an_answer_too(asking: Scorer, inference: Inference) -> None:
+    inference.statuses = [500]
+    assert await asking.score([ITEM]) == UNAVAILABLE
+    assert inference.asked == 4
+
+
+async def test_while_it_is_down_a_batch_asks_once_and_its_return_is_noticed(
+    asking: Scorer, inference: Inference
+) -> None:
+    inference.statuses = [503]
+    await asking.score([ITEM])
+    inference.asked = 0
+    await asking.score([ITEM])
+    assert inference.asked == 1
+    inference.statuses = [200]
+    assert await asking.score([ITEM]) != UNAVAILABLE
+
+
+async def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scorer, "PAUSES_S", (0.0,))
+    async with aiohttp.ClientSession() as session:
+        there = Scorer(session, "http://127.0.0.1:9")  # discard: nobody listens
+        assert await there.score([ITEM]) == UNAVAILABLE
+
+
+async def test_an_inference_that_hangs_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scorer, "DEADLINE_S", 0.1)
+    gone = asyncio.Event()
+
+    async def hang(_: web.Request) -> web.Response:
+        await gone.wait()
+        return web.Response()
+
+    app = web.Application()
+    app.add_routes([web.post("/v1/score", hang)])
+    async with TestServer(app) as server, aiohttp.ClientSession() as session:
+        there = Scorer(session, str(server.make_url("")).rstrip("/"))
+        assert await there.score([ITEM]) == UNAVAILABLE
+        gone.set()
+
+
+@pytest.mark.parametrize("packed", [UNAVAILABLE, b"not compressed", zlib.compress(b"{}")])
+def test_what_cannot_be_read_is_no_score(packed: bytes) -> None:
+    assert unpack(packed) is None

@@ -1,0 +1,127 @@
+"""Whether a person or a timer is asked for exactly those payments that need one."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from payment_pipeline.bronze.contract import InferenceStatus
+from payment_pipeline.bronze.rows import ScoredEvent
+from payment_pipeline.domain.events import PAYMENT_EVENT
+from payment_pipeline.domain.scoring import EventScores, Score
+from payment_pipeline.orchestrator.messages import Advice, ReviewRequest, Subject, Verdict
+from payment_pipeline.orchestrator.triage import Rules, follow_ups
+
+RULES = Rules(0.9, 3600, Verdict.DECLINED)
+NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
+RETRY = Score(
+    value="retry_in_24h",
+    model="retry_strategy",
+    version="1",
+    reasons=[],
+    detail={"delay_s": 86400.0, "attempts_left": 5.0, "rule": "visa_cap"},
+)
+STOP = Score(
+    value="do_not_retry",
+    model="retry_strategy",
+    version="1",
+    reasons=[],
+    detail={"rule": "hard_decline_stop", "attempts_left": 0.0},
+)
+
+
+def row(
+    event_type: str,
+    *,
+    fraud: float | None = None,
+    retry: Score | None = None,
+    event_id: str = "evt_1",
+    **fields: str | None,
+) -> ScoredEvent:
+    event = PAYMENT_EVENT.validate_python(
+        {
+            "kind": event_type.partition(".")[0],
+            "event_type": event_type,
+            "provider": "stripe",
+            "event_id": event_id,
+            "provider_event_type": event_type,
+            "occurred_at": NOON,
+            "received_at": NOON,
+            "livemode": False,
+            "payment_id": "pi_1",
+            "object_id": "ch_1",
+            "customer_id": "cus_1",
+            "body_sha256": "0" * 64,
+            "source": {"topic": "webhooks.stripe.charge", "partition": 0, "offset": 1},
+            "normalizer_version": "1",
+            **fields,
+        }
+    )
+    score = Score(value=fraud, model="fraud", version="1", reasons=[]) if fraud else None
+    scores = EventScores(event_id=event_id, fraud_score=score, retry_strategy=retry)
+    return ScoredEvent(event, scores, InferenceStatus.SCORED)
+
+
+def test_a_charge_that_looks_like_fraud_comes_before_a_person() -> None:
+    found = follow_ups([row("charge.succeeded", fraud=0.9)], RULES)
+    subject = Subject("stripe", "pi_1", "evt_1", "cus_1", None)
+    assert found.reviews == [ReviewRequest(subject, 0.9, 3600, Verdict.DECLINED)]
+    assert found.reviews[0].workflow_id == "review/stripe/pi_1"
+    assert not found.recoveries
+
+
+@pytest.mark.parametrize(
+    ("event_type", "fraud", "fields"),
+    [
+        ("charge.succeeded", 0.89, {}),
+        ("charge.failed", 0.99, {}),  # there is nothing to give back
+        ("payment.succeeded", 0.99, {}),  # its charge comes up
+        ("charge.succeeded", 0.99, {"payment_id": None}),
+    ],
+)
+def test_others_do_not(event_type: str, fraud: float, fields: dict[str, str | None]) -> None:
+    assert not follow_ups([row(event_type, fraud=fraud, **fields)], RULES)
+
+
+def test_a_failed_payment_is_recovered_when_its_time_has_come() -> None:
+    found = follow_ups([row("payment.failed", retry=RETRY)], RULES)
+    (recovery,) = found.recoveries
+    due_at = NOON + timedelta(days=1)
+    assert recovery.advice == Advice("retry_in_24h", due_at, 5, "evt_1", "visa_cap")
+    assert recovery.workflow_id == "recovery/stripe/pi_1"
+
+
+def test_what_may_not_be_retried_is_not() -> None:
+    assert not follow_ups([row("payment.failed", retry=STOP)], RULES)
+
+
+def test_an_attempt_that_fails_as_charge_and_payment_is_one_recovery() -> None:
+    found = follow_ups(
+        [row("charge.failed", retry=RETRY), row("payment.failed", retry=RETRY, event_id="evt_2")],
+        RULES,
+    )
+    assert [one.subject.event_id for one in found.recoveries] == ["evt_2"]
+
+
+def test_a_charge_without_a_payment_around_it_is_a_payment() -> None:
+    assert follow_ups([row("charge.failed", retry=RETRY, payment_id="ch_1")], RULES).recoveries
+
+
+def test_of_several_failures_in_a_batch_the_latest_counts() -> None:
+    rows = [row("payment.failed", retry=RETRY, event_id=name) for name in ("evt_1", "evt_2")]
+    (recovery,) = follow_ups(rows, RULES).recoveries
+    assert recovery.advice.event_id == "evt_2"
+
+
+def test_who_has_paid_in_the_same_batch_needs_no_recovery() -> None:
+    rows = [row("payment.failed", retry=RETRY), row("payment.succeeded", event_id="evt_2")]
+    assert not follow_ups(rows, RULES)
+    assert not follow_ups(rows[::-1], RULES)  # events come in any order
+
+
+def test_rows_without_scores_ask_for_rescoring_and_nothing_else() -> None:
+    waiting = row("charge.succeeded", fraud=0.99)._replace(
+        scores=None, status=InferenceStatus.UNAVAILABLE
+    )
+    found = follow_ups([waiting], RULES)
+    assert found.rescore
+    assert not found.reviews
