@@ -70,16 +70,16 @@ def test_a_charge_that_looks_like_fraud_comes_before_a_person() -> None:
 
 
 @pytest.mark.parametrize(
-    ("event_type", "fraud", "fields"),
+    "other",
     [
-        ("charge.succeeded", 0.89, {}),
-        ("charge.failed", 0.99, {}),  # there is nothing to give back
-        ("payment.succeeded", 0.99, {}),  # its charge comes up
-        ("charge.succeeded", 0.99, {"payment_id": None}),
+        row("charge.succeeded", fraud=0.89),
+        row("charge.failed", fraud=0.99),  # there is nothing to give back
+        row("payment.succeeded", fraud=0.99),  # its charge comes up
+        row("charge.succeeded", fraud=0.99, payment_id=None),
     ],
 )
-def test_others_do_not(event_type: str, fraud: float, fields: dict[str, str | None]) -> None:
-    assert not follow_ups([row(event_type, fraud=fraud, **fields)], RULES)
+def test_others_do_not(other: ScoredEvent) -> None:
+    assert not follow_ups([other], RULES)
 
 
 def test_a_failed_payment_is_recovered_when_its_time_has_come() -> None:
