@@ -183,6 +183,7 @@ def test_memory_is_bounded() -> None:
     assert len(customer.counterparties) == COUNTERPARTIES_MAX
     assert len(customer.recent_attempts_at) == RECENT_MAX
     assert customer.recent_attempts_at[-1] == many[-1].occurred_at
+    assert after(*reversed(many)) == after(*many)
 
 
 def test_of_one_never_seen_the_counts_are_known_and_zero() -> None:

@@ -6,7 +6,7 @@ it is a spline of degree 1 a feature, centred, and a logistic regression, with P
 fitted on a later span of time: the sigmoid is linear in log-odds, so it keeps the sum a sum.
 
 What scikit-learn fitted is what is stored. For serving it is compiled to a table a feature, which
-`numpy.interp` reads: the same numbers (a test holds them together) at a hundredth of the cost.
+`numpy.interp` reads: the same numbers (a test holds them together), with the reasons beside them.
 """
 
 from collections.abc import Sequence
