@@ -61,6 +61,16 @@ def test_libraries_log_through_it_from_warning_on(configured: Callable[[], Lines
     assert (line["event"], line["logger"]) == ("node 1 is away", "aiokafka.producer")
 
 
+def test_a_library_does_not_say_the_same_thing_all_the_time(
+    configured: Callable[[], Lines],
+) -> None:
+    lines = configured()
+    for node in range(100):
+        logging.getLogger("aiokafka").error("Unable to connect to node %s", node)
+    logging.getLogger("aiokafka").error("Something else")
+    assert [line["event"] for line in lines()] == ["Unable to connect to node 0", "Something else"]
+
+
 def test_an_exception_tells_where_and_never_with_what(configured: Callable[[], Lines]) -> None:
     lines = configured()
 

@@ -38,6 +38,13 @@ LATENCY_BUCKETS_S: Final = (
 QUIET_LIBRARIES: Final = ("aiokafka", "aiohttp", "asyncio", "uvicorn", "temporalio", "httpx")
 """They log at WARNING whatever our level is: below it some of them write whole messages."""
 
+LIBRARY_REPEAT_S: Final = 10.0
+"""A library says the same thing once in so long: aiokafka has 25 lines a second for a broker that
+is away."""
+
+LIBRARY_MESSAGES_MAX: Final = 1000
+"""How many different messages are remembered for that."""
+
 ERROR_MESSAGE_CHARS_MAX: Final = 300
 
 
@@ -75,6 +82,7 @@ def configure(service: str, settings: Settings) -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_Unrepeated())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
@@ -178,6 +186,24 @@ async def _until_signalled(main: Callable[[], Awaitable[None]]) -> None:
 def _leave(problems: list[str], exit_code: int) -> None:
     sys.stderr.writelines(f"payments: {problem}\n" for problem in problems)
     sys.exit(exit_code)
+
+
+class _Unrepeated(logging.Filter):
+    """Lets a message through that its logger hasn't said for `LIBRARY_REPEAT_S`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said_at_s: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Templates are compared, not what they are filled with: they are few."""
+        said = (record.name, str(record.msg))
+        if record.created - self._said_at_s.get(said, 0.0) < LIBRARY_REPEAT_S:
+            return False
+        if len(self._said_at_s) > LIBRARY_MESSAGES_MAX:  # someone fills them in before logging
+            self._said_at_s.clear()
+        self._said_at_s[said] = record.created
+        return True
 
 
 def _dumps(line: object, default: Callable[[Any], Any]) -> str:
