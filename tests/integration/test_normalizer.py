@@ -52,6 +52,7 @@ async def produce(settings: Settings, sent: Sequence[Sent]) -> None:
                 RAW,
                 each.body,
                 each.key,
+                kafka.partition_of(each.key, settings.kafka_partitions),
                 headers=[("ce_id", each.event_id.encode()), ("verdict", b"verified:test")],
             )
             for each in sent

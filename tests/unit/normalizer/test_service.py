@@ -17,6 +17,7 @@ from aiokafka.errors import (
 )
 from prometheus_client import REGISTRY
 
+from payment_pipeline.adapters.kafka import partition_of
 from payment_pipeline.domain import topics
 from payment_pipeline.domain.failures import BadRecord, FailureClass
 from payment_pipeline.normalizer import service
@@ -91,10 +92,19 @@ class Sink:
     held: list[asyncio.Future[None]] = field(default_factory=list)
     offered: asyncio.Event = field(default_factory=asyncio.Event)
 
+    async def partitions_for(self, _: str) -> set[int]:
+        return set(range(4))
+
     async def send(
-        self, topic: str, value: bytes, key: bytes, headers: list[tuple[str, bytes]]
+        self,
+        topic: str,
+        value: bytes,
+        key: bytes,
+        partition: int,
+        headers: list[tuple[str, bytes]],
     ) -> asyncio.Future[None]:
         assert type(headers) is list  # aiokafka takes nothing else
+        assert partition == partition_of(key, 4)
         if self.refuse and (error := self.refuse.popleft()):
             raise error
         sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -79,11 +79,13 @@ def consumer(settings: Settings, *topics: str, group: str | None) -> AIOKafkaCon
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=FETCH_BYTES_MAX,
+        session_timeout_ms=SESSION_TIMEOUT_MS,
+        heartbeat_interval_ms=SESSION_TIMEOUT_MS // 3,
     )
 
 
 def partition_of(key: bytes, partitions: int) -> int:
-    """The partition of a raw record's key, of so many.
+    """The partition of a payment's key, of so many; on the raw topics and on those behind them.
 
     CRC-32 instead of aiokafka's default, a murmur2 in Python that costs as much as verifying the
     webhook. Whoever writes to a raw topic uses it, or a payment's events part ways.

@@ -24,7 +24,7 @@ from aiokafka import (
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from prometheus_client import Counter, Gauge, Histogram
 
-from payment_pipeline.adapters.kafka import raw_event
+from payment_pipeline.adapters.kafka import partition_of, raw_event
 from payment_pipeline.domain import topics
 from payment_pipeline.domain.failures import BadRecord, Unmodelled
 from payment_pipeline.domain.raw import RawEvent
@@ -89,6 +89,7 @@ class Normalizer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         self._context = context
         self._batch_records_max = batch_records_max
         self._by_topic = _providers_by_topic()
+        self._partitions_by_topic: dict[str, int] = {}
         self._joined = False
         self._acknowledged = True
         self._lag_due_at = 0.0
@@ -175,10 +176,16 @@ class Normalizer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         return failed, stopped_by
 
     async def _offer(self, said: Message, key: bytes | None) -> asyncio.Future[object]:
+        partition = None if key is None else partition_of(key, await self._partitions(said.topic))
         sent: asyncio.Future[object] = await self._sink.send(
-            said.topic, said.value, key, headers=list(said.headers)
+            said.topic, said.value, key, partition, headers=list(said.headers)
         )
         return sent
+
+    async def _partitions(self, topic: str) -> int:
+        if topic not in self._partitions_by_topic:
+            self._partitions_by_topic[topic] = len(await self._sink.partitions_for(topic))
+        return self._partitions_by_topic[topic]
 
     def _shortened(self, work: Work) -> Message:
         """No record may stall its partition: what Kafka won't hold is named, and left at source."""
