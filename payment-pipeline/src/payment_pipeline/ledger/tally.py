@@ -6,6 +6,7 @@ its body's SHA-256, of which the first 128 bits are kept. An event takes about 8
 
 import re
 from array import array
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
@@ -111,8 +112,13 @@ def _storable(money: Money | None) -> tuple[int, int]:
         return UNSTATED_CODE, 0
     if money is None or abs(money.amount_minor) > _AMOUNT_MAX:
         return 0, 0
-    currency = money.currency
+    code = _code(money.currency)
+    return code, money.amount_minor if code else 0
+
+
+@lru_cache(maxsize=1_000)  # there are some 180 currencies; what else is sent must not pile up
+def _code(currency: str) -> int:
     if not _CURRENCY.fullmatch(currency):
-        return 0, 0
+        return 0
     first, second, third = (ord(letter) - ord("A") for letter in currency)
-    return (first * _LETTERS + second) * _LETTERS + third + 1, money.amount_minor
+    return (first * _LETTERS + second) * _LETTERS + third + 1

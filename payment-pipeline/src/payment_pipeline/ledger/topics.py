@@ -123,18 +123,16 @@ class Topics:
 
     async def find(
         self, is_wanted: Callable[[ConsumerRecord], bool], records_max: int, progress: Progress
-    ) -> list[ConsumerRecord]:
-        """Records among the newest `records_max` of each topic, those of the last stages first."""
-        starts, found = await self.starts(), list[ConsumerRecord]()
+    ) -> AsyncIterator[list[ConsumerRecord]]:
+        """What is wanted among the newest `records_max` of each topic, the last stages first."""
+        starts = await self.starts()
         for topic in self._last_stages_first():
             progress(f"searching {topic}")
             places = [place for place in self._partitions if place.topic == topic]
             ends = dict(await self._consumer.end_offsets(places))
             for place, end in ends.items():
                 self._positions[place] = max(starts[place], end - records_max // len(places))
-            async for batch in self._batches(ends):
-                found += filter(is_wanted, batch)
-        return found
+            yield [r async for batch in self._batches(ends) for r in batch if is_wanted(r)]
 
     def _last_stages_first(self) -> list[str]:
         order = list(Stage)

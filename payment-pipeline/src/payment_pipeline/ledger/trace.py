@@ -29,8 +29,8 @@ from .tables import queries
 
 ROWS_MAX: Final = 200
 """Of a payment or a workflow; a batch's workflow writes up to 1,000 rows."""
-FIND_RECORDS_MAX: Final = 100_000
-"""The newest records of a topic that are searched for what no table holds."""
+FIND_RECORDS_MAX: Final = 1_000_000
+"""The newest records of a topic that are searched for what no table holds: seconds for each."""
 BODY_PREFIX: Final = "sha256:"
 """Begins the name that the audit gives an event without an id."""
 _FOLLOW_UP: Final = re.compile(r"(?:review|recovery)/[^/]+/(?P<payment_id>.+)")
@@ -180,8 +180,11 @@ async def _on_topics(
 
     async with topics.connected(settings) as kafka:
         furthest: dict[str, ConsumerRecord] = {}
-        for record in await kafka.find(is_wanted, FIND_RECORDS_MAX, progress):
-            furthest.setdefault(raw_event(record).body_sha256, record)
+        async for found in kafka.find(is_wanted, FIND_RECORDS_MAX, progress):
+            for record in found:
+                furthest.setdefault(raw_event(record).body_sha256, record)
+            if any(record.key != id_bytes for record in found):
+                break  # an event, not a payment, and its furthest place
         return [await _standing(kafka, record, temporal) for record in furthest.values()]
 
 
