@@ -209,7 +209,7 @@ def test_windows_end_at_the_event_and_never_see_what_came_after() -> None:
     )
     features = vector(charge("succeeded", NOON), states)
     assert features["customer_attempts_1h"] == 1
-    assert features["customer_attempts_24h"] == 2
+    assert features["card_failures_24h"] == 2
     assert features["card_failures_30d"] == 3
 
 

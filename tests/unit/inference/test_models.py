@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from payment_pipeline.domain.features import FEATURES
 from payment_pipeline.domain.scoring import EventScores, Score, ScoreItem, ScoreResponse
 from payment_pipeline.inference.card import Card
 from payment_pipeline.inference.engine import Engine
@@ -80,3 +81,9 @@ def test_card_says_how_well_it_does_where_it_was_not_trained(
 def test_fills_a_field_of_the_contract(name: str) -> None:
     assert models()[name].output in EventScores.model_fields
     assert models()[name].name == name
+
+
+def test_no_feature_is_computed_for_nobody(cards: dict[str, Card]) -> None:
+    used = {feature.name for card in cards.values() for feature in card.features}
+    by_the_rules = {"card_failures_30d", "customer_failures_30d"}
+    assert set(FEATURES) <= used | by_the_rules

@@ -99,7 +99,6 @@ FEATURES: Final[Mapping[str, str]] = {
     # Of the customer.
     "customer_age_days": "days since the customer's first event",
     "customer_attempts_1h": f"attempts in the last hour, at most {RECENT_MAX}",
-    "customer_attempts_24h": f"attempts in the last 24 hours, at most {RECENT_MAX}",
     "customer_failures_30d": f"failed attempts in the last 30 days, at most {RECENT_MAX}",
     "customer_failure_run": f"failed attempts since the last success, at most {RECENT_MAX}",
     "customer_decline_rate": "share of attempts that failed, drawn to 0.1 by 5 attempts",
@@ -119,7 +118,6 @@ FEATURES: Final[Mapping[str, str]] = {
     # Of the merchant.
     "merchant_dispute_rate": "disputes over successful attempts, drawn to 0.005 by 100 attempts",
     "merchant_decline_rate": "share of attempts that failed, drawn to 0.1 by 50 attempts",
-    "merchant_refund_rate": "refunds over successful attempts, drawn to 0.02 by 50 attempts",
     "amount_over_merchant_mean": "amount over the merchant's mean attempt in the same currency",
 }
 """Every feature that `vector` can give, and what it says."""
@@ -171,17 +169,7 @@ def vector(event: PaymentEvent, states: Mapping[EntityKey, EntityState]) -> dict
 
     An entity without a state is one never seen: its counts are known, and zero.
     """
-    at = event.occurred_at
-    features = _of_event(event)
-    for key in entities(event):
-        state = states.get(key, _NEVER_SEEN)
-        if key.entity is Entity.CUSTOMER:
-            _of_customer(features, state, event, at)
-        elif key.entity is Entity.CARD:
-            _of_card(features, state, at)
-        else:
-            _of_merchant(features, state, event)
-    return features
+    return _vector(event, entities(event), states)
 
 
 def fold(
@@ -192,8 +180,9 @@ def fold(
     `states` is both the start and, changed in place, the end; an event that was yielded is in it.
     """
     for event in events:
-        features = vector(event, states)
-        for key in entities(event):
+        keys = entities(event)
+        features = _vector(event, keys, states)
+        for key in keys:
             state = states.get(key)
             if state is None:
                 state = states[key] = EntityState()
@@ -263,6 +252,22 @@ _CHECKS: Final = {"fail": 1.0, "pass": 0.0}
 _LIVE_SUBSCRIPTION: Final = frozenset({"active", "trialing", "past_due", "unpaid", "paused"})
 
 
+def _vector(
+    event: PaymentEvent, keys: Iterable[EntityKey], states: Mapping[EntityKey, EntityState]
+) -> dict[str, float]:
+    at = event.occurred_at
+    features = _of_event(event)
+    for key in keys:
+        state = states.get(key, _NEVER_SEEN)
+        if key.entity is Entity.CUSTOMER:
+            _of_customer(features, state, event, at)
+        elif key.entity is Entity.CARD:
+            _of_card(features, state, at)
+        else:
+            _of_merchant(features, state, event)
+    return features
+
+
 def _method(event: PaymentEvent) -> PaymentMethod | None:
     return event.payment_method if isinstance(event, Charge | Payment | Customer) else None
 
@@ -298,7 +303,6 @@ def _of_customer(
     features["customer_age_days"] = _days(state.first_seen_at, at) or 0.0
     attempts, failures = state.recent_attempts_at, state.recent_failures_at
     features["customer_attempts_1h"] = _within(attempts, at - _HOUR, at)
-    features["customer_attempts_24h"] = _within(attempts, at - _DAY, at)
     features["customer_failures_30d"] = _within(failures, at - _MONTH, at)
     features["customer_failure_run"] = _within(failures, state.last_success_at, at)
     features["customer_decline_rate"] = (state.failures + 0.5) / (state.attempts + 5.0)
@@ -331,7 +335,6 @@ def _of_card(features: dict[str, float], state: EntityState, at: datetime) -> No
 def _of_merchant(features: dict[str, float], state: EntityState, event: PaymentEvent) -> None:
     features["merchant_dispute_rate"] = (state.disputes + 0.5) / (state.successes + 100.0)
     features["merchant_decline_rate"] = (state.failures + 5.0) / (state.attempts + 50.0)
-    features["merchant_refund_rate"] = (state.refunds + 1.0) / (state.successes + 50.0)
     ratio = _over_mean(state, event)
     if ratio is not None:
         features["amount_over_merchant_mean"] = ratio

@@ -89,14 +89,13 @@ def decline_inputs(event: PaymentEvent) -> dict[str, str] | None:
     """What the networks' retry rules ask about a failed attempt; `None` if none failed.
 
     Keys, each left out when unknown: `Decline`'s field names; `network`, `card_country` and
-    `funding` of the card; `attempt_count` and `next_payment_attempt_at` of an invoice.
+    `funding` of the card; `attempt_count` of an invoice.
     """
     if isinstance(event, Invoice):
         if event.event_type != "invoice.payment_failed":
             return None
-        count, then = event.attempt_count, event.next_payment_attempt_at
+        count = event.attempt_count
         known = {"attempt_count": str(count) if count is not None else None}
-        known["next_payment_attempt_at"] = then.isoformat() if then is not None else None
     elif isinstance(event, Charge | Payment):
         if event.event_type not in ("charge.failed", "payment.failed"):
             return None

@@ -5,7 +5,7 @@ batch is answered by one set of versions.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import orjson
@@ -99,16 +99,3 @@ def current_versions(settings: Settings) -> dict[str, str]:
     """
     root = models_dir(settings)
     return {name: store.current(root, name) for name in models()}
-
-
-FIRST_BATCH: Final = ScoreItem.model_validate(
-    {
-        "event_id": "warm-up",
-        "kind": "charge",
-        "event_type": "charge.failed",
-        "occurred_at": "2025-01-01T00:00:00Z",
-        "features": {},
-        "decline": {},
-    }
-)
-"""Scored once at start, so that the first real batch finds everything imported and compiled."""
