@@ -19,6 +19,7 @@ from prometheus_client import REGISTRY
 
 from payment_pipeline.adapters.kafka import partition_of
 from payment_pipeline.domain import topics
+from payment_pipeline.domain.events import PAYMENT_EVENT
 from payment_pipeline.domain.failures import BadRecord, FailureClass
 from payment_pipeline.normalizer import service
 from payment_pipeline.normalizer.service import Normalizer
@@ -81,9 +82,28 @@ class Source:
         self.committed.append(offsets[PLACE])
 
 
+class Builder:
+    """A batch of at most `RECORDS_MAX` records; an empty one takes a record of any size."""
+
+    RECORDS_MAX = 3
+
+    def __init__(self) -> None:
+        self.records: list[tuple[bytes, bytes]] = []
+
+    def append(
+        self, *, timestamp: None, key: bytes, value: bytes, headers: list[tuple[str, bytes]]
+    ) -> object:
+        assert timestamp is None
+        assert type(headers) is list  # aiokafka takes nothing else
+        if len(self.records) == self.RECORDS_MAX:
+            return None
+        self.records.append((key, value))
+        return object()
+
+
 @dataclass
 class Sink:
-    """A producer that may refuse a send, or answer it with an error, in the given order."""
+    """A producer that may refuse a batch, or answer it with an error, in the given order."""
 
     refuse: deque[KafkaError | None] = field(default_factory=deque)
     answer: deque[KafkaError | None] = field(default_factory=deque)
@@ -95,16 +115,13 @@ class Sink:
     async def partitions_for(self, _: str) -> set[int]:
         return set(range(4))
 
-    async def send(
-        self,
-        topic: str,
-        value: bytes,
-        key: bytes,
-        partition: int,
-        headers: list[tuple[str, bytes]],
+    def create_batch(self) -> Builder:
+        return Builder()
+
+    async def send_batch(
+        self, builder: Builder, topic: str, *, partition: int
     ) -> asyncio.Future[None]:
-        assert type(headers) is list  # aiokafka takes nothing else
-        assert partition == partition_of(key, 4)
+        assert {partition_of(key, 4) for key, _ in builder.records} == {partition}
         if self.refuse and (error := self.refuse.popleft()):
             raise error
         sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -113,7 +130,7 @@ class Sink:
         if error:
             sent.set_exception(error)
             return sent
-        self.produced.append((topic, key, value))
+        self.produced += ((topic, key, value) for key, value in builder.records)
         if self.hold:
             self.held.append(sent)
         else:
@@ -167,7 +184,7 @@ async def test_a_batch_is_produced_under_its_key_then_committed_and_counted() ->
 
 
 async def test_nothing_is_committed_before_the_last_acknowledgement() -> None:
-    source, sink = Source(deque([records(CHARGE, CHARGE)])), Sink(hold=True)
+    source, sink = Source(deque([records(CHARGE, INVALID)])), Sink(hold=True)
     running = asyncio.ensure_future(Normalizer(source, sink, CONTEXT, 500).run())
     await asyncio.wait_for(sink.offered.wait(), 5)
     sink.held[0].set_result(None)
@@ -184,9 +201,10 @@ async def test_nothing_is_committed_before_the_last_acknowledgement() -> None:
     "broken",
     [
         lambda: Sink(refuse=deque([None, KafkaTimeoutError(), KafkaTimeoutError()])),
+        lambda: Sink(refuse=deque([KafkaTimeoutError()])),
         lambda: Sink(answer=deque([None, UnknownTopicOrPartitionError(), KafkaTimeoutError()])),
     ],
-    ids=["refused", "not acknowledged"],
+    ids=["refused", "refused at once", "not acknowledged"],
 )
 async def test_what_kafka_does_not_take_is_sent_again_and_only_that(
     broken: Callable[[], Sink],
@@ -213,20 +231,22 @@ async def test_produce_that_never_comes_back_ends_the_process_uncommitted(
 
 async def test_a_message_too_large_leaves_its_name_and_stalls_nothing() -> None:
     source = Source(deque([records(INVALID, CHARGE)]))
-    sink = Sink(refuse=deque([MessageSizeTooLargeError()]))
+    sink = Sink(answer=deque([MessageSizeTooLargeError()]))
     await run_until_drained(source, sink)
-    assert produced_topics(sink) == [topics.DLQ_VALIDATION, topics.NORMALIZED]
-    letter = BadRecord.model_validate_json(sink.produced[0][2])
+    assert produced_topics(sink) == [topics.NORMALIZED, topics.DLQ_VALIDATION]
+    letter = BadRecord.model_validate_json(sink.produced[1][2])
     assert (letter.failure, letter.body) == (FailureClass.UNPROCESSABLE, b"")
     assert source.committed == [2]
 
 
-async def test_a_message_that_the_broker_finds_too_large_stalls_nothing_either() -> None:
-    source = Source(deque([records(INVALID, CHARGE)]))
-    sink = Sink(answer=deque([MessageSizeTooLargeError()]))
+async def test_a_full_batch_is_followed_by_another_in_order() -> None:
+    sent = [body("charge.succeeded", example("charge"), id=f"evt_{each}") for each in range(10)]
+    source, sink = Source(deque([records(*sent)])), Sink()
     await run_until_drained(source, sink)
-    assert sorted(produced_topics(sink)) == [topics.NORMALIZED, topics.DLQ_VALIDATION]
-    assert source.committed == [2]
+    assert [PAYMENT_EVENT.validate_json(value).event_id for _, _, value in sink.produced] == [
+        f"evt_{each}" for each in range(10)
+    ]
+    assert source.committed == [10]
 
 
 async def test_partitions_that_left_are_not_committed() -> None:
