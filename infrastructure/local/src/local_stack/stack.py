@@ -84,12 +84,16 @@ async def _bring_up(
 ) -> None:
     """Start each component as soon as what it needs is ready, the stores' contents included."""
     ready = {component.name: asyncio.Event() for component in components}
+    mistake: BaseException | None = None
     try:
         async with asyncio.TaskGroup() as group:
             for component in components:
                 group.create_task(_bring_up_one(settings, component, ready, watcher))
     except* UserError as failures:
-        raise failures.exceptions[0] from None
+        mistake = failures.exceptions[0]
+    # Raised within `except*`, some Pythons wrap it in a group again.
+    if mistake:
+        raise mistake
 
 
 async def _bring_up_one(
