@@ -18,9 +18,9 @@ from bench.figure import Figure
 from bronze_events import events, scored
 from databases import migrated_schema
 from payment_pipeline.adapters import postgres
+from payment_pipeline.adapters.sql import queries
 from payment_pipeline.bronze import writer
 from payment_pipeline.bronze.rows import COLUMNS, Record, ScoredEvent, to_record
-from payment_pipeline.bronze.sql import load as load_queries
 from payment_pipeline.settings import Settings, load
 
 EVENTS: Final = 30_000
@@ -36,7 +36,7 @@ FROM pg_stat_user_tables
 WHERE relid = 'entity_features'::regclass
 """
 
-QUERIES: Final = load_queries("events.sql")
+QUERIES: Final = queries("payment_pipeline.bronze", "queries/events.sql")
 
 
 def bronze_figures(settings: Settings) -> list[Figure]:

@@ -1,19 +1,24 @@
 """Do the queries name the columns that the contract and the code name?"""
 
 import re
+from collections.abc import Mapping
 from dataclasses import fields
 from importlib.resources import files
 
 import pytest
 
 import payment_pipeline.bronze
+from payment_pipeline.adapters.sql import queries
 from payment_pipeline.bronze import rows
 from payment_pipeline.bronze.contract import FEATURES, QUARANTINE, Column
-from payment_pipeline.bronze.sql import load
 from payment_pipeline.domain.features import EntityState
 
 QUERIES = files(payment_pipeline.bronze) / "queries"
 FILES = sorted(path.name for path in QUERIES.iterdir())
+
+
+def load(file: str) -> Mapping[str, str]:
+    return queries("payment_pipeline.bronze", f"queries/{file}")
 
 
 def columns(text: str) -> list[str]:
@@ -27,9 +32,9 @@ def names(contract: tuple[Column, ...]) -> list[str]:
 @pytest.mark.parametrize("file", FILES)
 def test_every_query_is_named_once_and_described(file: str) -> None:
     text = (QUERIES / file).read_text()
-    queries = load(file)
-    assert len(queries) == text.count("-- name:") > 0
-    assert all(query.startswith("-- ") for query in queries.values())
+    named = load(file)
+    assert len(named) == text.count("-- name:") > 0
+    assert all(query.startswith("-- ") for query in named.values())
 
 
 def test_events_are_inserted_with_every_column_of_a_record() -> None:

@@ -5,9 +5,9 @@ from typing import Any, Final, NamedTuple
 
 import asyncpg
 
-from .sql import load
+from payment_pipeline.adapters.sql import queries
 
-_SQL: Final = load("decisions.sql")
+_SQL: Final = queries("payment_pipeline.bronze", "queries/decisions.sql")
 
 
 class Decision(NamedTuple):

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from payment_pipeline.adapters.sql import queries
 from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.domain.features import (
     AmountTotals,
@@ -23,12 +24,11 @@ from payment_pipeline.domain.features import (
 )
 
 from .contract import FEATURES
-from .sql import load
 
 SUM_MINOR_MAX: Final = 2**63 - 1
 """Where a sum of amounts stays, rather than make its entity impossible to write."""
 
-_SQL: Final = load("features.sql")
+_SQL: Final = queries("payment_pipeline.bronze", "queries/features.sql")
 _FIELDS: Final = tuple(field.name for field in fields(EntityState))
 _COLUMNS: Final = tuple(column.name for column in FEATURES)
 _AMOUNTS: Final = _FIELDS.index("amounts")

@@ -12,15 +12,14 @@ import psycopg
 from yoyo import get_backend, read_migrations
 
 from payment_pipeline.adapters.postgres import unreachable
+from payment_pipeline.adapters.sql import queries
 from payment_pipeline.settings import Settings
-
-from .sql import load
 
 CONNECT_TIMEOUT_S: Final = 10
 LOCK_KEY: Final = 0x7061796D656E7473
 """The advisory lock's number: the ASCII of "payments"."""
 
-_SQL: Final = load("migrate.sql")
+_SQL: Final = queries("payment_pipeline.bronze", "queries/migrate.sql")
 
 
 def migrate(settings: Settings) -> list[str]:

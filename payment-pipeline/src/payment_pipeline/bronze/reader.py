@@ -5,14 +5,14 @@ from typing import Final
 
 import asyncpg
 
+from payment_pipeline.adapters.sql import queries
 from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.domain.features import EntityKey, EntityState
 
 from . import features
 from .rows import to_event
-from .sql import load
 
-_SQL: Final = load("reader.sql")
+_SQL: Final = queries("payment_pipeline.bronze", "queries/reader.sql")
 
 
 async def feature_states(

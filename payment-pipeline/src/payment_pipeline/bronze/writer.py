@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 import asyncpg
 
+from payment_pipeline.adapters.sql import queries
 from payment_pipeline.domain.failures import BadRecord
 
 from . import features
@@ -23,10 +24,9 @@ from .rows import (
     to_record,
     to_scores,
 )
-from .sql import load
 
-_EVENTS_SQL: Final = load("events.sql")
-_QUARANTINE_SQL: Final = load("quarantine.sql")
+_EVENTS_SQL: Final = queries("payment_pipeline.bronze", "queries/events.sql")
+_QUARANTINE_SQL: Final = queries("payment_pipeline.bronze", "queries/quarantine.sql")
 
 
 class Refused(NamedTuple):

@@ -1,11 +1,11 @@
 """Which events do bronze and the quarantine hold, streamed from PostgreSQL?"""
 
-import re
-from collections.abc import Mapping, Sequence
-from importlib.resources import files
+from collections.abc import Sequence
 from typing import Final
 
 import asyncpg
+
+from payment_pipeline.adapters.sql import queries
 
 from .audit import Lost, Reading, Stage
 from .records import kept_total, money_of
@@ -18,26 +18,21 @@ BODIES_A_FETCH: Final = 32
 LOOKUP_EVENTS_MAX: Final = 5_000
 
 
-def queries() -> Mapping[str, str]:
-    """The ledger's queries by name."""
-    text = (files(__package__) / "queries.sql").read_text(encoding="utf-8")
-    parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)[1:]
-    return dict(zip(parts[::2], parts[1::2], strict=True))
+SQL: Final = queries("payment_pipeline.ledger", "queries.sql")
 
 
 async def read(pool: asyncpg.Pool, window: Window, reading: Reading) -> None:
     """Read the rows of a window anew, both tables at one instant."""
-    sql = queries()
     bronze, quarantine = reading.renew(Stage.BRONZE), reading.renew(Stage.QUARANTINE)
     async with (
         pool.acquire() as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
         span = window.since, window.until
-        rows = connection.cursor(sql["events_received"], *span, prefetch=ROWS_A_FETCH)
+        rows = connection.cursor(SQL["events_received"], *span, prefetch=ROWS_A_FETCH)
         async for row in rows:
             bronze.add(_event(row))
-        rows = connection.cursor(sql["quarantined_received"], *span, prefetch=BODIES_A_FETCH)
+        rows = connection.cursor(SQL["quarantined_received"], *span, prefetch=BODIES_A_FETCH)
         async for row in rows:
             quarantine.add(_dead_letter(row))
 
@@ -47,15 +42,14 @@ async def look_up(pool: asyncpg.Pool, lost: Sequence[Lost], reading: Reading) ->
 
     What is added is in neither table's tally yet, else it would not be lost.
     """
-    sql = queries()
     for start in range(0, len(lost), LOOKUP_EVENTS_MAX):
         some = lost[start : start + LOOKUP_EVENTS_MAX]
         identities = [each.identity for each in some]
         named = [each for each in some if each.event_id is not None]
         ids, named_identities = [e.event_id for e in named], [e.identity for e in named]
-        for row in await pool.fetch(sql["events_by_identity"], ids, named_identities):
+        for row in await pool.fetch(SQL["events_by_identity"], ids, named_identities):
             reading.stages[Stage.BRONZE].add(_event(row))
-        rows = await pool.fetch(sql["quarantined_by_identity"], identities, IDENTITY_HEX)
+        rows = await pool.fetch(SQL["quarantined_by_identity"], identities, IDENTITY_HEX)
         for row in rows:
             reading.stages[Stage.QUARANTINE].add(_dead_letter(row))
 

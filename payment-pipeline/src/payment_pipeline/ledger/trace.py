@@ -25,7 +25,7 @@ from payment_pipeline.settings import Settings
 from . import records, runs, settling, topics
 from .audit import Stage
 from .runs import Run, Runs
-from .tables import queries
+from .tables import SQL
 
 ROWS_MAX: Final = 200
 """Of a payment or a workflow; a batch's workflow writes up to 1,000 rows."""
@@ -90,7 +90,7 @@ async def trace(settings: Settings, wanted: str, progress: topics.Progress) -> T
             workflows |= {run.id: run for run in await temporal.of_payment(payment_id)}
         if not sightings and not any(run.status for run in workflows.values()):
             raise UserError(_nowhere(wanted, temporal.silence), 1)
-        decisions = await pool.fetch(queries()["trace_decisions"], payment_id)
+        decisions = await pool.fetch(SQL["trace_decisions"], payment_id)
     finally:
         await pool.close()
     return Trace(
@@ -126,11 +126,10 @@ def _nowhere(wanted: str, temporal_silence: str | None) -> str:
 
 
 async def _in_tables(pool: asyncpg.Pool, wanted: str) -> list[Sighting]:
-    sql = queries()
     body = wanted.removeprefix(BODY_PREFIX) if wanted.startswith(BODY_PREFIX) else None
     try:
-        events = await pool.fetch(sql["trace_events"], wanted, ROWS_MAX)
-        letters = await pool.fetch(sql["trace_quarantined"], wanted, body, ROWS_MAX)
+        events = await pool.fetch(SQL["trace_events"], wanted, ROWS_MAX)
+        letters = await pool.fetch(SQL["trace_quarantined"], wanted, body, ROWS_MAX)
     except asyncpg.UndefinedTableError:
         raise UserError("Bronze has no tables: create them with `payments migrate`.") from None
     return [
