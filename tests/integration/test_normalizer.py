@@ -74,7 +74,7 @@ async def watching(
         seen: list[Any] = []
 
         async def all_of(event_ids: Collection[str]) -> list[Any]:
-            missing = set(event_ids)
+            missing = set(event_ids) - {ce_id(record) for record in seen}
             async with asyncio.timeout(PATIENCE_S):
                 while missing:
                     for records in (await source.getmany(timeout_ms=200)).values():
@@ -230,7 +230,8 @@ async def process(settings: Settings, **environment: str) -> AsyncIterator[Proce
     finally:
         if started.returncode is None:
             started.kill()
-        await started.communicate()
+        _, said = await started.communicate()
+        sys.stderr.write(said.decode())  # which pytest shows where the test failed
 
 
 async def test_a_process_without_kafka_says_so_in_one_sentence(
