@@ -4,8 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
+from local_stack import components
 from local_stack.components import ALL, BY_NAME, STORES, chosen, runs_elsewhere
 from payment_pipeline.domain.failures import UserError
+from payment_pipeline.inference import store, training
+from payment_pipeline.inference.models import models
 from payment_pipeline.settings import Settings
 
 
@@ -20,10 +23,10 @@ def test_each_need_stands_before_who_needs_it() -> None:
         seen.add(component.name)
 
 
-def test_every_port_setting_belongs_to_one_component() -> None:
+def test_every_port_is_a_setting_of_one_component() -> None:
     owned = [port for component in ALL for port in component.ports]
-    settings = [name for name in Settings.model_fields if name.endswith("_port")]
-    assert sorted(owned) == sorted(settings)
+    assert len(set(owned)) == len(owned)
+    assert set(owned) <= Settings.model_fields.keys()
 
 
 def test_nothing_chosen_is_everything() -> None:
@@ -44,3 +47,15 @@ def test_addresses_hold_no_password(isolated: Callable[..., Settings]) -> None:
     settings = isolated(postgres_dsn="postgresql://user:hush@db.example:6432/payments")
     assert runs_elsewhere(settings, BY_NAME["postgres"])
     assert BY_NAME["postgres"].address(settings) == "db.example:6432/payments"
+
+
+def test_training_is_due_until_every_model_has_a_current_version(
+    isolated: Callable[..., Settings],
+) -> None:
+    settings = isolated()
+    for name in models():
+        assert not components._trained(settings)
+        home = training.models_dir(settings) / name
+        home.mkdir(parents=True)
+        (home / store._CURRENT).write_text("a version")
+    assert components._trained(settings)
