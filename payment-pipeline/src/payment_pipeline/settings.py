@@ -40,6 +40,22 @@ class Settings(BaseSettings):
     normalizer_metrics_port: int = Field(9101, ge=1, le=65535)
     dispatcher_metrics_port: int = Field(9102, ge=1, le=65535)
     worker_metrics_port: int = Field(9103, ge=1, le=65535)
+    # The lakehouse and the dashboards, which `payments up --with` adds.
+    s3_port: int = Field(8333, ge=1, le=65535)
+    catalog_port: int = Field(8181, ge=1, le=65535)
+    trino_port: int = Field(8080, ge=1, le=65535)
+    dagster_port: int = Field(3000, ge=1, le=65535)
+    superset_port: int = Field(8088, ge=1, le=65535)
+    # What SeaweedFS's own parts talk through.
+    seaweedfs_s3_grpc_port: int = Field(8334, ge=1, le=65535)
+    seaweedfs_master_port: int = Field(9333, ge=1, le=65535)
+    seaweedfs_master_grpc_port: int = Field(9334, ge=1, le=65535)
+    seaweedfs_volume_port: int = Field(9340, ge=1, le=65535)
+    seaweedfs_volume_grpc_port: int = Field(9341, ge=1, le=65535)
+    seaweedfs_filer_port: int = Field(9350, ge=1, le=65535)
+    seaweedfs_filer_grpc_port: int = Field(9351, ge=1, le=65535)
+    seaweedfs_admin_port: int = Field(9360, ge=1, le=65535)
+    seaweedfs_admin_grpc_port: int = Field(9361, ge=1, le=65535)
 
     # Components that run elsewhere: unset means the native stack's, on `host` and the port above.
     kafka_bootstrap_servers: str | None = None
@@ -47,12 +63,23 @@ class Settings(BaseSettings):
     temporal_address: str | None = None
     inference_url: str | None = None
     temporal_ui_url: str | None = None
+    s3_endpoint: str | None = None
+    catalog_uri: str | None = None
+    trino_url: str | None = None
+    dagster_dsn: SecretStr | None = None
 
     # Secrets from the environment win over the files in `<var>/secrets/`.
     # Comma-separated live signing secrets, newest first: all verify, so rotation loses no request.
     webhook_secrets_stripe: SecretStr | None = None
     postgres_password: SecretStr | None = None
     pseudonym_key: SecretStr | None = None
+    s3_access_key: SecretStr | None = None
+    s3_secret_key: SecretStr | None = None
+    superset_secret_key: SecretStr | None = None
+    superset_admin_password: SecretStr | None = None
+    # `client-id:client-secret` of the catalog, when it is not the S3 key; of Trino, when it asks.
+    catalog_credential: SecretStr | None = None
+    trino_password: SecretStr | None = None
 
     # Gateway: every limit has a name.
     signature_tolerance_s: int = Field(300, ge=1, le=3600)
@@ -92,6 +119,21 @@ class Settings(BaseSettings):
     inference_in_flight_max: int = Field(16, ge=1)
     retry_rules: Path = Path(__file__).with_name("inference") / "retry_rules.toml"
 
+    # The lake: an S3 region, and an Iceberg REST catalog such as SeaweedFS's or Polaris.
+    s3_region: str = "us-east-1"
+    catalog_warehouse: str = "s3://lakehouse"
+    catalog_auth: Literal["oauth2", "sigv4"] = "oauth2"
+    catalog_oauth_scope: str = "catalog"
+    catalog_signing_name: str = "s3tables"
+
+    # Trino: who loads and transforms, who only reads; the heap of the one that runs here.
+    trino_user: str = "payments"
+    trino_reader: str = "superset"
+    trino_heap_mib: int = Field(2048, ge=1024)
+
+    # Where what is unpacked once for all stacks is kept.
+    cache: Path = Path("~/.cache/payment-pipeline")
+
     log_level: str = "INFO"
 
     @property
@@ -118,6 +160,21 @@ class Settings(BaseSettings):
     def inference(self) -> str:
         """The inference service's base URL, without a slash at the end."""
         return (self.inference_url or f"http://{self.host}:{self.inference_port}").rstrip("/")
+
+    @property
+    def s3(self) -> str:
+        """The S3 endpoint's URL, without a slash at the end."""
+        return (self.s3_endpoint or f"http://{self.host}:{self.s3_port}").rstrip("/")
+
+    @property
+    def catalog(self) -> str:
+        """The Iceberg REST catalog's base URL, without a slash at the end."""
+        return (self.catalog_uri or f"http://{self.host}:{self.catalog_port}").rstrip("/")
+
+    @property
+    def trino(self) -> str:
+        """Trino's base URL, without a slash at the end."""
+        return (self.trino_url or f"http://{self.host}:{self.trino_port}").rstrip("/")
 
     @property
     def dsn(self) -> str:

@@ -1,0 +1,1 @@
+"""How does bronze become marts: the assets, their checks and their schedules."""
