@@ -13,7 +13,7 @@ from payment_pipeline.domain.events import PAYMENT_EVENT, PaymentEvent
 from payment_pipeline.domain.failures import FailureClass
 from payment_pipeline.orchestrator.messages import OffsetRange, Refusal
 
-BATCHES_KEPT_MAX: Final = 12
+BATCHES_KEPT_MAX: Final = 8
 """About 5 MB each. More than the ranges under way, so that usually none is read twice."""
 
 

@@ -5,7 +5,7 @@ import json
 from datetime import UTC, datetime
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from payment_pipeline.adapters import temporal
 from payment_pipeline.orchestrator.messages import Verdict
@@ -55,7 +55,9 @@ def give(settings: Settings, payment_id: str, verdict: Verdict, reviewer: str, n
 
 
 def _print(console: Console, settings: Settings, found: list[OpenReview]) -> None:
-    table = Table("payment", "fraud score", "customer", "merchant", "left", "else", "where")
+    # The payment's id whole, whatever the terminal's width: the answer is given for it.
+    payment = Column("payment", no_wrap=True)
+    table = Table(payment, "fraud score", "customer", "merchant", "left", "else")
     for review in found:
         table.add_row(
             review.payment_id,
@@ -64,10 +66,10 @@ def _print(console: Console, settings: Settings, found: list[OpenReview]) -> Non
             review.merchant_id or "",
             _left(review),
             review.on_timeout,
-            _link(settings, review),
         )
     console.print(table)
     console.print("Answer with `payments review approve PAYMENT` or `… decline PAYMENT`.")
+    console.print(f"Each is a workflow in the Temporal UI: {settings.temporal_ui}")
 
 
 def _as_json(settings: Settings, review: OpenReview) -> dict[str, str | float | None]:

@@ -1,0 +1,55 @@
+"""Whether the orchestrator's processes may die, and inference be away, at no event's cost."""
+
+import os
+import signal
+from collections.abc import Callable
+from functools import partial
+from uuid import uuid4
+
+import pytest
+
+from local_stack import supervisor
+from normalized_events import COUNT, NOWHERE, charge, normalized, produce, rows, until
+from payment_pipeline.domain import topics
+from payment_pipeline.settings import Settings
+
+pytestmark = [pytest.mark.stack, pytest.mark.faults]
+
+
+async def test_processes_die_and_inference_is_away(
+    fresh_stack: Callable[..., Settings],
+) -> None:
+    stack = fresh_stack("dispatcher", "worker", "inference")
+    for name in ("dispatcher", "worker"):
+        await killed_under_load(stack, name)
+    await inference_away(stack)
+
+
+async def killed_under_load(stack: Settings, name: str) -> None:
+    """Each event once in bronze and once in the features, whatever was cut off."""
+    run = uuid4().hex[:8]
+    for part in range(3):
+        events = [charge(number, run, NOWHERE) for number in range(part * 50, part * 50 + 50)]
+        await produce(stack, topics.NORMALIZED, normalized(events))
+        pid = supervisor.states(stack)[name]["pid"]
+        os.kill(pid, signal.SIGKILL)
+        await until(partial(came_back, stack, name, pid))
+    await until(lambda: rows(stack, COUNT, f"evt_{run}_%") == [(150,)])
+    features = "SELECT events FROM entity_features WHERE entity_id = %s"
+    assert rows(stack, features, f"cus_{run}") == [(150,)]
+
+
+async def inference_away(stack: Settings) -> None:
+    """The row is there without its scores, and gets them when inference is back."""
+    run = uuid4().hex[:8]
+    query = "SELECT inference_status FROM payment_events WHERE event_id = %s"
+    supervisor.call(stack, "stopProcess", "inference", True)
+    await produce(stack, topics.NORMALIZED, normalized([charge(0, run, NOWHERE)]))
+    await until(lambda: rows(stack, query, f"evt_{run}_0") == [("unavailable",)])
+    supervisor.start(stack, "inference")
+    await until(lambda: rows(stack, query, f"evt_{run}_0") == [("scored",)])
+
+
+def came_back(stack: Settings, name: str, dead: int) -> bool:
+    state = supervisor.states(stack)[name]
+    return bool(state["statename"] == "RUNNING" and state["pid"] != dead)
