@@ -7,6 +7,7 @@ Kafka is all it needs; run it with no stage up, or they share the processor:
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -22,7 +23,6 @@ from typing import Final
 
 from bench.figure import Figure
 from bench.load import Outcome, Plan, drive
-from conftest import free_ports
 from payment_pipeline.adapters import kafka
 from payment_pipeline.providers import topics
 from payment_pipeline.settings import Settings, load
@@ -105,11 +105,11 @@ def _all_accepted(name: str, outcome: Outcome) -> Outcome:
 @contextmanager
 def _server(name: str, settings: Settings, var: Path) -> Iterator[int]:
     """One of the servers in a process of its own, ready on the port that is yielded."""
-    (port,) = free_ports(1)
+    port = free_port()
     command = [sys.executable, str(PEERS), name, str(port)]
     if name == GATEWAY:
         command = [sys.executable, "-m", "payment_pipeline.gateway"]
-    with subprocess.Popen(command, env=_environment(settings, var, port)) as process:
+    with subprocess.Popen(command, env=environment(settings, var, port)) as process:
         try:
             _wait(f"http://127.0.0.1:{port}/{'readyz' if name == GATEWAY else 'livez'}", process)
             yield port
@@ -117,7 +117,14 @@ def _server(name: str, settings: Settings, var: Path) -> Iterator[int]:
             process.terminate()
 
 
-def _environment(settings: Settings, var: Path, port: int) -> Mapping[str, str]:
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def environment(settings: Settings, var: Path, port: int) -> Mapping[str, str]:
+    """A server's environment: this Kafka, its own port, and the secret that the load signs with."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("PAYMENTS_")}
     return {
         **ours,
