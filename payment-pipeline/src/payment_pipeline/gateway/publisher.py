@@ -48,6 +48,36 @@ class OverloadedError(NotPublishedError):
     """Too much is unacknowledged."""
 
 
+class _Deadline:
+    """Cancels its task when it passes: `asyncio.timeout` at half its cost, for the hot path."""
+
+    __slots__ = ("_passed", "_task", "_timer")
+
+    def __init__(self, within_s: float) -> None:
+        self._task = asyncio.current_task()
+        self._passed = False
+        self._timer = asyncio.get_running_loop().call_later(within_s, self._pass)
+
+    def explain(self) -> None:
+        """Turn the cancellation into what it means, if it was this deadline's.
+
+        Raises:
+            DeadlineError: it was.
+        """
+        if self._passed and self._task is not None:
+            self._task.uncancel()
+            raise DeadlineError
+
+    def end(self) -> None:
+        """It can't pass any more."""
+        self._timer.cancel()
+
+    def _pass(self) -> None:
+        self._passed = True
+        if self._task is not None:
+            self._task.cancel()
+
+
 class _Line:
     """One producer and what it has not settled yet."""
 
@@ -137,22 +167,24 @@ class Publisher:
         size = len(body)
         line.take(size)
         sent = False
+        deadline = _Deadline(self._settings.gateway_deadline_s)
         try:
-            async with asyncio.timeout(self._settings.gateway_deadline_s):
-                acknowledged = await line.producer.send(
-                    topic, body, key, await line.partition(topic, key), headers=[*headers]
-                )
-                acknowledged.add_done_callback(partial(line.settled, size))
-                sent = True
-                await asyncio.shield(acknowledged)
-        except TimeoutError as error:
-            raise DeadlineError from error
+            acknowledged = await line.producer.send(
+                topic, body, key, await line.partition(topic, key), headers=[*headers]
+            )
+            acknowledged.add_done_callback(partial(line.settled, size))
+            sent = True
+            await asyncio.shield(acknowledged)
+        except asyncio.CancelledError:
+            deadline.explain()
+            raise
         except KafkaError as error:
             metrics.KAFKA_ERRORS.labels(type(error).__name__).inc()
             if not sent and not isinstance(error, KafkaTimeoutError):
                 line.broken.set()
             raise NoBrokerError from error
         finally:
+            deadline.end()
             if not sent:
                 line.release(size)
 
