@@ -54,21 +54,22 @@ def normalize(raw: RawEvent, context: Context) -> PaymentEvent | Rejected | Unmo
         "source": raw.coordinates,
         "traceparent": raw.traceparent,
         "normalizer_version": context.normalizer_version,
-        **_object(found, kind),
     }
+    fields.update(_object(found, kind))
     return reading.rejected() if reading.faults else _event(kind, fields)
 
 
 def _object(found: Reader, kind: Kind) -> Fields:
     """What every object has, then what only this kind has, which knows better."""
     found.choice("object", kind.objects)
-    return {
+    fields: Fields = {
         "object_id": found.text("id", required=kind.identified),
         **found.texts("status"),
-        # With 2025-08 a payer may be an Account instead of a Customer.
+        # In newer versions a payer may be an Account instead of a Customer.
         "customer_id": found.reference("customer") or found.text("customer_account"),
-        **kind.read(found),
     }
+    fields.update(kind.read(found))
+    return fields
 
 
 def _event(kind: Kind, fields: Fields) -> PaymentEvent | Rejected:
