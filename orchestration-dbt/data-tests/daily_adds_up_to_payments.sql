@@ -1,0 +1,59 @@
+-- Days, refunds and disputes add up to the payments', currency by currency.
+with
+
+payments as (
+
+    select
+        currency,
+        count_if(state <> 'unknown') as payments,
+        sum(captured_amount) filter (where state <> 'unknown') as captured_amount,
+        sum(refunded_amount) as refunded_amount,
+        sum(disputed_amount) as disputed_amount
+    from {{ ref('fct_payments') }}
+    group by currency
+
+),
+
+days as (
+
+    select
+        currency,
+        sum(created_payments) as payments,
+        sum(captured_amount) as captured_amount
+    from {{ ref('fct_daily_payments') }}
+    group by currency
+
+),
+
+refunds as (
+
+    select
+        currency,
+        sum(refunded_amount) as refunded_amount
+    from {{ ref('fct_refunds') }}
+    where payment_key is not null
+    group by currency
+
+),
+
+disputes as (
+
+    select
+        currency,
+        sum(disputed_amount) as disputed_amount
+    from {{ ref('fct_disputes') }}
+    where payment_key is not null
+    group by currency
+
+)
+
+select payments.*
+from payments
+left join days on payments.currency = days.currency
+left join refunds on payments.currency = refunds.currency
+left join disputes on payments.currency = disputes.currency
+where
+    payments.payments <> coalesce(days.payments, 0)
+    or payments.captured_amount <> coalesce(days.captured_amount, 0)
+    or payments.refunded_amount <> coalesce(refunds.refunded_amount, 0)
+    or payments.disputed_amount <> coalesce(disputes.disputed_amount, 0)

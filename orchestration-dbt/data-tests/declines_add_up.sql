@@ -1,0 +1,9 @@
+-- The classes of the decline mix are all declined payments, and every attempt got through or didn't.
+select
+    day_key,
+    declined_payments
+from {{ ref('fct_daily_payments') }}
+where
+    declined_payments <> attempted_payments - authorized_payments
+    or declined_payments <> 0
+    {%- for class in decline_classes() %} + declined_{{ class }}_payments{% endfor %}

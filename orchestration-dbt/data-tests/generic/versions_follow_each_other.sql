@@ -1,0 +1,24 @@
+{#- Versions of a member that overlap, leave a gap, or aren't current exactly once at the end. -#}
+{% test versions_follow_each_other(model, member_key) %}
+
+with
+
+versions as (
+
+    select
+        {{ member_key }},
+        valid_from,
+        valid_to,
+        is_current,
+        lead(valid_from) over (partition by {{ member_key }} order by valid_from) as next_from
+    from {{ model }}
+
+)
+
+select * from versions
+where
+    valid_from >= valid_to
+    or next_from <> valid_to
+    or is_current <> (next_from is null)
+
+{% endtest %}

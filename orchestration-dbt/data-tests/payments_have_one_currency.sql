@@ -1,0 +1,7 @@
+{{ config(severity='warn') }}
+-- A payment, its refunds and its disputes are of one currency; another's amounts are left out of it.
+select payment_key
+from {{ ref('int_payment_events') }}
+where kind in ('payment', 'charge', 'refund', 'dispute') and payment_key is not null
+group by payment_key
+having count(distinct currency) > 1

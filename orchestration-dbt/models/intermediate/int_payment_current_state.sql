@@ -1,0 +1,172 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='merge',
+    unique_key='payment_key',
+    on_schema_change='append_new_columns',
+) }}
+
+with
+
+events as (
+
+    select * from {{ ref('int_payment_events') }}
+    where kind in ('payment', 'charge', 'refund', 'dispute') and payment_key is not null
+    {% if is_incremental() %}
+        -- A payment that anything new is about is computed anew, from all its events.
+        and payment_key in (
+            select payment_key from {{ ref('int_payment_events') }}
+            where ingest_xid >= (select coalesce(max(ingest_xid), 0) from {{ this }})
+        )
+    {% endif %}
+
+),
+
+decided as (
+
+    select
+        *,
+        min(case
+            when event_type in ('charge.succeeded', 'payment.amount_capturable_updated', 'payment.succeeded')
+                then occurred_at
+        end) over (partition by payment_key) as authorized_at
+    from events
+
+),
+
+payments as (
+
+    select
+        payment_key,
+        currency,
+        max({{ recency() }}) as recency,
+        -- what is known of it
+        arbitrary(provider) as provider,
+        arbitrary(payment_id) as payment_id,
+        {{ latest('lifecycle_state') }} as state,
+        {{ latest('occurred_at', 'lifecycle_state is not null') }} as state_at,
+        {{ latest('merchant_key') }} as merchant_key,
+        {{ latest('merchant_id') }} as merchant_id,
+        {{ latest('customer_key', "customer_key <> 'unknown'") }} as customer_key,
+        {{ latest('customer_id') }} as customer_id,
+        {{ latest('invoice_id') }} as invoice_id,
+        {{ latest('is_live') }} as is_live,
+        {{ latest('capture_method') }} as capture_method,
+        {{ latest('cancellation_reason') }} as cancellation_reason,
+        {{ latest('payment_method_type') }} as payment_method_type,
+        {{ latest('card_brand') }} as card_brand,
+        {{ latest('card_funding') }} as card_funding,
+        {{ latest('card_country') }} as card_country,
+        {{ latest('wallet') }} as wallet,
+        {{ latest('risk_level') }} as risk_level,
+        {{ latest('decline_reason', "lifecycle_state = 'failed'") }} as decline_reason,
+        {{ latest('network_decline_code', "lifecycle_state = 'failed'") }} as network_decline_code,
+        -- attempts: one fails as a charge, as a payment, or as both
+        greatest(
+            count(distinct object_id) filter (where event_type = 'charge.failed'),
+            count(*) filter (where event_type = 'payment.failed')
+        ) as failed_attempts,
+        -- amounts
+        max(currency_exponent) as currency_exponent,
+        coalesce(
+            {{ latest('amount_minor', "kind = 'payment'") }},
+            {{ latest('amount_minor', "kind = 'charge'") }}
+        ) as amount_minor,
+        coalesce(
+            max(amount_minor) filter (where kind = 'charge' and status = 'succeeded'),
+            max(nullif(amount_capturable_minor, 0)),
+            max(amount_received_minor),
+            0
+        ) as authorized_minor,
+        coalesce(
+            max(amount_received_minor) filter (where kind = 'payment' and amount_received_minor > 0),
+            max(coalesce(amount_captured_minor, amount_minor)) filter (
+                where kind = 'charge' and status = 'succeeded' and is_captured
+            ),
+            0
+        ) as captured_minor,
+        -- scores at the moment the money moved, or the last before it didn't
+        max_by(fraud_score, row(occurred_at, lifecycle_rank, event_id)) filter (
+            where fraud_score is not null and (authorized_at is null or occurred_at <= authorized_at)
+        ) as fraud_score,
+        max_by(event_key, row(occurred_at, lifecycle_rank, event_id)) filter (
+            where fraud_score is not null and (authorized_at is null or occurred_at <= authorized_at)
+        ) as fraud_event_key,
+        max_by(churn_score, row(occurred_at, lifecycle_rank, event_id)) filter (
+            where churn_score is not null and (authorized_at is null or occurred_at <= authorized_at)
+        ) as churn_score,
+        max_by(retry_strategy, row(occurred_at, lifecycle_rank, event_id)) filter (
+            where retry_strategy is not null
+        ) as retry_strategy,
+        -- timestamps
+        min(occurred_at) filter (where kind in ('payment', 'charge')) as created_at,
+        min(occurred_at) filter (where lifecycle_state = 'requires_action') as requires_action_at,
+        min(authorized_at) as authorized_at,
+        min(occurred_at) filter (where lifecycle_state = 'succeeded') as captured_at,
+        min(occurred_at) filter (where lifecycle_state = 'failed') as first_failed_at,
+        max(occurred_at) filter (where lifecycle_state = 'failed') as last_failed_at,
+        min(occurred_at) filter (where lifecycle_state = 'canceled') as canceled_at,
+        max(occurred_at) as last_event_at,
+        max(ingested_at) as ingested_at,
+        max(ingest_xid) as ingest_xid
+    from decided
+    group by payment_key, currency
+
+),
+
+-- A payment has one currency. Should a provider say otherwise, its furthest event decides, and the
+-- data test `payments_have_one_currency` names the payment.
+ranked as (
+
+    select
+        *,
+        row_number() over (partition by payment_key order by recency desc) as preference,
+        max(ingest_xid) over (partition by payment_key) as payment_ingest_xid
+    from payments
+
+)
+
+select
+    payment_key,
+    provider,
+    payment_id,
+    merchant_key,
+    merchant_id,
+    coalesce(customer_key, 'unknown') as customer_key,
+    customer_id,
+    invoice_id,
+    coalesce(state, 'unknown') as state,
+    is_live,
+    capture_method,
+    cancellation_reason,
+    payment_method_type,
+    card_brand,
+    card_funding,
+    card_country,
+    wallet,
+    risk_level,
+    decline_reason,
+    network_decline_code,
+    failed_attempts,
+    failed_attempts + if(authorized_at is null, 0, 1) as attempts,
+    currency,
+    currency_exponent,
+    amount_minor,
+    authorized_minor,
+    captured_minor,
+    fraud_score,
+    fraud_event_key,
+    churn_score,
+    retry_strategy,
+    coalesce(created_at, last_event_at) as created_at,
+    requires_action_at,
+    authorized_at,
+    captured_at,
+    first_failed_at,
+    last_failed_at,
+    canceled_at,
+    state_at,
+    last_event_at,
+    ingested_at,
+    payment_ingest_xid as ingest_xid
+from ranked
+where preference = 1

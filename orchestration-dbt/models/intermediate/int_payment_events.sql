@@ -1,0 +1,104 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='merge',
+    unique_key='event_key',
+    on_schema_change='append_new_columns',
+    merge_exclude_columns=['modelled_at'],
+    properties={'partitioning': "ARRAY['kind']"},
+) }}
+
+with
+
+events as (
+
+    select * from {{ ref('stg_payment_events') }}
+    {% if is_incremental() %}
+        -- The loader reads in this order, below PostgreSQL's horizon: what it appends later is never
+        -- before what is here. The last transaction may have come in parts, so it is read again.
+        where ingest_xid >= (select coalesce(max(ingest_xid), 0) from {{ this }})
+    {% endif %}
+
+),
+
+versions as (
+
+    -- An event that was scored later is written again, by a later transaction.
+    select
+        *,
+        row_number() over (partition by event_key order by ingest_xid desc, ingest_id desc) as version
+    from events
+
+)
+
+select
+    event_key,
+    payment_key,
+    customer_key,
+    merchant_key,
+    provider,
+    event_id,
+    payment_id,
+    object_id,
+    customer_id,
+    merchant_id,
+    charge_id,
+    invoice_id,
+    subscription_id,
+    kind,
+    event_type,
+    provider_event_type,
+    status,
+    lifecycle_state,
+    lifecycle_rank,
+    reason,
+    failure_reason,
+    cancellation_reason,
+    capture_method,
+    collection_method,
+    fraud_type,
+    network_reason_code,
+    decline_reason,
+    network_decline_code,
+    network_advice_code,
+    payment_method_type,
+    card_brand,
+    card_funding,
+    card_country,
+    wallet,
+    risk_level,
+    currency,
+    currency_exponent,
+    amount_minor,
+    amount,
+    amount_capturable_minor,
+    amount_received_minor,
+    amount_captured_minor,
+    country,
+    is_delinquent,
+    is_automatic,
+    payout_method,
+    billing_interval,
+    billing_interval_count,
+    quantity,
+    is_cancel_at_period_end,
+    is_live,
+    is_captured,
+    fraud_score,
+    churn_score,
+    retry_strategy,
+    inference_status,
+    answers,
+    occurred_at,
+    received_at,
+    ingested_at,
+    arrival_at,
+    evidence_due_at,
+    current_period_start_at,
+    current_period_end_at,
+    trial_end_at,
+    canceled_at,
+    ended_at,
+    ingest_xid,
+    current_timestamp(6) as modelled_at
+from versions
+where version = 1

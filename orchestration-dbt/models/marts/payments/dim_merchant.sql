@@ -1,0 +1,86 @@
+with
+
+metrics as (
+
+    select * from {{ ref('int_payment_merchant_metrics') }}
+
+),
+
+names as (
+
+    select
+        merchant_key,
+        arbitrary(provider) as provider,
+        arbitrary(merchant_id) as merchant_id,
+        cast(min(occurred_at) as date) as first_seen_on
+    from {{ ref('int_payment_events') }}
+    group by merchant_key
+
+),
+
+-- A day is judged when it is over: its standing holds from the next midnight, UTC.
+judged as (
+
+    select
+        merchant_key,
+        date_add('day', 1, happened_on) as judged_on,
+        cast({{ risk_profile('reports', 'successful_payments', 'failed_payments') }} as varchar) as risk_profile,
+        {{ merchant_health_score('successful_payments', 'failed_payments', 'reports', 'refunds') }} as health_score
+    from metrics
+    union all
+    select merchant_key, first_seen_on, 'unrated', null
+    from names
+
+),
+
+compared as (
+
+    select
+        *,
+        lag(row(risk_profile, health_score)) over (partition by merchant_key order by judged_on) as standing_before
+    from judged
+
+),
+
+versions as (
+
+    select
+        *,
+        lead(judged_on) over (partition by merchant_key order by judged_on) as next_on,
+        row_number() over (partition by merchant_key order by judged_on) as version
+    from compared
+    where row(risk_profile, health_score) is distinct from standing_before
+
+),
+
+members as (
+
+    select
+        versions.merchant_key,
+        names.provider,
+        names.merchant_id,
+        versions.risk_profile,
+        versions.health_score,
+        versions.version,
+        versions.judged_on,
+        versions.next_on
+    from versions
+    inner join names on versions.merchant_key = names.merchant_key
+    union all
+    select 'unknown', null, null, 'unknown', null, 1, date '1900-01-01', null
+
+)
+
+select
+    {{ surrogate_key(['merchant_key', 'version']) }} as merchant_version_key,
+    merchant_key,
+    provider,
+    merchant_id,
+    cast(version as bigint) as version,
+    risk_profile,
+    health_score,
+    coalesce(merchant_id, '') = 'platform' as is_platform,
+    next_on is null as is_current,
+    cast(judged_on as timestamp(6)) at time zone 'UTC' as valid_from,
+    cast(coalesce(next_on, date '9999-12-31') as timestamp(6)) at time zone 'UTC' as valid_to
+from members

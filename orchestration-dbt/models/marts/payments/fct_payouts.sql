@@ -1,0 +1,60 @@
+with
+
+events as (
+
+    select * from {{ ref('int_payment_events') }}
+    where kind = 'payout'
+
+),
+
+ranked as (
+
+    select
+        *,
+        min(occurred_at) over (partition by provider, object_id) as requested_at,
+        min(case when event_type = 'payout.paid' then occurred_at end)
+            over (partition by provider, object_id) as paid_at,
+        min(case when event_type = 'payout.failed' then occurred_at end)
+            over (partition by provider, object_id) as failed_at,
+        row_number() over (
+            partition by provider, object_id
+            order by
+                -- A payout can fail after it was paid: the bank sends it back.
+                case event_type
+                    when 'payout.failed' then 4
+                    when 'payout.canceled' then 4
+                    when 'payout.paid' then 3
+                    when 'payout.reconciliation_completed' then 3
+                    when 'payout.updated' then 2
+                    else 1
+                end desc,
+                occurred_at desc,
+                event_id desc
+        ) as recency
+    from events
+
+)
+
+select
+    {{ surrogate_key(['provider', 'object_id']) }} as payout_key,
+    merchant_key,
+    provider,
+    object_id as payout_id,
+    merchant_id,
+    status,
+    payout_method,
+    failure_reason,
+    currency,
+    currency_exponent,
+    amount as requested_amount,
+    case when status = 'paid' then amount else cast(0 as decimal(38, 4)) end as paid_amount,
+    is_automatic,
+    is_live,
+    cast(requested_at as date) as requested_on,
+    requested_at,
+    arrival_at,
+    paid_at,
+    failed_at,
+    occurred_at as last_event_at
+from ranked
+where recency = 1

@@ -1,0 +1,102 @@
+with
+
+events as (
+
+    select * from {{ ref('int_payment_events') }}
+    where kind = 'subscription'
+
+),
+
+-- What a subscription is after a moment; several events of one second are one change.
+ranked as (
+
+    select
+        *,
+        row_number() over (
+            partition by provider, object_id, occurred_at
+            order by
+                case event_type
+                    when 'subscription.deleted' then 3
+                    when 'subscription.created' then 1
+                    else 2
+                end desc,
+                current_period_start_at desc,
+                event_id desc
+        ) as recency
+    from events
+
+),
+
+moments as (
+
+    select
+        *,
+        case
+            when event_type <> 'subscription.deleted' and status in ('active', 'past_due') then coalesce(
+                {{ monthly_recurring('amount', 'billing_interval', 'billing_interval_count') }},
+                cast(0 as decimal(38, 4))
+            )
+            else cast(0 as decimal(38, 4))
+        end as closing_mrr
+    from ranked
+    where recency = 1
+
+),
+
+changes as (
+
+    select
+        *,
+        lag(closing_mrr, 1, cast(0 as decimal(38, 4)))
+            over (partition by provider, object_id, currency order by occurred_at) as opening_mrr,
+        max(closing_mrr) over (
+            partition by provider, object_id, currency
+            order by occurred_at
+            rows between unbounded preceding and 1 preceding
+        ) as highest_mrr_before,
+        lag(status) over (partition by provider, object_id, currency order by occurred_at) as status_before
+    from moments
+
+)
+
+select
+    {{ surrogate_key(['provider', 'object_id', 'occurred_at']) }} as movement_key,
+    merchant_key,
+    customer_key,
+    provider,
+    object_id as subscription_id,
+    merchant_id,
+    customer_id,
+    event_id,
+    status,
+    status_before,
+    cast(
+        case
+            when closing_mrr = opening_mrr then 'none'
+            when closing_mrr = 0 then 'churn'
+            when opening_mrr = 0 and coalesce(highest_mrr_before, 0) > 0 then 'reactivation'
+            when opening_mrr = 0 then 'new'
+            when closing_mrr > opening_mrr then 'expansion'
+            else 'contraction'
+        end as varchar
+    ) as movement,
+    cancellation_reason,
+    billing_interval,
+    quantity,
+    currency,
+    currency_exponent,
+    amount as period_amount,
+    opening_mrr,
+    cast(closing_mrr - opening_mrr as decimal(38, 4)) as movement_mrr,
+    closing_mrr,
+    coalesce(is_cancel_at_period_end, false) as is_cancel_at_period_end,
+    is_live,
+    cast(occurred_at as date) as moved_on,
+    occurred_at as moved_at,
+    current_period_end_at,
+    trial_end_at
+from changes
+where
+    status_before is null
+    or status_before <> status
+    or closing_mrr <> opening_mrr

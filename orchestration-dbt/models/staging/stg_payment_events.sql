@@ -1,0 +1,108 @@
+with
+
+events as (
+
+    select
+        *,
+        cast(json_parse(attributes) as {{ attributes_type() }}) as own,
+        cast(json_parse(scores) as {{ scores_type() }}) as answers
+    from {{ source('data', 'payment_events') }}
+
+),
+
+renamed as (
+
+    select
+        -- ids
+        {{ surrogate_key(['provider', 'event_id']) }} as event_key,
+        case when payment_id is not null then {{ surrogate_key(['provider', 'payment_id']) }} end as payment_key,
+        {{ member_key('provider', 'customer_id') }} as customer_key,
+        {{ surrogate_key(['provider', "coalesce(merchant_id, 'platform')"]) }} as merchant_key,
+        provider,
+        event_id,
+        payment_id,
+        object_id,
+        customer_id,
+        coalesce(merchant_id, 'platform') as merchant_id,
+        own.charge_id,
+        own.invoice_id,
+        own.subscription_id,
+
+        -- what happened
+        kind,
+        event_type,
+        provider_event_type,
+        status,
+        own.reason,
+        coalesce(own.failure_reason, own.failure_code) as failure_reason,
+        own.cancellation_reason,
+        own.capture_method,
+        own.collection_method,
+        own.fraud_type,
+        own.network_reason_code,
+        coalesce(own.decline.decline_code, own.decline.code) as decline_reason,
+        own.decline.network_decline_code,
+        own.decline.network_advice_code,
+
+        -- how it was paid
+        own.payment_method.type as payment_method_type,
+        own.payment_method.brand as card_brand,
+        own.payment_method.funding as card_funding,
+        own.payment_method.country as card_country,
+        own.payment_method.wallet,
+        own.risk.level as risk_level,
+
+        -- amounts
+        currency,
+        cast(currency_exponent as integer) as currency_exponent,
+        amount_minor,
+        {{ minor_to_major('amount_minor', 'currency_exponent') }} as amount,
+        own.amount_capturable_minor,
+        own.amount_received_minor,
+        own.amount_captured_minor,
+
+        -- a payer, a contract, a payout
+        own.country,
+        own.delinquent as is_delinquent,
+        own.automatic as is_automatic,
+        own.method as payout_method,
+        own."interval" as billing_interval,
+        own.interval_count as billing_interval_count,
+        own.quantity,
+        own.cancel_at_period_end as is_cancel_at_period_end,
+
+        -- booleans
+        livemode as is_live,
+        coalesce(own.captured, true) as is_captured,
+
+        -- models' answers
+        fraud_score,
+        churn_score,
+        retry_strategy,
+        inference_status,
+        answers,
+
+        -- timestamps
+        occurred_at,
+        received_at,
+        ingested_at,
+        {{ moment('own.arrival_at') }} as arrival_at,
+        {{ moment('own.evidence_due_at') }} as evidence_due_at,
+        {{ moment('own.current_period_start_at') }} as current_period_start_at,
+        {{ moment('own.current_period_end_at') }} as current_period_end_at,
+        {{ moment('own.trial_end_at') }} as trial_end_at,
+        {{ moment('own.canceled_at') }} as canceled_at,
+        {{ moment('own.ended_at') }} as ended_at,
+
+        -- the load
+        cast(ingest_xid as bigint) as ingest_xid,
+        id as ingest_id
+    from events
+
+)
+
+select
+    *,
+    {{ lifecycle_state() }} as lifecycle_state,
+    {{ lifecycle_rank(lifecycle_state()) }} as lifecycle_rank
+from renamed

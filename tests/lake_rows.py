@@ -1,0 +1,203 @@
+"""What does the lake hold after some simulated traffic? Rows as the loader writes them.
+
+Events are the simulator's, normalized by the provider's own code; only their scores are made up,
+so that no model has to be trained. Everything follows from the seed.
+"""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from hashlib import sha256
+from typing import Any, Final, TypeAlias
+
+import pyarrow as pa
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import NamespaceAlreadyExistsError
+
+from payment_pipeline.bronze.contract import (
+    DECISIONS,
+    DECISIONS_TABLE,
+    EVENTS,
+    EVENTS_TABLE,
+    QUARANTINE,
+    QUARANTINE_TABLE,
+    Column,
+    InferenceStatus,
+)
+from payment_pipeline.bronze.rows import COLUMNS, ScoredEvent, to_record
+from payment_pipeline.domain.events import Dispute, FraudWarning, PaymentEvent
+from payment_pipeline.domain.failures import Rejected, Unmodelled
+from payment_pipeline.domain.raw import Coordinates, RawEvent
+from payment_pipeline.domain.scoring import EventScores, Reason, Score
+from payment_pipeline.providers import Context, providers
+from payment_pipeline.simulator import traffic
+
+Row: TypeAlias = dict[str, Any]
+
+UNTIL: Final = datetime(2026, 6, 30, tzinfo=UTC)
+DAYS: Final = 90
+RECEIVED_AT: Final = datetime(2026, 7, 1, 12, tzinfo=UTC)
+ROWS_PER_TRANSACTION: Final = 100
+TABLES: Final = {EVENTS_TABLE: EVENTS, QUARANTINE_TABLE: QUARANTINE, DECISIONS_TABLE: DECISIONS}
+"""Table of the lake → its columns."""
+
+ARROW: Final = {
+    "text": pa.string(),
+    "jsonb": pa.string(),
+    "boolean": pa.bool_(),
+    "smallint": pa.int32(),
+    "integer": pa.int32(),
+    "bigint": pa.int64(),
+    "xid8": pa.int64(),
+    "double precision": pa.float64(),
+    "bytea": pa.binary(),
+    "timestamptz": pa.timestamp("us", tz="UTC"),
+}
+
+_SCORED_FOR_FRAUD: Final = (
+    *("payment.created", "payment.requires_action", "payment.amount_capturable_updated"),
+    *("payment.succeeded", "charge.succeeded", "charge.captured"),
+)
+_FAILED: Final = ("payment.failed", "charge.failed", "invoice.payment_failed")
+_STRATEGIES: Final = ("retry_in_24h", "retry_in_72h", "retry_at_payday", "ask_customer")
+_REASONS: Final = [Reason(feature="customer_failures_30d", contribution=0.1)]
+REVIEWED_ABOVE: Final = 0.9
+
+
+@cache
+def events(seed: int, count: int) -> tuple[PaymentEvent, ...]:
+    """What the normalizer makes of `count` of the simulator's events, in true order."""
+    period = traffic.Period(until=UNTIL, days=DAYS)
+    context = Context(pseudonym_key=b"test", normalizer_version="1")
+    found = []
+    for offset, sent in enumerate(traffic.events(seed, count, period)):
+        raw = RawEvent(
+            provider="stripe",
+            coordinates=Coordinates(topic="webhooks.stripe.other", partition=0, offset=offset),
+            body=sent.body,
+            event_id=sent.event_id,
+            body_sha256=sha256(sent.body).hexdigest(),
+            received_at=RECEIVED_AT + timedelta(milliseconds=offset),
+            verdict="verified:stripe:test",
+            traceparent=None,
+        )
+        event = providers()["stripe"].normalize(raw, context)
+        if not isinstance(event, Rejected | Unmodelled):
+            found.append(event)
+    return tuple(found)
+
+
+@cache
+def event_rows(seed: int, count: int) -> tuple[Row, ...]:
+    """The events as rows, without what PostgreSQL fills in: `loaded` adds that."""
+    found = events(seed, count)
+    reported = {
+        event.payment_id
+        for event in found
+        if isinstance(event, FraudWarning)
+        or (isinstance(event, Dispute) and event.reason == "fraudulent")
+    }
+    return tuple(_row(event, event.payment_id in reported) for event in found)
+
+
+def decision_rows(rows: Iterable[Row]) -> list[Row]:
+    """A person's answer to each payment that scored high, and the recovery of each that failed."""
+    made: dict[str, Row] = {}
+    paid = {row["payment_id"] for row in rows if row["event_type"] == "payment.succeeded"}
+    for row in rows:
+        score = row["fraud_score"]
+        if row["event_type"] == "charge.succeeded" and score is not None and score > REVIEWED_ABOVE:
+            answer = "declined" if _share(row["payment_id"]) < 0.7 else "approved"
+            review = _decision(row, "review", 1, answer, fraud_score=score, decided_by="ada")
+            made.setdefault(review["workflow_id"], review)
+        elif row["event_type"] == "payment.failed":
+            ended = "recovered" if row["payment_id"] in paid else "exhausted"
+            advice = _decision(
+                row, "recovery", 1, "pending", strategy=row["retry_strategy"], attempts_left=3
+            )
+            if advice["workflow_id"] not in made:
+                made[advice["workflow_id"]] = advice
+                made[advice["workflow_id"] + "/2"] = _decision(row, "recovery", 2, ended)
+    return list(made.values())
+
+
+def loaded(rows: Sequence[Row], after: int = 0) -> list[Row]:
+    """The rows as one loader after the other inserted them, `after` so many before."""
+    return [
+        row
+        | {
+            "id": number,
+            "ingest_xid": 1_000 + number // ROWS_PER_TRANSACTION,
+            "ingested_at": RECEIVED_AT + timedelta(minutes=5, milliseconds=number),
+        }
+        for number, row in enumerate(rows, start=after)
+    ]
+
+
+def arrow(columns: Sequence[Column], rows: Sequence[Row]) -> pa.Table:
+    """The rows in the contract's columns; a column that a row lacks is null."""
+    schema = pa.schema(
+        [pa.field(each.name, ARROW[each.type], nullable=each.nullable) for each in columns]
+    )
+    return pa.Table.from_pylist(list(rows), schema=schema)
+
+
+def append(catalog: Catalog, namespace: str, tables: dict[str, Sequence[Row]]) -> None:
+    """Append rows to the lake's tables of a namespace; all three exist afterwards."""
+    with suppress(NamespaceAlreadyExistsError):
+        catalog.create_namespace(namespace)
+    for name, columns in TABLES.items():
+        identifier = f"{namespace}.{name}"
+        found = arrow(columns, tables.get(name, ()))
+        table = catalog.create_table_if_not_exists(identifier, schema=found.schema)
+        if len(found):
+            table.append(found)
+
+
+def _row(event: PaymentEvent, reported: bool) -> Row:
+    scores = _scores(event, reported)
+    status = InferenceStatus.SCORED if scores else InferenceStatus.NOT_APPLICABLE
+    record = to_record(ScoredEvent(event, scores, status), workflow_id="test")
+    row = dict(zip(COLUMNS, record, strict=True))
+    return row | {name: _text(row[name]) for name in ("attributes", "scores")}
+
+
+def _scores(event: PaymentEvent, reported: bool) -> EventScores | None:
+    share = _share(event.event_id)
+    answers: dict[str, Score] = {}
+    if event.event_type in _SCORED_FOR_FRAUD:
+        value = 0.5 + share / 2 if reported else share**3
+        answers["fraud_score"] = _score(round(value, 6), "fraud")
+    if event.kind == "subscription" and event.status in ("active", "past_due", "trialing"):
+        answers["churn_score"] = _score(round(share**2, 6), "churn")
+    if event.event_type in _FAILED:
+        strategy = _STRATEGIES[int(share * len(_STRATEGIES))]
+        answers["retry_strategy"] = _score(strategy, "retry_strategy")
+    return EventScores(event_id=event.event_id, **answers) if answers else None
+
+
+def _score(value: float | str, model: str) -> Score:
+    return Score(value=value, model=model, version="test", reasons=_REASONS)
+
+
+def _decision(row: Row, kind: str, step: int, outcome: str, **more: object) -> Row:
+    return {
+        "workflow_id": f"{kind}/{row['provider']}/{row['payment_id']}",
+        "step": step,
+        "kind": kind,
+        "outcome": outcome,
+        "decided_at": row["occurred_at"] + timedelta(hours=step),
+        **{name: row[name] for name in ("provider", "payment_id", "event_id")},
+        **{name: row[name] for name in ("customer_id", "merchant_id")},
+        **more,
+    }
+
+
+def _share(text: str) -> float:
+    """A number in [0, 1) that only depends on the text."""
+    return int.from_bytes(sha256(text.encode()).digest()[:6]) / 2**48
+
+
+def _text(json: bytes | None) -> str | None:
+    return None if json is None else json.decode()
