@@ -1,0 +1,1 @@
+"""Everything that Dagster runs; a folder here is found without being named."""

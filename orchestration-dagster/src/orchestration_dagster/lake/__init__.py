@@ -1,0 +1,1 @@
+"""How do bronze rows reach Iceberg exactly once? Usable without Dagster: see `loader.load`."""

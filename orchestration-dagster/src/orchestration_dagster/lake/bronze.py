@@ -1,0 +1,135 @@
+"""What does the lake read of bronze? Arrow batches below the transaction horizon, by ADBC."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final, NamedTuple
+
+import adbc_driver_postgresql.dbapi as adbc
+import pyarrow as pa
+
+from payment_pipeline.adapters.postgres import unreachable
+from payment_pipeline.adapters.sql import queries
+from payment_pipeline.settings import Settings
+
+from .schema import to_lake
+from .tables import LakeTable
+from .watermark import Watermark
+
+ROWS_MAX: Final = 100_000
+"""Of one batch: about 100 MB in memory. Streaming in such chunks costs an eighth of the rate."""
+
+_SQL: Final = queries(__package__, "queries.sql")
+
+
+class Horizon(NamedTuple):
+    """Up to where bronze can be read without missing a row that commits later."""
+
+    source: str
+    """`<system identifier>/<timeline>` of the database."""
+    xid: int
+    """Every transaction below it has ended."""
+    age_s: float
+    """How long the oldest writing transaction has been running; 0 when none is."""
+
+
+class Waiting(NamedTuple):
+    """What a table has past its watermark."""
+
+    rows: int
+    oldest_age_s: float
+    """Since the oldest of them was inserted; 0 when none waits."""
+
+
+@contextmanager
+def open_bronze(settings: Settings) -> Iterator["Bronze"]:
+    """A connection that reads only.
+
+    Raises:
+        UserError: there is no database at the settings' DSN.
+    """
+    try:
+        connection = adbc.connect(settings.dsn, autocommit=True)
+    except adbc.Error as refusal:
+        raise unreachable(settings, type(refusal).__name__) from None
+    with connection:
+        yield Bronze(connection)
+
+
+class Bronze:
+    """Reads on one connection: what a load needs of PostgreSQL."""
+
+    def __init__(self, connection: adbc.Connection) -> None:
+        self._connection = connection
+
+    def horizon(self) -> Horizon:
+        """As of now; the next query's is the same or later."""
+        (row,) = self._read(_SQL["source"]).to_pylist()
+        return Horizon(row["source"], row["horizon_xid"], row["horizon_age_s"])
+
+    def batch(self, table: LakeTable, after: Watermark, rows_max: int = ROWS_MAX) -> pa.Table:
+        """The next rows after a watermark, in (ingest_xid, id) order; empty when there are none."""
+        query = _SQL["batch"].format(
+            columns=_columns(table),
+            table=table.name,
+            xid=int(after.xid),
+            id=int(after.id),
+            rows_max=int(rows_max),
+        )
+        return to_lake(self._read(query), table)
+
+    def whole(self, table: LakeTable) -> Iterator[pa.Table]:
+        """Every committed row as of one moment, in chunks."""
+        return self._stream(_SQL["whole"].format(columns=_columns(table), table=table.name), table)
+
+    def day(self, table: LakeTable, day: date) -> Iterator[pa.Table]:
+        """Every committed row that was inserted on a UTC day, in chunks."""
+        start, end = day_bounds(day)
+        query = _SQL["day"].format(
+            columns=_columns(table), table=table.name, start=start.isoformat(), end=end.isoformat()
+        )
+        return self._stream(query, table)
+
+    def waiting(self, table: LakeTable, after: Watermark) -> Waiting:
+        """How many rows lie past a watermark, those above the horizon too."""
+        (row,) = self._read(_past("waiting", table, after)).to_pylist()
+        return Waiting(row["rows"], row["oldest_age_s"])
+
+    def any_waiting(self, table: LakeTable, after: Watermark) -> bool:
+        """Whether a load would find a row; one look into an index."""
+        return bool(self._read(_past("any_waiting", table, after)).column(0)[0].as_py())
+
+    def _read(self, query: str) -> pa.Table:
+        with self._connection.cursor() as cursor:
+            cursor.execute(query)
+            return cursor.fetch_arrow_table()
+
+    def _stream(self, query: str, table: LakeTable) -> Iterator[pa.Table]:
+        with self._connection.cursor() as cursor:
+            cursor.execute(query)
+            held: list[pa.RecordBatch] = []
+            for part in cursor.fetch_record_batch():
+                held.append(part)
+                if sum(len(batch) for batch in held) >= ROWS_MAX:
+                    yield to_lake(pa.Table.from_batches(held), table)
+                    held = []
+            if held:
+                yield to_lake(pa.Table.from_batches(held), table)
+
+
+def day_bounds(day: date) -> tuple[datetime, datetime]:
+    """A UTC day's beginning, and the next one's."""
+    start = datetime.combine(day, time.min, UTC)
+    return start, start + timedelta(days=1)
+
+
+def _columns(table: LakeTable) -> str:
+    """The columns in the contract's order; ADBC knows no xid8, so it comes as an integer."""
+    return ", ".join(
+        f"{column.name}::text::bigint AS {column.name}" if column.type == "xid8" else column.name
+        for column in table.columns
+    )
+
+
+def _past(name: str, table: LakeTable, after: Watermark) -> str:
+    return _SQL[name].format(table=table.name, xid=int(after.xid), id=int(after.id))

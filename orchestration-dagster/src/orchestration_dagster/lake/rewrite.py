@@ -1,0 +1,218 @@
+"""How does what the lake holds come to say again what bronze says: a day, all, after a restore?
+
+Each is one commit, so a reader sees the table before or after it and nothing between. Rows above
+the watermark may come along: `highest_id` rises with them, so the next load knows that they may be
+there and replaces them by themselves.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import date
+from typing import Final, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyiceberg.expressions import (
+    AlwaysTrue,
+    And,
+    BooleanExpression,
+    GreaterThanOrEqual,
+    In,
+    LessThan,
+)
+from pyiceberg.table import Table, Transaction
+
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.settings import Settings
+
+from .bronze import Bronze, Horizon, day_bounds, open_bronze
+from .catalog import open_catalog, open_table
+from .commit import Outcome, SnapshotProperties, settle
+from .loader import ID, refuse_another_database
+from .schema import arrow_schema
+from .tables import PARTITION_COLUMN, LakeTable, table_named
+from .watermark import Watermark
+
+_VERSION: Final = (ID, PARTITION_COLUMN, "ingest_xid")
+"""With the key, what tells whether a row is the same in both."""
+
+
+class Rewritten(NamedTuple):
+    """What a rewrite did, in rows."""
+
+    deleted: int
+    appended: int
+
+
+def reload_day(settings: Settings, table: str, day: date) -> Rewritten:
+    """Write the rows that were inserted on a UTC day anew from bronze; the watermark stays.
+
+    It also fills a column that came into the contract after the day was loaded.
+
+    Raises:
+        UserError: as `loader.load`; or bronze has fewer rows of the day than the lake.
+    """
+    known = table_named(table)
+    start, end = day_bounds(day)
+    of_day = And(
+        GreaterThanOrEqual(term=PARTITION_COLUMN, value=start.isoformat()),
+        LessThan(term=PARTITION_COLUMN, value=end.isoformat()),
+    )
+
+    def change(
+        bronze: Bronze, lake: Table, transaction: Transaction, snapshot: SnapshotProperties
+    ) -> Outcome:
+        watermark = Watermark.of(lake.properties)
+        refuse_another_database(known, watermark, bronze.horizon())
+        replaced = _delete(lake, transaction, snapshot, of_day)
+        appended = _append(known, transaction, snapshot, bronze.day(known, day))
+        _refuse_to_lose(known, replaced - appended.rows)
+        highest = max(watermark.highest_id, appended.highest_id)
+        return Outcome(appended.rows, replaced, watermark._replace(highest_id=highest))
+
+    return _rewrite(settings, known, change)
+
+
+def rebuild(settings: Settings, table: str, *, shrink: bool = False) -> Rewritten:
+    """Write the whole table anew from bronze, whichever database that is by now.
+
+    Args:
+        settings: whose PostgreSQL and catalog are used.
+        table: its name.
+        shrink: whether rows of the lake may go that bronze no longer has.
+
+    Raises:
+        UserError: as `loader.load`, another database apart; or bronze has fewer rows than the lake.
+    """
+    known = table_named(table)
+
+    def change(
+        bronze: Bronze, lake: Table, transaction: Transaction, snapshot: SnapshotProperties
+    ) -> Outcome:
+        # Asked before the rows are read: what ended below it is among them.
+        horizon = bronze.horizon()
+        replaced = _delete(lake, transaction, snapshot, AlwaysTrue())
+        appended = _append(known, transaction, snapshot, bronze.whole(known))
+        if not shrink:
+            _refuse_to_lose(known, replaced - appended.rows)
+        return Outcome(appended.rows, replaced, _from_here(horizon, appended.highest_id))
+
+    return _rewrite(settings, known, change)
+
+
+def reanchor(settings: Settings, table: str) -> Rewritten:
+    """Go on from a restored or promoted database: load what differs, and start at its horizon.
+
+    Rows are found by their key. Those that are the same in both stay as they are; of every other
+    one bronze's takes the place of the lake's.
+
+    Raises:
+        UserError: PostgreSQL or the catalog can't be had; or the lake has rows that bronze has not.
+    """
+    known = table_named(table)
+
+    def change(
+        bronze: Bronze, lake: Table, transaction: Transaction, snapshot: SnapshotProperties
+    ) -> Outcome:
+        horizon = bronze.horizon()
+        held = _Held(known, lake.scan(selected_fields=(*known.key, *_VERSION)).to_arrow())
+        differing = [held.differing(chunk) for chunk in bronze.whole(known)]
+        _refuse_to_lose(known, len(held.unseen))
+        if held.stale:
+            transaction.delete(In(term=ID, literals=held.stale), snapshot_properties=snapshot)
+        appended = _append(known, transaction, snapshot, differing)
+        return Outcome(appended.rows, len(held.stale), _from_here(horizon, held.highest_id))
+
+    return _rewrite(settings, known, change)
+
+
+def _rewrite(
+    settings: Settings,
+    table: LakeTable,
+    change: Callable[[Bronze, Table, Transaction, SnapshotProperties], Outcome],
+) -> Rewritten:
+    with open_bronze(settings) as bronze:
+        lake = open_table(open_catalog(settings), table)
+        outcome = settle(lake, lambda *on: change(bronze, *on))
+    assert outcome is not None  # noqa: S101 - a rewrite always has an outcome
+    return Rewritten(outcome.replaced, outcome.rows)
+
+
+class _Appended(NamedTuple):
+    rows: int
+    highest_id: int
+
+
+def _append(
+    table: LakeTable,
+    transaction: Transaction,
+    snapshot: SnapshotProperties,
+    chunks: Iterable[pa.Table],
+) -> _Appended:
+    """Append chunk by chunk; nothing makes a snapshot too: the commit's check hangs on one."""
+    rows = highest_id = 0
+    for chunk in filter(len, chunks):
+        transaction.append(chunk, snapshot_properties=snapshot)
+        rows += len(chunk)
+        highest_id = max(highest_id, pc.max(chunk[ID]).as_py())
+    if not rows:
+        transaction.append(arrow_schema(table).empty_table(), snapshot_properties=snapshot)
+    return _Appended(rows, highest_id)
+
+
+def _delete(
+    lake: Table,
+    transaction: Transaction,
+    snapshot: SnapshotProperties,
+    which: BooleanExpression,
+) -> int:
+    """Delete rows; how many there were."""
+    rows = lake.scan(row_filter=which).count()
+    if rows:
+        transaction.delete(which, snapshot_properties=snapshot)
+    return rows
+
+
+def _from_here(horizon: Horizon, highest_id: int) -> Watermark:
+    """Everything below the horizon is loaded, and nothing above it is known to be."""
+    return Watermark(xid=horizon.xid, id=0, highest_id=highest_id, source=horizon.source)
+
+
+def _refuse_to_lose(table: LakeTable, rows: int) -> None:
+    """Never shrink the lake to what is left in bronze, unless that is what was asked for.
+
+    Raises:
+        UserError: `rows` rows of the lake are in bronze no more.
+    """
+    if rows > 0:
+        raise UserError(
+            f"{rows} rows of {table.name} are in the lake and no longer in bronze: send their "
+            f"events through the pipeline again, or drop them from the lake with "
+            f"`payments lake rebuild {table.name} --shrink`."
+        )
+
+
+class _Held:
+    """The lake's rows by their key, against which bronze is compared."""
+
+    def __init__(self, table: LakeTable, rows: pa.Table) -> None:
+        versions = zip(*(rows[name].to_pylist() for name in _VERSION), strict=True)
+        keys = zip(*(rows[name].to_pylist() for name in table.key), strict=True)
+        self.unseen = dict(zip(keys, versions, strict=True))
+        """Rows that bronze has not shown yet: version by key."""
+        self.stale: list[int] = []
+        """Ids, in the lake, of rows that bronze has in another version."""
+        self.highest_id = 0
+        self._key = table.key
+
+    def differing(self, chunk: pa.Table) -> pa.Table:
+        """The rows of bronze that the lake has not, or not so."""
+        differs = []
+        versions = zip(*(chunk[name].to_pylist() for name in _VERSION), strict=True)
+        keys = zip(*(chunk[name].to_pylist() for name in self._key), strict=True)
+        for key, version in zip(keys, versions, strict=True):
+            held = self.unseen.pop(key, None)
+            differs.append(held != version)
+            if held is not None and held != version:
+                self.stale.append(held[0])
+        self.highest_id = max(self.highest_id, pc.max(chunk[ID]).as_py() or 0)
+        return chunk.filter(pa.array(differs, pa.bool_()))
