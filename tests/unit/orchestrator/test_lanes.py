@@ -70,3 +70,15 @@ def test_the_ranges_cover_the_log_without_gap_or_overlap(growth: list[int]) -> N
             covered = batch.end
             one.acknowledge(now_s)
     assert covered == end
+
+
+def test_what_comes_while_a_range_is_under_way_is_one_range_after_it() -> None:
+    one = lane(0, 10, now_s=0.0)
+    assert due([one], 9, EVENTS_MAX, WAIT_S, 1.0) == [one]
+    one.acknowledge(1.0)
+    one.busy = True
+    one.see(600, 1.1)
+    assert due([one], 9, EVENTS_MAX, WAIT_S, 5.0) == []
+    one.busy = False
+    assert due([one], 9, EVENTS_MAX, WAIT_S, 5.0) == [one]
+    assert one.closed == OffsetRange("t", 0, 10, 600)

@@ -7,6 +7,7 @@ once Temporal has acknowledged the start. Two of them at once would do the work 
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from time import monotonic
 from typing import Final
 
@@ -154,11 +155,13 @@ class Dispatcher:
         if handle is not None:
             task = asyncio.create_task(_hold(handle, batch))
             self._under_way.add(task)
+            lane.busy = True
             OPEN.set(len(self._under_way))
-            task.add_done_callback(self._release)
+            task.add_done_callback(partial(self._release, lane))
 
-    def _release(self, task: asyncio.Task[None]) -> None:
+    def _release(self, lane: Lane, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
+        lane.busy = False
         OPEN.set(len(self._under_way))
 
     async def _pause(self) -> None:
