@@ -26,9 +26,10 @@ from bench.figure import Figure
 from payment_pipeline.adapters import kafka
 from payment_pipeline.domain import headers as names
 from payment_pipeline.domain import topics
-from payment_pipeline.normalizer.service import Normalizer, calm_collector
+from payment_pipeline.normalizer.service import Normalizer
 from payment_pipeline.providers import Context, providers
 from payment_pipeline.settings import Settings, load
+from payment_pipeline.telemetry import calm_collector
 
 RECORDS: Final = 30_000
 RUNS: Final = 3

@@ -1,4 +1,4 @@
-"""What every process shares to be observed and run: logs, metrics, traces, probes, signals.
+"""What every process shares to be observed and run: logs, metrics, traces, probes, its run.
 
 Logs are JSON lines on standard error: `timestamp, level, service, event`, and where they apply
 `event_id`, `trace_id`, `topic`, `partition`, `offset`, `workflow_id`. A body, a secret or personal
@@ -9,6 +9,7 @@ Metrics are `prometheus_client`'s own, made once a module at import and read by 
 """
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -30,6 +31,8 @@ from pydantic import ValidationError
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings, sentences
 
+COLLECTOR_ALLOCATIONS: Final = 70_000
+"""Objects made and not freed between two runs of the cycle collector; Python's default is 700."""
 LATENCY_BUCKETS_S: Final = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0),
 )
@@ -63,6 +66,18 @@ def run(main: Callable[[], Awaitable[None]]) -> None:
         if wrong.title != Settings.__name__:
             raise
         _leave(sentences(wrong), 2)
+
+
+def calm_collector() -> None:
+    """Let the cycle collector pass over what is built, and come a hundredth as often.
+
+    Once a process, when all is built. A batch or a request makes up to some 100,000 objects, none
+    of them in a cycle and all of them gone at its end; by default they are walked dozens of times:
+    a quarter of the normalizer's time, nearly half of the worker's.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECTOR_ALLOCATIONS)
 
 
 def configure(service: str, settings: Settings) -> None:

@@ -1,7 +1,6 @@
 """One gateway process: put together, served, and stopped without dropping a request."""
 
 import asyncio
-import gc
 import socket
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
@@ -10,7 +9,7 @@ from typing import Final
 import structlog
 import uvicorn
 
-from payment_pipeline import providers
+from payment_pipeline import providers, telemetry
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.domain.topics import DLQ_WEBHOOKS, raw
 from payment_pipeline.settings import Settings
@@ -25,8 +24,6 @@ KEEP_ALIVE_S: Final = 30
 DRAIN_S: Final = 5
 """How long a stop waits for the requests under way: longer than the gateway's own deadline."""
 BACKLOG: Final = 1024
-COLLECTOR_ALLOCATIONS: Final = 70_000
-"""Objects made and not freed between two runs of the cycle collector; Python's default is 700."""
 
 log = structlog.get_logger()
 
@@ -58,22 +55,12 @@ async def serve(settings: Settings) -> None:
             _background(live_secrets.watch(secrets.values())),
             _background(protocol.sweep(server.server_state, settings.gateway_read_s_max)),
         ):
-            _calm_collector()
+            telemetry.calm_collector()
             log.info(
                 "serving", host=settings.host, port=settings.gateway_port, providers=[*secrets]
             )
             await server.serve(sockets=[listener])
     log.info("stopped")
-
-
-def _calm_collector() -> None:
-    """Let the cycle collector pass over what was imported, and come a hundredth as often.
-
-    A request makes a hundred objects and no cycle; by default they are walked every few requests.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(COLLECTOR_ALLOCATIONS)
 
 
 def _config(app: Gateway, settings: Settings) -> uvicorn.Config:

@@ -9,7 +9,7 @@ from payment_pipeline.adapters import kafka
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.providers import Context
 
-from .service import GROUP, Normalizer, calm_collector
+from .service import GROUP, Normalizer
 
 
 async def main() -> None:
@@ -29,7 +29,7 @@ async def main() -> None:
         try:
             await sink.start()
             await source.start()
-            calm_collector()
+            telemetry.calm_collector()
             await normalizer.run()
         except KafkaConnectionError as away:
             raise UserError(f"Kafka can't be reached at {config.kafka}.", 1) from away

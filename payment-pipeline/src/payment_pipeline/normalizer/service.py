@@ -6,7 +6,6 @@ While Kafka acknowledges one batch the next is normalized, and waits there for t
 """
 
 import asyncio
-import gc
 from collections import Counter as Tally
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -42,7 +41,6 @@ RETRY_PAUSE_S_MAX: Final = 5.0
 PRODUCE_PATIENCE_S: Final = 120.0
 """How long produce may fail before the process gives up: a restart brings a fresh producer, should
 this one be past mending (an idempotent producer that lost its sequence is)."""
-COLLECTOR_ALLOCATIONS: Final = 70_000
 LAG_EVERY_S: Final = 1.0
 STOP_PATIENCE_S: Final = 5.0
 """What a stop waits for the batch under way; a batch that is cut off is done again."""
@@ -270,17 +268,6 @@ class Normalizer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
                 if end is not None:  # nothing is known before its first fetch
                     lag += end - await self._source.position(place)
             LAG.set(lag)
-
-
-def calm_collector() -> None:
-    """Let Python's cycle collector run a hundredth as often; once a process, when all is built.
-
-    A batch is some hundred thousand objects, none of them in a cycle, all of them gone at its end.
-    By default the collector walks them dozens of times: a quarter of the normalizer's time.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(COLLECTOR_ALLOCATIONS)
 
 
 def _providers_by_topic() -> dict[str, Provider]:
