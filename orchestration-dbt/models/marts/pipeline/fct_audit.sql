@@ -1,0 +1,80 @@
+with
+
+-- The loader may be ahead of the facts by now: both are compared up to the facts' last transaction.
+lake as (
+
+    select
+        event_key,
+        arbitrary(received_at) as received_at,
+        arbitrary(currency) as currency,
+        arbitrary(amount_minor) as amount_minor
+    from {{ ref('stg_payment_events') }}
+    where ingest_xid <= (select max(ingest_xid) from {{ ref('fct_payment_events') }})
+    group by event_key
+
+),
+
+facts as (
+
+    select
+        event_key,
+        arbitrary(received_at) as received_at,
+        arbitrary(currency) as currency,
+        sum(amount_minor) as amount_minor,
+        count(*) as copies
+    from {{ ref('fct_payment_events') }}
+    group by event_key
+
+),
+
+compared as (
+
+    select
+        cast(coalesce(lake.received_at, facts.received_at) as date) as received_on,
+        coalesce(lake.currency, facts.currency, 'none') as currency,
+        lake.event_key is not null as is_in_lake,
+        facts.event_key is not null as is_in_facts,
+        coalesce(facts.copies, 0) as copies,
+        lake.amount_minor as lake_amount_minor,
+        facts.amount_minor as facts_amount_minor
+    from lake
+    full outer join facts on lake.event_key = facts.event_key
+
+),
+
+counted as (
+
+    select
+        received_on,
+        currency,
+        count_if(is_in_lake) as lake_events,
+        cast(sum(copies) as bigint) as facts_events,
+        count_if(not is_in_facts) as missing_events,
+        count_if(not is_in_lake) as unknown_events,
+        count_if(copies > 1) as repeated_events,
+        coalesce(sum(lake_amount_minor), 0) as lake_amount_minor,
+        coalesce(sum(facts_amount_minor), 0) as facts_amount_minor
+    from compared
+    group by received_on, currency
+
+)
+
+select
+    {{ surrogate_key(['received_on', 'currency']) }} as audit_key,
+    received_on,
+    currency,
+    lake_events,
+    facts_events,
+    missing_events,
+    unknown_events,
+    repeated_events,
+    lake_amount_minor,
+    facts_amount_minor,
+    cast(
+        if(
+            missing_events + unknown_events + repeated_events = 0 and lake_amount_minor = facts_amount_minor,
+            'adds up',
+            'differs'
+        ) as varchar
+    ) as verdict
+from counted

@@ -1,0 +1,45 @@
+{{ config(materialized='view') }}
+
+with
+
+events as (
+
+    select * from {{ ref('fct_payment_events') }}
+
+),
+
+rejections as (
+
+    select * from {{ ref('fct_rejected_events') }}
+
+)
+
+select
+    event_key as outcome_key,
+    provider,
+    event_id,
+    provider_event_type,
+    kind,
+    cast('accepted' as varchar) as outcome,
+    cast(null as varchar) as failure,
+    cast(null as varchar) as component,
+    inference_status,
+    received_at,
+    ingested_at,
+    modelled_at
+from events
+union all
+select
+    rejection_key,
+    provider,
+    event_id,
+    provider_event_type,
+    cast(null as varchar),
+    cast('rejected' as varchar),
+    failure,
+    component,
+    cast(null as varchar),
+    received_at,
+    ingested_at,
+    cast(null as timestamp(6) with time zone)
+from rejections
