@@ -6,4 +6,6 @@ from {{ ref('fct_daily_payments') }}
 where
     declined_payments <> attempted_payments - authorized_payments
     or declined_payments <> 0
-    {%- for class in decline_classes() %} + declined_{{ class }}_payments{% endfor %}
+    {% for class in decline_classes() %}
+        + declined_{{ class }}_payments
+    {% endfor %}

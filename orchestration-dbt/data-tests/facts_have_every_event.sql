@@ -4,7 +4,7 @@ with
 lake as (
 
     select
-        count(distinct (provider, event_id)) as events,
+        count(distinct provider || ':' || event_id) as events,
         count(*) as row_count
     from {{ source('data', 'payment_events') }}
 

@@ -10,14 +10,16 @@ with
 events as (
 
     select * from {{ ref('int_payment_events') }}
-    where kind in ('payment', 'charge', 'refund', 'dispute') and payment_key is not null
-    {% if is_incremental() %}
-        -- A payment that anything new is about is computed anew, from all its events.
-        and payment_key in (
-            select payment_key from {{ ref('int_payment_events') }}
-            where ingest_xid >= (select coalesce(max(ingest_xid), 0) from {{ this }})
-        )
-    {% endif %}
+    where
+        kind in ('payment', 'charge', 'refund', 'dispute')
+        and payment_key is not null
+        {% if is_incremental() %}
+            -- A payment that anything new is about is computed anew, from all its events.
+            and payment_key in (
+                select fresh.payment_key from {{ ref('int_payment_events') }} as fresh
+                where fresh.ingest_xid >= (select coalesce(max(known.ingest_xid), 0) from {{ this }} as known)
+            )
+        {% endif %}
 
 ),
 

@@ -39,28 +39,64 @@ happened as (
     from payments
     where captured_at is not null
     union all
-    select customer_key, first_failed_at, 0, 1, 0, 0
+    select
+        customer_key,
+        first_failed_at as happened_at,
+        0 as successes,
+        1 as failures,
+        0 as refunds,
+        0 as reports
     from payments
     where first_failed_at is not null and authorized_at is null
     union all
-    select payments.customer_key, refunds.requested_at, 0, 0, 1, 0
+    select
+        payments.customer_key,
+        refunds.requested_at as happened_at,
+        0 as successes,
+        0 as failures,
+        1 as refunds,
+        0 as reports
     from refunds
     inner join payments on refunds.payment_key = payments.payment_key
     where refunds.is_effective
     union all
-    select payments.customer_key, disputes.opened_at, 0, 0, 0, 1
+    select
+        payments.customer_key,
+        disputes.opened_at as happened_at,
+        0 as successes,
+        0 as failures,
+        0 as refunds,
+        1 as reports
     from disputes
     inner join payments on disputes.payment_key = payments.payment_key
     where disputes.is_chargeback
     union all
-    select customer_key, fraud_warned_at, 0, 0, 0, 1
+    select
+        customer_key,
+        fraud_warned_at as happened_at,
+        0 as successes,
+        0 as failures,
+        0 as refunds,
+        1 as reports
     from payments
     where fraud_warned_at is not null
     union all
-    select customer_key, created_at, 0, 0, 0, 0
+    select
+        customer_key,
+        created_at as happened_at,
+        0 as successes,
+        0 as failures,
+        0 as refunds,
+        0 as reports
     from payments
     union all
-    select customer_key, occurred_at, 0, 0, 0, 0
+    select
+        customer_key,
+        occurred_at as happened_at,
+        0 as successes,
+        0 as failures,
+        0 as refunds,
+        0 as reports
     from profiles
 
 ),

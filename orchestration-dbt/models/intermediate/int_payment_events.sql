@@ -15,7 +15,7 @@ events as (
     {% if is_incremental() %}
         -- The loader reads in this order, below PostgreSQL's horizon: what it appends later is never
         -- before what is here. The last transaction may have come in parts, so it is read again.
-        where ingest_xid >= (select coalesce(max(ingest_xid), 0) from {{ this }})
+        where ingest_xid >= (select coalesce(max(known.ingest_xid), 0) from {{ this }} as known)
     {% endif %}
 
 ),
@@ -25,7 +25,7 @@ versions as (
     -- An event that was scored later is written again, by a later transaction.
     select
         *,
-        row_number() over (partition by event_key order by ingest_xid desc, ingest_id desc) as version
+        row_number() over (partition by event_key order by ingest_xid desc, ingest_id desc) as version_number
     from events
 
 )
@@ -101,4 +101,4 @@ select
     ingest_xid,
     current_timestamp(6) as modelled_at
 from versions
-where version = 1
+where version_number = 1

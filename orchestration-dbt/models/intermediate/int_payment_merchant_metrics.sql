@@ -18,6 +18,12 @@ disputes as (
 
 ),
 
+dates as (
+
+    select * from {{ ref('dim_date') }}
+
+),
+
 happened as (
 
     select
@@ -30,23 +36,53 @@ happened as (
     from payments
     where captured_at is not null
     union all
-    select merchant_key, cast(first_failed_at as date), 0, 1, 0, 0
+    select
+        merchant_key,
+        cast(first_failed_at as date) as happened_on,
+        0 as successes,
+        1 as failures,
+        0 as refunds,
+        0 as reports
     from payments
     where first_failed_at is not null and authorized_at is null
     union all
-    select merchant_key, requested_on, 0, 0, 1, 0
+    select
+        merchant_key,
+        requested_on as happened_on,
+        0 as successes,
+        0 as failures,
+        1 as refunds,
+        0 as reports
     from refunds
     where is_effective
     union all
-    select merchant_key, opened_on, 0, 0, 0, 1
+    select
+        merchant_key,
+        opened_on as happened_on,
+        0 as successes,
+        0 as failures,
+        0 as refunds,
+        1 as reports
     from disputes
     where is_chargeback
     union all
-    select merchant_key, cast(fraud_warned_at as date), 0, 0, 0, 1
+    select
+        merchant_key,
+        cast(fraud_warned_at as date) as happened_on,
+        0 as successes,
+        0 as failures,
+        0 as refunds,
+        1 as reports
     from payments
     where fraud_warned_at is not null
     union all
-    select merchant_key, created_on, 0, 0, 0, 0
+    select
+        merchant_key,
+        created_on as happened_on,
+        0 as successes,
+        0 as failures,
+        0 as refunds,
+        0 as reports
     from payments
 
 ),
@@ -65,22 +101,32 @@ counts as (
 
 ),
 
+firsts as (
+
+    select
+        merchant_key,
+        min(happened_on) as first_on
+    from counts
+    group by merchant_key
+
+),
+
+lasts as (
+
+    select max(happened_on) as last_on
+    from counts
+
+),
+
 -- The window moves on quiet days too, so every merchant has every day from its first on.
 days as (
 
     select
         firsts.merchant_key,
         dates.date_day as happened_on
-    from (
-        select
-            merchant_key,
-            min(happened_on) as first_on
-        from counts
-        group by merchant_key
-    ) as firsts
-    cross join (select max(happened_on) as last_on from counts) as lasts
-    inner join {{ ref('dim_date') }} as dates
-        on dates.date_day between firsts.first_on and lasts.last_on
+    from firsts
+    cross join lasts
+    inner join dates on dates.date_day between firsts.first_on and lasts.last_on
 
 )
 

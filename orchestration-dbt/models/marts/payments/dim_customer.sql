@@ -50,7 +50,7 @@ versions as (
     select
         *,
         lead(happened_at) over (partition by customer_key order by happened_at) as next_at,
-        row_number() over (partition by customer_key order by happened_at) as version
+        row_number() over (partition by customer_key order by happened_at) as version_number
     from compared
     where standing is distinct from standing_before
 
@@ -68,24 +68,34 @@ members as (
         versions.subscription_status,
         versions.is_delinquent,
         versions.is_deleted,
-        versions.version,
+        versions.version_number,
         versions.happened_at,
         versions.next_at
     from versions
     inner join names on versions.customer_key = names.customer_key
     union all
     select
-        'unknown', null, null, 'unknown', 'unknown', null, null, false, false, 1,
-        timestamp '1900-01-01 00:00:00.000000 UTC', null
+        'unknown' as customer_key,
+        null as provider,
+        null as customer_id,
+        'unknown' as tier,
+        'unknown' as risk_profile,
+        null as country,
+        null as subscription_status,
+        false as is_delinquent,
+        false as is_deleted,
+        1 as version_number,
+        timestamp '1900-01-01 00:00:00.000000 UTC' as happened_at,
+        null as next_at
 
 )
 
 select
-    {{ surrogate_key(['customer_key', 'version']) }} as customer_version_key,
+    {{ surrogate_key(['customer_key', 'version_number']) }} as customer_version_key,
     customer_key,
     provider,
     customer_id,
-    cast(version as bigint) as version,
+    cast(version_number as bigint) as version_number,
     tier,
     risk_profile,
     country,

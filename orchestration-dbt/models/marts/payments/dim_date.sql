@@ -2,8 +2,8 @@ with
 
 days as (
 
-    select cast(day as date) as date_day
-    from unnest(sequence(date '2015-01-01', date '2035-12-31', interval '1' day)) as series (day)
+    select series.date_day
+    from unnest(sequence(date '2015-01-01', date '2035-12-31', interval '1' day)) as series (date_day)
 
 )
 

@@ -28,7 +28,11 @@ judged as (
         {{ merchant_health_score('successful_payments', 'failed_payments', 'reports', 'refunds') }} as health_score
     from metrics
     union all
-    select merchant_key, first_seen_on, 'unrated', null
+    select
+        merchant_key,
+        first_seen_on as judged_on,
+        'unrated' as risk_profile,
+        null as health_score
     from names
 
 ),
@@ -47,7 +51,7 @@ versions as (
     select
         *,
         lead(judged_on) over (partition by merchant_key order by judged_on) as next_on,
-        row_number() over (partition by merchant_key order by judged_on) as version
+        row_number() over (partition by merchant_key order by judged_on) as version_number
     from compared
     where row(risk_profile, health_score) is distinct from standing_before
 
@@ -61,22 +65,30 @@ members as (
         names.merchant_id,
         versions.risk_profile,
         versions.health_score,
-        versions.version,
+        versions.version_number,
         versions.judged_on,
         versions.next_on
     from versions
     inner join names on versions.merchant_key = names.merchant_key
     union all
-    select 'unknown', null, null, 'unknown', null, 1, date '1900-01-01', null
+    select
+        'unknown' as merchant_key,
+        null as provider,
+        null as merchant_id,
+        'unknown' as risk_profile,
+        null as health_score,
+        1 as version_number,
+        date '1900-01-01' as judged_on,
+        null as next_on
 
 )
 
 select
-    {{ surrogate_key(['merchant_key', 'version']) }} as merchant_version_key,
+    {{ surrogate_key(['merchant_key', 'version_number']) }} as merchant_version_key,
     merchant_key,
     provider,
     merchant_id,
-    cast(version as bigint) as version,
+    cast(version_number as bigint) as version_number,
     risk_profile,
     health_score,
     coalesce(merchant_id, '') = 'platform' as is_platform,

@@ -2,7 +2,10 @@ with
 
 days as (
 
-    select * from {{ ref('int_payment_daily_summary') }}
+    select
+        *,
+        {{ surrogate_key(['created_on', 'merchant_key', 'currency', 'is_live']) }} as day_key
+    from {{ ref('int_payment_daily_summary') }}
 
 ),
 
@@ -10,23 +13,32 @@ days as (
 rates as (
 
     select
-        days.created_on,
-        days.currency,
+        days.day_key,
         max_by(rates.rate, rates.valid_from) as rate
-    from (select distinct created_on, currency from days) as days
+    from days
     inner join {{ ref('exchange_rates') }} as rates
-        on days.currency = rates.currency and rates.valid_from <= days.created_on
+        on days.currency = rates.currency and days.created_on >= rates.valid_from
     where rates.reporting_currency = '{{ var("reporting_currency") }}'
-    group by days.created_on, days.currency
+    group by days.day_key
+
+),
+
+priced as (
+
+    select
+        days.*,
+        rates.rate
+    from days
+    left join rates on days.day_key = rates.day_key
 
 )
 
 select
-    {{ surrogate_key(['days.created_on', 'merchant_key', 'days.currency', 'is_live']) }} as day_key,
-    days.created_on,
+    day_key,
+    created_on,
     merchant_key,
     merchant_id,
-    days.currency,
+    currency,
     is_live,
 
     -- payments
@@ -65,8 +77,6 @@ select
 
     -- converted, for an overview only
     cast('{{ var("reporting_currency") }}' as varchar) as reporting_currency,
-    cast(captured_amount * rates.rate as decimal(38, 4)) as captured_amount_reporting,
-    cast(net_amount * rates.rate as decimal(38, 4)) as net_amount_reporting
-from days
-left join rates
-    on days.created_on = rates.created_on and days.currency = rates.currency
+    cast(captured_amount * rate as decimal(38, 4)) as captured_amount_reporting,
+    cast(net_amount * rate as decimal(38, 4)) as net_amount_reporting
+from priced

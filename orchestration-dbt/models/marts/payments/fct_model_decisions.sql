@@ -37,7 +37,7 @@ churns as (
 
     select
         customer_key,
-        array_agg(occurred_at order by occurred_at) as ended_at
+        array_agg(occurred_at) as ended_at
     from {{ ref('int_payment_events') }}
     where event_type = 'subscription.deleted' and customer_key <> 'unknown'
     group by customer_key
@@ -78,7 +78,7 @@ answers as (
         scored.occurred_at as decided_at,
         answer.output,
         answer.given.value as answer,
-        answer.given.model as model,
+        answer.given.model,
         answer.given.version as model_version,
         date_add('day', {{ maturity_days('answer.output') }}, scored.occurred_at) as matures_at
     from scored
@@ -99,10 +99,11 @@ followed as (
         people.recovery_outcome,
         today.last_event_at,
         case answers.output
-            when 'fraud_score' then least(
-                coalesce(payments.fraud_warned_at, fraud_disputes.opened_at),
-                coalesce(fraud_disputes.opened_at, payments.fraud_warned_at)
-            )
+            when 'fraud_score'
+                then least(
+                    coalesce(payments.fraud_warned_at, fraud_disputes.opened_at),
+                    coalesce(fraud_disputes.opened_at, payments.fraud_warned_at)
+                )
             when 'churn_score' then array_min(filter(churns.ended_at, at -> at > answers.decided_at))
             when 'retry_strategy' then if(payments.authorized_at > answers.decided_at, payments.authorized_at)
         end as followed_at
@@ -149,11 +150,9 @@ select
     cast(
         case
             when output not in ('fraud_score', 'churn_score', 'retry_strategy') then null
-            when is_positive then case output
-                when 'fraud_score' then 'fraud'
-                when 'churn_score' then 'churned'
-                else 'recovered'
-            end
+            when is_positive and output = 'fraud_score' then 'fraud'
+            when is_positive and output = 'churn_score' then 'churned'
+            when is_positive then 'recovered'
             when matures_at > last_event_at then 'pending'
             when output = 'fraud_score' then 'honest'
             when output = 'churn_score' then 'stayed'

@@ -31,13 +31,13 @@ moments as (
 
     select
         *,
-        case
-            when event_type <> 'subscription.deleted' and status in ('active', 'past_due') then coalesce(
-                {{ monthly_recurring('amount', 'billing_interval', 'billing_interval_count') }},
-                cast(0 as decimal(38, 4))
-            )
-            else cast(0 as decimal(38, 4))
-        end as closing_mrr
+        coalesce(
+            case
+                when event_type <> 'subscription.deleted' and status in ('active', 'past_due')
+                    then {{ monthly_recurring('amount', 'billing_interval', 'billing_interval_count') }}
+            end,
+            cast(0 as decimal(38, 4))
+        ) as closing_mrr
     from ranked
     where recency = 1
 
