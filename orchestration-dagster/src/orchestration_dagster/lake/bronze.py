@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import adbc_driver_postgresql.dbapi as adbc
 import pyarrow as pa
@@ -98,6 +98,22 @@ class Bronze:
     def any_waiting(self, table: LakeTable, after: Watermark) -> bool:
         """Whether a load would find a row; one look into an index."""
         return bool(self._read(_past("any_waiting", table, after)).column(0)[0].as_py())
+
+    def totals(
+        self, table: LakeTable, upto: Watermark, since: datetime, currency: str, amount: str
+    ) -> list[dict[str, Any]]:
+        """Rows, amounts and rows in flux by day and currency; see the query."""
+        query = _SQL["totals"].format(
+            table=table.name,
+            currency=currency,
+            amount=amount,
+            since=since.isoformat(),
+            xid=int(upto.xid),
+            id=int(upto.id),
+            highest_id=int(upto.highest_id),
+        )
+        rows: list[dict[str, Any]] = self._read(query).to_pylist()
+        return rows
 
     def _read(self, query: str) -> pa.Table:
         with self._connection.cursor() as cursor:

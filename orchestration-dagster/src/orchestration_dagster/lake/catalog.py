@@ -12,7 +12,7 @@ from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
 from .schema import evolution, iceberg_schema, partition_spec
-from .tables import NAMESPACE, LakeTable
+from .tables import LakeTable
 
 PROPERTIES: Final = {
     # With PyIceberg's own retry on, a slow writer and its successor both append the same batch.
@@ -45,7 +45,7 @@ def open_table(catalog: Catalog, table: LakeTable) -> Table:
     Raises:
         UserError: the contract has changed in a way that the table can't follow.
     """
-    catalog.create_namespace_if_not_exists(NAMESPACE)
+    catalog.create_namespace_if_not_exists(table.identifier[0])
     schema = iceberg_schema(table)
     lake = catalog.create_table_if_not_exists(
         table.identifier,
@@ -74,6 +74,9 @@ def _properties(settings: Settings) -> dict[str, str]:
             "rest.sigv4-enabled": "true",
             "rest.signing-name": settings.catalog_signing_name,
             "rest.signing-region": settings.s3_region,
+            # What signs is not S3's client, and is not told of its keys.
+            "client.access-key-id": access_key,
+            "client.secret-access-key": secret_key,
         }
     given = settings.catalog_credential
     return properties | {

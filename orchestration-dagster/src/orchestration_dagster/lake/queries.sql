@@ -55,3 +55,19 @@ SELECT EXISTS (
         (ingest_xid, id) > ('{xid}'::xid8, {id})
         AND ingest_xid < pg_snapshot_xmin(pg_current_snapshot())
 )
+
+-- name: totals
+-- What bronze has loaded by a watermark, by UTC day of insertion and currency; and which rows a
+-- load would take that the lake may hold already, in an older state: they are nobody's fault.
+SELECT
+    (ingested_at AT TIME ZONE 'UTC')::date AS day,
+    {currency} AS currency,
+    count(*) FILTER (WHERE loaded) AS rows,
+    coalesce(sum({amount}) FILTER (WHERE loaded), 0)::text AS amount_minor,
+    array_agg(id) FILTER (WHERE NOT loaded AND id <= {highest_id}) AS in_flux
+FROM (
+    SELECT *, (ingest_xid, id) <= ('{xid}'::xid8, {id}) AS loaded
+    FROM {table}
+    WHERE ingested_at >= '{since}'::timestamptz
+) AS rows_since
+GROUP BY 1, 2

@@ -1,0 +1,1 @@
+"""The lake's tables, their loads and their reloads."""

@@ -1,0 +1,90 @@
+"""How is a day loaded again, or a whole table? Jobs to launch by hand, or as a backfill."""
+
+from typing import Final
+
+import dagster as dg
+
+from orchestration_dagster.lake.rewrite import Rewritten, reanchor, rebuild, reload_day
+from orchestration_dagster.lake.tables import TABLES
+from orchestration_dagster.naming import lake_key, pool
+from orchestration_dagster.refusals import one_sentence
+from orchestration_dagster.resources import PipelineSettings
+
+FIRST_DAY: Final = "2026-01-01"
+DAYS: Final = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, end_offset=1)
+"""UTC days of insertion, today's included: the partitions of the Iceberg tables."""
+
+
+class RebuildConfig(dg.Config):
+    """What a rebuild may do."""
+
+    shrink: bool = False
+    """Whether rows of the lake may go that bronze no longer has."""
+
+
+def _reload_op(table: str) -> dg.OpDefinition:
+    @dg.op(name=f"reload_day_of_{table}", pool=pool(table), out=dg.Out(dg.Nothing))
+    def reload(context: dg.OpExecutionContext, settings: PipelineSettings) -> None:
+        day = DAYS.time_window_for_partition_key(context.partition_key).start.date()
+        with one_sentence():
+            _observe(context, table, reload_day(settings.load(), table, day))
+
+    return reload
+
+
+def _rebuild_op(table: str) -> dg.OpDefinition:
+    @dg.op(name=f"rebuild_{table}", pool=pool(table), out=dg.Out(dg.Nothing))
+    def whole(
+        context: dg.OpExecutionContext, config: RebuildConfig, settings: PipelineSettings
+    ) -> None:
+        with one_sentence():
+            _observe(context, table, rebuild(settings.load(), table, shrink=config.shrink))
+
+    return whole
+
+
+def _reanchor_op(table: str) -> dg.OpDefinition:
+    @dg.op(name=f"reanchor_{table}", pool=pool(table), out=dg.Out(dg.Nothing))
+    def restored(context: dg.OpExecutionContext, settings: PipelineSettings) -> None:
+        with one_sentence():
+            _observe(context, table, reanchor(settings.load(), table))
+
+    return restored
+
+
+_reloads, _rebuilds, _reanchors = (
+    [make(table) for table in TABLES] for make in (_reload_op, _rebuild_op, _reanchor_op)
+)
+
+
+@dg.job(name="reload_day", partitions_def=DAYS)
+def reload_day_job() -> None:
+    """Write one day of every table anew from bronze; a backfill takes a range of days."""
+    for op in _reloads:
+        op()
+
+
+@dg.job(name="rebuild")
+def rebuild_job() -> None:
+    """Write the tables anew from bronze; select the ops of those that are meant."""
+    for op in _rebuilds:
+        op()
+
+
+@dg.job(name="reanchor")
+def reanchor_job() -> None:
+    """After PostgreSQL was restored or promoted: load what differs, go on from its horizon."""
+    for op in _reanchors:
+        op()
+
+
+def _observe(context: dg.OpExecutionContext, table: str, rewritten: Rewritten) -> None:
+    context.log_event(
+        dg.AssetObservation(
+            lake_key(table),
+            metadata={
+                "rows_deleted": rewritten.deleted,
+                "rows_appended": rewritten.appended,
+            },
+        )
+    )

@@ -1,0 +1,31 @@
+-- Keeping the lake's tables small and quick, run by Trino: lake/maintenance.py. What stands in
+-- braces is a table's name or a limit of ours; a table's parts are named "table$files" and so on.
+
+-- name: compact
+-- Small files of the minute's loads into few large ones.
+ALTER TABLE {table} EXECUTE optimize(file_size_threshold => '{small_file}')
+
+-- name: expire_snapshots
+-- Forget states older than anyone travels back to, with the files that only they had.
+ALTER TABLE {table} EXECUTE expire_snapshots(retention_threshold => '{retention}')
+
+-- name: remove_orphan_files
+-- Files that no snapshot knows: what writers left that died before their commit.
+ALTER TABLE {table} EXECUTE remove_orphan_files(retention_threshold => '{retention}')
+
+-- name: analyze
+-- Statistics for the planner.
+ANALYZE {table}
+
+-- name: standing
+-- How large a table is, and how many states it remembers.
+SELECT
+    (SELECT count(*) FROM {files}) AS files,
+    (SELECT coalesce(sum(file_size_in_bytes), 0) FROM {files}) AS bytes,
+    (SELECT count(*) FROM {snapshots}) AS snapshots
+
+-- name: tables
+-- The tables of a schema.
+SELECT table_name FROM information_schema.tables
+WHERE table_schema = '{schema}' AND table_type = 'BASE TABLE'
+ORDER BY table_name
