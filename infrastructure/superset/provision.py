@@ -1,0 +1,77 @@
+"""What must Superset hold before it serves: its schema, one administrator, our dashboards?
+
+Run by Superset's own Python, with the environment that `superset_config.py` names and besides:
+`SUPERSET_ADMIN_PASSWORD`; `SUPERSET_TRINO_URI`, e.g. `trino://superset@127.0.0.1:8080/lakehouse`,
+the only way to the marts and one that may only read; `SUPERSET_MARTS_SCHEMA` when it isn't `marts`.
+Again it makes no doubles: everything is found by its UUID and overwritten, the password too.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+from flask_migrate import upgrade
+from superset.app import create_app
+
+ASSETS = Path(__file__).with_name("assets")
+ADMIN = "admin"
+
+
+def provision() -> None:
+    """Bring Superset's metadata to what the files say.
+
+    Raises:
+        KeyError: a variable is not set.
+        CommandInvalidError, ImportFailedError: a file is not what Superset takes.
+    """
+    password = os.environ["SUPERSET_ADMIN_PASSWORD"]
+    contents = dict(_assets(os.environ["SUPERSET_TRINO_URI"]))
+    application = create_app()
+    with application.app_context():
+        # Superset's models can only be imported within its application.
+        from superset import security_manager
+        from superset.commands.importers.v1.assets import ImportAssetsCommand
+        from superset.utils.core import override_user
+
+        upgrade(directory=str(_migrations()))
+        application.appbuilder.add_permissions(update_perms=True)
+        security_manager.sync_role_definitions()
+        with override_user(_administrator(password)):
+            ImportAssetsCommand(contents).run()
+
+
+def _administrator(password: str) -> object:
+    from superset import security_manager
+
+    found = security_manager.find_user(ADMIN)
+    if found:
+        security_manager.reset_password(found.id, password)
+        return found
+    role = security_manager.find_role("Admin")
+    return security_manager.add_user(ADMIN, "Admin", "", "admin@localhost", role, password)
+
+
+def _assets(trino_uri: str) -> Iterator[tuple[str, str]]:
+    """Each file's name below `assets/` and its text, with what differs between places put in."""
+    for path in sorted(ASSETS.rglob("*.yaml")):
+        asset = yaml.safe_load(path.read_text())
+        if "sqlalchemy_uri" in asset:
+            asset["sqlalchemy_uri"] = trino_uri
+        if "table_name" in asset:
+            asset["schema"] = os.environ.get("SUPERSET_MARTS_SCHEMA", asset["schema"])
+        yield str(path.relative_to(ASSETS)), yaml.safe_dump(asset, sort_keys=False)
+
+
+def _migrations() -> Path:
+    import superset
+
+    return Path(superset.__file__).with_name("migrations")
+
+
+if __name__ == "__main__":
+    try:
+        provision()
+    except KeyError as missing:
+        sys.exit(f"Superset can't be provisioned: set {missing.args[0]}.")
