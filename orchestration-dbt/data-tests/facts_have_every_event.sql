@@ -1,11 +1,12 @@
--- One row an event: none of the lake's is missing from the facts, none is there twice.
+-- No event of the lake is missing from the facts, and the facts have none that the lake doesn't.
+-- The loader goes on meanwhile: what came after the facts' newest transaction is the next run's.
 with
 
 lake as (
 
     select
-        count(distinct provider || ':' || event_id) as events,
-        count(*) as row_count
+        {{ surrogate_key(['provider', 'event_id']) }} as event_key,
+        ingest_xid
     from {{ source('data', 'payment_events') }}
 
 ),
@@ -13,16 +14,30 @@ lake as (
 facts as (
 
     select
-        count(distinct event_key) as events,
-        count(*) as row_count
+        event_key,
+        ingest_xid
     from {{ ref('fct_payment_events') }}
+
+),
+
+newest as (
+
+    select max(ingest_xid) as ingest_xid
+    from facts
 
 )
 
 select
-    lake.events as lake_events,
-    facts.events as fact_events,
-    facts.row_count as fact_rows
+    lake.event_key,
+    'missing from the facts' as fault
 from lake
-cross join facts
-where lake.events <> facts.events or facts.events <> facts.row_count
+cross join newest
+left join facts on lake.event_key = facts.event_key
+where facts.event_key is null and lake.ingest_xid < newest.ingest_xid
+union all
+select
+    facts.event_key,
+    'not in the lake' as fault
+from facts
+left join lake on facts.event_key = lake.event_key
+where lake.event_key is null

@@ -9,7 +9,7 @@ lake as (
         arbitrary(currency) as currency,
         arbitrary(amount_minor) as amount_minor
     from {{ ref('stg_payment_events') }}
-    where ingest_xid <= (select max(ingest_xid) from {{ ref('fct_payment_events') }})
+    where ingest_xid <= (select max(facts.ingest_xid) from {{ ref('fct_payment_events') }} as facts)
     group by event_key
 
 ),
@@ -18,12 +18,12 @@ facts as (
 
     select
         event_key,
+        currency,
         arbitrary(received_at) as received_at,
-        arbitrary(currency) as currency,
         sum(amount_minor) as amount_minor,
         count(*) as copies
     from {{ ref('fct_payment_events') }}
-    group by event_key
+    group by event_key, currency
 
 ),
 

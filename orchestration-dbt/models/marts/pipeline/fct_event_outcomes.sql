@@ -30,16 +30,16 @@ select
 from events
 union all
 select
-    rejection_key,
+    rejection_key as outcome_key,
     provider,
     event_id,
     provider_event_type,
-    cast(null as varchar),
-    cast('rejected' as varchar),
+    cast(null as varchar) as kind,
+    cast('rejected' as varchar) as outcome,
     failure,
     component,
-    cast(null as varchar),
+    cast(null as varchar) as inference_status,
     received_at,
     ingested_at,
-    cast(null as timestamp(6) with time zone)
+    cast(null as timestamp(6) with time zone) as modelled_at
 from rejections

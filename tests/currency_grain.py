@@ -1,0 +1,48 @@
+"""Which aggregates of a query would add up amounts of several currencies?"""
+
+import re
+import warnings
+from collections.abc import Iterator
+from typing import Final
+
+with warnings.catch_warnings():
+    # Dagster's integration installs sqlglot's former accelerator, which says that it is old.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from sqlglot import exp, parse_one
+
+MONEY: Final = re.compile(r"(^|_)(amount|minor|mrr)(_|$)")
+REPORTING: Final = re.compile(r"_reporting$")
+"""Amounts that were converted to one currency, and are named so."""
+CURRENCY: Final = "currency"
+
+
+def mixed(sql: str) -> list[str]:
+    """The aggregates of money whose group, or window, is not of one currency, as SQL."""
+    return [
+        aggregate.sql("trino")
+        for aggregate in parse_one(sql, dialect="trino").find_all(exp.AggFunc)
+        if _is_of_money(aggregate) and CURRENCY not in _grain(aggregate)
+    ]
+
+
+def _is_of_money(aggregate: exp.AggFunc) -> bool:
+    if isinstance(aggregate, exp.Count | exp.CountIf | exp.ArgMax | exp.ArgMin):
+        return False  # counts rows, or picks one
+    names = [column.name for column in aggregate.find_all(exp.Column)]
+    return any(MONEY.search(name) and not REPORTING.search(name) for name in names)
+
+
+def _grain(aggregate: exp.AggFunc) -> set[str]:
+    """The columns that an aggregate is taken for each of."""
+    window = aggregate.find_ancestor(exp.Window, exp.Select)
+    if isinstance(window, exp.Window):
+        return set(_names(window.args.get("partition_by") or []))
+    select = aggregate.find_ancestor(exp.Select)
+    group = select.args.get("group") if select else None
+    return set(_names(group.expressions if group else []))
+
+
+def _names(expressions: list[exp.Expression]) -> Iterator[str]:
+    for expression in expressions:
+        for column in expression.find_all(exp.Column):
+            yield column.name

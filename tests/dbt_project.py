@@ -1,0 +1,91 @@
+"""How does a test run the dbt project, in schemas of its own, and read what it built?"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from trino.dbapi import Connection
+
+PROJECT: Final = Path(__file__).resolve().parents[1] / "orchestration-dbt"
+CATALOG: Final = "lakehouse"
+
+
+@dataclass(frozen=True)
+class Dbt:
+    """The project on one Trino, between a schema of sources and schemas with a prefix."""
+
+    host: str
+    port: int
+    target: Path
+    data_schema: str
+    prefix: str
+    user: str = "dbt"
+
+    def run(self, *arguments: str, ok: bool = True) -> str:
+        """`dbt <arguments>`; what it printed.
+
+        Raises:
+            AssertionError: it failed, or with `ok=False` it did not.
+        """
+        names = {"data_schema": self.data_schema, "schema_prefix": self.prefix}
+        dbt = str(Path(sys.executable).with_name("dbt"))
+        done = subprocess.run(
+            [dbt, "--no-use-colors", *arguments, "--vars", json.dumps(names)],
+            cwd=PROJECT,
+            env={**os.environ, **self._environment()},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode == 0) is ok, done.stdout + done.stderr
+        return done.stdout
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """The rows of a query; tables are named `<schema>.<table>`."""
+        cursor = Connection(self.host, self.port, user=self.user, catalog=CATALOG).cursor()
+        cursor.execute(sql)
+        return [tuple(row) for row in cursor.fetchall()]
+
+    def schema(self, name: str) -> str:
+        """Where this run builds the schema `staging`, `intermediate` or `marts`."""
+        return f"{self.prefix}{name}"
+
+    def columns(self, schema: str) -> dict[str, list[str]]:
+        """Table → its columns, in their order, of one of this run's schemas."""
+        found: dict[str, list[str]] = {}
+        for table, column in self.query(
+            "select table_name, column_name from information_schema.columns"
+            f" where table_schema = '{self.schema(schema)}' order by ordinal_position"
+        ):
+            found.setdefault(table, []).append(column)
+        return found
+
+    def _environment(self) -> Mapping[str, str]:
+        return {
+            "DBT_TRINO_HOST": self.host,
+            "DBT_TRINO_PORT": str(self.port),
+            "DBT_TRINO_USER": self.user,
+            "DBT_PROFILES_DIR": str(PROJECT),
+            "DBT_TARGET_PATH": str(self.target / self.prefix),
+            "DBT_LOG_PATH": str(self.target / self.prefix),
+        }
+
+
+def described() -> dict[str, dict[str, Any]]:
+    """Each model's entry in its `.yml`, by name, with `path` of the file."""
+    return {
+        model["name"]: model | {"path": path}
+        for path in sorted(PROJECT.glob("models/**/*.yml"))
+        for model in yaml.safe_load(path.read_text()).get("models", ())
+    }
+
+
+def models() -> list[Path]:
+    """The `.sql` of every model."""
+    return sorted(PROJECT.glob("models/**/*.sql"))

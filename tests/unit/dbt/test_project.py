@@ -1,0 +1,123 @@
+"""Does the dbt project say of itself what the code says, in every place that repeats it?"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from dbt_project import PROJECT, described, models
+from payment_pipeline.bronze import contract
+from payment_pipeline.bronze.rows import COMMON
+from payment_pipeline.domain.currency import ISO_4217, WITHDRAWN
+from payment_pipeline.domain.events import PaymentEvent
+from payment_pipeline.inference.models import models as inference_models
+from payment_pipeline.inference.models.retry_strategy import WINDOW as RETRY_WINDOW
+
+SOURCES = yaml.safe_load((PROJECT / "models/staging/_sources.yml").read_text())["sources"][0]
+KINDS: tuple[type[BaseModel], ...] = get_args(get_args(PaymentEvent)[0])
+NOT_ATTRIBUTES = {*COMMON, "source", "schema_version"}
+
+
+@pytest.mark.parametrize(
+    ("table", "columns"),
+    [
+        (contract.EVENTS_TABLE, contract.EVENTS),
+        (contract.QUARANTINE_TABLE, contract.QUARANTINE),
+        (contract.DECISIONS_TABLE, contract.DECISIONS),
+    ],
+)
+def test_sources_have_the_contracts_columns(
+    table: str, columns: tuple[contract.Column, ...]
+) -> None:
+    found = next(each for each in SOURCES["tables"] if each["name"] == table)
+    said = [(column["name"], column["description"].strip()) for column in found["columns"]]
+    assert said == [(column.name, column.comment) for column in columns]
+
+
+def test_staging_reads_every_attribute_of_every_kind() -> None:
+    fields = {name: kind.model_fields[name] for kind in KINDS for name in kind.model_fields}
+    macro = (PROJECT / "macros/attributes.sql").read_text().split("macro moment")[0]
+    for name in fields.keys() - NOT_ATTRIBUTES:
+        assert re.search(rf'^\s+"?{name}"? (row\(|\w+)', macro, re.MULTILINE), name
+
+
+@pytest.mark.parametrize(("column", "field"), [("kind", "kind"), ("event_type", "event_type")])
+def test_staging_knows_every_kind_and_type(column: str, field: str) -> None:
+    entry = next(
+        each for each in described()["stg_payment_events"]["columns"] if each["name"] == column
+    )
+    known = entry["data_tests"][0]["accepted_values"]["arguments"]["values"]
+    said = [value for kind in KINDS for value in get_args(kind.model_fields[field].annotation)]
+    assert sorted(known) == sorted(said)
+
+
+def test_decisions_mature_when_the_models_labels_do() -> None:
+    macro = (PROJECT / "macros/standing.sql").read_text().split("macro maturity_days")[1]
+    said = {name: int(days) for name, days in re.findall(r"when '(\w+)' then (\d+)", macro)}
+    otherwise = int(re.findall(r"else (\d+)", macro)[0])
+    for model in inference_models().values():
+        window = getattr(model, "label_window", None)
+        if window is not None:
+            assert said.get(model.output, otherwise) == window.days, model.name
+    assert said["retry_strategy"] == RETRY_WINDOW.days
+
+
+def test_currencies_are_those_that_an_event_may_carry() -> None:
+    lines = (PROJECT / "seeds/currencies.csv").read_text().splitlines()[1:]
+    seeded = {line.split(",")[0]: line.rsplit(",", 2)[1:] for line in lines}
+    assert seeded == {
+        **{code: [str(exponent), "false"] for code, exponent in ISO_4217.items()},
+        **{code: [str(exponent), "true"] for code, exponent in WITHDRAWN.items()},
+    }
+
+
+@pytest.mark.parametrize("path", models(), ids=lambda path: path.stem)
+def test_every_model_has_its_twin_and_every_column_its_description(path: Path) -> None:
+    entry = described()[path.stem]
+    assert entry["path"] == path.with_suffix(".yml")
+    assert entry["description"].strip()
+    for column in entry["columns"]:
+        assert column["description"].strip().endswith("."), column["name"]
+
+
+@pytest.mark.parametrize("name", [path.stem for path in models() if "marts" in path.parts], ids=str)
+def test_every_mart_has_a_key_and_holds_its_constraints(name: str) -> None:
+    entry = described()[name]
+    constraints = [
+        constraint["type"]
+        for column in entry["columns"]
+        for constraint in column.get("constraints", ())
+    ]
+    assert constraints.count("primary_key") == 1
+    assert "honours_constraints" in entry["data_tests"]
+
+
+def test_each_dashboard_says_which_marts_it_reads() -> None:
+    found: list[dict[str, Any]] = yaml.safe_load((PROJECT / "models/exposures.yml").read_text())[
+        "exposures"
+    ]
+    marts = {path.stem for path in models() if "marts" in path.parts}
+    for exposure in found:
+        assert exposure["depends_on"]
+        assert {name[5:-2] for name in exposure["depends_on"]} <= marts
+    assert {each["label"] for each in found} == {
+        "Payments",
+        "Risk and retention",
+        "Pipeline health",
+    }
+
+
+def test_sqlfluff_has_nothing_to_say() -> None:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("sqlfluff"), "lint", "models", "data-tests"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
