@@ -1,8 +1,9 @@
 """Which real components does a test get, and who stops them?
 
-`stores` is PostgreSQL, Kafka and Temporal, provisioned; `stack` is the whole pipeline: one of each
-a run, shared between xdist's workers, on ports of its own. `fresh_stack` makes one for a test that
-kills processes. The process that pytest was called in stops the shared one, whatever happened.
+`stores` is PostgreSQL, Kafka and Temporal, provisioned; `stack` is the whole pipeline; `lakehouse`
+is the stores with S3, the Iceberg catalog and Trino: one of each a run, shared between xdist's
+workers, on ports of its own. `fresh_stack` makes one for a test that kills processes. The process
+that pytest was called in stops the shared one, whatever happened.
 """
 
 import json
@@ -81,6 +82,13 @@ def stores(shared_settings: Settings) -> Settings:
 def stack(shared_settings: Settings) -> Settings:
     """The whole pipeline, ready."""
     local_stack.up(shared_settings)
+    return shared_settings
+
+
+@pytest.fixture(scope="session")
+def lakehouse(shared_settings: Settings) -> Settings:
+    """The stores, S3 with the Iceberg catalog, and Trino: of the run's shared stack."""
+    local_stack.up(shared_settings, only=(*STORES, "seaweedfs", "trino"))
     return shared_settings
 
 

@@ -49,6 +49,9 @@ def up(
     only: Annotated[
         str, typer.Option(help="Comma-separated components; what they need comes with them.")
     ] = "",
+    groups: Annotated[
+        str, typer.Option("--with", help="Beside the pipeline: `lakehouse`, `dashboards`, or both.")
+    ] = "",
 ) -> None:
     """Start the native stack, and return when every component is truly ready.
 
@@ -56,7 +59,12 @@ def up(
     """
     from local_stack import report
 
-    report.up(settings.load(), tuple(name for name in only.split(",") if name))
+    report.up(settings.load(), _named(only), _named(groups))
+
+
+def _named(listed: str) -> tuple[str, ...]:
+    """The names in a comma-separated list."""
+    return tuple(name for name in listed.split(",") if name)
 
 
 @app.command()
@@ -94,14 +102,19 @@ def logs(
 
 
 @app.command()
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="For a machine.")] = False) -> None:
+def doctor(
+    groups: Annotated[
+        str, typer.Option("--with", help="Beside the pipeline: `lakehouse`, `dashboards`, or both.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="For a machine.")] = False,
+) -> None:
     """Check what the stack needs of this machine, and say what to do where it is red; exit 1 then.
 
     It starts and changes nothing.
     """
-    from local_stack import preflight, report
+    from local_stack import components, preflight, report
 
-    checks = preflight.checks(settings.load())
+    checks = preflight.checks(settings.load(), components.chosen(groups=_named(groups)))
     if as_json:
         typer.echo(json.dumps([check._asdict() for check in checks], indent=2))
     else:

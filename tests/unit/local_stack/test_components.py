@@ -5,15 +5,15 @@ from collections.abc import Callable
 import pytest
 
 from local_stack import components
-from local_stack.components import ALL, BY_NAME, STORES, chosen, runs_elsewhere
+from local_stack.components import ALL, BY_NAME, GROUPS, STORES, chosen, runs_elsewhere
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.inference import store, training
 from payment_pipeline.inference.models import models
 from payment_pipeline.settings import Settings
 
 
-def names(*only: str) -> list[str]:
-    return [component.name for component in chosen(only)]
+def names(*only: str, groups: tuple[str, ...] = ()) -> list[str]:
+    return [component.name for component in chosen(only, groups)]
 
 
 def test_each_need_stands_before_who_needs_it() -> None:
@@ -29,8 +29,19 @@ def test_every_port_is_a_setting_of_one_component() -> None:
     assert set(owned) <= Settings.model_fields.keys()
 
 
-def test_nothing_chosen_is_everything() -> None:
-    assert names() == list(BY_NAME)
+def test_nothing_chosen_is_the_pipeline_alone() -> None:
+    assert names() == [each.name for each in ALL if each.group == "pipeline"]
+    assert "trino" not in names()
+
+
+def test_a_group_stands_beside_the_pipeline() -> None:
+    assert set(names(groups=("lakehouse",))) >= {*names(), "seaweedfs", "trino"}
+    assert names(groups=GROUPS) == list(BY_NAME)
+
+
+def test_an_unknown_group_lists_the_known_ones() -> None:
+    with pytest.raises(UserError, match=r"No group lakehose: there are pipeline, lakehouse"):
+        names(groups=("lakehose",))
 
 
 def test_a_choice_brings_what_it_needs() -> None:

@@ -93,6 +93,17 @@ def test_full_disk_is_red(isolated: SettingsOf, monkeypatch: pytest.MonkeyPatch)
     assert "PAYMENTS_VAR" in check.remedy
 
 
+def test_little_memory_is_enough_for_the_pipeline_and_not_for_trino(
+    isolated: SettingsOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = namedtuple("memory", "available")
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory(3 * 1024**3))
+    assert the_check(isolated(), "Memory", "gateway").ok
+    check = the_check(isolated(trino_heap_mib=4096), "Memory", "gateway", "trino")
+    assert not check.ok
+    assert "8,192 MiB needed" in check.finding
+
+
 def test_old_python_is_red(isolated: SettingsOf, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "version_info", (3, 10, 4))
     check = the_check(isolated(), "Python")

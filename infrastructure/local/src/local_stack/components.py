@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from importlib.util import find_spec
 from typing import Final, NamedTuple
 
-from local_stack import kafka, postgres, temporal
+from local_stack import kafka, postgres, seaweedfs, temporal, trino
 from local_stack.files import var
 from local_stack.http import answers
 from payment_pipeline.domain.failures import UserError
@@ -14,6 +14,12 @@ from payment_pipeline.settings import Settings
 
 Work = Callable[[int, int], None]
 """Told of long work: how much more is to be done, and how much more is done."""
+
+
+PIPELINE: Final = "pipeline"
+LAKEHOUSE: Final = "lakehouse"
+DASHBOARDS: Final = "dashboards"
+GROUPS: Final = (PIPELINE, LAKEHOUSE, DASHBOARDS)
 
 
 def _nothing(_settings: Settings, _work: Work) -> None:
@@ -37,6 +43,12 @@ class Component(NamedTuple):
     """What must be on disk before it starts; called only when it is not running."""
     elsewhere: str = ""
     """The setting that, when set, says that it runs elsewhere."""
+    group: str = PIPELINE
+    """Of which part of the product it is: `up` starts the groups asked for."""
+    variables: Callable[[Settings], dict[str, str]] = lambda _settings: {}
+    """What its environment holds beside the settings; no secret."""
+    ready_wait_s: int = 90
+    """How long it may take from its start on, on a busy machine."""
     stop_signal: str = "TERM"
     user: Callable[[], str | None] = lambda: None
 
@@ -137,20 +149,48 @@ ALL: Final = (
         needs=("postgres", "kafka", "temporal"),
         module="orchestrator.worker",
     ),
+    Component(
+        "seaweedfs",
+        seaweedfs.command,
+        seaweedfs.ready,
+        lambda settings: settings.s3,
+        ports=tuple(seaweedfs.PORTS.values()),
+        prepare=lambda settings, _work: seaweedfs.prepare(settings),
+        elsewhere="catalog_uri",
+        group=LAKEHOUSE,
+    ),
+    Component(
+        "trino",
+        trino.command,
+        trino.ready,
+        lambda settings: settings.trino,
+        ports=("trino_port",),
+        needs=("seaweedfs",),
+        prepare=trino.prepare,
+        elsewhere="trino_url",
+        group=LAKEHOUSE,
+        ready_wait_s=240,
+    ),
 )
 BY_NAME: Final = {component.name: component for component in ALL}
 STORES: Final = ("postgres", "kafka", "temporal")
+ENGINES: Final = ("seaweedfs", "trino")
+"""What the lake's loads and queries run on: it stops when they have."""
 
 
-def chosen(only: tuple[str, ...] = ()) -> tuple[Component, ...]:
-    """The components asked for and what they need, else all.
+def chosen(only: tuple[str, ...] = (), groups: tuple[str, ...] = ()) -> tuple[Component, ...]:
+    """The components asked for and what they need; else the pipeline, and the groups beside it.
 
     Raises:
         UserError: a name is none of ours.
     """
     if unknown := [name for name in only if name not in BY_NAME]:
         raise UserError(f"No component {', '.join(unknown)}: there are {', '.join(BY_NAME)}.")
-    wanted = set(only or BY_NAME)
+    if strange := [name for name in groups if name not in GROUPS]:
+        raise UserError(f"No group {', '.join(strange)}: there are {', '.join(GROUPS)}.")
+    wanted = set(only)
+    if not only:
+        wanted = {each.name for each in ALL if each.group in (PIPELINE, *groups)}
     for component in reversed(ALL):
         if component.name in wanted:
             wanted.update(component.needs)

@@ -17,7 +17,15 @@ SOCKET_PATH_BYTES_MAX: Final = 90
 """Unix sockets' paths end at 104 bytes on macOS; supervisord appends its pid while it binds."""
 
 WEBHOOK_SECRET: Final = "webhook_secrets_stripe"  # noqa: S105 - a file's name
-GENERATED_SECRETS: Final = (WEBHOOK_SECRET, "postgres_password", "pseudonym_key")
+GENERATED_SECRETS: Final = (
+    WEBHOOK_SECRET,
+    "postgres_password",
+    "pseudonym_key",
+    "s3_access_key",
+    "s3_secret_key",
+    "superset_secret_key",
+    "superset_admin_password",
+)
 
 
 def var(settings: Settings) -> Path:
@@ -70,9 +78,15 @@ def make_secrets(settings: Settings) -> None:
         path = settings.secrets_dir / name
         if not getattr(settings, name) and not path.exists():
             prefix = "whsec_" if name == WEBHOOK_SECRET else ""
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(prefix + secrets.token_urlsafe(32) + "\n")
+            write_private(path, prefix + secrets.token_urlsafe(32) + "\n")
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a generated file that holds a secret, readable by us alone from its first byte on."""
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
-"""Where do Kafka's jars come from, and are they the ones that were locked?
+"""Where do Kafka's jars and Trino's archives come from, and are they the ones that were locked?
 
-The lock is jgo's own format: coordinates and sha256, no host. Starting reads the lock alone, so it
+A lock is jgo's own format: coordinates and sha256, no host. Starting reads the lock alone, so it
 resolves nothing; a jar whose bytes differ is fetched once more and then refused.
 `python -m local_stack.jars` writes the lock again (`make lock`).
 """
@@ -32,14 +32,19 @@ OnBytes = Callable[[int, int], None]
 """Told of a download's progress: bytes newly expected, bytes newly fetched."""
 
 
-def class_path() -> list[Path]:
-    """Where every jar that Kafka runs on is, or will be once it is fetched."""
+def locked(lock: Path = LOCK) -> list[LockedJar]:
+    """What a lock pins, in its order."""
+    return list(LockFile.load(lock).dependencies)
+
+
+def class_path(lock: Path = LOCK) -> list[Path]:
+    """Where every file that a lock pins is, or will be once it is fetched; Kafka's jars."""
     context = _context()
-    return [_path(_artifact(context, entry)) for entry in LockFile.load(LOCK).dependencies]
+    return [_path(_artifact(context, entry)) for entry in locked(lock)]
 
 
-def fetch(on_bytes: OnBytes = lambda _expected, _fetched: None) -> None:
-    """Fetch every jar that is missing, and verify each by its sha256.
+def fetch(on_bytes: OnBytes = lambda _expected, _fetched: None, lock: Path = LOCK) -> list[Path]:
+    """Fetch every file of a lock that is missing, and verify each by its sha256; where they are.
 
     Raises:
         UserError: a jar can't be fetched, or is not the locked one even when fetched anew.
@@ -50,13 +55,11 @@ def fetch(on_bytes: OnBytes = lambda _expected, _fetched: None) -> None:
         exclusive(context.repo_cache / ".payments.lock"),
         ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool,
     ):
-        locked = LockFile.load(LOCK).dependencies
-        for _ in pool.map(lambda entry: _verify(context, entry), locked):
-            pass
+        return list(pool.map(lambda entry: _verified(context, entry), locked(lock)))
 
 
-def _verify(context: MavenContext, locked: LockedJar) -> None:
-    artifact = _artifact(context, locked)
+def _verified(context: MavenContext, entry: LockedJar) -> Path:
+    artifact = _artifact(context, entry)
     for _ in range(2):
         try:
             jar = artifact.resolve()
@@ -64,16 +67,21 @@ def _verify(context: MavenContext, locked: LockedJar) -> None:
             raise UserError(
                 f"Can't fetch {artifact}: is the network reachable? ({failure})", exit_code=1
             ) from failure
-        if hashlib.sha256(jar.read_bytes()).hexdigest() == locked.sha256:
-            return
+        if _sha256(jar) == entry.sha256:
+            return jar
         # A download that was cut off leaves half a jar behind.
         jar.unlink()
-    raise UserError(f"{artifact} is not the file that {LOCK.name} pins: refused.", exit_code=1)
+    raise UserError(f"{artifact} is not the file that is locked: refused.", exit_code=1)
 
 
-def _artifact(context: MavenContext, locked: LockedJar) -> Artifact:
-    component = context.project(locked.groupId, locked.artifactId).at_version(locked.version)
-    return component.artifact(locked.classifier or "", locked.packaging)
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _artifact(context: MavenContext, entry: LockedJar) -> Artifact:
+    component = context.project(entry.groupId, entry.artifactId).at_version(entry.version)
+    return component.artifact(entry.classifier or "", entry.packaging)
 
 
 def _path(artifact: Artifact) -> Path:
@@ -101,7 +109,7 @@ def write_lock() -> None:
                 artifactId=artifact.artifactId,
                 version=artifact.version,
                 classifier=artifact.classifier or None,
-                sha256=hashlib.sha256(artifact.resolve().read_bytes()).hexdigest(),
+                sha256=_sha256(artifact.resolve()),
             )
             for artifact in jgo.resolve(ENDPOINT)
         ],

@@ -17,15 +17,35 @@ from typing import Final, NamedTuple
 
 import psutil
 
-from local_stack import files, jars, java, postgres, process, supervisor, temporal
-from local_stack.components import ALL, Component, runs_elsewhere
+from local_stack import (
+    files,
+    jars,
+    java,
+    postgres,
+    process,
+    seaweedfs,
+    supervisor,
+    temporal,
+    trino,
+)
+from local_stack.components import (
+    DASHBOARDS,
+    LAKEHOUSE,
+    PIPELINE,
+    Component,
+    chosen,
+    runs_elsewhere,
+)
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
 PYTHON_MIN: Final = (3, 11)
-DISK_FREE_BYTES_MIN: Final = 2 * 1024**3
-MEMORY_AVAILABLE_BYTES_MIN: Final = 2 * 1024**3
+GIB: Final = 1024**3
 MIB: Final = 1024**2
+DISK_BYTES: Final = {PIPELINE: 2 * GIB, LAKEHOUSE: 2 * GIB, DASHBOARDS: GIB}
+"""What each group wants free: room to write, and for the lakehouse Trino, fetched and unpacked."""
+MEMORY_BYTES: Final = {PIPELINE: 2 * GIB, LAKEHOUSE: 2 * GIB, DASHBOARDS: GIB}
+"""What each group wants available; Trino's heap comes on top."""
 PRIVATE_MODE: Final = 0o077
 
 
@@ -40,16 +60,20 @@ class Check(NamedTuple):
     """What to do about it, when it is bad."""
 
 
-def checks(settings: Settings, components: tuple[Component, ...] = ALL) -> list[Check]:
-    """Everything that can be known before a start, in the order in which to mend it."""
-    here = [component for component in components if not runs_elsewhere(settings, component)]
+def checks(settings: Settings, components: tuple[Component, ...] | None = None) -> list[Check]:
+    """Everything that can be known before a start, in the order in which to mend it.
+
+    The components are the pipeline's if left out.
+    """
+    asked = chosen() if components is None else components
+    here = [component for component in asked if not runs_elsewhere(settings, component)]
     # Another program may hold a port; a stack that runs already holds its own, and its memory.
     family = {member.pid for member in process.members(settings)}
     return [
         _python(),
         _var(settings),
-        _disk(settings),
-        _memory(settings),
+        _disk(settings, here),
+        _memory(settings, here),
         *_programs({component.name for component in here}),
         *_secrets(settings),
         *_ports(settings, here, family),
@@ -98,24 +122,30 @@ def _var(settings: Settings) -> Check:
         return Check("Folder", False, f"{folder} can't be written ({failure.strerror})", remedy)
 
 
-def _disk(settings: Settings) -> Check:
+def _disk(settings: Settings, components: list[Component]) -> Check:
     free = shutil.disk_usage(_nearest(files.var(settings))).free
+    needed = sum(DISK_BYTES[group] for group in {PIPELINE, *(each.group for each in components)})
     return Check(
         "Disk",
-        free >= DISK_FREE_BYTES_MIN,
-        f"{free // MIB:,} MiB free, {DISK_FREE_BYTES_MIN // MIB:,} MiB needed",
+        free >= needed,
+        f"{free // MIB:,} MiB free, {needed // MIB:,} MiB needed",
         "make room, or set PAYMENTS_VAR to a folder on another disk",
     )
 
 
-def _memory(settings: Settings) -> Check:
+def _memory(settings: Settings, components: list[Component]) -> Check:
+    """What runs already has its memory: only the groups that nothing runs of need more."""
     available = psutil.virtual_memory().available
-    running = supervisor.running(settings)
+    states = supervisor.states(settings)
+    running = {each.group for each in components if states.get(each.name, {}).get("pid")}
+    starting = {each.group for each in components} - running
+    needed = sum(MEMORY_BYTES[group] for group in starting)
+    if "trino" in {each.name for each in components} and LAKEHOUSE in starting:
+        needed += settings.trino_heap_mib * MIB
     return Check(
         "Memory",
-        running or available >= MEMORY_AVAILABLE_BYTES_MIN,
-        f"{available // MIB:,} MiB available"
-        + ("" if running else f", {MEMORY_AVAILABLE_BYTES_MIN // MIB:,} MiB needed"),
+        available >= needed,
+        f"{available // MIB:,} MiB available" + f", {needed // MIB:,} MiB needed" * bool(needed),
         "close other programs, or run fewer components with `payments up --only`",
     )
 
@@ -129,6 +159,10 @@ def _programs(names: set[str]) -> list[Check]:
     if "kafka" in names:
         found.append(_program("Java", _java))
         found.append(_program("Kafka", _jars))
+    if "seaweedfs" in names:
+        found.append(_program("SeaweedFS", lambda: f"{seaweedfs.binary()}"))
+    if "trino" in names:
+        found.append(_program("Trino", lambda: f"on Java {java.find(trino.JAVA_MIN).version}"))
     return found
 
 

@@ -40,7 +40,7 @@ class _Live(stack.Watcher):
         self._progress.update(line, total=total + more, advance=done)
 
 
-def up(settings: Settings, only: tuple[str, ...] = ()) -> None:
+def up(settings: Settings, only: tuple[str, ...] = (), groups: tuple[str, ...] = ()) -> None:
     """Bring the stack up under the reader's eyes, and say what runs where and what to do next.
 
     Raises:
@@ -56,8 +56,8 @@ def up(settings: Settings, only: tuple[str, ...] = ()) -> None:
         console=console,
         disable=not console.is_terminal,
     ) as progress:
-        names = [component.name for component in chosen(only)]
-        stack.up(settings, only, _Live(progress, names))
+        names = [component.name for component in chosen(only, groups)]
+        stack.up(settings, only, _Live(progress, names), groups)
     show_status(stack.status(settings))
     console.print(f"Temporal UI   {settings.temporal_ui}")
     if not only:

@@ -12,12 +12,20 @@ from xmlrpc.client import Fault
 import psutil
 
 from local_stack import files, logs, preflight, process, supervisor
-from local_stack.components import ALL, BY_NAME, STORES, Component, chosen, runs_elsewhere
+from local_stack.components import (
+    ALL,
+    BY_NAME,
+    ENGINES,
+    PIPELINE,
+    STORES,
+    Component,
+    chosen,
+    runs_elsewhere,
+)
 from local_stack.provision import STEPS
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
-READY_WAIT_S: Final = 90
 STARTS_MAX: Final = 2
 """How often a component may be started before `up` gives up on it."""
 POLL_S: Final = 0.1
@@ -49,15 +57,22 @@ class Standing(NamedTuple):
     uptime_s: int | None
 
 
-def up(settings: Settings, only: tuple[str, ...] = (), watcher: Watcher | None = None) -> None:
+def up(
+    settings: Settings,
+    only: tuple[str, ...] = (),
+    watcher: Watcher | None = None,
+    groups: tuple[str, ...] = (),
+) -> None:
     """Bring up what is down of the chosen components, and return when each is truly ready.
+
+    Those are `only` and what they need, or else the pipeline and the `groups` beside it.
 
     Calling it again changes nothing that runs. Nothing is started when a check is red.
 
     Raises:
         UserError: a check is red, or a component didn't become ready: its log's end is told.
     """
-    components = chosen(only)
+    components = chosen(only, groups)
     files.make_folders(settings)
     with files.exclusive(files.run_dir(settings) / "up.lock"):
         if not supervisor.running(settings):
@@ -125,7 +140,7 @@ def _alive(settings: Settings, component: Component) -> bool:
 
 
 async def _until_ready(settings: Settings, component: Component) -> None:
-    deadline = time.monotonic() + READY_WAIT_S
+    deadline = time.monotonic() + component.ready_wait_s
     pids = set()
     while True:
         info = supervisor.states(settings).get(component.name, {})
@@ -136,7 +151,7 @@ async def _until_ready(settings: Settings, component: Component) -> None:
         if info.get("statename") in supervisor.ALIVE and await component.ready(settings):
             return
         if time.monotonic() > deadline:
-            raise _not_ready(settings, component, f"is not ready after {READY_WAIT_S} s")
+            raise _not_ready(settings, component, f"is not ready after {component.ready_wait_s} s")
         await asyncio.sleep(POLL_S)
 
 
@@ -150,9 +165,9 @@ def down(settings: Settings) -> int:
     """Stop everything of this stack; how many processes no supervisor looked after any more."""
     with contextlib.suppress(OSError, Fault):
         daemon = psutil.Process(supervisor.call(settings, "getPID"))
-        stages = BY_NAME.keys() - set(STORES)
+        stores = {*STORES, *ENGINES}
         # Stages first: they finish their batches into stores that still answer.
-        for names in (stages, set(STORES)):
+        for names in (BY_NAME.keys() - stores, stores):
             _stop(settings, names)
         supervisor.call(settings, "shutdown")
         daemon.wait(supervisor.STOP_WAIT_S)
@@ -177,13 +192,18 @@ def _stop(settings: Settings, names: set[str]) -> None:
 
 
 def status(settings: Settings) -> list[Standing]:
-    """How every component stands, in the order of the data's way."""
+    """How every component stands, in the order of the data's way.
+
+    Of the groups beside the pipeline only those of which something runs.
+    """
     return _run(_status(settings))
 
 
 async def _status(settings: Settings) -> list[Standing]:
     states = supervisor.states(settings)
-    return await asyncio.gather(*(_standing(settings, each, states) for each in ALL))
+    running = {each.group for each in ALL if _state(states.get(each.name, {})) != "down"}
+    shown = [each for each in ALL if each.group in {PIPELINE, *running}]
+    return await asyncio.gather(*(_standing(settings, each, states) for each in shown))
 
 
 async def _standing(

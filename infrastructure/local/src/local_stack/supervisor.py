@@ -80,7 +80,8 @@ def _daemon_section(settings: Settings) -> str:
 
 
 def _program_section(settings: Settings, component: Component) -> str:
-    variables = {**environment(settings), MARK: str(var(settings))}
+    own = component.variables(settings)
+    variables = {**environment(settings), **own, MARK: str(var(settings))}
     user = component.user()
     options = {
         "command": shlex.join(component.command(settings)),

@@ -1,0 +1,92 @@
+"""Do S3, the Iceberg catalog and Trino work together, and may the dashboards' user only read?"""
+
+import uuid
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+from trino.dbapi import Connection
+from trino.exceptions import TrinoQueryError
+
+from local_stack import trino
+from local_stack.components import BY_NAME
+from orchestration_dagster.lake.catalog import open_catalog
+from payment_pipeline.settings import Settings
+
+pytestmark = pytest.mark.stack
+REFUSED = "Access Denied|No matching resource group"
+
+
+def connection(settings: Settings, user: str) -> Connection:
+    where = urlsplit(settings.trino)
+    host = where.hostname or settings.host
+    return Connection(host=host, port=where.port, user=user, catalog=trino.CATALOG)
+
+
+def ask(settings: Settings, query: str, user: str = "") -> list[list[object]]:
+    with connection(settings, user or settings.trino_user) as opened:
+        found: list[list[object]] = opened.cursor().execute(query).fetchall()
+        return found
+
+
+@pytest.fixture(scope="module")
+def schema(lakehouse: Settings) -> Iterator[str]:
+    """A schema of this module's own, with one table of two rows."""
+    name = f"stack_{uuid.uuid4().hex[:8]}"
+    ask(lakehouse, f"CREATE SCHEMA {name}")
+    ask(lakehouse, f"CREATE TABLE {name}.amounts (currency varchar, amount bigint)")
+    ask(lakehouse, f"INSERT INTO {name}.amounts VALUES ('EUR', 1999), ('JPY', 500)")
+    yield name
+    ask(lakehouse, f"DROP TABLE {name}.amounts")
+    ask(lakehouse, f"DROP SCHEMA {name}")
+
+
+async def test_both_are_ready(lakehouse: Settings) -> None:
+    assert await BY_NAME["seaweedfs"].ready(lakehouse)
+    assert await BY_NAME["trino"].ready(lakehouse)
+
+
+def test_what_trino_writes_pyiceberg_reads(lakehouse: Settings, schema: str) -> None:
+    table = open_catalog(lakehouse).load_table(f"{schema}.amounts")
+    rows = table.scan().to_arrow().sort_by("currency").to_pylist()
+    assert rows == [{"currency": "EUR", "amount": 1999}, {"currency": "JPY", "amount": 500}]
+    assert table.location().startswith(lakehouse.catalog_warehouse)
+
+
+def test_the_reader_reads(lakehouse: Settings, schema: str) -> None:
+    query = f"SELECT sum(amount) FROM {schema}.amounts WHERE currency = 'EUR'"
+    assert ask(lakehouse, query, lakehouse.trino_reader) == [[1999]]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "INSERT INTO {schema}.amounts VALUES ('USD', 1)",
+        "DELETE FROM {schema}.amounts",
+        "DROP TABLE {schema}.amounts",
+        "CREATE TABLE {schema}.mine (a bigint)",
+        "CREATE SCHEMA mine",
+        "ALTER TABLE {schema}.amounts EXECUTE expire_snapshots",
+    ],
+)
+@pytest.mark.parametrize("who", ["reader", "stranger"])
+def test_nobody_else_writes(lakehouse: Settings, schema: str, query: str, who: str) -> None:
+    user = lakehouse.trino_reader if who == "reader" else "stranger"
+    with pytest.raises(TrinoQueryError, match=REFUSED):
+        ask(lakehouse, query.format(schema=schema), user)
+    assert ask(lakehouse, f"SELECT count(*) FROM {schema}.amounts") == [[2]]
+
+
+def test_the_reader_is_nobody_but_itself(lakehouse: Settings) -> None:
+    with pytest.raises(TrinoQueryError, match=REFUSED):
+        ask(lakehouse, "SET SESSION AUTHORIZATION payments", lakehouse.trino_reader)
+
+
+async def test_s3_and_the_catalog_ask_for_a_key(lakehouse: Settings) -> None:
+    async with aiohttp.ClientSession() as session:
+        for url in (f"{lakehouse.s3}/lakehouse", f"{lakehouse.catalog}/v1/lakehouse/namespaces"):
+            async with session.get(url) as answer:
+                assert answer.status == 403
+    forged = lakehouse.model_copy(update={"catalog_credential": None, "catalog_auth": "sigv4"})
+    assert open_catalog(forged).list_namespaces(), "the right key opens it the other way too"

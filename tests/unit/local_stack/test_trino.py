@@ -1,0 +1,102 @@
+"""Does Trino's configuration say what the settings say, whoever runs the catalog and S3?"""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from local_stack import seaweedfs, trino
+from payment_pipeline.settings import Settings
+
+SettingsOf = Callable[..., Settings]
+KEYS = {"s3_access_key": "ID", "s3_secret_key": "HUSH"}
+
+
+def configured(settings: Settings, name: str) -> dict[str, str]:
+    trino.write_config(settings)
+    lines = (trino.etc(settings) / name).read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def test_listens_on_loopback_alone_where_the_settings_say(isolated: SettingsOf) -> None:
+    settings = isolated(**KEYS)
+    config = configured(settings, "config.properties")
+    assert config["http-server.http.port"] == str(settings.trino_port)
+    assert config["node.bind-ip"] == config["node.internal-address"] == "127.0.0.1"
+    assert "$" not in "".join(path.read_text() for path in trino.etc(settings).glob("*.*"))
+
+
+def test_its_catalog_is_the_stacks(isolated: SettingsOf) -> None:
+    settings = isolated(**KEYS)
+    catalog = configured(settings, "catalog/lakehouse.properties")
+    assert catalog["iceberg.rest-catalog.uri"] == settings.catalog
+    assert catalog["iceberg.rest-catalog.oauth2.credential"] == "ID:HUSH"
+    assert catalog["s3.endpoint"] == settings.s3
+
+
+def test_polaris_over_minio_is_only_settings(isolated: SettingsOf) -> None:
+    settings = isolated(
+        **KEYS,
+        catalog_uri="http://polaris:8181/api/catalog",
+        catalog_warehouse="lakehouse",
+        catalog_credential="root:s3cr3t",
+        catalog_oauth_scope="PRINCIPAL_ROLE:ALL",
+        s3_endpoint="http://minio:9000",
+    )
+    catalog = configured(settings, "catalog/lakehouse.properties")
+    assert catalog["iceberg.rest-catalog.uri"] == "http://polaris:8181/api/catalog"
+    assert catalog["iceberg.rest-catalog.warehouse"] == "lakehouse"
+    assert catalog["iceberg.rest-catalog.oauth2.credential"] == "root:s3cr3t"
+    assert catalog["iceberg.rest-catalog.oauth2.scope"] == "PRINCIPAL_ROLE:ALL"
+    assert catalog["iceberg.rest-catalog.oauth2.server-uri"] == (
+        "http://polaris:8181/api/catalog/v1/oauth/tokens"
+    )
+    assert catalog["s3.endpoint"] == "http://minio:9000"
+
+
+def test_a_catalog_that_wants_signatures_gets_no_token(isolated: SettingsOf) -> None:
+    settings = isolated(**KEYS, catalog_auth="sigv4", catalog_signing_name="glue")
+    catalog = configured(settings, "catalog/lakehouse.properties")
+    assert catalog["iceberg.rest-catalog.sigv4-enabled"] == "true"
+    assert catalog["iceberg.rest-catalog.signing-name"] == "glue"
+    assert not [name for name in catalog if "oauth2" in name]
+
+
+def test_nobody_else_can_read_a_file_with_a_key(isolated: SettingsOf) -> None:
+    settings = isolated(**KEYS)
+    trino.write_config(settings)
+    (settings.var / "run").mkdir()
+    seaweedfs.prepare(settings)
+    holders = [trino.etc(settings) / "catalog/lakehouse.properties", seaweedfs.keys_path(settings)]
+    for path in holders:
+        assert "HUSH" in path.read_text()
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("name", ["rules.json", "resource-groups.json"])
+def test_the_rules_know_our_two_users(isolated: SettingsOf, name: str) -> None:
+    settings = isolated(**KEYS, trino_user="loader", trino_reader="looker")
+    trino.write_config(settings)
+    rules = json.loads((trino.etc(settings) / name).read_text())
+    listed = rules.get("tables") or rules["selectors"]
+    assert {rule["user"] for rule in listed} == {"loader|dbt", "looker"}
+
+
+def test_every_port_of_seaweedfs_is_a_setting(isolated: SettingsOf) -> None:
+    settings = isolated(**KEYS)
+    options = dict(
+        option.removeprefix("-").split("=", 1)
+        for option in seaweedfs.command(settings)
+        if "=" in option
+    )
+    assert options["ip.bind"] == "127.0.0.1"
+    assert options["s3.port.lance"] == "0", "its default is the normalizer's port"
+    for option, name in seaweedfs.PORTS.items():
+        assert options[option] == str(getattr(settings, name))
+
+
+def test_dbt_is_told_where_a_cluster_is(isolated: SettingsOf) -> None:
+    told = trino.dbt_environment(isolated(trino_url="https://trino.example", trino_user="etl"))
+    assert told["DBT_TRINO_HOST"] == "trino.example"
+    assert (told["DBT_TRINO_SCHEME"], told["DBT_TRINO_PORT"]) == ("https", "443")
+    assert told["DBT_TRINO_USER"] == "etl"
