@@ -34,8 +34,9 @@ from payment_pipeline.domain.failures import (
 from payment_pipeline.domain.headers import Headers
 from payment_pipeline.domain.raw import Coordinates, RawEvent
 from payment_pipeline.ledger import settling, trace_report
-from payment_pipeline.ledger.audit import Finding, Stage
+from payment_pipeline.ledger.audit import Finding
 from payment_pipeline.ledger.run import Report, Request, run
+from payment_pipeline.ledger.stages import Stage
 from payment_pipeline.ledger.topics import Progress
 from payment_pipeline.ledger.topics import connected as topics_of
 from payment_pipeline.ledger.trace import trace

@@ -154,16 +154,24 @@ def audit(
     wait: Annotated[
         float, typer.Option(min=0, help="Seconds that the pipeline may take to settle first.")
     ] = 60,
+    through: Annotated[
+        str | None,
+        typer.Option(help="`bronze`, `lake` or `facts`: so far, and no answer without it."),
+    ] = None,
+    by_day: Annotated[bool, typer.Option("--by-day", help="Show each day's figures too.")] = False,
 ) -> None:
     """Prove that nothing was lost and nothing is there twice; exit 1 and name it if something is.
 
-    Compares the events on the raw topics with those normalized, rejected and unmodelled, and these
-    with the rows of bronze and the quarantine, by body hash and by the amounts of each currency.
-    With a client's ledger the proof doesn't rest on what the pipeline says of itself.
+    Compares the events on the raw topics with those normalized, rejected and unmodelled, these
+    with the rows of bronze and the quarantine, and these with the lake and the facts if they are
+    there, by body hash and by the amounts of each currency. What the next load brings into the lake
+    is not missing, unless `--through` waits for it. With a client's ledger the proof doesn't rest
+    on what the pipeline says of itself.
     """
     from payment_pipeline.ledger import verbs
 
-    sys.exit(verbs.audit(settings.load(), since, until, client_ledger, wait, as_json=as_json))
+    given = since, until, client_ledger, wait, through
+    sys.exit(verbs.audit(settings.load(), *given, as_json=as_json, by_day=by_day))
 
 
 @app.command()

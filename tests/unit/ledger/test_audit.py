@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payment_pipeline.ledger.audit import NAMED_MAX, Audit, Finding, Reading, Stage, reconcile
+from payment_pipeline.ledger.audit import NAMED_MAX, Audit, Finding, reconcile
+from payment_pipeline.ledger.stages import Reading, Stage
 from payment_pipeline.ledger.tally import UNSTATED, Money, Seen
 
 EUR_5 = Money("EUR", 500)

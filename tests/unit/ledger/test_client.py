@@ -9,7 +9,7 @@ import pytest
 from payment_pipeline.domain.client_ledger import Attempt, dump
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.ledger import client
-from payment_pipeline.ledger.audit import Reading, Stage
+from payment_pipeline.ledger.stages import Reading, Stage
 from payment_pipeline.ledger.tally import Tally
 from payment_pipeline.ledger.window import Window
 

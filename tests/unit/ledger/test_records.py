@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payment_pipeline.domain import topics
-from payment_pipeline.ledger.audit import Stage
 from payment_pipeline.ledger.records import read, stages_of
+from payment_pipeline.ledger.stages import Stage
 from payment_pipeline.ledger.tally import UNSTATED, Money, Seen, Tally
 
 AT = "2026-01-31T12:00:00.123456Z"

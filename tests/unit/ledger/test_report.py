@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from payment_pipeline.ledger import report
-from payment_pipeline.ledger.audit import Reading, Stage, reconcile
+from payment_pipeline.ledger.audit import reconcile
 from payment_pipeline.ledger.run import Report
+from payment_pipeline.ledger.stages import PIPELINE, Reading, Stage
 from payment_pipeline.ledger.tally import UNSTATED, Money, Seen
 from payment_pipeline.ledger.window import Window
 
@@ -55,7 +56,7 @@ def test_the_json_has_each_list_its_count_and_each_stage_its_total() -> None:
     assert answer["missing_seen_in"]["evt_2"][-1] == "normalized"
     for finding in ("duplicated", "unexplained", "mismatched", "unknown"):
         assert (answer[finding], answer[f"{finding}_count"]) == ([], 0)
-    assert list(answer["stages"]) == [stage.value for stage in Stage]
+    assert list(answer["stages"]) == [stage.value for stage in PIPELINE]
     assert answer["stages"]["bronze"] == {
         "events": 2,
         "records": 2,

@@ -9,7 +9,7 @@ from payment_pipeline.domain import client_ledger
 from payment_pipeline.domain.client_ledger import Attempt
 from payment_pipeline.domain.failures import UserError
 
-from .audit import Reading, Stage
+from .stages import Reading, Stage
 from .tally import UNSTATED, Seen, Tally
 from .window import Window
 

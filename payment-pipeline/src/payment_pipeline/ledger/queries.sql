@@ -1,30 +1,55 @@
 -- What the ledger asks of bronze. Parameters are asyncpg's.
 
 -- name: events_received
--- Every event of a window of receipts, streamed by the index on received_at.
-SELECT provider, event_id, body_sha256, kind, amount_minor, currency
+-- Every event of a window of receipts, streamed by the index on received_at. Those that lie past
+-- the lake's watermark ($3, $4) are pending; null when the lake isn't audited.
+SELECT
+    provider, event_id, body_sha256, kind, amount_minor, currency, received_at,
+    coalesce((ingest_xid, id) > ($3::text::xid8, $4::bigint), false) AS pending
 FROM payment_events
 WHERE ($1::timestamptz IS NULL OR received_at >= $1) AND received_at < $2
 
 -- name: quarantined_received
 -- Every dead letter of a window of receipts. The body is there for its control total.
-SELECT provider, event_id, body_sha256, body
+SELECT
+    provider, event_id, body_sha256, body, received_at,
+    coalesce((ingest_xid, id) > ($3::text::xid8, $4::bigint), false) AS pending
 FROM payment_events_quarantine
 WHERE ($1::timestamptz IS NULL OR received_at >= $1) AND received_at < $2
 
 -- name: events_by_identity
 -- Of these events (ids $1, beginnings of their bodies' hashes $2) those in bronze, whenever they
 -- were received: a duplicate delivery in the window finds the row that the first one left.
-SELECT provider, event_id, body_sha256, kind, amount_minor, currency
+SELECT
+    provider, event_id, body_sha256, kind, amount_minor, currency, received_at,
+    coalesce((ingest_xid, payment_events.id) > ($3::text::xid8, $4::bigint), false) AS pending
 FROM payment_events
 JOIN unnest($1::text[], $2::text[]) AS lost (id, identity)
     ON event_id = lost.id AND starts_with(body_sha256, lost.identity)
 
 -- name: quarantined_by_identity
 -- The same of the dead letters; one of a body, however often it was delivered.
-SELECT DISTINCT ON (body_sha256) provider, event_id, body_sha256, body
+SELECT DISTINCT ON (body_sha256)
+    provider, event_id, body_sha256, body, received_at,
+    coalesce((ingest_xid, id) > ($3::text::xid8, $4::bigint), false) AS pending
 FROM payment_events_quarantine
 WHERE left(body_sha256, $2) = ANY ($1::text[])
+
+-- name: newest
+-- The last rows of both tables in the loader's order: what a full load reaches.
+SELECT
+    (
+        SELECT (ingest_xid::text, id)
+        FROM payment_events
+        ORDER BY ingest_xid DESC, id DESC
+        LIMIT 1
+    ) AS lake,
+    (
+        SELECT (ingest_xid::text, id)
+        FROM payment_events_quarantine
+        ORDER BY ingest_xid DESC, id DESC
+        LIMIT 1
+    ) AS lake_quarantine
 
 -- name: trace_events
 -- The rows of an event, of a payment's events in the order they happened (whole seconds, so the

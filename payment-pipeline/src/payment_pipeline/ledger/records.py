@@ -13,7 +13,7 @@ from payment_pipeline.adapters.kafka import raw_event
 from payment_pipeline.domain import topics
 from payment_pipeline.providers import providers
 
-from .audit import Stage
+from .stages import Stage
 from .tally import UNSTATED, Money, Seen
 
 CONTROL_KINDS: Final = frozenset({"payment", "charge", "dispute", "refund", "payout", "invoice"})

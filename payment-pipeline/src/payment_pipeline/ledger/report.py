@@ -7,8 +7,10 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from .audit import Audit, Finding, Stage, Summary
+from .audit import Audit, Finding
+from .events import Summary
 from .run import Report
+from .stages import Stage
 from .window import Window
 
 NAMES_SHOWN_MAX: Final = 5
@@ -21,8 +23,21 @@ NEXT_STEPS: Final = {
     "lie, the Temporal UI to what failed; `payments logs worker`",
     Stage.REJECTED: "no workflow has put these dead letters into the quarantine: "
     "`payments logs dispatcher`, then the Temporal UI",
+    Stage.BRONZE: "the loader is past them, or stands: its runs in Dagster; a re-load of their "
+    "day of `data/payment_events` brings them",
+    Stage.QUARANTINE: "the loader is past these dead letters, or stands: its runs in Dagster; a "
+    "re-load of their day of `data/payment_events_quarantine` brings them",
+    Stage.LAKE: "dbt is past them, or stands: its runs in Dagster; `--full-refresh` of "
+    "`int_payment_events` brings them",
 }
 """What to do about missing events, by where they were last seen: nothing is missing at an end."""
+
+_WORDS: Final = {
+    Stage.ACKNOWLEDGED: "acknowledged",
+    Stage.RAW: "received",
+    Stage.BRONZE: "stored",
+}
+"""What the events of an audit's first stage are called."""
 
 
 def as_json(report: Report) -> dict[str, Any]:
@@ -38,6 +53,12 @@ def as_json(report: Report) -> dict[str, Any]:
             stage.value: _summary(summary, stage, report.window)
             for stage, summary in _shown(report)
         },
+        **({"not_audited": _absent(report)} if report.absent else {}),
+        "days": {
+            day.isoformat(): {stage.value: part._asdict() for stage, part in parts.items()}
+            for day, parts in audit.days.items()
+        },
+        "pending": {stage.value: count for stage, count in audit.pending.items()},
         **_named("missing", audit.missing),
         "missing_last_seen": {stage.value: count for stage, count in audit.last_seen.items()},
         **_named("duplicated", audit.duplicated),
@@ -50,11 +71,13 @@ def as_json(report: Report) -> dict[str, Any]:
     }
 
 
-def show(report: Report, console: Console) -> None:
-    """Print the audit: the stages, the verdict, what to do next."""
+def show(report: Report, console: Console, *, by_day: bool = False) -> None:
+    """Print the audit: the stages, the verdict, what to do next; on request each day of it."""
     console.print(_stages(report))
     if any(summary.hash_total for _, summary in _shown(report)):
         console.print(_totals(report))
+    if by_day:
+        console.print(_days(report))
     for note in _notes(report):
         console.print(note, style="dim", markup=False)
     console.print()
@@ -68,10 +91,10 @@ def verdict(report: Report) -> str:
     """The answer in one sentence."""
     audit = report.audit
     if audit.ok:
-        stage = Stage.ACKNOWLEDGED if report.with_client else Stage.RAW
-        count = audit.stages[stage].events
-        word = "acknowledged" if report.with_client else "received"
-        return f"clean: {count:,} {word} event{'s' * (count != 1)}, each in exactly one place"
+        stage, summary = _shown(report)[0]
+        word, count = _WORDS[stage], summary.events
+        way = f", and on to the {next(reversed(audit.pending))}" if audit.pending else ""
+        return f"clean: {count:,} {word} event{'s' * (count != 1)}, each in exactly one place{way}"
     faults = []
     if audit.missing.count:
         last = ", ".join(f"{stage.value} ({n:,})" for stage, n in audit.last_seen.items())
@@ -126,6 +149,24 @@ def _totals(report: Report) -> Table:
     return table
 
 
+def _days(report: Report) -> Table:
+    """Each day's events, then its hash totals, stages across."""
+    table = Table("day", "", title="By day of receipt, UTC", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    stages = [stage for stage, _ in _shown(report)]
+    for stage in stages:
+        table.add_column(stage.value, justify="right", no_wrap=True)
+    for day, parts in report.audit.days.items():
+        counts = (parts[stage].events if stage in parts else 0 for stage in stages)
+        table.add_row(day.isoformat(), "events", *map("{:,}".format, counts))
+        for currency in sorted({code for part in parts.values() for code in part.hash_total}):
+            totals = (
+                parts[stage].hash_total.get(currency, 0) if stage in parts else 0
+                for stage in stages
+            )
+            table.add_row("", currency, *map("{:,}".format, totals))
+    return table
+
+
 def _notes(report: Report) -> list[str]:
     audit = report.audit
     return [
@@ -136,6 +177,14 @@ def _notes(report: Report) -> list[str]:
                 "Kafka's retention has passed: what was received earlier is not covered.",
             ),
             (not report.settled, "The stages were still behind when the wait ended."),
+            *(
+                (count, f"{count:,} not in the {stage} yet: the next load brings them.")
+                for stage, count in audit.pending.items()
+            ),
+            *(
+                (True, f"Not audited: {stages} ({why}).")
+                for why, stages in _absent_by_reason(report).items()
+            ),
             (
                 audit.conflicts,
                 f"{audit.conflicts:,} came again with another body, and are in quarantine.",
@@ -155,6 +204,18 @@ def _notes(report: Report) -> list[str]:
         )
         if applies
     ]
+
+
+def _absent(report: Report) -> dict[str, str]:
+    return {stage.value: why for stage, why in report.absent.items()}
+
+
+def _absent_by_reason(report: Report) -> dict[str, str]:
+    """The stages that aren't audited, by why they aren't."""
+    by_reason: dict[str, list[str]] = {}
+    for stage, why in report.absent.items():
+        by_reason.setdefault(why, []).append(stage.value)
+    return {why: ", ".join(stages) for why, stages in by_reason.items()}
 
 
 def _shown(report: Report) -> list[tuple[Stage, Summary]]:

@@ -2,11 +2,13 @@
 
 It waits until the stages are done with what lay on their topics, reads the tables, then the topics
 against the data's way, reconciles, and looks up what is missing by name. If events are missing
-still, and there is time, it reads on: a workflow may be at work on them.
+still, and there is time, it reads on: a workflow may be at work on them. The lakehouse is read when
+it is there, and waited for when it was asked for.
 """
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from time import monotonic
@@ -18,12 +20,16 @@ from payment_pipeline.adapters import postgres
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
-from . import client, settling, tables, topics
-from .audit import Audit, Reading, reconcile
+from . import client, lake, settling, tables, topics
+from .audit import Audit, reconcile
+from .lake import Lakehouse, Schemas
+from .stages import Reading, Stage, up_to
 from .window import Window
 
 LOOK_AGAIN_S: Final = 1.0
 WAIT_S_DEFAULT: Final = 60.0
+THROUGH: Final = (Stage.BRONZE, Stage.LAKE, Stage.FACTS)
+"""Where an audit may be told to end."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,9 @@ class Request:
     client_ledger: Path | None = None
     wait_s: float = WAIT_S_DEFAULT
     """How long the pipeline may take to settle; 0 audits what is there now."""
+    through: Stage | None = None
+    """One of `THROUGH`: audit up to it, without it there is no answer, and nothing may be pending
+    there. `None` is as far as there is something to audit."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +59,16 @@ class Report:
     with_client: bool
     client_lines_unread: int
     elapsed_s: float
+    absent: dict[Stage, str] = field(default_factory=dict)
+    """Why a stage that wasn't asked for by name isn't audited."""
 
 
-async def run(settings: Settings, request: Request, progress: topics.Progress) -> Report:
+async def run(
+    settings: Settings,
+    request: Request,
+    progress: topics.Progress,
+    schemas: Schemas = lake.SCHEMAS,
+) -> Report:
     """Audit the pipeline.
 
     Raises:
@@ -60,6 +76,7 @@ async def run(settings: Settings, request: Request, progress: topics.Progress) -
     """
     began = monotonic()
     reading = Reading()
+    lakehouse, absent = await find_lakehouse(settings, request.through, schemas)
     async with topics.connected(settings) as kafka:
         window = await kafka.begin(
             request.window, timedelta(milliseconds=settings.kafka_retention_ms)
@@ -70,35 +87,77 @@ async def run(settings: Settings, request: Request, progress: topics.Progress) -
                 request.client_ledger, window, reading, open_ended=request.open_ended
             )
         pool = await postgres.pool(settings, application="payments-audit")
+        stores = Stores(kafka, pool, lakehouse)
         try:
             deadline = began + request.wait_s
             settled = await settling.settled(kafka, deadline, progress)
-            audit = await _look(kafka, pool, window, reading, progress)
+            if lakehouse and request.through:
+                goal = await tables.newest(pool)
+                settled &= await settling.loaded(lakehouse, goal, deadline, progress)
+            excuse = request.through is None
+            audit = await look(stores, window, reading, progress, excuse_pending=excuse)
             while audit.missing.count and monotonic() < deadline:
                 progress(f"waiting: {audit.missing.count:,} events on their way")
                 await asyncio.sleep(LOOK_AGAIN_S)
-                audit = await _look(kafka, pool, window, reading, progress)
+                audit = await look(stores, window, reading, progress, excuse_pending=excuse)
         except asyncpg.UndefinedTableError:
             raise UserError("Bronze has no tables: create them with `payments migrate`.") from None
         finally:
             await pool.close()
     with_client = request.client_ledger is not None
-    return Report(audit, window, settled, with_client, unread, monotonic() - began)
+    elapsed_s = monotonic() - began
+    return Report(audit, window, settled, with_client, unread, elapsed_s, absent)
 
 
-async def _look(
-    kafka: topics.Topics,
-    pool: asyncpg.Pool,
+@dataclass(frozen=True)
+class Stores:
+    """What an audit reads."""
+
+    kafka: topics.Topics | None
+    """`None` leaves out what comes before the tables."""
+    pool: asyncpg.Pool
+    lakehouse: Lakehouse | None
+
+
+async def find_lakehouse(settings: Settings, through: Stage | None, schemas: Schemas) -> lake.Found:
+    """The lakehouse as far as it is wanted and there.
+
+    Raises:
+        UserError: it isn't there as far as `through`.
+    """
+    wanted = up_to(through or Stage.FACTS)
+    found = await asyncio.to_thread(lake.find, settings, wanted, schemas)
+    if through and found.absent:
+        why = "; ".join(sorted(set(found.absent.values())))
+        raise UserError(
+            f"No audit through {through}: {why}. Start it with `payments up --with lakehouse`, "
+            "load and build it in Dagster, or audit with `--through bronze`."
+        )
+    return found
+
+
+async def look(
+    stores: Stores,
     window: Window,
     reading: Reading,
     progress: topics.Progress,
+    *,
+    excuse_pending: bool,
 ) -> Audit:
+    """Read what is there now, the last stages first, and hold it against each other."""
+    reached: Mapping[Stage, lake.Place] = {}
+    if stores.lakehouse:
+        progress("reading the facts and the lake")
+        reached = await asyncio.to_thread(stores.lakehouse.read, window, reading)
     progress("reading bronze and the quarantine")
-    await tables.read(pool, window, reading)
-    await kafka.read_on(window, reading, progress)
+    await tables.read(stores.pool, window, reading, reached)
+    if stores.kafka:
+        await stores.kafka.read_on(window, reading, progress)
     progress("reconciling")
-    audit = reconcile(reading)
+    audit = reconcile(reading, excuse_pending=excuse_pending)
     if not audit.lost:
         return audit
-    await tables.look_up(pool, audit.lost, reading)
-    return reconcile(reading)
+    found = await tables.look_up(stores.pool, audit.lost, reading, reached)
+    if stores.lakehouse:
+        await asyncio.to_thread(stores.lakehouse.look_up, found, reading, reached)
+    return reconcile(reading, excuse_pending=excuse_pending)

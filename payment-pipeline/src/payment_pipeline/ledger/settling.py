@@ -9,6 +9,8 @@ from aiokafka import TopicPartition
 
 from payment_pipeline.domain.topics import DEAD_LETTERS, NORMALIZED
 
+from .lake import Lakehouse, Place
+from .stages import Stage
 from .topics import Offsets, Progress, Topics
 
 NORMALIZER: Final = "normalizer"
@@ -44,6 +46,33 @@ async def settled(topics: Topics, deadline: float, progress: Progress) -> bool:
         progress(
             "waiting: " + ", ".join(f"{group} {lag:,} behind" for group, lag in behind.items())
         )
+        await asyncio.sleep(ASK_AGAIN_S)
+
+
+async def loaded(
+    lakehouse: Lakehouse, goal: Mapping[Stage, Place], deadline: float, progress: Progress
+) -> bool:
+    """Wait until the lake, and the facts if they are audited, have come as far as bronze had.
+
+    Args:
+        lakehouse: whose watermarks are asked.
+        goal: bronze's last rows, by the stage that they go on to.
+        deadline: as of `time.monotonic`.
+        progress: told who is behind.
+
+    Returns:
+        False if one is still behind at the deadline.
+    """
+    if Stage.LAKE in goal:
+        goal = {**goal, Stage.FACTS: goal[Stage.LAKE]}
+    while True:
+        reached = await asyncio.to_thread(lakehouse.reached)
+        behind = [stage for stage, place in reached.items() if place < goal.get(stage, Place())]
+        if not behind:
+            return True
+        if monotonic() >= deadline:
+            return False
+        progress(f"waiting for the next load: {', '.join(behind)}")
         await asyncio.sleep(ASK_AGAIN_S)
 
 

@@ -1,15 +1,17 @@
 """Which events do bronze and the quarantine hold, streamed from PostgreSQL?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import asyncpg
 
 from payment_pipeline.adapters.sql import queries
 
-from .audit import Lost, Reading, Stage
+from .events import Lost
+from .lake import LookedUp, Place
 from .records import kept_total, money_of
-from .tally import IDENTITY_HEX, Seen
+from .stages import Reading, Stage
+from .tally import IDENTITY_HEX, Seen, day_of
 from .window import Window
 
 ROWS_A_FETCH: Final = 5_000
@@ -21,44 +23,90 @@ LOOKUP_EVENTS_MAX: Final = 5_000
 SQL: Final = queries("payment_pipeline.ledger", "queries.sql")
 
 
-async def read(pool: asyncpg.Pool, window: Window, reading: Reading) -> None:
-    """Read the rows of a window anew, both tables at one instant."""
-    bronze, quarantine = reading.renew(Stage.BRONZE), reading.renew(Stage.QUARANTINE)
+async def read(
+    pool: asyncpg.Pool, window: Window, reading: Reading, reached: Mapping[Stage, Place]
+) -> None:
+    """Read the rows of a window anew, both tables at one instant.
+
+    Args:
+        pool: on bronze.
+        window: of receipts.
+        reading: where they are added, those past the lake's watermark also as pending.
+        reached: the lake's watermarks, taken before; empty when it isn't audited.
+    """
+    for stage in (Stage.BRONZE, Stage.QUARANTINE):
+        reading.renew(stage)
     async with (
         pool.acquire() as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
         span = window.since, window.until
-        rows = connection.cursor(SQL["events_received"], *span, prefetch=ROWS_A_FETCH)
+        given = (*span, *_mark(reached, Stage.LAKE))
+        async for row in connection.cursor(SQL["events_received"], *given, prefetch=ROWS_A_FETCH):
+            _add_event(reading, row)
+        given = (*span, *_mark(reached, Stage.LAKE_QUARANTINE))
+        rows = connection.cursor(SQL["quarantined_received"], *given, prefetch=BODIES_A_FETCH)
         async for row in rows:
-            bronze.add(_event(row))
-        rows = connection.cursor(SQL["quarantined_received"], *span, prefetch=BODIES_A_FETCH)
-        async for row in rows:
-            quarantine.add(_dead_letter(row))
+            _add_dead_letter(reading, row)
 
 
-async def look_up(pool: asyncpg.Pool, lost: Sequence[Lost], reading: Reading) -> None:
+async def look_up(
+    pool: asyncpg.Pool, lost: Sequence[Lost], reading: Reading, reached: Mapping[Stage, Place]
+) -> LookedUp:
     """Add what the tables hold of these events after all, outside the window or since it was read.
 
     What is added is in neither table's tally yet, else it would not be lost.
     """
+    found = LookedUp([], [])
+    mark, quarantine_mark = _mark(reached, Stage.LAKE), _mark(reached, Stage.LAKE_QUARANTINE)
     for start in range(0, len(lost), LOOKUP_EVENTS_MAX):
         some = lost[start : start + LOOKUP_EVENTS_MAX]
         identities = [each.identity for each in some]
         named = [each for each in some if each.event_id is not None]
         ids, named_identities = [e.event_id for e in named], [e.identity for e in named]
-        for row in await pool.fetch(SQL["events_by_identity"], ids, named_identities):
-            reading.stages[Stage.BRONZE].add(_event(row))
-        rows = await pool.fetch(SQL["quarantined_by_identity"], identities, IDENTITY_HEX)
+        for row in await pool.fetch(SQL["events_by_identity"], ids, named_identities, *mark):
+            _add_event(reading, row)
+            found.ids.append(row["event_id"])
+        rows = await pool.fetch(
+            SQL["quarantined_by_identity"], identities, IDENTITY_HEX, *quarantine_mark
+        )
         for row in rows:
-            reading.stages[Stage.QUARANTINE].add(_dead_letter(row))
+            _add_dead_letter(reading, row)
+            found.bodies.append(row["body_sha256"])
+    return found
 
 
-def _event(row: asyncpg.Record) -> Seen:
+async def newest(pool: asyncpg.Pool) -> dict[Stage, Place]:
+    """The last rows of both tables in the loader's order, by the stage that they go on to."""
+    row = await pool.fetchrow(SQL["newest"])
+    return {
+        stage: Place(int(row[stage.value][0]), row[stage.value][1])
+        for stage in (Stage.LAKE, Stage.LAKE_QUARANTINE)
+        if row[stage.value]
+    }
+
+
+def _mark(reached: Mapping[Stage, Place], stage: Stage) -> tuple[str | None, int | None]:
+    """A watermark as the queries take it: xid8 has no number in Python."""
+    if stage not in reached:
+        return None, None
+    return str(reached[stage].xid), reached[stage].id
+
+
+def _add_event(reading: Reading, row: asyncpg.Record) -> None:
     money = money_of(row["kind"], row["amount_minor"], row["currency"])
-    return Seen(row["provider"], row["event_id"], row["body_sha256"], money)
+    seen = Seen(row["provider"], row["event_id"], row["body_sha256"], money)
+    _add(reading, Stage.BRONZE, Stage.LAKE, seen, row)
 
 
-def _dead_letter(row: asyncpg.Record) -> Seen:
+def _add_dead_letter(reading: Reading, row: asyncpg.Record) -> None:
     money = kept_total(row["provider"], row["body"])
-    return Seen(row["provider"], row["event_id"], row["body_sha256"], money)
+    seen = Seen(row["provider"], row["event_id"], row["body_sha256"], money)
+    _add(reading, Stage.QUARANTINE, Stage.LAKE_QUARANTINE, seen, row)
+
+
+def _add(reading: Reading, stage: Stage, following: Stage, seen: Seen, row: asyncpg.Record) -> None:
+    day = day_of(row["received_at"])
+    reading.stages[stage].add(seen, day)
+    if row["pending"]:
+        reading.pending[following].add(seen, day)

@@ -6,6 +6,7 @@ its body's SHA-256, of which the first 128 bits are kept. An event takes about 8
 
 import re
 from array import array
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, NamedTuple
@@ -18,6 +19,11 @@ _HALF: Final = IDENTITY_HEX // 2
 _LETTERS: Final = 26
 UNSTATED_CODE: Final = 0xFFFF
 """What a `Tally.currencies` value is where no money is stated; 0 is where there is none."""
+EPOCH: Final = date(1970, 1, 1)
+UNDATED: Final = 0
+"""What a `Tally.days` value is where the receipt isn't known."""
+_EPOCH_ORDINAL: Final = EPOCH.toordinal()
+_DAYS_MAX: Final = 0xFFFE
 _AMOUNT_MAX: Final = 2**63 - 1
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 
@@ -50,7 +56,10 @@ class Seen(NamedTuple):
 class Tally:
     """The events of one stage in columns: what was seen, in the order it was added."""
 
-    __slots__ = ("_names", "amounts", "bodies_high", "bodies_low", "currencies", "ends", "keys")
+    __slots__ = (
+        *("_names", "amounts", "bodies_high", "bodies_low"),
+        *("currencies", "days", "ends", "keys"),
+    )
 
     def __init__(self) -> None:
         self.bodies_high = array("Q")
@@ -59,6 +68,8 @@ class Tally:
         """Hash of provider and event id; 0 where one of them isn't known."""
         self.currencies = array("H")
         self.amounts = array("q")
+        self.days = array("H")
+        """UTC day of the receipt, in days since `EPOCH`."""
         self._names = bytearray()
         self.ends = array("Q", (0,))
         """Where each name ends, after a 0: two equal neighbours are a record without an id."""
@@ -66,14 +77,15 @@ class Tally:
     def __len__(self) -> int:
         return len(self.keys)
 
-    def add(self, seen: Seen) -> None:
-        """Count one record or row."""
+    def add(self, seen: Seen, day: int = UNDATED) -> None:
+        """Count one record or row that was received on a day, as `day_of` has it."""
         self.bodies_high.append(int(seen.body_sha256[:_HALF], 16))
         self.bodies_low.append(int(seen.body_sha256[_HALF:IDENTITY_HEX], 16))
         self.keys.append(_key(seen.provider, seen.event_id))
         currency, amount = _storable(seen.money)
         self.currencies.append(currency)
         self.amounts.append(amount)
+        self.days.append(min(max(day, UNDATED), _DAYS_MAX))
         if seen.event_id is not None:
             self._names += seen.event_id.encode(errors="replace")[:NAME_BYTES_MAX]
         self.ends.append(len(self._names))
@@ -90,6 +102,11 @@ class Tally:
     def name(self, row: int) -> str:
         """What a person calls the event in a row: its id, or the start of its body's hash."""
         return self.event_id(row) or f"sha256:{self.identity(row)}"
+
+
+def day_of(received_at: datetime) -> int:
+    """The UTC day of a receipt, in days since `EPOCH`."""
+    return received_at.astimezone(UTC).toordinal() - _EPOCH_ORDINAL
 
 
 def currency_of(code: int) -> str:

@@ -25,7 +25,8 @@ from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
 from . import records
-from .audit import Reading, Stage
+from .stages import Reading, Stage
+from .tally import day_of
 from .window import Window
 
 POLL_RECORDS_MAX: Final = 5_000
@@ -147,8 +148,9 @@ class Topics:
             for record in batch:
                 seen, received_at = records.read(record)
                 if received_at in window:
+                    day = day_of(received_at)
                     for tally in stages:
-                        tally.add(seen)
+                        tally.add(seen, day)
 
     async def _batches(self, ends: Offsets) -> AsyncIterator[list[ConsumerRecord]]:
         """The records up to `ends`, in batches; moves the positions."""

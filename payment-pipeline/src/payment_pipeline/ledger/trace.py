@@ -23,8 +23,8 @@ from payment_pipeline.domain.topics import DLQ_VALIDATION, NORMALIZED
 from payment_pipeline.settings import Settings
 
 from . import records, runs, settling, topics
-from .audit import Stage
 from .runs import Run, Runs
+from .stages import Stage
 from .tables import SQL
 
 ROWS_MAX: Final = 200

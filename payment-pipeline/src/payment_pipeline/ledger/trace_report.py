@@ -8,8 +8,8 @@ from rich.console import Console
 
 from payment_pipeline.domain.currency import major
 
-from .audit import Stage
 from .runs import Run
+from .stages import Stage
 from .trace import ROWS_MAX, Sighting, Trace
 
 SCORES: Final = ("fraud_score", "churn_score", "retry_strategy")

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from rich.console import Console
 
+from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
 from . import report, run, trace, trace_report, window
+from .stages import Stage
 
 
 def audit(
@@ -20,16 +22,21 @@ def audit(
     until: str | None,
     client_ledger: Path | None,
     wait_s: float,
+    through: str | None,
     *,
     as_json: bool,
+    by_day: bool,
 ) -> int:
     """Audit, print the answer on standard output, and return the exit code.
 
     Raises:
         UserError: the window or the client's ledger can't be read, or a store does not answer.
     """
+    if through is not None and through not in run.THROUGH:
+        raise UserError(f"--through {through}: it is one of {', '.join(run.THROUGH)}.")
     span = window.parse(since, until, datetime.now(UTC))
-    request = run.Request(span, until is None, client_ledger, wait_s)
+    last = Stage(through) if through else None
+    request = run.Request(span, until is None, client_ledger, wait_s, last)
     _quiet()
     with Console(stderr=True).status("connecting") as status:
         found = asyncio.run(run.run(settings, request, status.update))
@@ -37,7 +44,7 @@ def audit(
         # Not orjson: a hash total may need more than 64 bits.
         sys.stdout.write(json.dumps(report.as_json(found)) + "\n")
     else:
-        report.show(found, Console(highlight=False))
+        report.show(found, Console(highlight=False), by_day=by_day)
     return 0 if found.audit.ok else 1
 
 

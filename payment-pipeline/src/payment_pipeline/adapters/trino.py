@@ -1,0 +1,59 @@
+"""How does the pipeline ask Trino: one connection, or one sentence that says why there is none?
+
+The client is imported only here and only when it is asked for: the first half runs without it.
+"""
+
+import socket
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from payment_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from trino.dbapi import Connection as TrinoConnection
+
+CATALOG: Final = "lakehouse"
+CONNECT_TIMEOUT_S: Final = 2.0
+REQUEST_TIMEOUT_S: Final = 60.0
+
+
+class NoTrinoError(Exception):
+    """There is no Trino to ask; the text says why, to be put into a sentence."""
+
+
+def connect(settings: Settings, *, application: str = "payments") -> "TrinoConnection":
+    """A connection to the lakehouse's catalog; nothing is asked on it yet.
+
+    Args:
+        settings: whose `trino`, user and password are used.
+        application: shown as the query's source in Trino's UI.
+
+    Raises:
+        NoTrinoError: nobody listens there, or its client isn't installed.
+    """
+    where = urlsplit(settings.trino)
+    secure = where.scheme == "https"
+    host, port = where.hostname or settings.host, where.port or (443 if secure else 80)
+    try:
+        socket.create_connection((host, port), CONNECT_TIMEOUT_S).close()
+    except OSError:
+        raise NoTrinoError("Trino is not running") from None
+    try:
+        from trino.auth import BasicAuthentication
+        from trino.dbapi import Connection
+    except ImportError:
+        raise NoTrinoError("the lakehouse's packages are not installed") from None
+    password = settings.trino_password
+    user = settings.trino_user
+    auth = BasicAuthentication(user, password.get_secret_value()) if password else None
+    return Connection(
+        host=host,
+        port=port,
+        http_scheme=where.scheme,
+        user=user,
+        auth=auth,
+        catalog=CATALOG,
+        source=application,
+        request_timeout=REQUEST_TIMEOUT_S,
+        legacy_prepared_statements=False,
+    )

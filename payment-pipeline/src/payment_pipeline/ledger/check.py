@@ -1,0 +1,68 @@
+"""Do the tables agree, from bronze to the facts? The ledger's verdict as an asset check asks it.
+
+Without Kafka: what came in before bronze is `payments audit`'s to prove. What the next load brings
+is no fault, so it may be asked at any time.
+"""
+
+import asyncio
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, NamedTuple
+
+from payment_pipeline.adapters import postgres
+from payment_pipeline.settings import Settings
+
+from . import lake, report
+from .lake import Schemas
+from .run import Report, Stores, find_lakehouse, look
+from .stages import Stage, tables_only
+from .window import Window
+
+
+class Verdict(NamedTuple):
+    """Whether bronze = lake = facts."""
+
+    ok: bool
+    sentence: str
+    """What is wrong, with names; or that nothing is."""
+    figures: dict[str, Any]
+    """As `payments audit --json`: counts and hash totals by stage, currency and day."""
+
+
+def ledger_verdict(
+    settings: Settings,
+    when: date | Window,
+    through: Stage = Stage.FACTS,
+    schemas: Schemas = lake.SCHEMAS,
+) -> Verdict:
+    """Hold bronze and its quarantine against the lake and, through `FACTS`, the marts.
+
+    Args:
+        settings: whose PostgreSQL and Trino are asked.
+        when: a UTC day of receipts, or a window of them.
+        through: `LAKE` or `FACTS`.
+        schemas: where the loader and dbt write.
+
+    Raises:
+        UserError: a store doesn't answer, or has no such table yet.
+    """
+    return asyncio.run(_verdict(settings, when, through, schemas))
+
+
+async def _verdict(
+    settings: Settings, when: date | Window, through: Stage, schemas: Schemas
+) -> Verdict:
+    window = when if isinstance(when, Window) else _of_day(when)
+    lakehouse, _ = await find_lakehouse(settings, through, schemas)
+    pool = await postgres.pool(settings, application="payments-ledger-check")
+    try:
+        stores = Stores(None, pool, lakehouse)
+        audit = await look(stores, window, tables_only(), lambda _said: None, excuse_pending=True)
+    finally:
+        await pool.close()
+    found = Report(audit, window, True, False, 0, 0.0)
+    return Verdict(audit.ok, report.verdict(found), report.as_json(found))
+
+
+def _of_day(day: date) -> Window:
+    since = datetime.combine(day, time.min, UTC)
+    return Window(since, since + timedelta(days=1))
