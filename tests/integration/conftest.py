@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 
 from databases import migrated_schema
+from lake_loads import own_lake
 from payment_pipeline.adapters import postgres
 from payment_pipeline.settings import Settings
 
@@ -15,6 +16,13 @@ from payment_pipeline.settings import Settings
 def database_settings(stores: Settings) -> Iterator[Settings]:
     """Settings whose `dsn` leads to empty bronze tables of the test's own."""
     with migrated_schema(stores) as settings:
+        yield settings
+
+
+@pytest.fixture
+def lake(lakehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """Settings of empty bronze tables, and of a namespace in the lake, of the test's own."""
+    with own_lake(lakehouse, monkeypatch) as settings:
         yield settings
 
 

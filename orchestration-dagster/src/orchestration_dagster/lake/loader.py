@@ -59,13 +59,15 @@ def load_table(
 ) -> Loaded:
     """The same on clients that are there already, `rows_max` rows a commit at most."""
     began = monotonic()
-    horizon = bronze.horizon()
+    first = bronze.horizon()
     lake = open_table(catalog, table)
 
     def next_batch(
         lake: Table, transaction: Transaction, snapshot: SnapshotProperties
     ) -> Outcome | None:
         watermark = Watermark.of(lake.properties)
+        # After the watermark, which another loader may have brought up to a newer horizon.
+        horizon = bronze.horizon()
         refuse_another_database(table, watermark, horizon)
         batch = bronze.batch(table, watermark, rows_max)
         if not batch:
@@ -82,7 +84,7 @@ def load_table(
         # What came since is the next load's: a run that chases its writers never ends.
         if outcome.rows < rows_max:
             break
-    return Loaded(rows, replaced, commits, horizon, monotonic() - began)
+    return Loaded(rows, replaced, commits, first, monotonic() - began)
 
 
 def refuse_another_database(table: LakeTable, watermark: Watermark, horizon: Horizon) -> None:
