@@ -14,6 +14,8 @@ MONEY: Final = re.compile(r"(^|_)(amount|minor|mrr)(_|$)")
 REPORTING: Final = re.compile(r"_reporting$")
 """Amounts that were converted to one currency, and are named so."""
 CURRENCY: Final = "currency"
+_NO_SUM: Final = (exp.Count, exp.CountIf, exp.ArgMax, exp.ArgMin, exp.AnyValue)
+"""They count rows, or pick one."""
 
 
 def mixed(sql: str) -> list[str]:
@@ -26,8 +28,8 @@ def mixed(sql: str) -> list[str]:
 
 
 def _is_of_money(aggregate: exp.AggFunc) -> bool:
-    if isinstance(aggregate, exp.Count | exp.CountIf | exp.ArgMax | exp.ArgMin):
-        return False  # counts rows, or picks one
+    if isinstance(aggregate, _NO_SUM):
+        return False
     names = [column.name for column in aggregate.find_all(exp.Column)]
     return any(MONEY.search(name) and not REPORTING.search(name) for name in names)
 

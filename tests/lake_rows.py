@@ -4,7 +4,7 @@ Events are the simulator's, normalized by the provider's own code; only their sc
 so that no model has to be trained. Everything follows from the seed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -122,6 +122,29 @@ def decision_rows(rows: Iterable[Row]) -> list[Row]:
     return list(made.values())
 
 
+def rejection_rows(count: int) -> list[Row]:
+    """Webhooks that were signed and could not be used."""
+    return [
+        {
+            "source_topic": "webhooks.stripe.charge",
+            "source_partition": 0,
+            "source_offset": offset,
+            "failure": ("invalid", "unparseable")[offset % 2],
+            "provider": "stripe",
+            "errors": "[]",
+            "component": "normalizer",
+            "component_version": "1",
+            "body": b"{}",
+            "body_sha256": sha256(b"{}").hexdigest(),
+            "verdict": "verified:stripe:test",
+            "received_at": RECEIVED_AT,
+            "rejected_at": RECEIVED_AT,
+            "workflow_id": "test",
+        }
+        for offset in range(count)
+    ]
+
+
 def loaded(rows: Sequence[Row], after: int = 0) -> list[Row]:
     """The rows as one loader after the other inserted them, `after` so many before."""
     return [
@@ -143,7 +166,7 @@ def arrow(columns: Sequence[Column], rows: Sequence[Row]) -> pa.Table:
     return pa.Table.from_pylist(list(rows), schema=schema)
 
 
-def append(catalog: Catalog, namespace: str, tables: dict[str, Sequence[Row]]) -> None:
+def append(catalog: Catalog, namespace: str, tables: Mapping[str, Sequence[Row]]) -> None:
     """Append rows to the lake's tables of a namespace; all three exist afterwards."""
     with suppress(NamespaceAlreadyExistsError):
         catalog.create_namespace(namespace)

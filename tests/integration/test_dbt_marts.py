@@ -1,0 +1,170 @@
+"""Do the marts add up, whatever the order, and is an incremental run as good as a rebuild?
+
+One history is loaded twice: in order and built at once; and shuffled, with a tenth of it twice, in
+two loads with a run after each.
+"""
+
+import json
+import random
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+import lake_rows
+from currency_grain import mixed
+from dbt_project import Dbt, described
+from lake_rows import Row
+from orchestration_dagster.lake.catalog import open_catalog
+from payment_pipeline.bronze.contract import DECISIONS_TABLE, EVENTS_TABLE, QUARANTINE_TABLE
+from payment_pipeline.settings import Settings
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
+
+SEED = 11
+EVENTS = 3000
+FIRST_SHARE = 0.6
+REPEATED_SHARE = 0.1
+OF_THE_LOAD = {"ingested_at", "ingest_xid", "modelled_at", "sent_at"}
+"""Columns that say when a row came, not what it says."""
+
+
+@pytest.fixture(scope="module")
+def rows() -> tuple[Row, ...]:
+    return lake_rows.event_rows(SEED, EVENTS)
+
+
+@pytest.fixture(scope="module")
+def built(
+    lakehouse: Settings, rows: tuple[Row, ...], tmp_path_factory: pytest.TempPathFactory
+) -> Dbt:
+    """The history in order, everything built and tested at once."""
+    dbt = project(lakehouse, tmp_path_factory.mktemp("dbt"))
+    load(lakehouse, dbt, rows)
+    dbt.run("build")
+    return dbt
+
+
+@pytest.fixture(scope="module")
+def shuffled(
+    lakehouse: Settings, rows: tuple[Row, ...], tmp_path_factory: pytest.TempPathFactory
+) -> Dbt:
+    """The same history in any order, some of it twice, in two loads and two runs."""
+    dice = random.Random(SEED)
+    mixed_up = dice.sample(rows, len(rows))
+    split = int(len(rows) * FIRST_SHARE)
+    again = dice.sample(mixed_up[:split], int(split * REPEATED_SHARE))
+    dbt = project(lakehouse, tmp_path_factory.mktemp("dbt"))
+    load(lakehouse, dbt, mixed_up[:split])
+    dbt.run("seed")
+    dbt.run("run")
+    load(lakehouse, dbt, mixed_up[split:] + again, after=split)
+    dbt.run("run")
+    return dbt
+
+
+def project(lakehouse: Settings, folder: Path) -> Dbt:
+    name = f"dbt_{uuid.uuid4().hex[:8]}_"
+    return Dbt(lakehouse.host, lakehouse.trino_port, folder, f"{name}data", name)
+
+
+def load(lakehouse: Settings, dbt: Dbt, rows: Sequence[Row], after: int = 0) -> None:
+    tables = {EVENTS_TABLE: lake_rows.loaded(rows, after)}
+    if not after:
+        everything = lake_rows.event_rows(SEED, EVENTS)
+        tables[DECISIONS_TABLE] = lake_rows.loaded(lake_rows.decision_rows(everything))
+        tables[QUARANTINE_TABLE] = lake_rows.loaded(lake_rows.rejection_rows(5))
+    lake_rows.append(open_catalog(lakehouse), dbt.data_schema, tables)
+
+
+def differing(dbt: Dbt, one: str, other: str, columns: Sequence[str]) -> list[object]:
+    """Rows that one of two tables has and the other has not; how often counts too."""
+    named = ", ".join(f'"{column}"' for column in columns)
+    counted = f"select {named}, count(*) from {{}} group by {named}"
+    one, other = counted.format(one), counted.format(other)
+    return [
+        *dbt.query(f"({one}) except ({other}) limit 3"),
+        *dbt.query(f"({other}) except ({one}) limit 3"),
+    ]
+
+
+def test_every_event_is_a_fact_once(built: Dbt, rows: tuple[Row, ...]) -> None:
+    facts = built.schema("marts") + ".fct_payment_events"
+    found = built.query(f"select count(*), count(distinct event_id) from {facts}")
+    assert found == [(len(rows), len(rows))]
+
+
+def test_captured_is_what_the_provider_received(built: Dbt, rows: tuple[Row, ...]) -> None:
+    """Counted here from the rows, in minor units, currency by currency."""
+    received: Counter[str] = Counter()
+    for payment in {row["payment_id"]: row for row in rows if is_success(row)}.values():
+        received[payment["currency"]] += json.loads(payment["attributes"])["amount_received_minor"]
+    facts = built.schema("marts") + ".fct_payments"
+    found = built.query(
+        "select currency, sum(captured_amount * cast(power(10, currency_exponent) as integer))"
+        f" from {facts} group by currency having sum(captured_amount) > 0"
+    )
+    assert dict(found) == received
+
+
+def is_success(row: Row) -> bool:
+    return bool(row["event_type"] == "payment.succeeded")
+
+
+def test_order_and_repetition_change_nothing(built: Dbt, shuffled: Dbt) -> None:
+    for table, columns in built.columns("marts").items():
+        kept = [column for column in columns if column not in OF_THE_LOAD]
+        ours, theirs = (f"{dbt.schema('marts')}.{table}" for dbt in (built, shuffled))
+        assert not differing(built, ours, theirs, kept), table
+
+
+def test_an_incremental_run_equals_a_full_refresh(shuffled: Dbt) -> None:
+    incremental = [
+        name
+        for name, entry in described().items()
+        if "materialized='incremental'" in entry["path"].with_suffix(".sql").read_text()
+    ]
+    assert incremental
+    columns = shuffled.columns("intermediate")
+    schema = shuffled.schema("intermediate")
+    for name in incremental:
+        shuffled.query(f"create table {schema}.{name}_before as select * from {schema}.{name}")
+    shuffled.run("run", "--full-refresh", "--select", *incremental)
+    for name in incremental:
+        kept = [column for column in columns[name] if column != "modelled_at"]
+        before, after = f"{schema}.{name}_before", f"{schema}.{name}"
+        assert not differing(shuffled, before, after, kept), name
+        shuffled.query(f"drop table {before}")
+
+
+def test_a_table_can_be_read_as_it_was(shuffled: Dbt) -> None:
+    facts = shuffled.schema("marts") + ".fct_payments"
+    snapshots = shuffled.query(
+        f"""select snapshot_id from {facts.replace(".", '."')}$snapshots" order by committed_at"""
+    )
+    first = snapshots[0][0]
+    was = shuffled.query(f"select count(*) from {facts} for version as of {first}")[0][0]
+    now = shuffled.query(f"select count(*) from {facts}")[0][0]
+    assert 0 < was < now
+
+
+def test_no_aggregate_mixes_currencies(built: Dbt) -> None:
+    compiled = sorted((built.target / built.prefix / "compiled").glob("*/models/**/*.sql"))
+    found = {path.stem: mixed(path.read_text()) for path in compiled if path.is_file()}
+    assert len(found) >= len(described())
+    assert {name: wrong for name, wrong in found.items() if wrong} == {}
+
+
+def test_every_column_is_described(built: Dbt) -> None:
+    models = described()
+    for schema in ("staging", "intermediate", "marts"):
+        for table, columns in built.columns(schema).items():
+            if table in models:
+                said = [column["name"] for column in models[table]["columns"]]
+                assert said == columns, table
+
+
+def test_old_data_is_called_stale(built: Dbt) -> None:
+    assert "ERROR STALE" in built.run("source", "freshness", ok=False)
