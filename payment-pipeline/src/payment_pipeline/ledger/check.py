@@ -31,15 +31,15 @@ class Verdict(NamedTuple):
 def ledger_verdict(
     settings: Settings,
     when: date | Window,
-    through: Stage = Stage.FACTS,
+    through: Stage | None = None,
     schemas: Schemas = lake.SCHEMAS,
 ) -> Verdict:
-    """Hold bronze and its quarantine against the lake and, through `FACTS`, the marts.
+    """Hold bronze and its quarantine against the lake and the facts.
 
     Args:
         settings: whose PostgreSQL and Trino are asked.
         when: a UTC day of receipts, or a window of them.
-        through: `LAKE` or `FACTS`.
+        through: `LAKE` or `FACTS`, which must be there then; `None` is as far as there are tables.
         schemas: where the loader and dbt write.
 
     Raises:
@@ -49,17 +49,17 @@ def ledger_verdict(
 
 
 async def _verdict(
-    settings: Settings, when: date | Window, through: Stage, schemas: Schemas
+    settings: Settings, when: date | Window, through: Stage | None, schemas: Schemas
 ) -> Verdict:
     window = when if isinstance(when, Window) else _of_day(when)
-    lakehouse, _ = await find_lakehouse(settings, through, schemas)
+    lakehouse, absent = await find_lakehouse(settings, through, schemas)
     pool = await postgres.pool(settings, application="payments-ledger-check")
     try:
         stores = Stores(None, pool, lakehouse)
         audit = await look(stores, window, tables_only(), lambda _said: None, excuse_pending=True)
     finally:
         await pool.close()
-    found = Report(audit, window, True, False, 0, 0.0)
+    found = Report(audit, window, True, False, 0, 0.0, absent)
     return Verdict(audit.ok, report.verdict(found), report.as_json(found))
 
 
