@@ -2,8 +2,9 @@
 
 `<provider>/<name>.body.json` is a body, byte for byte as the provider sent it; beside it
 `<name>.expected.json` has the signature and what the pipeline must make of it. After writing a
-body, `python tests/providers/pairs.py <provider> <name>` signs it and writes the other half; read
-that before you commit it: it is what the pipeline does today, and you say whether it is right.
+body, `python tests/providers/pairs.py stripe <name>` signs it and writes the other half; read that
+before you commit it: it is what the pipeline does today, and you say whether it is right. Another
+provider's signature is given as a third argument, made with `SECRET` by its own documentation.
 """
 
 import hmac
@@ -68,21 +69,24 @@ def _read(path: Path) -> Pair:
     return Pair(path.parent.name, name, body, **json.loads(path.read_text()))
 
 
-def _write(provider: str, name: str) -> None:
+def _write(provider: str, name: str, signature: str | None = None) -> None:
     path = FOLDER / provider / f"{name}.body.json"
     body = path.read_bytes()
     event = normalize(body, provider)
     if isinstance(event, Rejected | Unmodelled):
         sys.exit(f"{path} is no fixture of a modelled event: {event}")
-    signed = f"{SIGNED_AT_S}.".encode() + body
-    signature = hmac.new(SECRET.encode(), signed, sha256).hexdigest()
     expected = {
         "secret": SECRET,
         "signed_at_s": SIGNED_AT_S,
-        "signature": f"t={SIGNED_AT_S},v1={signature}",
+        "signature": signature or _stripe_signature(body),
         "event": as_json(event),
     }
     path.with_name(f"{name}.expected.json").write_text(json.dumps(expected, indent=2) + "\n")
+
+
+def _stripe_signature(body: bytes) -> str:
+    signed = f"{SIGNED_AT_S}.".encode() + body
+    return f"t={SIGNED_AT_S},v1={hmac.new(SECRET.encode(), signed, sha256).hexdigest()}"
 
 
 if __name__ == "__main__":

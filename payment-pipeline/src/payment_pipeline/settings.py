@@ -5,9 +5,11 @@ Secrets come from the environment, or from files in `<var>/secrets/`, which `pay
 once.
 """
 
+import os
 from functools import cache
 from pathlib import Path
 from typing import Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -185,6 +187,13 @@ class Settings(BaseSettings):
         user, database = self.postgres_user, self.postgres_database
         return f"postgresql://{user}:{password}@{self.host}:{self.postgres_port}/{database}"
 
+    @property
+    def dagster_storage(self) -> str:
+        """The DSN of Dagster's own database, password included: never log it."""
+        if self.dagster_dsn:
+            return self.dagster_dsn.get_secret_value()
+        return urlsplit(self.dsn)._replace(path="/dagster").geturl()
+
     def secret(self, name: str) -> str:
         """One secret by its setting's name, from the environment or its file.
 
@@ -192,6 +201,8 @@ class Settings(BaseSettings):
             MissingSecretError: it is in neither, or it is empty.
         """
         given: SecretStr | None = getattr(self, name, None)
+        if given is None and name not in type(self).model_fields:  # a provider's that was added
+            given = SecretStr(os.environ.get(f"PAYMENTS_{name.upper()}", ""))
         if given is not None and given.get_secret_value().strip():
             return given.get_secret_value().strip()
         path = self.secrets_dir / name

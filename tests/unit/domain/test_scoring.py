@@ -3,9 +3,10 @@
 from datetime import UTC, datetime
 
 import pytest
+from pydantic import ValidationError
 
 from payment_pipeline.domain.events import PAYMENT_EVENT, PaymentEvent
-from payment_pipeline.domain.scoring import ScoreRequest, decline_inputs, score_item
+from payment_pipeline.domain.scoring import EventScores, ScoreRequest, decline_inputs, score_item
 
 AT = datetime(2025, 6, 1, 12, tzinfo=UTC)
 
@@ -66,3 +67,19 @@ def test_an_item_survives_the_wire() -> None:
     item = score_item(event("charge.failed", decline={"code": "x"}), {"risk_score": 7.0})
     request = ScoreRequest(events=[item])
     assert ScoreRequest.model_validate_json(request.model_dump_json()) == request
+
+
+def test_a_model_that_nobody_knows_here_is_answered_for_all_the_same() -> None:
+    score = {"value": 0.5, "model": "new", "version": "1", "reasons": []}
+    scores = EventScores.model_validate({"event_id": "evt_1", "new_score": score})
+    assert scores.scored
+    assert scores.model_dump(exclude_none=True) == {"event_id": "evt_1", "new_score": score}
+
+
+def test_what_is_no_score_is_refused_under_any_name() -> None:
+    with pytest.raises(ValidationError):
+        EventScores.model_validate({"event_id": "evt_1", "new_score": {"value": 0.5}})
+
+
+def test_an_event_that_no_model_has_an_answer_for_is_not_scored() -> None:
+    assert not EventScores.model_validate({"event_id": "evt_1", "new_score": None}).scored

@@ -91,3 +91,10 @@ def test_without_a_secret_nothing_starts(tmp_path: Path) -> None:
 
 def test_a_provider_without_a_secret_is_not_served(settings: Settings) -> None:
     assert set(live_secrets.load(["stripe", "another"], settings)) == {"stripe"}
+
+
+def test_a_provider_that_was_added_has_its_secret_in_the_environment_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAYMENTS_WEBHOOK_SECRETS_ACME", "new,old")
+    assert LiveSecrets("acme", Settings(var=tmp_path)).secrets == ("new", "old")

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Final
 
 from payment_pipeline.domain.failures import UserError
+from payment_pipeline.providers import providers
 from payment_pipeline.settings import Settings
 
 SOCKET_PATH_BYTES_MAX: Final = 90
 """Unix sockets' paths end at 104 bytes on macOS; supervisord appends its pid while it binds."""
 
-WEBHOOK_SECRET: Final = "webhook_secrets_stripe"  # noqa: S105 - a file's name
+WEBHOOK_SECRETS: Final = tuple(f"webhook_secrets_{name}" for name in sorted(providers()))
 GENERATED_SECRETS: Final = (
-    WEBHOOK_SECRET,
+    *WEBHOOK_SECRETS,
     "postgres_password",
     "pseudonym_key",
     "s3_access_key",
@@ -76,8 +77,8 @@ def make_secrets(settings: Settings) -> None:
     """Generate each secret that neither the environment nor a file holds, readable by us alone."""
     for name in GENERATED_SECRETS:
         path = settings.secrets_dir / name
-        if not getattr(settings, name) and not path.exists():
-            prefix = "whsec_" if name == WEBHOOK_SECRET else ""
+        if not getattr(settings, name, None) and not path.exists():
+            prefix = "whsec_" if name in WEBHOOK_SECRETS else ""
             write_private(path, prefix + secrets.token_urlsafe(32) + "\n")
 
 

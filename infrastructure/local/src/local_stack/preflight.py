@@ -192,7 +192,7 @@ def _secrets(settings: Settings) -> list[Check]:
     for name in files.GENERATED_SECRETS:
         path = settings.secrets_dir / name
         setting = f"PAYMENTS_{name.upper()}"
-        if getattr(settings, name):
+        if getattr(settings, name, None):
             found.append(Check("Secret", ok=True, finding=f"{setting} is set"))
         elif not path.exists():
             found.append(Check("Secret", ok=True, finding=f"{name} will be generated"))

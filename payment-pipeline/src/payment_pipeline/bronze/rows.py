@@ -19,7 +19,7 @@ from .contract import EVENTS, InferenceStatus
 
 FILLED_BY_POSTGRES: Final = frozenset({"ingested_at", "ingest_xid", "id"})
 SCORES: Final = ("fraud_score", "churn_score", "retry_strategy")
-"""The columns of `EventScores`' fields of the same name."""
+"""The columns of `EventScores`' fields of the same name; any other answer is in `scores` alone."""
 
 
 class UnstorableError(ValueError):

@@ -59,12 +59,25 @@ class Score(_Message):
 
 
 class EventScores(_Message):
-    """Every model's answer for one event; `None` where the model doesn't apply to the event."""
+    """Every model's answer for one event; `None` where the model doesn't apply to the event.
+
+    Named here are the answers that have a column of their own or start a review or a recovery. Any
+    other model's answer comes under its `output` all the same, and lands in bronze's `scores`.
+    """
+
+    model_config = ConfigDict(extra="allow")
 
     event_id: str
     fraud_score: Score | None = None
     churn_score: Score | None = None
     retry_strategy: Score | None = None
+    __pydantic_extra__: dict[str, Score | None] = Field(init=False)
+
+    @property
+    def scored(self) -> bool:
+        """Whether any model had an answer."""
+        named = self.fraud_score or self.churn_score or self.retry_strategy
+        return bool(named) or any(self.__pydantic_extra__.values())
 
 
 class ScoreResponse(_Message):

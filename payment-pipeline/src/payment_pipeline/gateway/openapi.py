@@ -3,6 +3,8 @@
 from collections import defaultdict
 from typing import Any, Final
 
+from payment_pipeline.providers import providers
+
 from . import answers
 from .answers import Answer
 
@@ -27,12 +29,15 @@ def webhook_operation() -> dict[str, Any]:
         ),
         "parameters": [
             {"name": "provider", "in": "path", "required": True, "schema": {"type": "string"}},
-            {
-                "name": "Stripe-Signature",
-                "in": "header",
-                "description": "For `stripe`: `t=<unix seconds>,v1=<hex>[,v1=<hex>…]`.",
-                "schema": {"type": "string"},
-            },
+            *(
+                {
+                    "name": provider.signature_header.title(),
+                    "in": "header",
+                    "description": f"How `{name}` signs.",
+                    "schema": {"type": "string"},
+                }
+                for name, provider in providers().items()
+            ),
             {
                 "name": "traceparent",
                 "in": "header",

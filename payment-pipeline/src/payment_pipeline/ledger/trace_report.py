@@ -93,10 +93,9 @@ def _scores(row: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     if not row["scores"]:
         yield "scores", row["inference_status"]
         return
-    for name in SCORES:
-        score = row["scores"].get(name)
-        if score is None:
-            continue
+    # The models that everyone asks about first, then any other.
+    for name in sorted(row["scores"], key=lambda name: (name not in SCORES, name)):
+        score = row["scores"][name]
         value = score["value"]
         shown = f"{value:.4f}" if isinstance(value, float) else value
         yield name.removesuffix("_score"), f"{shown}, by {score['model']} {score['version']}"

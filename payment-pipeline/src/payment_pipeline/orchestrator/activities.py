@@ -223,7 +223,7 @@ def _rows(events: Sequence[PaymentEvent], packed: bytes) -> list[ScoredEvent]:
 def _row(event: PaymentEvent, scores: EventScores | None) -> ScoredEvent:
     if scores is None:
         return ScoredEvent(event, None, InferenceStatus.UNAVAILABLE)
-    if scores.fraud_score or scores.churn_score or scores.retry_strategy:
+    if scores.scored:
         return ScoredEvent(event, scores, InferenceStatus.SCORED)
     return ScoredEvent(event, None, InferenceStatus.NOT_APPLICABLE)
 

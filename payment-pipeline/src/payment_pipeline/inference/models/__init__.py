@@ -1,7 +1,8 @@
 """One module a model: what it answers, whom it applies to, how it learns.
 
 The folder is the registry: a module `models/<name>.py` that has a `MODEL` is a model. `payments
-train` trains it, the service loads it, and its answer is the field `output` of `EventScores`.
+train` trains it, the service loads it, and its answer is under `output` in `EventScores`, so in
+bronze's `scores` and in the mart `fct_model_decisions`.
 """
 
 import pkgutil
@@ -50,7 +51,7 @@ class Model(Protocol):
 
     name: str
     output: str
-    """The field of `domain.scoring.EventScores` that it fills."""
+    """What its answer is called in `domain.scoring.EventScores`."""
     method: str
     """How it works, in one sentence, for the card."""
     applies_to: str
