@@ -1,1 +1,0 @@
-"""Dead letters as a working place."""
