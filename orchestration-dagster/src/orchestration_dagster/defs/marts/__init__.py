@@ -1,0 +1,1 @@
+"""What dbt builds on the lake's tables, and who reads it."""

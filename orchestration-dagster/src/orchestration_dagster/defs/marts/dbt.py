@@ -1,0 +1,83 @@
+"""Which assets are dbt's? Every model and seed, after the lake; dashboards, after the marts."""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
+
+from orchestration_dagster.dbt_manifest import PROJECT, dbt, manifest
+from orchestration_dagster.naming import MARTS
+
+FRESHNESS: Final = dg.FreshnessPolicy.time_window(
+    warn_window=timedelta(minutes=30), fail_window=timedelta(hours=2)
+)
+# Unit tests are for whoever changes a model: their answer is the same every minute.
+BUILD: Final = ("build", "--exclude-resource-type", "unit_test")
+
+
+class Translator(DagsterDbtTranslator):
+    """dbt's nodes as assets: one group, so that a load takes them all along."""
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:  # noqa: ARG002
+        """The same for every node."""
+        return MARTS
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The models, their tests as checks, the dashboards, and when the tests are asked."""
+    marts_hold = dg.define_asset_job(
+        "marts_hold",
+        selection=dg.AssetSelection.checks_for_assets(dbt_build),
+        description="Every dbt test: identities, contracts, relations.",
+    )
+    hourly = dg.ScheduleDefinition(
+        name="marts_every_hour",
+        job=marts_hold,
+        cron_schedule="12 * * * *",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+    )
+    return dg.Definitions(
+        assets=[
+            dbt_build.map_asset_specs(
+                lambda spec: spec.replace_attributes(freshness_policy=FRESHNESS)
+            ),
+            *_dashboards(json.loads(manifest().read_text())),
+        ],
+        jobs=[marts_hold],
+        schedules=[hourly],
+        resources={"dbt": dbt()},
+    )
+
+
+@dbt_assets(
+    manifest=manifest(),
+    project=PROJECT,
+    dagster_dbt_translator=Translator(),
+    pool=MARTS,
+    retry_policy=dg.RetryPolicy(max_retries=1),
+)
+def dbt_build(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+    """Whatever of the project is selected, in dbt's own order."""
+    yield from dbt.cli(BUILD, context=context).stream()
+
+
+def _dashboards(found: Mapping[str, Any]) -> list[dg.AssetSpec]:
+    """The exposures: who reads which mart."""
+    keys = Translator()
+    return [
+        dg.AssetSpec(
+            ["dashboards", exposure["name"]],
+            deps=[
+                keys.get_asset_spec(found, node, PROJECT).key
+                for node in exposure["depends_on"]["nodes"]
+            ],
+            description=exposure["description"],
+            group_name="dashboards",
+            kinds={"superset"},
+        )
+        for exposure in found["exposures"].values()
+    ]
