@@ -1,0 +1,137 @@
+"""Do Superset's files stand by the marts' contracts, by money's rule, and by one another?"""
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from dbt_project import described
+
+ASSETS: Final = Path(__file__).resolve().parents[2] / "infrastructure/superset/assets"
+ONE_CURRENCY: Final = re.compile(r"IF\(MIN\(currency\) = MAX\(currency\), .+\)", re.DOTALL)
+MONEY: Final = re.compile(r"amount|mrr")
+
+
+def assets(kind: str) -> dict[str, Any]:
+    return {
+        str(path.relative_to(ASSETS)): yaml.safe_load(path.read_text())
+        for path in sorted(ASSETS.glob(f"{kind}/**/*.yaml"))
+    }
+
+
+DATASETS = {each["uuid"]: each for each in assets("datasets").values()}
+CHARTS = assets("charts")
+DASHBOARDS = assets("dashboards")
+
+
+@pytest.mark.parametrize("dataset", DATASETS.values(), ids=lambda each: str(each["table_name"]))
+def test_dataset_says_what_the_mart_says(dataset: dict[str, Any]) -> None:
+    mart = described()[dataset["table_name"]]
+    assert dataset["description"] == flat(mart["description"])
+    promised = {column["name"]: column for column in mart["columns"]}
+    for column in dataset["columns"]:
+        if "expression" in column:
+            assert column["description"]
+            continue
+        told = promised[column["column_name"]]
+        assert column["type"] == told["data_type"].upper()
+        assert column["description"] == flat(told["description"])
+    assert dataset["main_dttm_col"] in promised
+
+
+@pytest.mark.parametrize("dataset", DATASETS.values(), ids=lambda each: str(each["table_name"]))
+def test_no_metric_sums_across_currencies(dataset: dict[str, Any]) -> None:
+    assert dataset["metrics"]
+    for metric in dataset["metrics"]:
+        assert metric["description"], metric["metric_name"]
+        if MONEY.search(metric["expression"]):
+            assert ONE_CURRENCY.fullmatch(metric["expression"]), metric["metric_name"]
+
+
+@pytest.mark.parametrize("path", CHARTS)
+def test_chart_asks_for_what_its_dataset_has(path: str) -> None:
+    """Its metrics are the dataset's own: an ad hoc one would escape the rule about currencies."""
+    chart = CHARTS[path]
+    dataset = DATASETS[chart["dataset_uuid"]]
+    metrics = {metric["metric_name"] for metric in dataset["metrics"]}
+    columns = {column["column_name"] for column in dataset["columns"]}
+    params = chart["params"]
+    asked = [*params.get("metrics", ()), *filter(None, [params.get("metric")])]
+    assert set(asked) <= metrics
+    assert asked or params["query_mode"] == "raw"
+    named = [*params.get("groupby", ()), *params.get("all_columns", ())]
+    assert {*named, *filter(None, [params.get("x_axis")])} <= columns
+    formatted = {rule["column"] for rule in params.get("conditional_formatting", ())}
+    assert formatted <= {*asked, *named}
+    assert chart["description"]
+
+
+@pytest.mark.parametrize("path", DASHBOARDS)
+def test_dashboard_is_whole(path: str) -> None:
+    dashboard = DASHBOARDS[path]
+    charts = {chart["uuid"]: chart for chart in CHARTS.values()}
+    placed = [item for item in dashboard["position"].values() if is_chart(item)]
+    for item in placed:
+        assert item["meta"]["sliceName"] == charts[item["meta"]["uuid"]]["slice_name"]
+    assert len(placed) >= 6
+    for row in dashboard["position"].values():
+        if isinstance(row, dict) and row["type"] == "ROW":
+            widths = [dashboard["position"][each]["meta"]["width"] for each in row["children"]]
+            assert sum(widths) == 12
+    for each in dashboard["metadata"]["native_filter_configuration"]:
+        for target in each["targets"]:
+            assert target.get("datasetUuid", next(iter(DATASETS))) in DATASETS
+
+
+@pytest.mark.parametrize("path", DASHBOARDS)
+def test_money_is_shown_in_one_currency(path: str) -> None:
+    """Where a metric of money is not grouped by currency, a filter that is never empty chooses."""
+    dashboard = DASHBOARDS[path]
+    filters = dashboard["metadata"]["native_filter_configuration"]
+    chooses = [each for each in filters if each["name"] == "Currency"]
+    for item in filter(is_chart, dashboard["position"].values()):
+        chart = next(each for each in CHARTS.values() if each["uuid"] == item["meta"]["uuid"])
+        params = chart["params"]
+        asked = {*params.get("metrics", ()), params.get("metric")}
+        money = {
+            metric["metric_name"]
+            for metric in DATASETS[chart["dataset_uuid"]]["metrics"]
+            if ONE_CURRENCY.fullmatch(metric["expression"])
+        }
+        if asked & money and "currency" not in params.get("groupby", ()):
+            (choice,) = chooses
+            assert choice["requiredFirst"]
+            assert not choice["controlValues"]["multiSelect"]
+            assert item["meta"]["chartId"] not in choice["scope"]["excluded"], chart["slice_name"]
+
+
+def test_each_chart_is_on_one_dashboard_and_each_uuid_is_one_thing() -> None:
+    placed = Counter(
+        item["meta"]["uuid"]
+        for dashboard in DASHBOARDS.values()
+        for item in filter(is_chart, dashboard["position"].values())
+    )
+    assert placed == Counter(chart["uuid"] for chart in CHARTS.values())
+    everything = [*DATASETS.values(), *CHARTS.values(), *DASHBOARDS.values()]
+    uuids = [each["uuid"] for each in [*everything, *assets("databases").values()]]
+    assert len(uuids) == len(set(uuids))
+
+
+def test_the_database_is_read_only_and_no_secret_is_in_the_files() -> None:
+    (database,) = assets("databases").values()
+    assert urlsplit(database["sqlalchemy_uri"]).password is None
+    assert not database["allow_dml"]
+    assert not database["allow_ctas"]
+    assert not database["allow_csv_upload"]
+
+
+def is_chart(item: object) -> bool:
+    return isinstance(item, dict) and item["type"] == "CHART"
+
+
+def flat(text: str) -> str:
+    return " ".join(text.split())
