@@ -14,7 +14,7 @@ from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
 from .bronze import Waiting, open_bronze
-from .catalog import open_catalog
+from .catalog import open_catalog, open_table
 from .loader import ID
 from .schema import evolution
 from .tables import PARTITION_COLUMN, LakeTable, table_named
@@ -58,7 +58,7 @@ def differences(settings: Settings, table: str, since: date = FIRST_DAY) -> list
     """
     known = table_named(table)
     # The watermark and the rows of one snapshot; a load that comes between changes neither.
-    lake = open_catalog(settings).load_table(known.identifier)
+    lake = open_table(open_catalog(settings), known)
     watermark = Watermark.of(lake.properties)
     with open_bronze(settings) as bronze:
         rows = bronze.totals(known, watermark, _midnight(since), *_money(known))
@@ -90,7 +90,7 @@ class Counted(NamedTuple):
 def counted(settings: Settings, table: str) -> Counted:
     """The lake's rows and their distinct keys: the same number, always."""
     known = table_named(table)
-    lake = open_catalog(settings).load_table(known.identifier)
+    lake = open_table(open_catalog(settings), known)
     keys = lake.scan(selected_fields=known.key).to_arrow()
     return Counted(len(keys), len(keys.group_by(list(known.key)).aggregate([])))
 
@@ -113,9 +113,11 @@ def any_waiting(settings: Settings, tables: list[str]) -> bool:
 def schema_refusal(settings: Settings, table: str) -> str | None:
     """Why the lake's table is not as contracted; None when it is."""
     known = table_named(table)
-    lake = open_catalog(settings).load_table(known.identifier)
+    catalog = open_catalog(settings)
+    if not catalog.table_exists(known.identifier):
+        return "it is not there yet: the first load makes it"
     try:
-        changes = evolution(lake.schema(), known)
+        changes = evolution(catalog.load_table(known.identifier).schema(), known)
     except UserError as refused:
         return str(refused)
     return f"the next load has changes to make: {changes}" if changes else None
