@@ -60,7 +60,7 @@ def _problem(status: int, code: str, title: str, detail: str, **headers: str) ->
     return _answer(status, code, detail, content, content_type=PROBLEM_JSON, **headers)
 
 
-# Without a body: providers read the status only, and a second write costs the gateway 5 %.
+# Without a body: providers read the status only, and a body is a second write.
 ACCEPTED: Final = _answer(
     200, "accepted", "Verified, and on every in-sync replica of Kafka. The body is empty."
 )
