@@ -2,8 +2,10 @@
 
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
 from rich.console import Console
 
 from payment_pipeline.ledger import report
@@ -26,6 +28,21 @@ def audited(*ends: int, with_client: bool = True, complete: bool = True) -> Repo
             money = UNSTATED if stage is Stage.ACKNOWLEDGED else Money("EUR", HUGE)
             reading.stages[stage].add(Seen(None, f"evt_{number}", f"{number:032x}" * 2, money))
     return Report(reconcile(reading), Window(None, NOW, complete), True, with_client, 0, 0.5)
+
+
+def lakehoused(*ends: int, pending: int = 0) -> Report:
+    """One event for each end, of which the last `pending` lie past the lake's watermark."""
+    reading = Reading()
+    way = (*WAY[1:], Stage.LAKE, Stage.FACTS)
+    for stage in (Stage.LAKE, Stage.LAKE_QUARANTINE, Stage.FACTS):
+        reading.renew(stage)
+    for number, end in enumerate(ends):
+        event = Seen(None, f"evt_{number}", f"{number:032x}" * 2, Money("EUR", 5))
+        for stage in way[:end]:
+            reading.stages[stage].add(event, 1 + number)
+        if number >= len(ends) - pending:
+            reading.pending[Stage.LAKE].add(event, 1 + number)
+    return Report(reconcile(reading), Window(None, NOW, True), True, False, 0, 0.5)
 
 
 def said(found: Report) -> str:
@@ -76,3 +93,44 @@ def test_a_window_that_is_partly_covered_is_not_called_complete() -> None:
     assert answer["window"]["complete"] is False
     assert answer["stages"]["raw"]["complete"] is False
     assert "retention has passed" in said(found)
+
+
+def test_a_lakehouse_that_is_not_there_is_one_line() -> None:
+    why = "Trino is not running"
+    found = replace(audited(4), absent=dict.fromkeys((Stage.LAKE, Stage.FACTS), why))
+    assert "Not audited: lake, facts (Trino is not running)." in said(found).splitlines()
+    answer = report.as_json(found)
+    assert answer["ok"] is True
+    assert answer["not_audited"] == {"lake": why, "facts": why}
+    assert "lake" not in answer["stages"]
+    assert answer["pending"] == {}
+
+
+def test_the_lakehouse_takes_part_and_what_is_pending_is_said() -> None:
+    found = lakehoused(5, 3, pending=1)
+    assert report.verdict(found).endswith("each in exactly one place, and on to the facts")
+    answer = report.as_json(found)
+    assert list(answer["stages"])[-3:] == ["lake", "lake_quarantine", "facts"]
+    assert answer["pending"] == {"lake": 1, "lake_quarantine": 0, "facts": 0}
+    assert "not_audited" not in answer
+    assert "1 not in the lake yet: the next load brings them." in said(found)
+
+
+@pytest.mark.parametrize(("end", "advice"), [(3, "re-load of their day"), (4, "--full-refresh")])
+def test_what_is_missing_in_the_lakehouse_has_its_next_step(end: int, advice: str) -> None:
+    assert advice in said(lakehoused(end)).replace("\n", " ")
+
+
+def test_each_day_has_its_stages_with_events_and_totals() -> None:
+    found = lakehoused(5, 3)
+    part = {"events": 1, "hash_total": {"EUR": 5}}
+    way = ("raw", "normalized", "bronze")
+    assert report.as_json(found)["days"] == {
+        "1970-01-02": dict.fromkeys((*way, "lake", "facts"), part),
+        "1970-01-03": dict.fromkeys(way, part),
+    }
+    out = io.StringIO()
+    report.show(found, Console(file=out, width=140), by_day=True)
+    lines = [line.split() for line in out.getvalue().splitlines()]
+    first = lines.index(["1970-01-02", "events", *"110010101"])
+    assert lines[first + 1] == ["EUR", *"550050505"]
