@@ -7,7 +7,7 @@ PAYMENTS := $(BIN)/payments
 TRAFFIC := --events 3000 --duplicates 0.05 --malformed 0.02 --bad-signature 0.02 --altered 0.005
 
 .PHONY: help setup check pipeline-up pipeline-down orchestrator-up status logs migrate \
-	gateway-simulator audit test lint bench lock
+	gateway-simulator audit test lint bench lock setup-superset lakehouse-up dashboards-up demo
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' Makefile
@@ -26,6 +26,18 @@ pipeline-down: setup ## Stop everything; the data stays in var/
 
 orchestrator-up: setup ## Start only what Temporal's half needs
 	@$(PAYMENTS) up --only inference,dispatcher,worker
+
+lakehouse-up: setup ## Start the pipeline, S3, the Iceberg catalog, Trino and Dagster
+	@$(PAYMENTS) up --with lakehouse
+
+dashboards-up: setup setup-superset ## Start all that, and Superset with its dashboards
+	@$(PAYMENTS) up --with lakehouse,dashboards
+
+demo: setup setup-superset ## From nothing to dashboards: start, simulate, load, model, audit; again adds
+	@$(PAYMENTS) demo $(ARGS)
+
+setup-superset: setup # Create .venv-superset from its locked packages; at once when it is there
+	@infrastructure/local/setup-superset
 
 status: setup ## What runs where
 	@$(PAYMENTS) status
@@ -59,4 +71,7 @@ lock: setup ## Resolve the packages and Kafka's jars anew
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-emit-index-url --no-emit-find-links --quiet \
 		--upgrade --output-file infrastructure/locks/requirements.txt
+	$(BIN)/uv pip compile infrastructure/locks/superset.in --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-emit-index-url --no-emit-find-links --quiet \
+		--upgrade --output-file infrastructure/locks/superset.txt
 	$(BIN)/python -m local_stack.jars

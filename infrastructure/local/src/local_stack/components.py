@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from importlib.util import find_spec
 from typing import Final, NamedTuple
 
-from local_stack import kafka, postgres, seaweedfs, temporal, trino
+from local_stack import dagster, kafka, postgres, seaweedfs, superset, temporal, trino
 from local_stack.files import var
 from local_stack.http import answers
 from payment_pipeline.domain.failures import UserError
@@ -45,8 +45,6 @@ class Component(NamedTuple):
     """The setting that, when set, says that it runs elsewhere."""
     group: str = PIPELINE
     """Of which part of the product it is: `up` starts the groups asked for."""
-    variables: Callable[[Settings], dict[str, str]] = lambda _settings: {}
-    """What its environment holds beside the settings; no secret."""
     ready_wait_s: int = 90
     """How long it may take from its start on, on a busy machine."""
     stop_signal: str = "TERM"
@@ -170,6 +168,50 @@ ALL: Final = (
         elsewhere="trino_url",
         group=LAKEHOUSE,
         ready_wait_s=240,
+    ),
+    Component(
+        "dagster-code",
+        lambda _settings: dagster.command("code"),
+        dagster.code_ready,
+        lambda settings: str(dagster.code_socket(settings)),
+        ports=(),
+        needs=("postgres",),
+        prepare=lambda settings, _work: dagster.prepare(settings),
+        group=LAKEHOUSE,
+        ready_wait_s=180,
+    ),
+    Component(
+        "dagster-webserver",
+        lambda _settings: dagster.command("webserver"),
+        dagster.webserver_ready,
+        dagster.address,
+        ports=("dagster_port",),
+        needs=("dagster-code",),
+        group=LAKEHOUSE,
+        ready_wait_s=180,
+    ),
+    Component(
+        "dagster-daemon",
+        lambda _settings: dagster.command("daemon"),
+        dagster.daemon_ready,
+        dagster.address,
+        ports=(),
+        # Its first tick loads and queries.
+        needs=("dagster-webserver", "trino"),
+        prepare=lambda settings, _work: dagster.prepare_daemon(settings),
+        group=LAKEHOUSE,
+        ready_wait_s=180,
+    ),
+    Component(
+        "superset",
+        superset.command,
+        superset.ready,
+        superset.address,
+        ports=("superset_port",),
+        needs=("trino",),
+        prepare=superset.prepare,
+        group=DASHBOARDS,
+        ready_wait_s=180,
     ),
 )
 BY_NAME: Final = {component.name: component for component in ALL}

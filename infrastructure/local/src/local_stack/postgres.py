@@ -1,5 +1,6 @@
 """How does PostgreSQL run here: its cluster, its command, and when is it truly ready?"""
 
+import asyncio
 import os
 import pwd
 import shutil
@@ -180,6 +181,29 @@ async def _create_database(settings: Settings) -> None:
             )
         if not await _exists(admin, "pg_database", "datname", settings.postgres_database):
             await admin.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(database, role))
+
+
+def ensure_database(settings: Settings, name: str) -> None:
+    """Make a database beside the pipeline's, on the same server and with the same owner.
+
+    Raises:
+        UserError: the server belongs to somebody else, and our role may not make one there.
+    """
+    try:
+        if settings.postgres_dsn is None:
+            given = settings.model_copy(update={"postgres_database": name})
+            asyncio.run(_create_database(given))
+            return
+        with psycopg.connect(settings.dsn, autocommit=True) as own:
+            found = own.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
+            if found is None:
+                own.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    except psycopg.Error as refusal:
+        raise UserError(
+            f"Can't make the database {name} ({refusal}): make it yourself, or set "
+            "PAYMENTS_DAGSTER_DSN to one.",
+            exit_code=1,
+        ) from refusal
 
 
 async def _exists(

@@ -24,6 +24,7 @@ from local_stack import (
     postgres,
     process,
     seaweedfs,
+    superset,
     supervisor,
     temporal,
     trino,
@@ -163,6 +164,8 @@ def _programs(names: set[str]) -> list[Check]:
         found.append(_program("SeaweedFS", lambda: f"{seaweedfs.binary()}"))
     if "trino" in names:
         found.append(_program("Trino", lambda: f"on Java {java.find(trino.JAVA_MIN).version}"))
+    if "superset" in names:
+        found.append(_program("Superset", lambda: f"{superset.python()}"))
     return found
 
 

@@ -4,8 +4,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from local_stack import files, logs, stack
-from local_stack.components import BY_NAME, chosen
+from local_stack import dagster, files, logs, stack, superset
+from local_stack.components import BY_NAME, DASHBOARDS, LAKEHOUSE, chosen
 from local_stack.preflight import Check
 from local_stack.stack import Standing
 from payment_pipeline.settings import Settings
@@ -32,7 +32,7 @@ class _Live(stack.Watcher):
             completed=1 if ready else 0,
         )
         if ready and not self._progress.console.is_terminal:
-            self._progress.console.print(f"{name:<12}{text}")
+            self._progress.console.print(f"{name:<18}{text}")
 
     def work(self, name: str, more: int, done: int) -> None:
         line = self._lines[name]
@@ -49,7 +49,7 @@ def up(settings: Settings, only: tuple[str, ...] = (), groups: tuple[str, ...] =
     console = Console(highlight=False)
     with Progress(
         SpinnerColumn(finished_text="[green]✓"),
-        TextColumn("{task.fields[component]:<12}"),
+        TextColumn("{task.fields[component]:<18}"),
         TextColumn("{task.description}"),
         BarColumn(bar_width=30),
         TimeElapsedColumn(),
@@ -59,10 +59,24 @@ def up(settings: Settings, only: tuple[str, ...] = (), groups: tuple[str, ...] =
         names = [component.name for component in chosen(only, groups)]
         stack.up(settings, only, _Live(progress, names), groups)
     show_status(stack.status(settings))
-    console.print(f"Temporal UI   {settings.temporal_ui}")
+    for name, where in links(settings, groups).items():
+        console.print(f"{name:<18}{where}")
     if not only:
-        console.print("First event   make gateway-simulator, or payments simulate --events 1")
-    console.print(f"Logs          {files.var(settings) / 'log'}, or make logs")
+        console.print("First event       make gateway-simulator, or payments simulate --events 1")
+    console.print(f"Logs              {files.var(settings) / 'log'}, or make logs")
+
+
+def links(settings: Settings, groups: tuple[str, ...] = ()) -> dict[str, str]:
+    """Where a person looks around, by what is found there."""
+    found = {"Temporal UI": settings.temporal_ui}
+    if LAKEHOUSE in groups:
+        found |= {"Dagster": dagster.address(settings), "Trino": settings.trino}
+    if DASHBOARDS in groups:
+        password = settings.secrets_dir / "superset_admin_password"
+        found["Superset"] = (
+            f"{superset.address(settings)}, as admin with the password in {password}"
+        )
+    return found
 
 
 def show_status(standings: list[Standing]) -> None:
@@ -99,7 +113,7 @@ def show_logs(settings: Settings, names: tuple[str, ...], lines: int, *, on: boo
     paths = {files.log_path(settings, name): name for name in names or BY_NAME}
     for path, name in paths.items():
         for line in logs.tail(path, lines).splitlines():
-            console.print(f"{name:<12}{line}", markup=False)
+            console.print(f"{name:<18}{line}", markup=False)
     if on:
         for path, line in logs.follow(list(paths)):
-            console.print(f"{paths[path]:<12}{line}", markup=False)
+            console.print(f"{paths[path]:<18}{line}", markup=False)

@@ -80,8 +80,7 @@ def _daemon_section(settings: Settings) -> str:
 
 
 def _program_section(settings: Settings, component: Component) -> str:
-    own = component.variables(settings)
-    variables = {**environment(settings), **own, MARK: str(var(settings))}
+    variables = {**environment(settings), MARK: str(var(settings))}
     user = component.user()
     options = {
         "command": shlex.join(component.command(settings)),

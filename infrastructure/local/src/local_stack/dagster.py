@@ -1,0 +1,151 @@
+"""How does Dagster run here: the code, the web server and the daemon, and are they truly ready?
+
+`python -m local_stack.dagster PART` becomes that part, with dbt's environment and the secrets that
+only the process may see. The code is loaded once, by a server that the other two ask.
+"""
+
+import json
+import os
+import socket
+import sys
+from pathlib import Path
+from string import Template
+from typing import Any, Final
+
+import aiohttp
+import psycopg
+
+from local_stack import postgres, trino
+from local_stack.files import socket_path, var, write_private
+from local_stack.http import TIMEOUT
+from payment_pipeline.settings import REPOSITORY, Settings, load
+
+TEMPLATE: Final = REPOSITORY / "infrastructure/dagster/dagster.yaml"
+DATABASE: Final = "dagster"
+CODE: Final = "orchestration_dagster.definitions"
+
+LOADED: Final = """
+{ workspaceOrError { ... on Workspace { locationEntries {
+  loadStatus locationOrLoadError { __typename } } } } }
+"""
+HEALTH: Final = "{ instance { daemonHealth { allDaemonStatuses { required healthy } } } }"
+
+
+def home(settings: Settings) -> Path:
+    """DAGSTER_HOME: the instance's configuration, its runs' logs and files."""
+    return var(settings) / "dagster"
+
+
+def code_socket(settings: Settings) -> Path:
+    """Where the code server listens: no port, since who reaches it may run any code."""
+    return socket_path(settings).with_name("dagster.sock")
+
+
+def address(settings: Settings) -> str:
+    """The UI."""
+    return f"http://{settings.host}:{settings.dagster_port}"
+
+
+def command(part: str) -> list[str]:
+    """This module, which becomes the part."""
+    return [sys.executable, "-m", "local_stack.dagster", part]
+
+
+def prepare(settings: Settings) -> None:
+    """Make the database if need be, and write the instance's and the workspace's configuration."""
+    home(settings).mkdir(mode=0o700, exist_ok=True)
+    write_config(settings)
+    code_socket(settings).unlink(missing_ok=True)
+    if settings.dagster_dsn is None:
+        postgres.ensure_database(settings, DATABASE)
+
+
+def prepare_daemon(settings: Settings) -> None:
+    """Forget what the last daemon said: its heartbeats would pass for the new one's."""
+    with psycopg.connect(settings.dagster_storage, autocommit=True) as storage:
+        storage.execute("DELETE FROM daemon_heartbeats")
+
+
+def write_config(settings: Settings) -> None:
+    """Fill the templates in; JSON's strings are YAML's too."""
+    storage = settings.dagster_storage
+    values = {"storage": json.dumps(storage), "home": json.dumps(str(home(settings)))[1:-1]}
+    text = Template(TEMPLATE.read_text()).substitute(values)
+    write_private(home(settings) / "dagster.yaml", text)
+    server = {"socket": str(code_socket(settings)), "location_name": CODE}
+    workspace = {"load_from": [{"grpc_server": server}]}
+    (home(settings) / "workspace.yaml").write_text(json.dumps(workspace, indent=2) + "\n")
+
+
+def _arguments(settings: Settings, part: str) -> list[str]:
+    workspace = ["--workspace", str(home(settings) / "workspace.yaml")]
+    listening = ["--host", settings.host, "--port", str(settings.dagster_port)]
+    return {
+        "code": [
+            "dagster", "api", "grpc",
+            "--socket", str(code_socket(settings)),
+            "--module-name", CODE,
+            "--location-name", CODE,
+            "--use-python-environment-entry-point",
+        ],
+        "webserver": ["dagster_webserver", *listening, *workspace],
+        "daemon": ["dagster._daemon", "run", *workspace],
+    }[part]  # fmt: skip
+
+
+async def code_ready(settings: Settings) -> bool:
+    """Whether the code was loaded: its server listens only then."""
+    with socket.socket(socket.AF_UNIX) as caller:
+        return caller.connect_ex(str(code_socket(settings))) == 0
+
+
+async def webserver_ready(settings: Settings) -> bool:
+    """Whether the UI knows the code's definitions."""
+    found = (await _asked(settings, LOADED)).get("workspaceOrError", {})
+    entries = found.get("locationEntries", [])
+    return bool(entries) and all(
+        entry["loadStatus"] == "LOADED"
+        and entry["locationOrLoadError"]["__typename"] == "RepositoryLocation"
+        for entry in entries
+    )
+
+
+async def daemon_ready(settings: Settings) -> bool:
+    """Whether every daemon that the instance wants has just said that it lives."""
+    found = (await _asked(settings, HEALTH)).get("instance", {})
+    statuses = found.get("daemonHealth", {}).get("allDaemonStatuses", [])
+    return bool(statuses) and all(each["healthy"] for each in statuses if each["required"])
+
+
+async def _asked(settings: Settings, query: str) -> dict[str, Any]:
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=TIMEOUT) as session,
+            session.post(f"{address(settings)}/graphql", json={"query": query}) as answer,
+        ):
+            data: dict[str, Any] = (await answer.json())["data"] if answer.ok else {}
+            return data or {}
+    except (aiohttp.ClientError, TimeoutError):
+        return {}
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """What Dagster's processes see beside the settings; Trino's password is a secret."""
+    given = settings.trino_password
+    password = {"DBT_TRINO_PASSWORD": given.get_secret_value()} if given else {}
+    return {
+        "DAGSTER_HOME": str(home(settings)),
+        **trino.dbt_environment(settings),
+        **password,
+    }
+
+
+def main(part: str) -> None:
+    """Become the part."""
+    settings = load()
+    os.environ.update(environment(settings))
+    os.execv(sys.executable, [sys.executable, "-m", *_arguments(settings, part)])  # noqa: S606
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,123 @@
+"""How does Superset run here: an environment of its own, a server on loopback, and is it ready?
+
+`python -m local_stack.superset` becomes the server, with the secrets that only it may see.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+from local_stack import jars, trino
+from local_stack.files import var
+from local_stack.http import answers
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.settings import REPOSITORY, Settings, load
+
+ENVIRONMENT: Final = REPOSITORY / ".venv-superset"
+FOLDER: Final = REPOSITORY / "infrastructure/superset"
+THREADS: Final = 8
+QUERY_S_MAX: Final = 120
+PROVISION_S_MAX: Final = 600
+
+
+def python() -> Path:
+    """Superset's own Python.
+
+    Raises:
+        UserError: its environment was not made yet.
+    """
+    found = ENVIRONMENT / "bin/python"
+    if not (ENVIRONMENT / "made-from").exists():
+        raise UserError("No environment for Superset: run `infrastructure/local/setup-superset`.")
+    return found
+
+
+def home(settings: Settings) -> Path:
+    """Its metadata and its cache."""
+    return var(settings) / "superset"
+
+
+def address(settings: Settings) -> str:
+    """Where one logs in."""
+    return f"http://{settings.host}:{settings.superset_port}"
+
+
+def command(_settings: Settings) -> list[str]:
+    """This module, which becomes the server."""
+    return [sys.executable, "-m", "local_stack.superset"]
+
+
+def prepare(settings: Settings, work: jars.OnBytes) -> None:
+    """Bring its metadata up to date: schema, roles, the administrator, our dashboards.
+
+    Raises:
+        UserError: it failed; the sentence holds its last lines.
+    """
+    home(settings).mkdir(mode=0o700, exist_ok=True)
+    work(1, 0)
+    done = subprocess.run(  # noqa: S603 - our own script
+        [python(), FOLDER / "provision.py"],
+        env=environment(settings),
+        cwd=home(settings),
+        capture_output=True,
+        text=True,
+        timeout=PROVISION_S_MAX,
+        check=False,
+    )
+    if done.returncode:
+        said = "\n".join(done.stderr.strip().splitlines()[-5:])
+        raise UserError(f"Superset can't be provisioned: {said}", exit_code=1)
+    work(0, 1)
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """What `superset_config.py` and `provision.py` read; it holds secrets."""
+    return {
+        **os.environ,
+        "SUPERSET_CONFIG_PATH": str(FOLDER / "superset_config.py"),
+        "SUPERSET_HOME": str(home(settings)),
+        "SUPERSET_SECRET_KEY": settings.secret("superset_secret_key"),
+        "SUPERSET_ADMIN_PASSWORD": settings.secret("superset_admin_password"),
+        "SUPERSET_TRINO_URI": trino_uri(settings),
+    }
+
+
+def trino_uri(settings: Settings) -> str:
+    """SQLAlchemy's address of the marts, for the user that may only read."""
+    where = urlsplit(settings.trino)
+    given = settings.trino_password
+    password = f":{quote(given.get_secret_value(), safe='')}" if given else ""
+    secure = "?protocol=https" if where.scheme == "https" else ""
+    return f"trino://{settings.trino_reader}{password}@{where.netloc}/{trino.CATALOG}{secure}"
+
+
+async def ready(settings: Settings) -> bool:
+    """Whether it serves its page to log in, which asks its metadata."""
+    return await answers(f"{address(settings)}/login/")
+
+
+def main() -> None:
+    """Become the server."""
+    settings = load()
+    runtime = str(python())
+    os.chdir(home(settings))
+    os.execve(  # noqa: S606 - no shell is the point
+        runtime,
+        [
+            runtime, "-m", "gunicorn",
+            "--bind", f"{settings.host}:{settings.superset_port}",
+            "--workers", "1",
+            "--worker-class", "gthread",
+            "--threads", str(THREADS),
+            "--timeout", str(QUERY_S_MAX),
+            "superset.app:create_app()",
+        ],
+        environment(settings),
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

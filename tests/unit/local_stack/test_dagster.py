@@ -1,0 +1,78 @@
+"""Is Dagster's instance configured as the settings say, and are its secrets kept?"""
+
+import json
+from collections.abc import Callable
+
+import pytest
+import yaml
+
+from local_stack import dagster, postgres, superset
+from payment_pipeline.settings import Settings
+
+SettingsOf = Callable[..., Settings]
+KEYS = {
+    "postgres_password": "hu:sh@",
+    "superset_secret_key": "sign",
+    "superset_admin_password": "enter",
+}
+
+
+@pytest.fixture
+def settings(isolated: SettingsOf, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    made = isolated(**KEYS)
+    (made.var / "run").mkdir()
+    monkeypatch.setattr(postgres, "ensure_database", lambda *_: None)
+    dagster.prepare(made)
+    return made
+
+
+def test_its_storage_is_a_database_of_its_own(settings: Settings) -> None:
+    written = dagster.home(settings) / "dagster.yaml"
+    instance = yaml.safe_load(written.read_text())
+    url = instance["storage"]["postgres"]["postgres_url"]
+    assert url.endswith(f":{settings.postgres_port}/dagster")
+    assert settings.dsn.endswith(f":{settings.postgres_port}/payments")
+    assert written.stat().st_mode & 0o777 == 0o600
+
+
+def test_runs_are_retried_pools_hold_and_nothing_is_reported(settings: Settings) -> None:
+    instance = yaml.safe_load((dagster.home(settings) / "dagster.yaml").read_text())
+    assert instance["run_retries"]["enabled"] is True
+    assert instance["concurrency"]["pools"] == {"granularity": "run", "default_limit": 1}
+    assert instance["telemetry"]["enabled"] is False
+
+
+def test_the_code_is_reached_by_a_socket_that_no_port_leads_to(settings: Settings) -> None:
+    workspace = json.loads((dagster.home(settings) / "workspace.yaml").read_text())
+    [entry] = workspace["load_from"]
+    assert entry["grpc_server"]["socket"] == str(dagster.code_socket(settings))
+
+
+def test_a_database_elsewhere_is_taken_as_it_is(isolated: SettingsOf) -> None:
+    given = "postgresql://dagster:pw@db.example/orchestration"
+    assert isolated(dagster_dsn=given).dagster_storage == given
+
+
+def test_dbt_is_told_of_trinos_password_in_the_environment_alone(isolated: SettingsOf) -> None:
+    assert "DBT_TRINO_PASSWORD" not in dagster.environment(isolated())
+    told = dagster.environment(isolated(trino_password="pw"))
+    assert told["DBT_TRINO_PASSWORD"] == "pw"
+
+
+def test_superset_asks_as_the_reader_and_only_its_environment_holds_secrets(
+    isolated: SettingsOf,
+) -> None:
+    settings = isolated(**KEYS)
+    assert superset.trino_uri(settings) == (
+        f"trino://superset@127.0.0.1:{settings.trino_port}/lakehouse"
+    )
+    told = superset.environment(settings)
+    assert (told["SUPERSET_SECRET_KEY"], told["SUPERSET_ADMIN_PASSWORD"]) == ("sign", "enter")
+    assert "enter" not in " ".join(superset.command(settings))
+
+
+def test_superset_asks_a_cluster_over_tls_with_its_password(isolated: SettingsOf) -> None:
+    settings = isolated(trino_url="https://trino.example:8443", trino_password="p/w")
+    assert superset.trino_uri(settings) == (
+        "trino://superset:p%2Fw@trino.example:8443/lakehouse?protocol=https"
+    )
