@@ -7,7 +7,8 @@ PAYMENTS := $(BIN)/payments
 TRAFFIC := --events 3000 --duplicates 0.05 --malformed 0.02 --bad-signature 0.02 --altered 0.005
 
 .PHONY: help setup check pipeline-up pipeline-down orchestrator-up status logs migrate \
-	gateway-simulator audit test lint bench lock setup-superset lakehouse-up dashboards-up demo
+	gateway-simulator audit test lint bench lock setup-superset lakehouse-up dashboards-up demo \
+	dbt-docs
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' Makefile
@@ -64,14 +65,17 @@ lint: setup ## Style, types, import contracts, architecture
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/architecture
 
+dbt-docs: setup ## Describe every mart and its lineage; writes orchestration-dbt/target/static_index.html
+	@cd orchestration-dbt && DBT_PROFILES_DIR=. ../$(BIN)/dbt docs generate --static $(ARGS)
+
 bench: setup ## Measure each stage beside its limit (ARGS=gateway: one); writes var/bench.json
 	@PYTHONPATH=tests $(BIN)/python -m bench.run $(ARGS)
 
 lock: setup ## Resolve the packages and Kafka's jars anew
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
-		--generate-hashes --no-header --no-emit-index-url --no-emit-find-links --quiet \
+		--generate-hashes --no-strip-extras --no-header --no-emit-index-url --no-emit-find-links --quiet \
 		--upgrade --output-file infrastructure/locks/requirements.txt
 	$(BIN)/uv pip compile infrastructure/locks/superset.in --universal --python-version 3.11 \
-		--generate-hashes --no-header --no-emit-index-url --no-emit-find-links --quiet \
+		--generate-hashes --no-strip-extras --no-header --no-emit-index-url --no-emit-find-links --quiet \
 		--upgrade --output-file infrastructure/locks/superset.txt
 	$(BIN)/python -m local_stack.jars
