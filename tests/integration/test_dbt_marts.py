@@ -168,3 +168,12 @@ def test_every_column_is_described(built: Dbt) -> None:
 
 def test_old_data_is_called_stale(built: Dbt) -> None:
     assert "ERROR STALE" in built.run("source", "freshness", ok=False)
+
+
+def test_every_payment_finds_its_customer_and_merchant_as_they_were(built: Dbt) -> None:
+    """The query of `docs/guides/history.md`."""
+    guide = (Path(__file__).parents[2] / "docs/guides/history.md").read_text()
+    query = guide.split("```sql")[1].split("```")[0].strip().rstrip(";")
+    found = built.query(query.replace("lakehouse.marts", built.schema("marts")))
+    payments = built.query(f"select count(*) from {built.schema('marts')}.fct_payments")
+    assert len(found) == payments[0][0]
