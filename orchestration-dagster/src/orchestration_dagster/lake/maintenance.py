@@ -50,12 +50,6 @@ def maintain(
         return Maintained(before, _standing(connection, schema, table))
 
 
-def tables_of(settings: Settings, schema: str) -> list[str]:
-    """The tables of a schema, views apart."""
-    with trino(settings) as connection:
-        return [name for (name,) in _rows(connection, _SQL["tables"].format(schema=schema))]
-
-
 def trino(settings: Settings) -> Connection:
     """A connection to the settings' Trino, in the lakehouse's catalog."""
     url = urlsplit(settings.trino)

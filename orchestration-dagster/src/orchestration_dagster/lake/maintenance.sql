@@ -23,9 +23,3 @@ SELECT
     (SELECT count(*) FROM {files}) AS files,
     (SELECT coalesce(sum(file_size_in_bytes), 0) FROM {files}) AS bytes,
     (SELECT count(*) FROM {snapshots}) AS snapshots
-
--- name: tables
--- The tables of a schema.
-SELECT table_name FROM information_schema.tables
-WHERE table_schema = '{schema}' AND table_type = 'BASE TABLE'
-ORDER BY table_name
