@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from dbt_project import described
+from dbt_project import PROJECT, described
 
 ASSETS: Final = Path(__file__).resolve().parents[2] / "infrastructure/superset/assets"
 ONE_CURRENCY: Final = re.compile(r"IF\(MIN\(currency\) = MAX\(currency\), .+\)", re.DOTALL)
@@ -107,6 +107,23 @@ def test_money_is_shown_in_one_currency(path: str) -> None:
             assert choice["requiredFirst"]
             assert not choice["controlValues"]["multiSelect"]
             assert item["meta"]["chartId"] not in choice["scope"]["excluded"], chart["slice_name"]
+
+
+@pytest.mark.parametrize("path", DASHBOARDS)
+def test_lineage_leads_to_the_dashboard(path: str) -> None:
+    """dbt's exposure of it names every mart that it shows."""
+    exposures = yaml.safe_load((PROJECT / "models/exposures.yml").read_text())["exposures"]
+    title = DASHBOARDS[path]["dashboard_title"]
+    (exposure,) = [each for each in exposures if each["label"] == title]
+    placed = {
+        item["meta"]["uuid"] for item in filter(is_chart, DASHBOARDS[path]["position"].values())
+    }
+    shown = {
+        f"ref('{DATASETS[chart['dataset_uuid']]['table_name']}')"
+        for chart in CHARTS.values()
+        if chart["uuid"] in placed
+    }
+    assert shown <= set(exposure["depends_on"])
 
 
 def test_each_chart_is_on_one_dashboard_and_each_uuid_is_one_thing() -> None:

@@ -108,6 +108,8 @@ def main() -> None:
         runtime,
         [
             runtime, "-m", "gunicorn",
+            # It would be in the user's home folder, one for all stacks.
+            "--no-control-socket",
             "--bind", f"{settings.host}:{settings.superset_port}",
             "--workers", "1",
             "--worker-class", "gthread",
