@@ -195,6 +195,22 @@ def trace(
     sys.exit(verbs.show_trace(settings.load(), wanted, as_json=as_json))
 
 
+@app.command()
+def demo(
+    events: Annotated[
+        int, typer.Option(min=100, help="Genuine events; a third as many payments.")
+    ] = 9_000,
+) -> None:
+    """Go from nothing to dashboards: start everything, simulate, load, model, audit.
+
+    Ends with links, figures and the audit's verdict; exit 1 when that is not clean. Again it adds
+    other payments to the first ones.
+    """
+    from local_stack import demo as whole
+
+    sys.exit(whole.run(settings.load(), events))
+
+
 def _share(what: str) -> OptionInfo:
     """An option that is a share of the genuine events."""
     option: OptionInfo = typer.Option(min=0, max=1, help=f"Share of the events {what}.")

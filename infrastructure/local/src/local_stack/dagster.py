@@ -18,6 +18,7 @@ import psycopg
 from local_stack import postgres, trino
 from local_stack.files import socket_path, var, write_private
 from local_stack.http import TIMEOUT
+from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import REPOSITORY, Settings, load
 
 TEMPLATE: Final = REPOSITORY / "infrastructure/dagster/dagster.yaml"
@@ -28,6 +29,16 @@ LOADED: Final = """
 { workspaceOrError { ... on Workspace { locationEntries {
   loadStatus locationOrLoadError { __typename } } } } }
 """
+LAUNCH_TIMEOUT: Final = aiohttp.ClientTimeout(total=60)
+"""A launch plans the run, which asks the code server for every asset."""
+LAUNCH: Final = """
+mutation ($job: JobOrPipelineSelector!) {
+  launchRun(executionParams: {selector: $job}) {
+    __typename
+    ... on LaunchRunSuccess { run { runId } }
+    ... on PythonError { message } } }
+"""
+STATUS: Final = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
 HEALTH: Final = "{ instance { daemonHealth { allDaemonStatuses { required healthy } } } }"
 
 
@@ -117,11 +128,42 @@ async def daemon_ready(settings: Settings) -> bool:
     return bool(statuses) and all(each["healthy"] for each in statuses if each["required"])
 
 
-async def _asked(settings: Settings, query: str) -> dict[str, Any]:
+async def launch(settings: Settings, job: str) -> str:
+    """Launch a job as the UI does; the run's id.
+
+    Raises:
+        UserError: Dagster refuses, or doesn't answer.
+    """
+    selector = {
+        "repositoryLocationName": CODE,
+        "repositoryName": "__repository__",
+        "jobName": job,
+    }
+    answer = await _asked(settings, LAUNCH, {"job": selector}, LAUNCH_TIMEOUT)
+    launched = answer.get("launchRun", {})
+    if "run" not in launched:
+        why = launched.get("message") or launched.get("__typename") or "no answer"
+        raise UserError(f"Dagster doesn't launch {job} ({why}): see `make logs`.", exit_code=1)
+    return str(launched["run"]["runId"])
+
+
+async def run_status(settings: Settings, run_id: str) -> str:
+    """A run's status as Dagster calls it: QUEUED, STARTED, SUCCESS, FAILURE and others."""
+    found = (await _asked(settings, STATUS, {"id": run_id})).get("runOrError", {})
+    return str(found.get("status", "UNKNOWN"))
+
+
+async def _asked(
+    settings: Settings,
+    query: str,
+    variables: dict[str, Any] | None = None,
+    patience: aiohttp.ClientTimeout = TIMEOUT,
+) -> dict[str, Any]:
+    asked = {"query": query, "variables": variables or {}}
     try:
         async with (
-            aiohttp.ClientSession(timeout=TIMEOUT) as session,
-            session.post(f"{address(settings)}/graphql", json={"query": query}) as answer,
+            aiohttp.ClientSession(timeout=patience) as session,
+            session.post(f"{address(settings)}/graphql", json=asked) as answer,
         ):
             data: dict[str, Any] = (await answer.json())["data"] if answer.ok else {}
             return data or {}
