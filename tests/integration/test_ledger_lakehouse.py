@@ -26,9 +26,9 @@ from payment_pipeline.bronze.rows import ScoredEvent
 from payment_pipeline.domain.failures import BadRecord, FailureClass, FieldError, UserError
 from payment_pipeline.ledger import lake, report
 from payment_pipeline.ledger.check import Verdict, ledger_verdict
-from payment_pipeline.ledger.lake import Schemas
+from payment_pipeline.ledger.lake import LookedUp, Schemas
 from payment_pipeline.ledger.run import Report, Request, run
-from payment_pipeline.ledger.stages import LAKEHOUSE, Stage
+from payment_pipeline.ledger.stages import LAKEHOUSE, Reading, Stage
 from payment_pipeline.ledger.window import Window
 from payment_pipeline.settings import Settings
 
@@ -242,8 +242,26 @@ def test_an_audit_through_the_facts_waits_for_them(house: House) -> None:
     assert found.elapsed_s < 50
 
 
+def test_what_bronze_has_from_before_the_window_is_found_in_the_lakehouse(house: House) -> None:
+    house.write("evt_1", "evt_2")
+    house.quarantine(b"{")
+    house.load()
+    house.build()
+    found = lake.find(house.settings, LAKEHOUSE, house.schemas).lakehouse
+    assert found
+    reading = Reading()
+    reached = found.read(BEFORE_ALL, reading)
+    assert not any(len(reading.stages[stage]) for stage in LAKEHOUSE)
+    looked_up = LookedUp(["evt_2", "evt_nowhere"], [sha256(b"{").hexdigest()])
+    found.look_up(looked_up, reading, reached)
+    assert [reading.stages[stage].name(0) for stage in (Stage.LAKE, Stage.FACTS)] == ["evt_2"] * 2
+    assert [len(reading.stages[stage]) for stage in LAKEHOUSE] == [1, 1, 1]
+    assert not len(reading.pending[Stage.FACTS])
+    found.close()
+
+
 def test_a_trino_that_is_none_is_said(lakehouse: Settings) -> None:
     elsewhere = lakehouse.model_copy(update={"trino_url": lakehouse.s3})
     found = lake.find(elsewhere, LAKEHOUSE)
     assert set(found.absent) == set(LAKEHOUSE)
-    assert "no Trino answers there" in found.absent[Stage.LAKE]
+    assert "is not Trino" in found.absent[Stage.LAKE]

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from trino.dbapi import Connection as TrinoConnection
 
 CATALOG: Final = "lakehouse"
-CONNECT_TIMEOUT_S: Final = 2.0
+ANSWER_TIMEOUT_S: Final = 5.0
+"""For something that listens there to say that it is Trino."""
 REQUEST_TIMEOUT_S: Final = 60.0
 
 
@@ -22,27 +23,34 @@ class NoTrinoError(Exception):
 
 
 def connect(settings: Settings, *, application: str = "payments") -> "TrinoConnection":
-    """A connection to the lakehouse's catalog; nothing is asked on it yet.
+    """A connection to the lakehouse's catalog, on which nothing is asked yet.
 
     Args:
         settings: whose `trino`, user and password are used.
         application: shown as the query's source in Trino's UI.
 
     Raises:
-        NoTrinoError: nobody listens there, or its client isn't installed.
+        NoTrinoError: nobody listens there, or it isn't Trino, or its client isn't installed.
     """
     where = urlsplit(settings.trino)
     secure = where.scheme == "https"
     host, port = where.hostname or settings.host, where.port or (443 if secure else 80)
     try:
-        socket.create_connection((host, port), CONNECT_TIMEOUT_S).close()
+        socket.create_connection((host, port), ANSWER_TIMEOUT_S).close()
     except OSError:
         raise NoTrinoError("Trino is not running") from None
     try:
+        import requests
         from trino.auth import BasicAuthentication
         from trino.dbapi import Connection
     except ImportError:
         raise NoTrinoError("the lakehouse's packages are not installed") from None
+    try:
+        told = requests.get(f"{settings.trino}/v1/info", timeout=ANSWER_TIMEOUT_S).json()
+        if told["starting"]:
+            raise NoTrinoError("Trino is still starting")
+    except (requests.RequestException, LookupError, TypeError):
+        raise NoTrinoError(f"what listens at {settings.trino} is not Trino") from None
     password = settings.trino_password
     user = settings.trino_user
     auth = BasicAuthentication(user, password.get_secret_value()) if password else None

@@ -8,12 +8,11 @@ import asyncio
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple
 
-from payment_pipeline.adapters import postgres
 from payment_pipeline.settings import Settings
 
 from . import lake, report
 from .lake import Schemas
-from .run import Report, Stores, find_lakehouse, look
+from .run import Report, find_lakehouse, look, opened
 from .stages import Stage, tables_only
 from .window import Window
 
@@ -53,12 +52,8 @@ async def _verdict(
 ) -> Verdict:
     window = when if isinstance(when, Window) else _of_day(when)
     lakehouse, absent = await find_lakehouse(settings, through, schemas)
-    pool = await postgres.pool(settings, application="payments-ledger-check")
-    try:
-        stores = Stores(None, pool, lakehouse)
+    async with opened(settings, lakehouse) as stores:
         audit = await look(stores, window, tables_only(), lambda _said: None, excuse_pending=True)
-    finally:
-        await pool.close()
     found = Report(audit, window, True, False, 0, 0.0, absent)
     return Verdict(audit.ok, report.verdict(found), report.as_json(found))
 

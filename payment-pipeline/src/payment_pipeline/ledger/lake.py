@@ -74,6 +74,10 @@ class Lakehouse:
         self._schemas = schemas
         self.stages = tuple(wanted)
 
+    def close(self) -> None:
+        """Leave Trino."""
+        self._connection.close()  # type: ignore[no-untyped-call]  # trino types only a part
+
     def reached(self) -> dict[Stage, Place]:
         """How far each stage has been loaded.
 
@@ -219,7 +223,7 @@ def _tables(connection: "Connection", schemas: Schemas) -> set[tuple[str, str]]:
     except TrinoQueryError as refusal:
         raise NoTrinoError(f"Trino answers {refusal.error_name}") from None
     except _failures() as refusal:
-        raise NoTrinoError(f"no Trino answers there: {type(refusal).__name__}") from None
+        raise NoTrinoError(f"Trino does not answer: {type(refusal).__name__}") from None
 
 
 @contextmanager

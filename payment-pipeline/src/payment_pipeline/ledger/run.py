@@ -7,7 +7,8 @@ it is there, and waited for when it was asked for.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -86,13 +87,11 @@ async def run(
             unread = client.read(
                 request.client_ledger, window, reading, open_ended=request.open_ended
             )
-        pool = await postgres.pool(settings, application="payments-audit")
-        stores = Stores(kafka, pool, lakehouse)
-        try:
+        async with opened(settings, lakehouse, kafka) as stores:
             deadline = began + request.wait_s
             settled = await settling.settled(kafka, deadline, progress)
             if lakehouse and request.through:
-                goal = await tables.newest(pool)
+                goal = await tables.newest(stores.pool)
                 settled &= await settling.loaded(lakehouse, goal, deadline, progress)
             excuse = request.through is None
             audit = await look(stores, window, reading, progress, excuse_pending=excuse)
@@ -100,10 +99,6 @@ async def run(
                 progress(f"waiting: {audit.missing.count:,} events on their way")
                 await asyncio.sleep(LOOK_AGAIN_S)
                 audit = await look(stores, window, reading, progress, excuse_pending=excuse)
-        except asyncpg.UndefinedTableError:
-            raise UserError("Bronze has no tables: create them with `payments migrate`.") from None
-        finally:
-            await pool.close()
     with_client = request.client_ledger is not None
     elapsed_s = monotonic() - began
     return Report(audit, window, settled, with_client, unread, elapsed_s, absent)
@@ -113,10 +108,30 @@ async def run(
 class Stores:
     """What an audit reads."""
 
-    kafka: topics.Topics | None
-    """`None` leaves out what comes before the tables."""
     pool: asyncpg.Pool
     lakehouse: Lakehouse | None
+    kafka: topics.Topics | None
+    """`None` leaves out what comes before the tables."""
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings, lakehouse: Lakehouse | None, kafka: topics.Topics | None = None
+) -> AsyncIterator[Stores]:
+    """The stores with bronze's connections, and the lakehouse closed at the end.
+
+    Raises:
+        UserError: bronze does not answer, or has no tables.
+    """
+    pool = await postgres.pool(settings, application="payments-audit")
+    try:
+        yield Stores(pool, lakehouse, kafka)
+    except asyncpg.UndefinedTableError:
+        raise UserError("Bronze has no tables: create them with `payments migrate`.") from None
+    finally:
+        await pool.close()
+        if lakehouse:
+            lakehouse.close()
 
 
 async def find_lakehouse(settings: Settings, through: Stage | None, schemas: Schemas) -> lake.Found:
