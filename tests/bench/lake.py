@@ -1,0 +1,218 @@
+"""How many rows a second go from bronze to Iceberg, and what of that does exactness cost?
+
+Beside the loader run the two bare calls that it is made of, an ADBC read and a PyIceberg append;
+and the same rows by way of pandas and by dlt, in environments that are thrown away after. A peer
+that can't be installed is left out, and said so. Payloads are a simulated market's, all different.
+Needs PostgreSQL and S3 with the catalog: `payments up --only postgres,seaweedfs`, then
+`PYTHONPATH=tests python tests/bench/lake.py`.
+"""
+
+import asyncio
+import gc
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Final, NamedTuple
+from unittest.mock import patch
+from uuid import uuid4
+
+import adbc_driver_postgresql.dbapi as adbc
+import psycopg
+from pyiceberg.catalog import Catalog
+from pyiceberg.table import Table
+
+from bench.figure import Figure
+from bronze_events import events, scored
+from databases import migrated_schema
+from orchestration_dagster.lake import tables
+from orchestration_dagster.lake.bronze import Bronze, open_bronze
+from orchestration_dagster.lake.catalog import open_catalog
+from orchestration_dagster.lake.loader import load_table
+from orchestration_dagster.lake.schema import iceberg_schema, to_lake
+from orchestration_dagster.lake.tables import TABLES
+from payment_pipeline.adapters import postgres
+from payment_pipeline.bronze import writer
+from payment_pipeline.bronze.contract import EVENTS_TABLE
+from payment_pipeline.settings import Settings, load
+
+EVENTS: Final = 20_000
+COPIES: Final = 10
+"""Of each event, under ids, payments, bodies and amounts of their own."""
+BATCH: Final = 1000
+ROUNDS: Final = 3
+SHARE_OF_BARE_MIN: Final = 0.6
+PEER_S_MAX: Final = 600
+TABLE: Final = TABLES[EVENTS_TABLE]
+COLUMNS: Final = ", ".join(
+    f"{column.name}::text::bigint AS {column.name}" if column.type == "xid8" else column.name
+    for column in TABLE.columns
+)
+READ: Final = f"SELECT {COLUMNS} FROM payment_events"
+# What would be the same in two copies is made their own, so that no encoder sees runs.
+COPY: Final = """
+INSERT INTO payment_events ({columns})
+SELECT {values} FROM payment_events, generate_series(1, {copies}) AS copy
+WHERE workflow_id LIKE 'ingest/bench/%'
+"""
+OWN: Final = {
+    "event_id": "event_id || '_' || copy",
+    "payment_id": "payment_id || '_' || copy",
+    "object_id": "object_id || '_' || copy",
+    "amount_minor": "amount_minor + (random() * 1000)::int",
+    "body_sha256": "encode(sha256((event_id || copy)::bytea), 'hex')",
+    "source_offset": "source_offset + (random() * 1000000)::int",
+    "workflow_id": "'copy/' || copy || '/' || left(md5(event_id), 4)",
+}
+
+
+class Peer(NamedTuple):
+    """Another way, run by `bench/lake_peers.py` in an environment of its own."""
+
+    name: str
+    packages: tuple[str, ...]
+    reference: str
+    times_min: float
+
+
+PEERS: Final = (
+    Peer("pandas", ("pandas", "psycopg[binary]", "pyiceberg[pyarrow]==0.12.0"), "pandas", 2.0),
+    Peer("dlt", ("dlt[sql_database,filesystem,pyiceberg]", "psycopg[binary]"), "dlt", 2.0),
+)
+
+
+def lake_figures(settings: Settings) -> list[Figure]:
+    """The loader's rate against its own two calls and against the peers; medians of rounds."""
+    with migrated_schema(settings) as own:
+        asyncio.run(_write(own))
+        rows = _multiply(own)
+        ours_s, bare_s = [], []
+        with open_bronze(own) as bronze:
+            for _ in range(ROUNDS):
+                # In turns, so that whatever else the machine does hits both.
+                ours_s.append(_timed(own, bronze, _ours))
+                bare_s.append(_timed(own, bronze, _bare))
+        ours, bare = rows / median(ours_s), rows / median(bare_s)
+        found = [_figure("bare ADBC read + append", ours, bare, SHARE_OF_BARE_MIN)]
+        for peer in PEERS:
+            seconds = _peer_s(own, peer)
+            if seconds is not None:
+                found.append(_figure(peer.reference, ours, rows / seconds, peer.times_min))
+        return found
+
+
+def _figure(reference: str, ours: float, theirs: float, target: float) -> Figure:
+    return Figure(
+        name=f"bronze to Iceberg, against {reference}",
+        value=round(ours),
+        unit="rows/s",
+        reference=f"{reference} of the same rows",
+        reference_value=round(theirs),
+        ratio=round(ours / theirs, 2),
+        target=target,
+        met=ours / theirs >= target,
+    )
+
+
+async def _write(settings: Settings) -> None:
+    pool = await postgres.pool(settings, 1, 1)
+    rows = [scored(event) for event in events(EVENTS)]
+    for start in range(0, EVENTS, BATCH):
+        await writer.write(pool, rows[start : start + BATCH], f"ingest/bench/{start}")
+    await pool.close()
+
+
+def _multiply(settings: Settings) -> int:
+    """Copy the events; how many rows there are then."""
+    kept = [column.name for column in TABLE.columns if column.name not in {"id", "ingest_xid"}]
+    values = ", ".join(OWN.get(name, name) for name in kept)
+    with psycopg.connect(settings.dsn, autocommit=True) as connection:
+        connection.execute(
+            COPY.format(columns=", ".join(kept), values=values, copies=COPIES).encode()
+        )
+        connection.execute("VACUUM ANALYZE payment_events")
+        (count,) = connection.execute("SELECT count(*) FROM payment_events").fetchone() or (0,)
+    return int(count)
+
+
+Way = Callable[[Settings, Bronze, Catalog], None]
+
+
+def _timed(settings: Settings, bronze: Bronze, way: Way) -> float:
+    """Seconds of one way into an empty namespace of its own."""
+    catalog = open_catalog(settings)
+    with _namespace(catalog):
+        gc.collect()
+        start = perf_counter()
+        way(settings, bronze, catalog)
+        return perf_counter() - start
+
+
+@contextmanager
+def _namespace(catalog: Catalog) -> Iterator[str]:
+    name = f"bench_{uuid4().hex}"
+    catalog.create_namespace(name)
+    with patch.object(tables, "NAMESPACE", name):
+        yield name
+    for identifier in catalog.list_tables(name):
+        catalog.drop_table(identifier)
+    catalog.drop_namespace(name)
+
+
+def _ours(_settings: Settings, bronze: Bronze, catalog: Catalog) -> None:
+    load_table(catalog, bronze, TABLE)
+
+
+def _bare(settings: Settings, _bronze: Bronze, catalog: Catalog) -> None:
+    with adbc.connect(settings.dsn) as connection, connection.cursor() as cursor:
+        cursor.execute(READ)
+        rows = cursor.fetch_arrow_table()
+    _plain(catalog).append(to_lake(rows, TABLE))
+
+
+def _peer_s(settings: Settings, peer: Peer) -> float | None:
+    """A peer's own seconds, imports left out; None when it can't be had or doesn't get through."""
+    catalog = open_catalog(settings)
+    with _namespace(catalog):
+        if peer.name == "pandas":
+            _plain(catalog)
+        given = {
+            "dsn": settings.dsn,
+            "query": READ.replace("attributes", "attributes::text").replace(
+                "scores", "scores::text"
+            ),
+            "catalog": dict(catalog.properties),
+            "table": list(TABLE.identifier),
+        }
+        wanted = [part for package in peer.packages for part in ("--with", package)]
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "uv", "run", "--quiet", "--no-project", "--isolated"),
+                *("--python", sys.executable, *wanted),
+                *("python", str(Path(__file__).with_name("lake_peers.py")), peer.name),
+            ],
+            input=json.dumps(given),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PEER_S_MAX,
+        )
+    if done.returncode:
+        said = done.stderr.strip().splitlines()
+        print(f"{peer.name} is left out: {said[-1] if said else done.returncode}", file=sys.stderr)
+        return None
+    return float(done.stdout.strip().splitlines()[-1])
+
+
+def _plain(catalog: Catalog) -> Table:
+    """The same columns without partitions: what a first script makes."""
+    return catalog.create_table(TABLE.identifier, iceberg_schema(TABLE))
+
+
+if __name__ == "__main__":
+    for figure in lake_figures(load()):
+        print(figure)

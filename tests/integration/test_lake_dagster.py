@@ -1,0 +1,150 @@
+"""Do Dagster's jobs do on the real lake what their names say?"""
+
+from collections.abc import Iterator
+from datetime import date
+
+import dagster as dg
+import pytest
+
+from lake_loads import EVENTS, assert_exact, bronze, in_lake, insert, table
+from orchestration_dagster.definitions import defs
+from orchestration_dagster.lake.loader import load
+from orchestration_dagster.lake.maintenance import OPERATIONS, maintain
+from orchestration_dagster.lake.tables import TABLES
+from orchestration_dagster.naming import HORIZON_CHECKS, LAKE_KEYS
+from payment_pipeline import settings as settings_module
+from payment_pipeline.settings import Settings
+
+pytestmark = [
+    pytest.mark.stack,
+    pytest.mark.filterwarnings("ignore:The `__fields__` attribute is deprecated"),
+    pytest.mark.filterwarnings("ignore::dagster_shared.utils.warnings.PreviewWarning"),
+    pytest.mark.filterwarnings("ignore::dagster_shared.utils.warnings.BetaWarning"),
+]
+
+LEDGER = "ledger_agrees"
+"""Needs the whole pipeline: it has tests of its own."""
+
+
+@pytest.fixture(scope="module")
+def definitions() -> dg.Definitions:
+    return defs()
+
+
+@pytest.fixture
+def instance(lake: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    """An instance whose runs work on the test's own tables."""
+    monkeypatch.setattr(settings_module, "load", lambda: lake)
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+def load_all(
+    definitions: dg.Definitions, instance: dg.DagsterInstance
+) -> dg.ExecuteInProcessResult:
+    """The micro-batch's first half: dbt reads a schema of its own, and has its own tests."""
+    job = definitions.resolve_job_def("micro_batch").get_subset(
+        asset_selection=set(LAKE_KEYS), asset_check_selection=set(HORIZON_CHECKS)
+    )
+    return job.execute_in_process(instance=instance, raise_on_error=False)
+
+
+def checks_of(
+    definitions: dg.Definitions, instance: dg.DagsterInstance
+) -> dict[tuple[str, str], bool]:
+    """Every check of the lake's: passed or not, by table and name."""
+    job = definitions.resolve_job_def("bronze_equals_lake")
+    wanted = {key for key in job.asset_layer.asset_graph.asset_check_keys if key.name != LEDGER}
+    done = job.get_subset(asset_check_selection=wanted).execute_in_process(instance=instance)
+    return {
+        (each.asset_key.path[-1], each.check_name): each.passed
+        for each in done.get_asset_check_evaluations()
+    }
+
+
+def test_a_micro_batch_loads_every_table_and_says_what_it_did(
+    lake: Settings, definitions: dg.Definitions, instance: dg.DagsterInstance
+) -> None:
+    insert(lake, "a", 5)
+    done = load_all(definitions, instance)
+    assert done.success
+    events = next(
+        each
+        for each in done.get_asset_materialization_events()
+        if each.asset_key == LAKE_KEYS[list(TABLES).index(EVENTS.name)]
+    )
+    figures = {name: value.value for name, value in events.materialization.metadata.items()}
+    assert (figures["rows"], figures["commits"]) == (5, 1)
+    assert [each.passed for each in done.get_asset_check_evaluations()] == [True] * 3
+    assert_exact(lake)
+    checks = checks_of(definitions, instance)
+    assert len(checks) == 4 * len(TABLES)
+    assert all(checks.values())
+
+
+def test_the_checks_see_what_is_wrong(
+    lake: Settings, definitions: dg.Definitions, instance: dg.DagsterInstance
+) -> None:
+    insert(lake, "a", 5)
+    load_all(definitions, instance)
+    events = table(lake)
+    events.append(events.scan(limit=1).to_arrow().cast(events.schema().as_arrow()))
+    insert(lake, "waits", 1, at="2026-11-01 12:00+00")
+    checks = checks_of(definitions, instance)
+    failed = {name for (table_name, name), passed in checks.items() if not passed}
+    assert failed == {"rows_and_amounts_as_in_bronze", "one_row_a_key", "nothing_waits_long"}
+
+
+def test_a_day_is_reloaded_by_its_partition(
+    lake: Settings, definitions: dg.Definitions, instance: dg.DagsterInstance
+) -> None:
+    insert(lake, "a", 5, at="2026-11-01 12:00+00")
+    load_all(definitions, instance)
+    table(lake).delete("event_id == 'a1'")
+    assert len(in_lake(lake)) == 4
+    job = definitions.resolve_job_def("reload_day")
+    assert job.execute_in_process(instance=instance, partition_key=str(date(2026, 11, 1))).success
+    assert_exact(lake)
+
+
+def test_another_database_is_a_failure_in_one_sentence(
+    lake: Settings, definitions: dg.Definitions, instance: dg.DagsterInstance
+) -> None:
+    insert(lake, "a", 5)
+    load_all(definitions, instance)
+    with table(lake).transaction() as transaction:
+        transaction.set_properties({"payments.source": "another/1"})
+    done = load_all(definitions, instance)
+    assert not done.success
+    (failure,) = [event.step_failure_data for event in done.all_events if event.is_step_failure]
+    assert "payments lake reanchor payment_events" in str(failure.error)
+    job = definitions.resolve_job_def("reanchor")
+    assert job.execute_in_process(instance=instance).success
+    assert load_all(definitions, instance).success
+
+
+def test_a_horizon_that_is_held_back_warns(
+    lake: Settings,
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("orchestration_dagster.defs.lake.tables.HORIZON_AGE_S_MAX", 0.0)
+    with bronze(lake) as writer, writer.transaction():
+        writer.execute("SELECT pg_current_xact_id()")
+        done = load_all(definitions, instance)
+    assert done.success, "a warning stops nothing"
+    assert [each.passed for each in done.get_asset_check_evaluations()] == [False] * 3
+
+
+def test_upkeep_changes_no_row(lake: Settings) -> None:
+    for batch in "abc":
+        insert(lake, batch, 3)
+        load(lake, EVENTS.name)
+    done = {each: maintain(lake, each, *EVENTS.identifier) for each in OPERATIONS}
+    assert (done["compact"].before.files, done["compact"].after.files) == (3, 1)
+    assert done["expire_snapshots"].after.snapshots > 0
+    assert_exact(lake)
+    insert(lake, "d", 3)
+    load(lake, EVENTS.name)
+    assert_exact(lake)
