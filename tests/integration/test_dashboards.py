@@ -1,0 +1,133 @@
+"""Would somebody who opens a dashboard see every chart, drawn, with figures in it?
+
+The lake is filled with an hour of seeded rows, dbt builds the marts, Superset is provisioned twice
+from its files, and a browser does the rest. Screenshots go to `var/screenshots`.
+"""
+
+import random
+import sqlite3
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import pytest
+import yaml
+
+import lake_rows
+import local_stack
+from browser import Browser, chromium
+from dbt_project import Dbt
+from local_stack import superset
+from orchestration_dagster.lake.catalog import open_catalog
+from payment_pipeline.bronze.contract import DECISIONS_TABLE, EVENTS_TABLE, QUARANTINE_TABLE
+from payment_pipeline.settings import REPOSITORY, Settings
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(1200)]
+
+SCREENSHOTS: Final = REPOSITORY / "var/screenshots"
+SEED: Final = 11
+EVENTS: Final = 4000
+REVIEWS_OPEN: Final = 5
+TABLES: Final = {
+    "databases": "dbs",
+    "datasets": "tables",
+    "charts": "slices",
+    "dashboards": "dashboards",
+}
+"""Kind of asset → its table in Superset's metadata."""
+DASHBOARDS: Final = [
+    yaml.safe_load(path.read_text())
+    for path in sorted(superset.FOLDER.glob("assets/dashboards/*.yaml"))
+]
+
+
+@pytest.fixture(scope="module")
+def marts(lakehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Dbt:
+    name = f"dashboards_{uuid.uuid4().hex[:8]}_"
+    folder = tmp_path_factory.mktemp("dbt")
+    dbt = Dbt(lakehouse.host, lakehouse.trino_port, folder, f"{name}data", name)
+    lake_rows.append(open_catalog(lakehouse), dbt.data_schema, last_hour())
+    shown = [f"+{path.stem}" for path in superset.FOLDER.glob("assets/datasets/*.yaml")]
+    dbt.run("build", "--resource-types", "seed", "model", "--select", *shown)
+    return dbt
+
+
+@pytest.fixture(scope="module")
+def dashboards(lakehouse: Settings, marts: Dbt) -> Iterator[Settings]:
+    """Superset on the marts, as the user who may only read, provisioned at least twice."""
+    if not (superset.ENVIRONMENT / "made-from").exists():
+        pytest.skip("No environment for Superset here: run infrastructure/local/setup-superset")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SUPERSET_MARTS_SCHEMA", marts.schema("marts"))
+        local_stack.up(lakehouse, only=("superset",))
+        superset.prepare(lakehouse, lambda _more, _done: None)
+        yield lakehouse
+
+
+@pytest.fixture(scope="module")
+def browser(dashboards: Settings) -> Iterator[Browser]:
+    binaries = chromium()
+    if binaries is None:
+        pytest.skip("No Chromium here: install chromium and chromium-driver to open the dashboards")
+    with Browser(*binaries) as opened:
+        password = dashboards.secret("superset_admin_password")
+        opened.log_in(superset.address(dashboards), "admin", password)
+        yield opened
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda each: str(each["slug"]))
+def test_every_chart_is_drawn_with_figures(
+    dashboard: dict[str, Any], dashboards: Settings, browser: Browser
+) -> None:
+    charts = {
+        item["meta"]["sliceName"]
+        for item in dashboard["position"].values()
+        if isinstance(item, dict) and item["type"] == "CHART"
+    }
+    try:
+        address = f"{superset.address(dashboards)}/superset/dashboard/{dashboard['slug']}/"
+        found = browser.open_dashboard(address)
+    finally:
+        browser.screenshot(SCREENSHOTS / f"{dashboard['slug']}.png")
+    assert {chart.name for chart in found} == charts
+    assert {chart.name: chart.complaint for chart in found if chart.complaint} == {}
+    assert [chart.name for chart in found if not chart.is_drawn] == []
+    assert [chart.name for chart in found if not chart.has_figures] == []
+
+
+def test_provisioning_again_makes_no_doubles(dashboards: Settings) -> None:
+    files = {kind: len(list(superset.FOLDER.glob(f"assets/{kind}/**/*.yaml"))) for kind in TABLES}
+    with closing(sqlite3.connect(superset.home(dashboards) / "superset.db")) as metadata:
+        rows = {
+            kind: metadata.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+            for kind, table in TABLES.items()
+        }
+    assert rows == files
+
+
+def last_hour() -> dict[str, list[lake_rows.Row]]:
+    """Seeded rows as if they had come in during the last hour; some reviews are still open."""
+    rows = lake_rows.event_rows(SEED, EVENTS)
+    decisions = lake_rows.decision_rows(rows)
+    answered = [row for row in decisions if row["kind"] == "review"][REVIEWS_OPEN:]
+    advised = [row for row in decisions if row["kind"] == "recovery"]
+    return {
+        EVENTS_TABLE: recent(rows),
+        DECISIONS_TABLE: lake_rows.loaded([*answered, *advised]),
+        QUARANTINE_TABLE: recent(lake_rows.rejection_rows(40)),
+    }
+
+
+def recent(rows: Sequence[lake_rows.Row]) -> list[lake_rows.Row]:
+    """The same rows, received evenly over the hour and written to bronze about a second later."""
+    dice = random.Random(SEED)
+    step = timedelta(hours=1) / len(rows)
+    received_at = datetime.now(UTC) - timedelta(hours=1)
+    came = []
+    for row in lake_rows.loaded(rows):
+        received_at += step
+        ingested_at = received_at + timedelta(seconds=dice.lognormvariate(-0.7, 0.5))
+        came.append(row | {"received_at": received_at, "ingested_at": ingested_at})
+    return came
