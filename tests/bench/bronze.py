@@ -2,8 +2,7 @@
 
 The bound is a bare COPY and INSERT … ON CONFLICT of the same rows, made beforehand, into the same
 table with the same indexes, one connection and one commit a batch. Batches alternate, so that
-whatever else the machine does hits both. PostgreSQL is all it needs, in a schema of its own:
-`payments up --only postgres`, then `python tests/bench/bronze.py`.
+whatever else the machine does hits both. PostgreSQL is all it needs: `make bench ARGS=bronze`.
 """
 
 import asyncio
@@ -21,7 +20,7 @@ from payment_pipeline.adapters import postgres
 from payment_pipeline.adapters.sql import queries
 from payment_pipeline.bronze import writer
 from payment_pipeline.bronze.rows import COLUMNS, Record, ScoredEvent, to_record
-from payment_pipeline.settings import Settings, load
+from payment_pipeline.settings import Settings
 
 EVENTS: Final = 30_000
 BATCH: Final = 1000
@@ -119,8 +118,3 @@ async def _bare(pool: asyncpg.Pool, batch: list[Record]) -> None:
         await connection.execute(QUERIES["create_incoming"])
         await connection.copy_records_to_table("incoming_events", records=batch, columns=COLUMNS)
         await connection.execute(QUERIES["insert"])
-
-
-if __name__ == "__main__":
-    for figure in bronze_figures(load()):
-        print(figure)

@@ -1,11 +1,10 @@
 """How fast is the gateway, against a bare FastAPI route and against raw ASGI on the same Kafka?
 
 Kafka is all it needs; run it with no stage up, or they share the processor:
-`payments up --only kafka`, then `python tests/bench/gateway.py`.
+`make bench ARGS=gateway` does so.
 """
 
 import asyncio
-import json
 import os
 import socket
 import subprocess
@@ -16,7 +15,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -25,7 +23,7 @@ from bench.figure import Figure
 from bench.load import Outcome, Plan, drive
 from payment_pipeline.adapters import kafka
 from payment_pipeline.providers import topics
-from payment_pipeline.settings import Settings, load
+from payment_pipeline.settings import Settings
 
 RUNS: Final = 3
 SECONDS: Final = 2.5
@@ -151,7 +149,3 @@ def _wait(url: str, process: "subprocess.Popen[bytes]") -> None:
                 break
         time.sleep(0.1)
     raise RuntimeError(f"{url} is not ready")
-
-
-if __name__ == "__main__":
-    print(json.dumps([asdict(figure) for figure in gateway_figures(load())], indent=2))

@@ -2,13 +2,11 @@
 
 Also: the compiled scorecards, reasons included, against scikit-learn's own `predict_proba` on the
 same events, which gives none; and an event's online features, its vector and its fold.
-Trains in a folder of its own; needs nothing else: `python tests/bench/inference.py`.
+Trains in a folder of its own; needs nothing else: `make bench ARGS=inference`.
 """
 
-import json
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 from time import process_time
@@ -122,7 +120,3 @@ def _median_ms(work: Callable[[], object], runs: int = RUNS) -> float:
         work()
         taken.append(process_time() - before)
     return median(taken) * 1000
-
-
-if __name__ == "__main__":
-    print(json.dumps([asdict(figure) for figure in inference_figures()], indent=2))

@@ -3,8 +3,7 @@
 Beside the loader run the two bare calls that it is made of, an ADBC read and a PyIceberg append;
 and the same rows by way of pandas and by dlt, in environments that are thrown away after. A peer
 that can't be installed is left out, and said so. Payloads are a simulated market's, all different.
-Needs PostgreSQL and S3 with the catalog: `payments up --only postgres,seaweedfs`, then
-`PYTHONPATH=tests python tests/bench/lake.py`.
+Needs PostgreSQL and S3 with the catalog: `make bench ARGS=lake`.
 """
 
 import asyncio
@@ -38,7 +37,7 @@ from orchestration_dagster.lake.tables import TABLES
 from payment_pipeline.adapters import postgres
 from payment_pipeline.bronze import writer
 from payment_pipeline.bronze.contract import EVENTS_TABLE
-from payment_pipeline.settings import Settings, load
+from payment_pipeline.settings import Settings
 
 EVENTS: Final = 20_000
 COPIES: Final = 10
@@ -211,8 +210,3 @@ def _peer_s(settings: Settings, peer: Peer) -> float | None:
 def _plain(catalog: Catalog) -> Table:
     """The same columns without partitions: what a first script makes."""
     return catalog.create_table(TABLE.identifier, iceberg_schema(TABLE))
-
-
-if __name__ == "__main__":
-    for figure in lake_figures(load()):
-        print(figure)

@@ -3,7 +3,7 @@
 Both read the same records from the same raw topics in groups of their own, with the same clients,
 batch size and order (produce, every acknowledgement, commit). Runs alternate; medians are compared.
 Kafka is all it needs; run it with no stage up, or they share the processor:
-`payments up --only kafka`, then `python tests/bench/normalizer.py`.
+`make bench ARGS=normalizer` does so.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from payment_pipeline.domain import headers as names
 from payment_pipeline.domain import topics
 from payment_pipeline.normalizer.service import Normalizer
 from payment_pipeline.providers import Context, providers
-from payment_pipeline.settings import Settings, load
+from payment_pipeline.settings import Settings
 from payment_pipeline.telemetry import calm_collector
 
 RECORDS: Final = 30_000
@@ -224,8 +224,3 @@ async def _start_at(settings: Settings, group: str, starts: Mapping[TopicPartiti
     async with kafka.consumer(settings, group=group) as source:
         source.assign(list(starts))
         await source.commit(dict(starts))
-
-
-if __name__ == "__main__":
-    for figure in normalizer_figures(load()):
-        print(figure)

@@ -27,7 +27,7 @@ from payment_pipeline.domain.events import PAYMENT_EVENT, EventBase
 from payment_pipeline.domain.raw import Coordinates, RawEvent
 from payment_pipeline.orchestrator.messages import TASK_QUEUE, OffsetRange
 from payment_pipeline.providers import Context, Envelope, providers
-from payment_pipeline.settings import Settings, load
+from payment_pipeline.settings import Settings
 from payment_pipeline.simulator.traffic import Period, events
 
 BACKLOG_EVENTS: Final = 50_000
@@ -173,8 +173,3 @@ def _records(seed: int) -> Iterator[Record]:
             value = PAYMENT_EVENT.dump_json(normalized, exclude_none=True)
             found = [(names.CE_ID, event.event_id.encode()), (names.CE_SOURCE, b"/webhooks/stripe")]
             yield envelope.key.encode(), value, found
-
-
-if __name__ == "__main__":
-    for figure in orchestrator_figures(load()):
-        print(figure)

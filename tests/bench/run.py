@@ -20,6 +20,8 @@ import local_stack
 from bench.bronze import bronze_figures
 from bench.figure import Figure
 from bench.gateway import gateway_figures
+from bench.inference import inference_figures
+from bench.lake import lake_figures
 from bench.normalizer import normalizer_figures
 from bench.orchestrator import orchestrator_figures
 from bench.whole_way import whole_way_figures
@@ -34,15 +36,18 @@ class Part(NamedTuple):
     """One benchmark and the components it needs."""
 
     figures: Callable[[Settings], list[Figure]]
-    needs: tuple[str, ...] = ()
+    needs: tuple[str, ...] | None = ()
+    """`None`: the whole pipeline."""
 
 
 PARTS: Final = {
     "gateway": Part(gateway_figures, ("kafka",)),
     "normalizer": Part(normalizer_figures, ("kafka",)),
     "bronze": Part(bronze_figures, ("postgres",)),
+    "inference": Part(lambda _settings: inference_figures()),
     "orchestrator": Part(orchestrator_figures, ("inference", "dispatcher", "worker")),
-    "whole_way": Part(whole_way_figures),
+    "whole_way": Part(whole_way_figures, None),
+    "lake": Part(lake_figures, ("postgres", "seaweedfs")),
 }
 
 
@@ -71,7 +76,8 @@ def measure(part: Part, var: Path) -> list[Figure]:
         break
     settings = stack_settings(var)
     try:
-        local_stack.up(settings, only=part.needs)
+        if part.needs != ():
+            local_stack.up(settings, only=part.needs or ())
         return part.figures(settings)
     finally:
         local_stack.down(settings)
