@@ -84,6 +84,7 @@ def make_secrets(settings: Settings) -> None:
 
 def write_private(path: Path, text: str) -> None:
     """Write a generated file that holds a secret, readable by us alone from its first byte on."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 
 import aiohttp
 
-from local_stack.files import run_dir, var, write_private
+from local_stack.files import var, write_private
 from local_stack.http import TIMEOUT
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
@@ -49,7 +49,7 @@ def data_dir(settings: Settings) -> Path:
 
 def keys_path(settings: Settings) -> Path:
     """The generated file of who may do what; it holds the secret key."""
-    return run_dir(settings) / "seaweedfs.s3.json"
+    return settings.secrets_dir / "seaweedfs.s3.json"
 
 
 def bucket(settings: Settings) -> str:
