@@ -155,13 +155,13 @@ class Dispatcher:
         if handle is not None:
             task = asyncio.create_task(_hold(handle, batch))
             self._under_way.add(task)
-            lane.busy = True
+            lane.under_way += 1
             OPEN.set(len(self._under_way))
             task.add_done_callback(partial(self._release, lane))
 
     def _release(self, lane: Lane, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
-        lane.busy = False
+        lane.under_way -= 1
         OPEN.set(len(self._under_way))
 
     async def _pause(self) -> None:

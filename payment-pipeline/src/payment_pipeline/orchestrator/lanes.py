@@ -23,9 +23,9 @@ class Lane:
     """When the first record that is not dispatched was seen."""
     closed: OffsetRange | None = None
     """Closed and not acknowledged yet: tried again as it is, so that its id stays the same."""
-    busy: bool = False
-    """Its last range is under way. What comes meanwhile is the next one: the busier the worker, the
-    larger the ranges, and the fewer the workflows that share their cost."""
+    under_way: int = 0
+    """How many of its ranges are. What comes meanwhile waits until it is a full one or they are
+    done: the busier the worker, the larger the ranges, and the fewer workflows bear their cost."""
 
     def __post_init__(self) -> None:
         self.end = max(self.end, self.position)
@@ -61,8 +61,12 @@ class Lane:
 def due(
     lanes: Iterable[Lane], places: int, events_max: int, wait_s: float, now_s: float
 ) -> list[Lane]:
-    """Whose range is to be started now: idle lanes that have waited longest, at most `places`."""
-    waiting = [lane for lane in lanes if lane.waiting_since_s is not None and not lane.busy]
+    """Whose range is to be started now: lanes that have waited longest, at most `places`."""
+    waiting = [
+        lane
+        for lane in lanes
+        if lane.waiting_since_s is not None and (not lane.under_way or lane.lag >= events_max)
+    ]
     waiting.sort(key=lambda lane: lane.waiting_since_s or 0.0)
     found: list[Lane] = []
     for lane in waiting:
