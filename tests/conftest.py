@@ -13,6 +13,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from payment_pipeline import settings as settings_module
 from payment_pipeline.settings import Settings
 
 STORES = ("postgres", "kafka", "temporal")
+STACK_PREFIX = "payments-test-"
 SHARED_VAR = "TEST_STACK_VAR"
 """The shared stack's folder, handed to xdist's workers in their environment."""
 # Below the ranges that Linux and macOS take outgoing ports from: the port of a process that a test
@@ -93,35 +95,40 @@ def lakehouse(shared_settings: Settings) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def private_stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+def private_stores() -> Iterator[Settings]:
     """PostgreSQL and Kafka, for one module that leaves in them what no audit may find."""
-    settings = stack_settings(tmp_path_factory.mktemp("stores"))
-    local_stack.up(settings, only=("postgres", "kafka"))
-    yield settings
-    local_stack.down(settings)
+    with own_stack("postgres", "kafka") as settings:
+        yield settings
 
 
 @pytest.fixture
-def fresh_stack(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Callable[..., Settings]]:
+def fresh_stack() -> Iterator[Callable[..., Settings]]:
     """A maker of stacks of the test's own: `fresh_stack("kafka", gateway_deadline_s=1)`."""
-    made: list[Settings] = []
+    with ExitStack() as stacks:
+        yield lambda *only, **overrides: stacks.enter_context(own_stack(*only, **overrides))
 
-    def make(*only: str, **overrides: object) -> Settings:
-        made.append(stack_settings(tmp_path_factory.mktemp("stack"), **overrides))
-        local_stack.up(made[-1], only=only)
-        return made[-1]
 
-    yield make
-    for settings in made:
+@contextmanager
+def own_stack(*only: str, **overrides: object) -> Iterator[Settings]:
+    """A stack that is shared with nobody, until the block ends; of `only` these components.
+
+    Its folder is not one of pytest's: another session makes those 0700 again, and PostgreSQL,
+    which doesn't run as root, could no longer enter its data.
+    """
+    var = Path(tempfile.mkdtemp(prefix=STACK_PREFIX))
+    settings = stack_settings(var, **overrides)
+    try:
+        local_stack.up(settings, only=only)
+        yield settings
+    finally:
         local_stack.down(settings)
+        shutil.rmtree(var)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the shared stack's folder, where pytest was called; nothing starts yet."""
     if not hasattr(config, "workerinput"):
-        os.environ[SHARED_VAR] = tempfile.mkdtemp(prefix="payments-test-")
+        os.environ[SHARED_VAR] = tempfile.mkdtemp(prefix=STACK_PREFIX)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

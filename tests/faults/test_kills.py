@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 import commands
-import local_stack
-from conftest import stack_settings
+from conftest import own_stack
 from local_stack import process
 from payment_pipeline.settings import Settings
 
@@ -26,12 +25,10 @@ LOAD_BEGINS_S = 60
 
 
 @pytest.fixture(scope="module")
-def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+def victim() -> Iterator[Settings]:
     """A stack of this module's own: what shares one with others must not kill its processes."""
-    settings = stack_settings(tmp_path_factory.mktemp("victim"))
-    local_stack.up(settings)
-    yield settings
-    local_stack.down(settings)
+    with own_stack() as settings:
+        yield settings
 
 
 def answers(ledger: Path) -> list[int | str]:
