@@ -6,10 +6,11 @@ events/s: how long from the receipt to the row. And what each stage costs in CPU
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import psutil
 import psycopg
@@ -30,12 +31,21 @@ FLAT = 1.1
 """Peak memory of the run's last third over its middle third, at most."""
 
 
+class Sample(NamedTuple):
+    """What a component held and had spent at one moment."""
+
+    at_s: float
+    """Since the epoch."""
+    memory_bytes: int
+    cpu_s: float
+
+
 class Cost:
     """One component's CPU-seconds and its memory, sampled while the load runs."""
 
     def __init__(self) -> None:
-        self.cpu_s: dict[int, float] = {}
-        self.memory_bytes: list[int] = []
+        self.samples: list[Sample] = []
+        self._cpu_s: dict[int, float] = {}
 
     def sample(self, family: list[psutil.Process]) -> None:
         memory_bytes = 0
@@ -45,13 +55,25 @@ class Cost:
                 memory_bytes += resident_bytes(member)
             except psutil.Error:
                 continue
-            self.cpu_s[member.pid] = times.user + times.system
-        self.memory_bytes.append(memory_bytes)
+            self._cpu_s[member.pid] = times.user + times.system
+        self.samples.append(Sample(time.time(), memory_bytes, sum(self._cpu_s.values())))
+
+    def until(self, ended_s: float) -> Self:
+        """Without what came after a moment: the audit costs too, and isn't the load."""
+        kept = type(self)()
+        kept.samples = [sample for sample in self.samples if sample.at_s <= ended_s]
+        return kept
+
+    @property
+    def cpu_s(self) -> float:
+        """Spent between the first sample and the last."""
+        return self.samples[-1].cpu_s - self.samples[0].cpu_s
 
     def thirds(self) -> tuple[int, int]:
         """Peak memory of the middle and of the last third; the first one is warming up."""
-        third = len(self.memory_bytes) // 3
-        return max(self.memory_bytes[third : 2 * third]), max(self.memory_bytes[2 * third :])
+        third = len(self.samples) // 3
+        held = [sample.memory_bytes for sample in self.samples]
+        return max(held[third : 2 * third]), max(held[2 * third :])
 
 
 def resident_bytes(process: psutil.Process) -> int:
@@ -63,36 +85,28 @@ def resident_bytes(process: psutil.Process) -> int:
 
 @contextmanager
 def costs(settings: Settings) -> Iterator[dict[str, Cost]]:
-    """Sample every component of a stack until the block ends; CPU is of the block alone."""
-    found: dict[str, Cost] = {}
+    """Sample every component of a stack until the block ends."""
+    states = supervisor.states(settings)
+    roots = {name: psutil.Process(info["pid"]) for name, info in states.items() if info["pid"]}
+    found = {name: Cost() for name in roots}
     stop = threading.Event()
 
-    def families() -> dict[str, list[psutil.Process]]:
-        states = supervisor.states(settings)
-        pids = {name: info["pid"] for name, info in states.items() if info["pid"]}
-        return {
-            name: [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-            for name, pid in pids.items()
-        }
-
     def sample() -> None:
-        while not stop.wait(SAMPLE_S):
-            for name, family in families().items():
-                found.setdefault(name, Cost()).sample(family)
+        for name, root in roots.items():
+            found[name].sample([root, *root.children(recursive=True)])
 
-    started: dict[str, Cost] = {name: Cost() for name in families()}
-    for name, family in families().items():
-        started[name].sample(family)
-    sampler = threading.Thread(target=sample)
+    def keep_sampling() -> None:
+        while not stop.wait(SAMPLE_S):
+            sample()
+
+    sample()
+    sampler = threading.Thread(target=keep_sampling)
     sampler.start()
     try:
         yield found
     finally:
         stop.set()
         sampler.join()
-        for name, cost in found.items():
-            before = started[name].cpu_s
-            cost.cpu_s = {pid: spent - before.get(pid, 0) for pid, spent in cost.cpu_s.items()}
 
 
 def whole_way_figures(settings: Settings) -> list[Figure]:
@@ -103,7 +117,9 @@ def whole_way_figures(settings: Settings) -> list[Figure]:
     calm = calm_figures(settings, ledgers / "calm.jsonl")
     with costs(settings) as spent:
         full = full_speed_figures(settings, ledgers / "full.jsonl")
-    return [*full, *calm, *cost_figures(spent)]
+    _, ended_s = span(settings, ledgers / "full.jsonl")
+    of_the_load = {name: cost.until(ended_s) for name, cost in spent.items()}
+    return [*full, *calm, *cost_figures(of_the_load)]
 
 
 def full_speed_figures(settings: Settings, ledger: Path) -> list[Figure]:
@@ -165,9 +181,9 @@ def calm_figures(settings: Settings, ledger: Path) -> list[Figure]:
 def cost_figures(spent: dict[str, Cost]) -> list[Figure]:
     """CPU-seconds, peak memory and its growth, by component."""
     found = []
-    total_s = sum(sum(cost.cpu_s.values()) for cost in spent.values())
+    total_s = sum(cost.cpu_s for cost in spent.values())
     for name, cost in sorted(spent.items()):
-        cpu_s = sum(cost.cpu_s.values()) * 10_000 / FULL_SPEED_EVENTS
+        cpu_s = cost.cpu_s * 10_000 / FULL_SPEED_EVENTS
         all_s = total_s * 10_000 / FULL_SPEED_EVENTS
         middle, last = cost.thirds()
         found += [
