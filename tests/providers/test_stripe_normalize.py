@@ -317,17 +317,30 @@ def test_what_is_no_json_object_is_unparseable(sent: bytes) -> None:
 
 
 def test_nul_anywhere_is_unstorable_and_named() -> None:
-    charge = example("charge", description="a\0b", metadata={"k\0": "v", "list": ["ok", "\0"]})
+    shipping = {"list": ["ok", "\0"], "k\0": "v"}
+    charge = example("charge", description="a\0b", shipping=shipping)
     assert rejected(body("charge.succeeded", charge)) == (
         FailureClass.UNSTORABLE_TEXT,
-        {
-            "data.object.description",
-            "data.object.metadata.k\\u0000",
-            "data.object.metadata.list.1",
-        },
+        {"data.object.description", "data.object.shipping.*", "data.object.shipping.list.1"},
     )
     # Of a type that no model covers too: its body goes to PostgreSQL like any dead letter's.
     assert rejected(body("topup.created", {"id": "\0"}))[0] is FailureClass.UNSTORABLE_TEXT
+
+
+@pytest.mark.parametrize("key", ["jane@example.com", "Jane Roe", "jane"])
+def test_path_of_a_dead_letter_holds_no_key_of_the_merchants(key: str) -> None:
+    charge = example("charge", metadata={key: {"deeper": ["\0"]}})
+    failure, paths = rejected(body("charge.succeeded", charge))
+    assert failure is FailureClass.UNSTORABLE_TEXT
+    assert paths == {"data.object.metadata.*.*.0"}
+
+
+def test_address_in_the_place_of_a_code_or_an_id_becomes_its_pseudonym() -> None:
+    address = "jane@example.com"
+    found = fields("charge.succeeded", example("charge", customer=address, status=address))
+    assert address not in json.dumps(found, default=str)
+    assert len(found["customer_id"]) == 32
+    assert found["customer_id"] == found["status"], "equal ones still match"
 
 
 def test_text_that_only_looks_like_nul_passes() -> None:

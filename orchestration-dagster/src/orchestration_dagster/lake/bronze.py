@@ -140,11 +140,12 @@ def day_bounds(day: date) -> tuple[datetime, datetime]:
 
 
 def _columns(table: LakeTable) -> str:
-    """The columns in the contract's order; ADBC knows no xid8, so it comes as an integer."""
-    return ", ".join(
-        f"{column.name}::text::bigint AS {column.name}" if column.type == "xid8" else column.name
-        for column in table.columns
-    )
+    """The columns in the contract's order; ADBC knows no xid8, so it comes as an integer.
+
+    Signed bodies stay behind: the lake is read by many, and the raw store by few.
+    """
+    as_read = {"xid8": "{0}::text::bigint AS {0}", "bytea": "''::bytea AS {0}"}
+    return ", ".join(as_read.get(one.type, "{0}").format(one.name) for one in table.columns)
 
 
 def _past(name: str, table: LakeTable, after: Watermark) -> str:

@@ -4,7 +4,8 @@ A `Reader` walks one JSON object. It never raises: what is wrong is noted with i
 answers `None`, and the caller goes on, so that a dead letter lists every error and not the first.
 
 Nulls are normalized here: a missing field, `null`, `""` and `"null"` are all `None`. Messages name
-types, never values: a wrong field may hold anything, a card number included.
+types, never values: a wrong field may hold anything, a card number included. What looks like an
+e-mail address never passes, whatever field it stands in: it becomes its pseudonym.
 """
 
 import hmac
@@ -33,6 +34,8 @@ PSEUDONYM_CHARACTERS: Final = 32
 
 NULLS: Final = ("", "null")
 """Strings that mean nothing."""
+ADDRESS_SIGN: Final = "@"
+"""No code and no id of a provider's has it; an address does, and some merchants use one as an id."""
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,12})?", re.ASCII)
 
 
@@ -73,14 +76,14 @@ class Reader:
         return bool(self._object)
 
     def text(self, name: str, *, required: bool = False) -> str | None:
-        """A code or an id: a string of at most `TEXT_CHARACTERS_MAX`."""
+        """A code or an id: a string of at most `TEXT_CHARACTERS_MAX`; an address's pseudonym."""
         value = self._object.get(name)
         if value is None and not required:  # as most fields of most objects are
             return None
         if type(value) is not str or value in NULLS:
             self._unread(name, value, "a string", required=required)
         elif len(value) <= TEXT_CHARACTERS_MAX:
-            return value
+            return self._keyed(value) if ADDRESS_SIGN in value else value
         else:
             self.fault(name, f"is longer than {TEXT_CHARACTERS_MAX} characters")
         return None
@@ -142,10 +145,7 @@ class Reader:
     def pseudonym(self, name: str) -> str | None:
         """A keyed hash in the place of what identifies a person: equal inputs match."""
         value = self.text(name)
-        if value is None:
-            return None
-        digest = hmac.digest(self.reading.pseudonym_key, value.encode(), "sha256")
-        return digest.hex()[:PSEUDONYM_CHARACTERS]
+        return None if value is None else self._keyed(value)
 
     def child(self, name: str) -> "Reader":
         """The reader of a nested object; of an empty one where it is absent."""
@@ -174,6 +174,10 @@ class Reader:
         if len(self.reading.faults) < FAULTS_MAX:
             error = FieldError(path=self._at(name), message=message)
             self.reading.faults.append(Fault(failure, error))
+
+    def _keyed(self, text: str) -> str:
+        digest = hmac.digest(self.reading.pseudonym_key, text.encode(), "sha256")
+        return digest.hex()[:PSEUDONYM_CHARACTERS]
 
     def _integer(self, name: str, low: int, high: int, *, required: bool = False) -> int | None:
         value = self._object.get(name)

@@ -4,6 +4,7 @@ One event passes here in about 20 µs, half of it JSON and half the reading of s
 Nothing raises for bad input: every error is a value with its path in the body.
 """
 
+import re
 from typing import Final
 
 import orjson
@@ -20,6 +21,12 @@ from .event_types import MODELLED, Kind
 ERRORS_MAX: Final = 20
 """How many strings with U+0000 a dead letter names; more would say no more."""
 PATH_CHARACTERS_MAX: Final = 500
+FREE_FORM: Final = "metadata"
+"""Whose keys are the merchant's words, not Stripe's."""
+UNNAMED: Final = "*"
+"""Stands for a key in a path that may be anybody's: an address, a name."""
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
+"""Stripe's names of fields; a list's positions are digits."""
 
 
 def normalize(raw: RawEvent, context: Context) -> PaymentEvent | Rejected | Unmodelled:
@@ -108,23 +115,33 @@ def _parse(body: bytes) -> Json | Rejected:
 
 
 def _unstorable(body: Json) -> list[str]:
-    """The paths of keys and strings that hold U+0000. A loop: depth may exceed Python's stack."""
+    """The paths of keys and strings that hold U+0000. A loop: depth may exceed Python's stack.
+
+    Paths are kept where bodies are not, so they hold Stripe's words alone.
+    """
     paths: list[str] = []
     left: list[tuple[str, object]] = [("", body)]
     while left and len(paths) < ERRORS_MAX:
         path, value = left.pop()
-        if "\0" in path or (isinstance(value, str) and "\0" in value):
-            # Written out: a path must be storable too.
-            paths.append(path.replace("\0", "\\u0000"))
+        if isinstance(value, str):
+            if "\0" in value:
+                paths.append(path)
         elif isinstance(value, dict):
-            left.extend((_join(path, key), each) for key, each in value.items())
+            paths.extend(_join(path, UNNAMED) for key in value if "\0" in key)
+            left.extend((_join(path, _known(path, key)), each) for key, each in value.items())
         elif isinstance(value, list):
             left.extend((_join(path, str(position)), each) for position, each in enumerate(value))
-    return paths
+    return paths[:ERRORS_MAX]
 
 
-def _join(path: str, key: str) -> str:
-    joined = f"{path}.{key}" if path else key
+def _known(path: str, key: str) -> str:
+    """A key as a path may say it."""
+    free = path.rpartition(".")[2] in (FREE_FORM, UNNAMED)
+    return key if _NAME.fullmatch(key) and not free else UNNAMED
+
+
+def _join(path: str, name: str) -> str:
+    joined = f"{path}.{name}" if path else name
     return joined[:PATH_CHARACTERS_MAX]
 
 
