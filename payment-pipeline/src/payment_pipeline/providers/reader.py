@@ -35,7 +35,7 @@ PSEUDONYM_CHARACTERS: Final = 32
 NULLS: Final = ("", "null")
 """Strings that mean nothing."""
 ADDRESS_SIGN: Final = "@"
-"""No code and no id of a provider's has it; an address does, and some merchants use one as an id."""
+"""In no code and no id of a provider's, and in every address: some merchants use one as an id."""
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,12})?", re.ASCII)
 
 
