@@ -29,6 +29,7 @@ from conftest import stack_settings
 from payment_pipeline.settings import REPOSITORY, Settings
 
 WRITTEN: Final = REPOSITORY / "var" / "bench.json"
+FILE_COLUMNS: Final = 200
 console = Console(stderr=True)
 
 
@@ -63,7 +64,8 @@ def main(names: list[str]) -> int:
             console.print(f"measuring {name} …")
             figures += map(asdict, measure(PARTS[name], Path(folder) / name))
     WRITTEN.write_text(json.dumps(figures, indent=2) + "\n")
-    Console().print(table(figures))
+    # Piped into a file a table is as wide as it needs to be.
+    Console(width=None if sys.stdout.isatty() else FILE_COLUMNS).print(table(figures))
     console.print(f"written to {WRITTEN}")
     return 0
 

@@ -28,7 +28,7 @@ CALM_EVENTS = 1500
 CALM_P95_TARGET_S = 1.0
 SAMPLE_S = 1.0
 FLAT = 1.1
-"""Peak memory of the run's last third over its middle third, at most."""
+"""Peak of a component's own memory in the run's last third over its middle third, at most."""
 
 
 class Sample(NamedTuple):
@@ -37,6 +37,8 @@ class Sample(NamedTuple):
     at_s: float
     """Since the epoch."""
     memory_bytes: int
+    own_bytes: int
+    """Of that, what grows without a limit: not the pages of files, nor what processes share."""
     cpu_s: float
 
 
@@ -48,15 +50,17 @@ class Cost:
         self._cpu_s: dict[int, float] = {}
 
     def sample(self, family: list[psutil.Process]) -> None:
-        memory_bytes = 0
+        memory_bytes = own_bytes = 0
         for member in family:
             try:
                 times = member.cpu_times()
                 memory_bytes += resident_bytes(member)
+                own_bytes += unshared_bytes(member)
             except psutil.Error:
                 continue
             self._cpu_s[member.pid] = times.user + times.system
-        self.samples.append(Sample(time.time(), memory_bytes, sum(self._cpu_s.values())))
+        spent_s = sum(self._cpu_s.values())
+        self.samples.append(Sample(time.time(), memory_bytes, own_bytes, spent_s))
 
     def until(self, ended_s: float) -> Self:
         """Without what came after a moment: the audit costs too, and isn't the load."""
@@ -69,10 +73,14 @@ class Cost:
         """Spent between the first sample and the last."""
         return self.samples[-1].cpu_s - self.samples[0].cpu_s
 
-    def thirds(self) -> tuple[int, int]:
-        """Peak memory of the middle and of the last third; the first one is warming up."""
+    @property
+    def peak_bytes(self) -> int:
+        return max(sample.memory_bytes for sample in self.samples)
+
+    def own_thirds(self) -> tuple[int, int]:
+        """Peak of its own memory in the middle and last third; the first one is warming up."""
         third = len(self.samples) // 3
-        held = [sample.memory_bytes for sample in self.samples]
+        held = [sample.own_bytes for sample in self.samples]
         return max(held[third : 2 * third]), max(held[2 * third :])
 
 
@@ -81,6 +89,15 @@ def resident_bytes(process: psutil.Process) -> int:
     if psutil.LINUX:
         return int(process.memory_full_info().pss)
     return int(process.memory_info().rss)
+
+
+def unshared_bytes(process: psutil.Process) -> int:
+    """A process's memory without the pages of files and without PostgreSQL's shared buffers.
+
+    Both are caches that fill over a run up to a limit of their own, so neither tells of a leak.
+    """
+    memory = process.memory_info()
+    return int(memory.rss - memory.shared) if psutil.LINUX else int(memory.rss)
 
 
 @contextmanager
@@ -179,17 +196,23 @@ def calm_figures(settings: Settings, ledger: Path) -> list[Figure]:
 
 
 def cost_figures(spent: dict[str, Cost]) -> list[Figure]:
-    """CPU-seconds, peak memory and its growth, by component."""
+    """CPU-seconds, peak memory, and whether it grows, by component."""
     found = []
-    total_s = sum(cost.cpu_s for cost in spent.values())
+    all_cpu_s = sum(cost.cpu_s for cost in spent.values()) * 10_000 / FULL_SPEED_EVENTS
+    all_mib = sum(cost.peak_bytes for cost in spent.values()) / 2**20
     for name, cost in sorted(spent.items()):
         cpu_s = cost.cpu_s * 10_000 / FULL_SPEED_EVENTS
-        all_s = total_s * 10_000 / FULL_SPEED_EVENTS
-        middle, last = cost.thirds()
+        peak_mib = cost.peak_bytes / 2**20
+        middle, last = cost.own_thirds()
         found += [
-            Figure(f"{name}, CPU", cpu_s, "CPU-s/10,000", "all", all_s, cpu_s / all_s, 1, True),
             Figure(
-                name=f"{name}, peak memory",
+                f"{name}, CPU", cpu_s, "CPU-s/10,000", "all", all_cpu_s, cpu_s / all_cpu_s, 1, True
+            ),
+            Figure(
+                f"{name}, peak memory", peak_mib, "MiB", "all", all_mib, peak_mib / all_mib, 1, True
+            ),
+            Figure(
+                name=f"{name}, own memory at the end",
                 value=last / 2**20,
                 unit="MiB",
                 reference="middle third of the run",
