@@ -7,7 +7,7 @@ PAYMENTS := $(BIN)/payments
 TRAFFIC := --events 3000 --duplicates 0.05 --malformed 0.02 --bad-signature 0.02 --altered 0.005
 
 .PHONY: help setup check pipeline-up pipeline-down orchestrator-up status logs migrate \
-	gateway-simulator audit test lint bench lock setup-superset lakehouse-up dashboards-up demo \
+	gateway-simulator audit test lint bench chaos lock setup-superset lakehouse-up dashboards-up demo \
 	dbt-docs
 
 help: ## Show this list
@@ -70,6 +70,9 @@ dbt-docs: setup ## Describe every mart and its lineage; writes orchestration-dbt
 
 bench: setup ## Measure each stage beside its limit (ARGS=gateway: one); writes var/bench.json
 	@PYTHONPATH=tests $(BIN)/python -m bench.run $(ARGS)
+
+chaos: setup ## Every drill on a stack of its own (ARGS="kills --rounds 20": one); writes var/drills.json
+	@$(PAYMENTS) drill $(ARGS)
 
 lock: setup ## Resolve the packages and Kafka's jars anew
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \

@@ -6,11 +6,8 @@ workers, on ports of its own. `fresh_stack` makes one for a test that kills proc
 that pytest was called in stops the shared one, whatever happened.
 """
 
-import json
 import os
-import random
 import shutil
-import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,49 +16,21 @@ from pathlib import Path
 import pytest
 
 import local_stack
-from local_stack import files
+from local_stack.isolated import free_ports
+from local_stack.isolated import settings as stack_settings
 from payment_pipeline import settings as settings_module
 from payment_pipeline.settings import Settings
+
+__all__ = ["free_ports", "stack_settings"]
 
 STORES = ("postgres", "kafka", "temporal")
 STACK_PREFIX = "payments-test-"
 SHARED_VAR = "TEST_STACK_VAR"
 """The shared stack's folder, handed to xdist's workers in their environment."""
-# Below the ranges that Linux and macOS take outgoing ports from: the port of a process that a test
-# killed must not become somebody's outgoing one before it is back.
-PORTS = range(20_000, 32_000)
-
 # A test must not depend on what the developer's shell or .env says.
 for name in [name for name in os.environ if name.startswith("PAYMENTS_")]:
     del os.environ[name]
 Settings.model_config["env_file"] = None
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, all different."""
-    found: list[int] = []
-    for port in random.sample(PORTS, len(PORTS)):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                continue
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        found.append(port)
-        if len(found) == count:
-            return found
-    raise RuntimeError(f"no {count} free ports in {PORTS}")
-
-
-def stack_settings(var: Path, **overrides: object) -> Settings:
-    """Settings of an isolated stack in `var`; asked again, the same ports."""
-    ports_path = var / "ports.json"
-    with files.exclusive(var / "ports.lock"):
-        if not ports_path.exists():
-            names = [name for name in Settings.model_fields if name.endswith("_port")]
-            ports_path.write_text(json.dumps(dict(zip(names, free_ports(len(names)), strict=True))))
-    return Settings(var=var, **{**json.loads(ports_path.read_text()), **overrides})
 
 
 @pytest.fixture(scope="session")

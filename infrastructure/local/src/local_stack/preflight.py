@@ -224,7 +224,7 @@ def _ports(settings: Settings, components: list[Component], family: set[int]) ->
             found.append(Check(label, False, finding, f"set {setting} to a free port"))
         elif (trouble := _unusable(settings.host, port)) is None:
             found.append(Check(label, ok=True, finding=f"free for {component.name}"))
-        elif (owner := _listener(port)) in family or states.get(component.name, {}).get("pid"):
+        elif (owner := listener(port)) in family or states.get(component.name, {}).get("pid"):
             found.append(Check(label, ok=True, finding=f"{component.name} runs on it"))
         else:
             by = f" by {_described(owner)}" if owner else ""
@@ -248,7 +248,7 @@ def _unusable(host: str, port: int) -> str | None:
     return None
 
 
-def _listener(port: int) -> int | None:
+def listener(port: int) -> int | None:
     """Who listens; None when the system doesn't tell (macOS tells root alone)."""
     try:
         connections = psutil.net_connections("tcp")

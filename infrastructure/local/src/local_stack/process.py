@@ -15,6 +15,7 @@ import psutil
 from local_stack import supervisor
 from local_stack.components import BY_NAME
 from local_stack.files import var
+from local_stack.preflight import listener
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
@@ -35,9 +36,18 @@ def pid_of(settings: Settings, name: str) -> int:
 
 
 def kill(settings: Settings, name: str, number: int = signal.SIGKILL) -> int:
-    """Send a signal to a component and to every process it started; the pid it had."""
+    """Send a signal to a component and to every process it started; the pid it had.
+
+    Raises:
+        UserError: it is not running, or another program listens on one of its ports: nothing is
+            killed that might not be ours.
+    """
     pid = pid_of(settings, name)
     family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    for port in (getattr(settings, port) for port in BY_NAME[name].ports):
+        owner = listener(port)
+        if owner is not None and owner not in {member.pid for member in family}:
+            raise UserError(f"{name}'s port {port} is not {name}'s, but pid {owner}'s.", 1)
     for member in family:
         try:
             member.send_signal(number)

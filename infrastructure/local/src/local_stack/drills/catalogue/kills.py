@@ -1,0 +1,97 @@
+"""Drill 1: kill -9 of every process at random moments under load."""
+
+import asyncio
+from collections import defaultdict
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from local_stack import supervisor
+from local_stack.drills.controls import control
+from local_stack.drills.findings import Findings
+from local_stack.drills.ground import Drill, Ground
+from local_stack.drills.ledger import account, answers, settled_audit
+from local_stack.drills.load import load, send_chunk
+from local_stack.drills.recovery import kill
+from local_stack.drills.sender import Sender, modelled
+from payment_pipeline.ledger.stages import Stage
+from payment_pipeline.simulator.run import Faults
+
+VICTIMS: Final = (
+    *("gateway", "normalizer", "dispatcher", "worker", "inference"),
+    *("kafka", "postgres", "temporal"),
+)
+RATE_PER_S: Final = 150.0
+EVENTS_A_ROUND: Final = 2_000
+"""The load goes on until it has been acknowledged so many, however quick the kills."""
+PAUSE_S: Final = (0.2, 1.5)
+"""Between a recovery and the next kill."""
+RECOVERY_AFTER_RESTART_S_MAX: Final = 5.0
+CONTROL_EVENTS: Final = 100
+CONTROL_ENDS_S: Final = 30.0
+
+
+def run(ground: Ground) -> Findings:
+    """Kill each of `VICTIMS` once a round, in random order."""
+    found = Findings()
+    ledger = ground.folder / "ledger.jsonl"
+    with load(ground, ledger, RATE_PER_S, Faults(duplicates=0.02)) as ended:
+        asyncio.run(_kill_all(ground, ledger, found))
+        while len(answers(ledger).acknowledged) < EVENTS_A_ROUND * ground.rounds:
+            found.require(not ended.wait(1.0), "the load ended early")
+    account(ground, ledger, found)
+    found.figures["kills"] = len(VICTIMS) * ground.rounds
+    found.control_failed = _control(ground)
+    return found
+
+
+async def _kill_all(ground: Ground, ledger: Path, found: Findings) -> None:
+    settings = ground.settings
+    sender = Sender(settings, ledger)
+    probes = modelled(ground, len(VICTIMS) * ground.rounds)
+    worst: dict[str, float] = defaultdict(float)
+    for _ in range(ground.rounds):
+        for name in ground.dice.sample(VICTIMS, len(VICTIMS)):
+            await asyncio.sleep(ground.dice.uniform(*PAUSE_S))
+            took = await kill(settings, name, sender, probes)
+            ground.say(
+                f"killed {name}: restarted after {took.restarted_s:.1f} s, "
+                f"an event got through after {took.recovered_s:.1f} s"
+            )
+            found.recovery_s.append(took.recovered_s)
+            after_s = took.recovered_s - took.restarted_s
+            worst[name] = max(worst[name], took.recovered_s)
+            found.require(
+                after_s <= RECOVERY_AFTER_RESTART_S_MAX,
+                f"{name} was back, but no event got through for {after_s:.1f} s more",
+            )
+    sender.close()
+    for name in VICTIMS:
+        found.figures[f"{name}_recovery_s_max"] = round(worst[name], 1)
+
+
+def _control(ground: Ground) -> bool:
+    """A normalizer that commits before it has produced: its death must lose what it had read."""
+    settings = ground.settings
+    ground = replace(ground, began_at=datetime.now(UTC))
+    ledger = ground.folder / "control.jsonl"
+    supervisor.call(settings, "stopProcess", "normalizer", True)
+    try:
+        send_chunk(ground, ledger, ground.dice.randrange(2**31), CONTROL_EVENTS)
+        module = "local_stack.drills.controls.early_commit"
+        with control(settings, module, "normalizer_metrics_port") as (_, process):
+            process.wait(CONTROL_ENDS_S)
+    finally:
+        supervisor.start(settings, "normalizer")
+    told = settled_audit(ground, ledger)
+    ground.say(f"control, offsets committed early: the audit misses {told.missing.count} events")
+    return told.last_seen.get(Stage.RAW, 0) > 0
+
+
+DRILL = Drill(
+    number=1,
+    promise="Kill -9 of each process at random moments under load loses nothing, doubles nothing.",
+    needs=VICTIMS,
+    run=run,
+)

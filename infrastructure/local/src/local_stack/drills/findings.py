@@ -1,0 +1,73 @@
+"""What did a drill find, and how much does it prove?"""
+
+from dataclasses import dataclass, field
+from math import ceil
+from typing import Any, Final
+
+RULE_OF_THREE: Final = 3.0
+"""Nothing in N tries bounds the rate at 3/N with 95 % confidence (Hanley, Lippman-Hand 1983)."""
+
+
+class SkippedError(Exception):
+    """The drill can't be run on this machine; the sentence says what it lacks."""
+
+
+@dataclass
+class Findings:
+    """What a drill counted, and each requirement that did not hold."""
+
+    acknowledged: int = 0
+    """Distinct events that were answered 200."""
+    lost: int = 0
+    """Of them, those that are in no place."""
+    duplicated: int = 0
+    """Of them, those that are in a place twice."""
+    unknown: int = 0
+    """Distinct events that were never answered 200, but perhaps taken."""
+    recovery_s: list[float] = field(default_factory=list)
+    """From each failure until the pipeline did its work again."""
+    control_failed: bool = False
+    """Whether the same check failed, as it should, with the protection taken away."""
+    tries: int | None = None
+    """What the bound is over; the acknowledged events when it is None."""
+    figures: dict[str, float | int | str] = field(default_factory=dict)
+    """What else was measured, by name, units last."""
+    faults: list[str] = field(default_factory=list)
+
+    def require(self, holds: bool, sentence: str) -> None:
+        """Note a requirement that does not hold."""
+        if not holds:
+            self.faults.append(sentence)
+
+    @property
+    def ok(self) -> bool:
+        """Nothing lost or twice, every requirement held, and the control failed."""
+        return self.control_failed and not (self.lost or self.duplicated or self.faults)
+
+    @property
+    def recovery_s_p95(self) -> float | None:
+        """By nearest rank; None when nothing had to recover."""
+        if not self.recovery_s:
+            return None
+        return round(sorted(self.recovery_s)[ceil(0.95 * len(self.recovery_s)) - 1], 3)
+
+    @property
+    def rate_max_95(self) -> float | None:
+        """The 95 % upper bound on the rate of losses; None when there were some, or no tries."""
+        tries = self.acknowledged if self.tries is None else self.tries
+        return None if self.lost or self.duplicated or not tries else RULE_OF_THREE / tries
+
+    def as_json(self) -> dict[str, Any]:
+        """As `var/drills.json` has it, without what the runner knows."""
+        return {
+            "acknowledged": self.acknowledged,
+            "lost": self.lost,
+            "duplicated": self.duplicated,
+            "unknown": self.unknown,
+            "recovery_seconds_p95": self.recovery_s_p95,
+            "rate_max_95": self.rate_max_95,
+            "control_failed": self.control_failed,
+            "figures": self.figures,
+            "faults": self.faults,
+            "ok": self.ok,
+        }

@@ -1,0 +1,60 @@
+"""Where does a stack run that shares nothing with any other: what folder, which ports?
+
+For drills and tests: every setting has its default, whatever the environment or `.env` says, so
+that such a stack can reach neither the user's data nor stores that run elsewhere.
+"""
+
+import json
+import random
+import socket
+from pathlib import Path
+from typing import Final
+
+from local_stack import files
+from payment_pipeline.settings import Settings
+
+# Below the ranges that Linux and macOS take outgoing ports from: the port of a process that was
+# killed must not become somebody's outgoing one before it is back.
+PORTS: Final = range(20_000, 32_000)
+
+
+def settings(var: Path, **overrides: object) -> Settings:
+    """Settings of an isolated stack in the folder `var`; asked again, the same ports."""
+    defaults = {name: field.get_default() for name, field in Settings.model_fields.items()}
+    return Settings(**{**defaults, **_ports(var), "var": var, **overrides})
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on, all different.
+
+    Raises:
+        RuntimeError: there are not so many.
+    """
+    found: list[int] = []
+    for port in random.sample(PORTS, len(PORTS)):
+        if _is_free(port):
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise RuntimeError(f"no {count} free ports in {PORTS}")
+
+
+def _ports(var: Path) -> dict[str, int]:
+    path = var / "ports.json"
+    with files.exclusive(var / "ports.lock"):
+        if not path.exists():
+            names = [name for name in Settings.model_fields if name.endswith("_port")]
+            path.write_text(json.dumps(dict(zip(names, free_ports(len(names)), strict=True))))
+    found: dict[str, int] = json.loads(path.read_text())
+    return found
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            return False
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
