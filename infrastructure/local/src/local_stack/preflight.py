@@ -224,7 +224,9 @@ def _ports(settings: Settings, components: list[Component], family: set[int]) ->
             found.append(Check(label, False, finding, f"set {setting} to a free port"))
         elif (trouble := _unusable(settings.host, port)) is None:
             found.append(Check(label, ok=True, finding=f"free for {component.name}"))
-        elif (owner := listener(port)) in family or states.get(component.name, {}).get("pid"):
+        elif (owner := process.listener(port)) in family or states.get(component.name, {}).get(
+            "pid"
+        ):
             found.append(Check(label, ok=True, finding=f"{component.name} runs on it"))
         else:
             by = f" by {_described(owner)}" if owner else ""
@@ -246,16 +248,6 @@ def _unusable(host: str, port: int) -> str | None:
             taken = failure.errno == errno.EADDRINUSE
             return "taken" if taken else f"unusable ({os.strerror(failure.errno or 0)})"
     return None
-
-
-def listener(port: int) -> int | None:
-    """Who listens; None when the system doesn't tell (macOS tells root alone)."""
-    try:
-        connections = psutil.net_connections("tcp")
-    except psutil.AccessDenied:
-        return None
-    listening = (each for each in connections if each.status == psutil.CONN_LISTEN)
-    return next((each.pid for each in listening if each.laddr and each.laddr.port == port), None)
 
 
 def _described(pid: int) -> str:

@@ -15,7 +15,6 @@ import psutil
 from local_stack import supervisor
 from local_stack.components import BY_NAME
 from local_stack.files import var
-from local_stack.preflight import listener
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
@@ -74,6 +73,16 @@ async def wait_ready(
             if alive and info["pid"] != not_pid and await BY_NAME[name].ready(settings):
                 return time.monotonic() - began
             await asyncio.sleep(POLL_S)
+
+
+def listener(port: int) -> int | None:
+    """Who listens; None when the system doesn't tell (macOS tells root alone)."""
+    try:
+        connections = psutil.net_connections("tcp")
+    except psutil.AccessDenied:
+        return None
+    listening = (each for each in connections if each.status == psutil.CONN_LISTEN)
+    return next((each.pid for each in listening if each.laddr and each.laddr.port == port), None)
 
 
 def members(settings: Settings) -> list[psutil.Process]:
