@@ -134,3 +134,16 @@ def test_each_day_has_its_stages_with_events_and_totals() -> None:
     lines = [line.split() for line in out.getvalue().splitlines()]
     first = lines.index(["1970-01-02", "events", *"110010101"])
     assert lines[first + 1] == ["EUR", *"550050505"]
+
+
+def test_totals_that_agree_share_a_column_on_a_narrow_screen_too() -> None:
+    out = io.StringIO()
+    report.show(lakehoused(5, 5), Console(file=out, width=60))
+    totals = out.getvalue().split("Hash totals")[1]
+    assert "raw = normalized = bronze = lake = facts" in " ".join(totals.split())
+    assert ["EUR", "10"] in [line.split() for line in totals.splitlines()]
+
+
+def test_a_total_that_differs_has_a_column_of_its_own() -> None:
+    totals = said(audited(4, 2)).split("Hash totals")[1]
+    assert ["EUR", f"{2 * HUGE:,}", f"{HUGE:,}"] in [line.split() for line in totals.splitlines()]

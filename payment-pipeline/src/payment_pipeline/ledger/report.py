@@ -1,5 +1,6 @@
 """How does an audit read, for a person and for a machine?"""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -139,13 +140,26 @@ def _stages(report: Report) -> Table:
 
 
 def _totals(report: Report) -> Table:
-    """Currencies down, stages across: a row adds up from left to right."""
-    shown = [(stage, summary.hash_total) for stage, summary in _shown(report) if summary.hash_total]
-    table = Table("", title="Hash totals, in minor units", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for stage, _ in shown:
-        table.add_column(stage.value, justify="right", no_wrap=True)
-    for currency in sorted({currency for _, totals in shown for currency in totals}):
-        table.add_row(currency, *(f"{totals.get(currency, 0):,}" for _, totals in shown))
+    """Currencies down, stages across: a row adds up from left to right.
+
+    Stages with the same totals share a column, so that what agrees is seen to agree.
+    """
+    alike: list[tuple[list[str], Mapping[str, int]]] = []
+    for stage, summary in _shown(report):
+        if not summary.hash_total:
+            continue
+        for names, totals in alike:
+            if totals == summary.hash_total:
+                names.append(stage.value)
+                break
+        else:
+            alike.append(([stage.value], summary.hash_total))
+    table = Table(title="Hash totals, in minor units", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("", no_wrap=True)
+    for names, _ in alike:
+        table.add_column(" = ".join(names), justify="right", vertical="bottom", overflow="fold")
+    for currency in sorted({currency for _, totals in alike for currency in totals}):
+        table.add_row(currency, *(f"{totals.get(currency, 0):,}" for _, totals in alike))
     return table
 
 
