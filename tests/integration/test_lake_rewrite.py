@@ -8,7 +8,7 @@ import pytest
 from psycopg import sql
 from pydantic import SecretStr
 
-from lake_loads import EVENTS, assert_exact, bronze, in_lake, insert, rescore, rows, table
+from lake_loads import EVENTS, INSERT, assert_exact, bronze, in_lake, insert, rescore, rows, table
 from orchestration_dagster.lake import tables
 from orchestration_dagster.lake.bronze import open_bronze
 from orchestration_dagster.lake.catalog import open_catalog
@@ -46,8 +46,8 @@ def test_a_reloaded_day_is_the_same_day(two_days: Settings) -> None:
 
 def test_a_day_that_was_never_loaded_can_be_reloaded_first(lake: Settings) -> None:
     insert(lake, "a", 5, at=NOON)
-    assert reload_day(lake, EVENTS.name, FIRST) == Rewritten(deleted=0, appended=5)
-    assert load(lake, EVENTS.name).replaced == 5
+    assert reload_day(lake, EVENTS.name, FIRST) == Rewritten(deleted=5, appended=5)
+    assert load(lake, EVENTS.name).rows == 0
     assert_exact(lake)
 
 
@@ -69,6 +69,46 @@ def test_a_reload_never_loses_what_bronze_has_dropped(two_days: Settings) -> Non
         rebuild(two_days, EVENTS.name)
     assert len(in_lake(two_days)) == 9
     assert rebuild(two_days, EVENTS.name, shrink=True) == Rewritten(deleted=9, appended=8)
+    assert_exact(two_days)
+
+
+REWRITES: list[Callable[[Settings], Rewritten]] = [
+    lambda lake: reload_day(lake, EVENTS.name, FIRST),
+    lambda lake: rebuild(lake, EVENTS.name),
+    lambda lake: reanchor(lake, EVENTS.name),
+]
+
+
+@pytest.mark.parametrize("rewrite", REWRITES, ids=["reload_day", "rebuild", "reanchor"])
+def test_no_rewrite_overtakes_a_transaction_that_still_runs(
+    two_days: Settings, rewrite: Callable[[Settings], Rewritten]
+) -> None:
+    """The marts read on from the highest `ingest_xid` in the lake: nothing may come below it."""
+    with psycopg.connect(two_days.dsn) as slow:
+        slow.execute(INSERT, {"prefix": "slow", "rows": 1, "at": NOON})
+        insert(two_days, "quick", 1, at=NOON)
+        rescore(two_days, "a1", "a2")
+        rewrite(two_days)
+        held = in_lake(two_days)
+        seen = max(rows(two_days)["ingest_xid"].to_pylist())
+    assert set(held.values()) == {1}
+    assert "quick1" not in held
+    load(two_days, EVENTS.name)
+    assert_exact(two_days)
+    later = [row["ingest_xid"] for row in rows(two_days).to_pylist() if row["event_id"] not in held]
+    assert len(later) >= 2
+    assert min(later) > seen
+
+
+def test_a_row_that_is_scored_during_a_rewrite_stays_as_it_was(two_days: Settings) -> None:
+    with psycopg.connect(two_days.dsn) as slow:
+        slow.execute("SELECT pg_current_xact_id()")
+        rescore(two_days, "a1")
+        before = rows(two_days)
+        assert reload_day(two_days, EVENTS.name, FIRST) == Rewritten(deleted=4, appended=4)
+        assert rebuild(two_days, EVENTS.name) == Rewritten(deleted=8, appended=8)
+        assert rows(two_days) == before
+    assert load(two_days, EVENTS.name).replaced == 1
     assert_exact(two_days)
 
 
@@ -117,9 +157,16 @@ def test_an_incompatible_contract_changes_nothing(two_days: Settings) -> None:
     assert table(two_days).metadata_location == before
 
 
+CATCH_UP = """
+DO $$ BEGIN
+    WHILE pg_current_xact_id()::text::bigint <= {upto} LOOP COMMIT; END LOOP;
+END $$
+"""
+
+
 @pytest.fixture
 def restored(two_days: Settings, fresh_stack: Callable[..., Settings]) -> Settings:
-    """The same lake over another PostgreSQL with a copy of bronze, as a dump brings it back."""
+    """The same lake over another PostgreSQL with a copy of bronze, its transactions going on."""
     other = fresh_stack("postgres")
     migrate(other)
     names = sql.SQL(", ").join(sql.Identifier(column.name) for column in EVENTS.columns)
@@ -135,6 +182,10 @@ def restored(two_days: Settings, fresh_stack: Callable[..., Settings]) -> Settin
             writing.write(block)
     with psycopg.connect(other.dsn) as target:
         target.execute("SELECT setval('payment_events_id_seq', max(id)) FROM payment_events")
+    with bronze(two_days) as source, bronze(other) as target:
+        [upto] = source.execute("SELECT pg_current_xact_id()::text::bigint").fetchone() or ()
+        target.execute("SET synchronous_commit = off")
+        target.execute(CATCH_UP.format(upto=upto))
     return two_days.model_copy(update={"postgres_dsn": SecretStr(other.dsn)})
 
 
@@ -152,6 +203,25 @@ def test_a_restored_database_is_refused_until_the_lake_is_anchored_anew(
     rescore(restored, "a1", "new1")
     load(restored, EVENTS.name)
     assert_exact(restored)
+
+
+@pytest.mark.parametrize("rewrite", [reanchor, rebuild])
+def test_a_dump_keeps_no_transactions_of_the_database_it_came_from(
+    restored: Settings, rewrite: Callable[[Settings, str], Rewritten]
+) -> None:
+    """Else the marts would wait for this one to get there, and pass over what comes until then."""
+    with bronze(restored) as connection:
+        connection.execute("UPDATE payment_events SET ingest_xid = '99999999999'")
+    insert(restored, "new", 3)
+    assert rewrite(restored, EVENTS.name) == Rewritten(deleted=9, appended=12)
+    seen = max(rows(restored)["ingest_xid"].to_pylist())
+    assert differences(restored, EVENTS.name) == []
+    assert waiting(restored, EVENTS.name).rows == 0
+    insert(restored, "newer", 1)
+    load(restored, EVENTS.name)
+    assert_exact(restored)
+    (newer,) = [row for row in rows(restored).to_pylist() if row["event_id"] == "newer1"]
+    assert newer["ingest_xid"] > seen
 
 
 def test_rows_that_the_restore_lost_are_not_dropped_unasked(

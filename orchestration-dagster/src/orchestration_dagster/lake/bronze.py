@@ -20,6 +20,12 @@ ROWS_MAX: Final = 100_000
 """Of one batch: about 100 MB in memory. Streaming in such chunks costs an eighth of the rate."""
 
 _SQL: Final = queries(__package__, "queries.sql")
+# What another database stamped, a dump's, comes before everything that this one has to load.
+_XID: Final = """
+CASE
+    WHEN {0} < (SELECT pg_snapshot_xmax(pg_current_snapshot())) THEN {0}::text::bigint
+    ELSE 0
+END"""
 
 
 class Horizon(NamedTuple):
@@ -69,26 +75,43 @@ class Bronze:
 
     def batch(self, table: LakeTable, after: Watermark, rows_max: int = ROWS_MAX) -> pa.Table:
         """The next rows after a watermark, in (ingest_xid, id) order; empty when there are none."""
-        query = _SQL["batch"].format(
-            columns=_columns(table),
-            table=table.name,
-            xid=int(after.xid),
-            id=int(after.id),
-            rows_max=int(rows_max),
-        )
+        query = _past("batch", table, after, columns=_columns(table), rows_max=int(rows_max))
         return to_lake(self._read(query), table)
 
-    def whole(self, table: LakeTable) -> Iterator[pa.Table]:
-        """Every committed row as of one moment, in chunks."""
-        return self._stream(_SQL["whole"].format(columns=_columns(table), table=table.name), table)
+    @contextmanager
+    def alone(self, table: LakeTable) -> Iterator[None]:
+        """One process at a time in this block, of all that use this database."""
+        with self._transaction():
+            self._read(_SQL["alone"].format(table=table.name))
+            yield
 
-    def day(self, table: LakeTable, day: date) -> Iterator[pa.Table]:
-        """Every committed row that was inserted on a UTC day, in chunks."""
-        start, end = day_bounds(day)
-        query = _SQL["day"].format(
-            columns=_columns(table), table=table.name, start=start.isoformat(), end=end.isoformat()
-        )
+    @contextmanager
+    def one_moment(self) -> Iterator[None]:
+        """Every query of the block sees the database as the first one did."""
+        with self._transaction():
+            with self._connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            yield
+
+    def whole(self, table: LakeTable, upto: Watermark) -> Iterator[pa.Table]:
+        """Every row that is loaded by a watermark, in chunks."""
+        return self._stream(_past("whole", table, upto, columns=_columns(table)), table)
+
+    def rest(self, table: LakeTable, after: Watermark) -> Iterator[pa.Table]:
+        """Every committed row past a watermark, in chunks."""
+        return self._stream(_past("rest", table, after, columns=_columns(table)), table)
+
+    def day(self, table: LakeTable, day: date, upto: Watermark) -> Iterator[pa.Table]:
+        """The rows of `whole` that were inserted on a UTC day, in chunks."""
+        start, end = (moment.isoformat() for moment in day_bounds(day))
+        query = _past("day", table, upto, columns=_columns(table), start=start, end=end)
         return self._stream(query, table)
+
+    def in_flux(self, table: LakeTable, after: Watermark) -> list[int]:
+        """Ids of rows past a watermark that the lake may hold already, in an older state."""
+        query = _past("in_flux", table, after, highest_id=int(after.highest_id))
+        ids: list[int] = self._read(query)["id"].to_pylist()
+        return ids
 
     def waiting(self, table: LakeTable, after: Watermark) -> Waiting:
         """How many rows lie past a watermark, those above the horizon too."""
@@ -103,17 +126,27 @@ class Bronze:
         self, table: LakeTable, upto: Watermark, since: datetime, currency: str, amount: str
     ) -> list[dict[str, Any]]:
         """Rows, amounts and rows in flux by day and currency; see the query."""
-        query = _SQL["totals"].format(
-            table=table.name,
+        query = _past(
+            "totals",
+            table,
+            upto,
             currency=currency,
             amount=amount,
             since=since.isoformat(),
-            xid=int(upto.xid),
-            id=int(upto.id),
             highest_id=int(upto.highest_id),
         )
         rows: list[dict[str, Any]] = self._read(query).to_pylist()
         return rows
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """One transaction, which never changes anything."""
+        self._connection.adbc_connection.set_autocommit(False)
+        try:
+            yield
+        finally:
+            self._connection.rollback()
+            self._connection.adbc_connection.set_autocommit(True)
 
     def _read(self, query: str) -> pa.Table:
         with self._connection.cursor() as cursor:
@@ -144,9 +177,9 @@ def _columns(table: LakeTable) -> str:
 
     Signed bodies stay behind: the lake is read by many, and the raw store by few.
     """
-    as_read = {"xid8": "{0}::text::bigint AS {0}", "bytea": "''::bytea AS {0}"}
+    as_read = {"xid8": f"{_XID} AS {{0}}", "bytea": "''::bytea AS {0}"}
     return ", ".join(as_read.get(one.type, "{0}").format(one.name) for one in table.columns)
 
 
-def _past(name: str, table: LakeTable, after: Watermark) -> str:
-    return _SQL[name].format(table=table.name, xid=int(after.xid), id=int(after.id))
+def _past(name: str, table: LakeTable, mark: Watermark, **values: str | int) -> str:
+    return _SQL[name].format(table=table.name, xid=int(mark.xid), id=int(mark.id), **values)

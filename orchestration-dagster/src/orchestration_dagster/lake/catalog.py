@@ -5,7 +5,7 @@ from typing import Final
 import requests
 from pyiceberg.catalog import Catalog
 from pyiceberg.catalog.rest import RestCatalog
-from pyiceberg.exceptions import RESTError
+from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError, RESTError
 from pyiceberg.table import Table, TableProperties
 
 from payment_pipeline.domain.failures import UserError
@@ -14,12 +14,15 @@ from payment_pipeline.settings import Settings
 from .schema import evolution, iceberg_schema, partition_spec
 from .tables import LakeTable
 
-PROPERTIES: Final = {
+METADATA_KEPT: Final = {
+    TableProperties.METADATA_DELETE_AFTER_COMMIT_ENABLED: "true",
+    TableProperties.METADATA_PREVIOUS_VERSIONS_MAX: "20",
+}
+"""Each commit writes a file of the table's whole metadata, with every snapshot that it has."""
+PROPERTIES: Final = METADATA_KEPT | {
     # With PyIceberg's own retry on, a slow writer and its successor both append the same batch.
     TableProperties.COMMIT_NUM_RETRIES: "0",
     TableProperties.PARQUET_COMPRESSION: "zstd",
-    TableProperties.METADATA_DELETE_AFTER_COMMIT_ENABLED: "true",
-    TableProperties.METADATA_PREVIOUS_VERSIONS_MAX: "100",
 }
 
 
@@ -39,8 +42,19 @@ def open_catalog(settings: Settings) -> Catalog:
         ) from None
 
 
+def find_table(catalog: Catalog, table: LakeTable) -> Table | None:
+    """The lake's table as it is; None before its first load."""
+    try:
+        return catalog.load_table(table.identifier)
+    except (NoSuchTableError, NoSuchNamespaceError):
+        return None
+
+
 def open_table(catalog: Catalog, table: LakeTable) -> Table:
     """The lake's table, made if need be, with the contract's columns.
+
+    Catalogs differ in what becomes of a table that two make at once: the caller sees to it that
+    there is no other (`Bronze.alone`).
 
     Raises:
         UserError: the contract has changed in a way that the table can't follow.

@@ -14,7 +14,7 @@ from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
 from .bronze import Waiting, open_bronze
-from .catalog import open_catalog, open_table
+from .catalog import find_table, open_catalog
 from .loader import ID
 from .schema import evolution
 from .tables import PARTITION_COLUMN, LakeTable, table_named
@@ -53,12 +53,16 @@ def differences(settings: Settings, table: str, since: date = FIRST_DAY) -> list
         table: its name.
         since: the first day that is compared; bronze is read from there to its end.
 
+    Nothing differs before the first load: all of bronze waits.
+
     Raises:
         UserError: PostgreSQL or the catalog can't be had.
     """
     known = table_named(table)
     # The watermark and the rows of one snapshot; a load that comes between changes neither.
-    lake = open_table(open_catalog(settings), known)
+    lake = find_table(open_catalog(settings), known)
+    if lake is None:
+        return []
     watermark = Watermark.of(lake.properties)
     with open_bronze(settings) as bronze:
         rows = bronze.totals(known, watermark, _midnight(since), *_money(known))
@@ -88,9 +92,11 @@ class Counted(NamedTuple):
 
 
 def counted(settings: Settings, table: str) -> Counted:
-    """The lake's rows and their distinct keys: the same number, always."""
+    """The lake's rows and their distinct keys: the same number, always; none before a load."""
     known = table_named(table)
-    lake = open_table(open_catalog(settings), known)
+    lake = find_table(open_catalog(settings), known)
+    if lake is None:
+        return Counted(0, 0)
     keys = lake.scan(selected_fields=known.key).to_arrow()
     return Counted(len(keys), len(keys.group_by(list(known.key)).aggregate([])))
 
@@ -113,11 +119,11 @@ def any_waiting(settings: Settings, tables: list[str]) -> bool:
 def schema_refusal(settings: Settings, table: str) -> str | None:
     """Why the lake's table is not as contracted; None when it is."""
     known = table_named(table)
-    catalog = open_catalog(settings)
-    if not catalog.table_exists(known.identifier):
+    lake = find_table(open_catalog(settings), known)
+    if lake is None:
         return "it is not there yet: the first load makes it"
     try:
-        changes = evolution(catalog.load_table(known.identifier).schema(), known)
+        changes = evolution(lake.schema(), known)
     except UserError as refused:
         return str(refused)
     return f"the next load has changes to make: {changes}" if changes else None
@@ -125,10 +131,8 @@ def schema_refusal(settings: Settings, table: str) -> str | None:
 
 def watermark_of(settings: Settings, table: LakeTable) -> Watermark:
     """How far a table is loaded; not at all when it isn't there."""
-    catalog = open_catalog(settings)
-    if not catalog.table_exists(table.identifier):
-        return Watermark()
-    return Watermark.of(catalog.load_table(table.identifier).properties)
+    lake = find_table(open_catalog(settings), table)
+    return Watermark.of(lake.properties) if lake else Watermark()
 
 
 def _totals(rows: pa.Table) -> Totals:

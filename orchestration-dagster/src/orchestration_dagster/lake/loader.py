@@ -60,7 +60,8 @@ def load_table(
     """The same on clients that are there already, `rows_max` rows a commit at most."""
     began = monotonic()
     first = bronze.horizon()
-    lake = open_table(catalog, table)
+    with bronze.alone(table):
+        lake = open_table(catalog, table)
 
     def next_batch(
         lake: Table, transaction: Transaction, snapshot: SnapshotProperties

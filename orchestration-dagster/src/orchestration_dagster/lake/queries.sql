@@ -18,26 +18,61 @@ SELECT
     )::float8 AS horizon_age_s
 FROM pg_control_system(), pg_control_checkpoint()
 
+-- name: alone
+-- Wait until no other transaction has asked the same; it holds until this one ends.
+SELECT pg_advisory_xact_lock(hashtextextended('payments.lake.{table}', 0)) IS NULL AS held
+
 -- name: batch
 -- The next rows in the order of (ingest_xid, id), none of a transaction that may still be running:
--- below the snapshot's xmin every transaction has ended, so nothing can appear there any more.
+-- below the snapshot's xmin every transaction has ended, so nothing can appear there any more. The
+-- order names the table: the selected ingest_xid is an integer, and no index is on that.
 SELECT {columns}
 FROM {table}
 WHERE
     (ingest_xid, id) > ('{xid}'::xid8, {id})
     AND ingest_xid < pg_snapshot_xmin(pg_current_snapshot())
-ORDER BY ingest_xid, id
+ORDER BY {table}.ingest_xid, {table}.id
 LIMIT {rows_max}
 
 -- name: whole
--- Everything that is committed, in insertion order.
-SELECT {columns} FROM {table} ORDER BY id
+-- What is loaded by a watermark, in insertion order. A transaction that this database has yet to
+-- begin is another's, which these rows were dumped from: nothing that commits here comes before it.
+SELECT {columns}
+FROM {table}
+WHERE
+    (ingest_xid, id) <= ('{xid}'::xid8, {id})
+    OR ingest_xid >= (SELECT pg_snapshot_xmax(pg_current_snapshot()))
+ORDER BY id
+
+-- name: rest
+-- What has committed past a watermark, the horizon or not.
+SELECT {columns}
+FROM {table}
+WHERE
+    (ingest_xid, id) > ('{xid}'::xid8, {id})
+    AND ingest_xid < (SELECT pg_snapshot_xmax(pg_current_snapshot()))
+ORDER BY id
 
 -- name: day
--- Everything that is committed of one UTC day of insertion.
-SELECT {columns} FROM {table}
-WHERE ingested_at >= '{start}'::timestamptz AND ingested_at < '{end}'::timestamptz
+-- What is loaded by a watermark of one UTC day of insertion.
+SELECT {columns}
+FROM {table}
+WHERE
+    ingested_at >= '{start}'::timestamptz AND ingested_at < '{end}'::timestamptz
+    AND (
+        (ingest_xid, id) <= ('{xid}'::xid8, {id})
+        OR ingest_xid >= (SELECT pg_snapshot_xmax(pg_current_snapshot()))
+    )
 ORDER BY id
+
+-- name: in_flux
+-- Rows past a watermark that the lake may hold already, in an older state: scored again since.
+SELECT id
+FROM {table}
+WHERE
+    (ingest_xid, id) > ('{xid}'::xid8, {id})
+    AND ingest_xid < (SELECT pg_snapshot_xmax(pg_current_snapshot()))
+    AND id <= {highest_id}
 
 -- name: waiting
 -- How many rows lie past a watermark, and since when the oldest of them waits.
@@ -45,7 +80,9 @@ SELECT
     count(*) AS rows,
     coalesce(extract(EPOCH FROM clock_timestamp() - min(ingested_at)), 0)::float8 AS oldest_age_s
 FROM {table}
-WHERE (ingest_xid, id) > ('{xid}'::xid8, {id})
+WHERE
+    (ingest_xid, id) > ('{xid}'::xid8, {id})
+    AND ingest_xid < (SELECT pg_snapshot_xmax(pg_current_snapshot()))
 
 -- name: any_waiting
 -- Whether a load would find a row.
@@ -66,7 +103,10 @@ SELECT
     coalesce(sum({amount}) FILTER (WHERE loaded), 0)::text AS amount_minor,
     array_agg(id) FILTER (WHERE NOT loaded AND id <= {highest_id}) AS in_flux
 FROM (
-    SELECT *, (ingest_xid, id) <= ('{xid}'::xid8, {id}) AS loaded
+    SELECT
+        *,
+        (ingest_xid, id) <= ('{xid}'::xid8, {id})
+        OR ingest_xid >= (SELECT pg_snapshot_xmax(pg_current_snapshot())) AS loaded
     FROM {table}
     WHERE ingested_at >= '{since}'::timestamptz
 ) AS rows_since

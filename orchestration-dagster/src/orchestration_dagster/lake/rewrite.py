@@ -1,8 +1,9 @@
 """How does what the lake holds come to say again what bronze says: a day, all, after a restore?
 
-Each is one commit, so a reader sees the table before or after it and nothing between. Rows above
-the watermark may come along: `highest_id` rises with them, so the next load knows that they may be
-there and replaces them by themselves.
+Each is one commit, so a reader sees the table before or after it and nothing between. None brings a
+row past the watermark: what the marts have read by then is all that ever was below it, so a later
+load appends nothing that they would pass over. A row of the lake's that was scored again since
+stays in its older state until a load brings the newer one.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,6 +19,7 @@ from pyiceberg.expressions import (
     GreaterThanOrEqual,
     In,
     LessThan,
+    NotIn,
 )
 from pyiceberg.table import Table, Transaction
 
@@ -27,7 +29,7 @@ from payment_pipeline.settings import Settings
 from .bronze import Bronze, Horizon, day_bounds, open_bronze
 from .catalog import open_catalog, open_table
 from .commit import Outcome, SnapshotProperties, settle
-from .loader import ID, refuse_another_database
+from .loader import ID, load_table, refuse_another_database
 from .schema import arrow_schema
 from .tables import PARTITION_COLUMN, LakeTable, table_named
 from .watermark import Watermark
@@ -44,7 +46,7 @@ class Rewritten(NamedTuple):
 
 
 def reload_day(settings: Settings, table: str, day: date) -> Rewritten:
-    """Write the rows that were inserted on a UTC day anew from bronze; the watermark stays.
+    """Load what is new, and write the rows that were inserted on a UTC day anew from bronze.
 
     It also fills a column that came into the contract after the day was loaded.
 
@@ -63,12 +65,14 @@ def reload_day(settings: Settings, table: str, day: date) -> Rewritten:
     ) -> Outcome:
         watermark = Watermark.of(lake.properties)
         refuse_another_database(known, watermark, bronze.horizon())
-        replaced = _delete(lake, transaction, snapshot, of_day)
-        appended = _append(known, transaction, snapshot, bronze.day(known, day))
+        kept = bronze.in_flux(known, watermark)
+        replaced = _delete(lake, transaction, snapshot, _but(of_day, kept))
+        appended = _append(known, transaction, snapshot, bronze.day(known, day, watermark))
         _refuse_to_lose(known, replaced - appended.rows)
-        highest = max(watermark.highest_id, appended.highest_id)
-        return Outcome(appended.rows, replaced, watermark._replace(highest_id=highest))
+        return Outcome(appended.rows, replaced, watermark)
 
+    with open_bronze(settings) as bronze:
+        load_table(open_catalog(settings), bronze, known)
     return _rewrite(settings, known, change)
 
 
@@ -88,13 +92,18 @@ def rebuild(settings: Settings, table: str, *, shrink: bool = False) -> Rewritte
     def change(
         bronze: Bronze, lake: Table, transaction: Transaction, snapshot: SnapshotProperties
     ) -> Outcome:
-        # Asked before the rows are read: what ended below it is among them.
-        horizon = bronze.horizon()
-        replaced = _delete(lake, transaction, snapshot, AlwaysTrue())
-        appended = _append(known, transaction, snapshot, bronze.whole(known))
+        before, here = Watermark.of(lake.properties), _from_here(bronze.horizon())
+        # Another database's ids are not the lake's.
+        kept = []
+        if before.source == here.source:
+            kept = bronze.in_flux(known, here._replace(highest_id=before.highest_id))
+        replaced = _delete(lake, transaction, snapshot, _but(AlwaysTrue(), kept))
+        appended = _append(known, transaction, snapshot, bronze.whole(known, here))
         if not shrink:
-            _refuse_to_lose(known, replaced - appended.rows)
-        return Outcome(appended.rows, replaced, _from_here(horizon, appended.highest_id))
+            in_bronze = appended.rows + bronze.waiting(known, here).rows
+            _refuse_to_lose(known, replaced + len(kept) - in_bronze)
+        highest = max(appended.highest_id, *kept, 0)
+        return Outcome(appended.rows, replaced, here._replace(highest_id=highest))
 
     return _rewrite(settings, known, change)
 
@@ -113,14 +122,17 @@ def reanchor(settings: Settings, table: str) -> Rewritten:
     def change(
         bronze: Bronze, lake: Table, transaction: Transaction, snapshot: SnapshotProperties
     ) -> Outcome:
-        horizon = bronze.horizon()
+        here = _from_here(bronze.horizon())
         held = _Held(known, lake.scan(selected_fields=(*known.key, *_VERSION)).to_arrow())
-        differing = [held.differing(chunk) for chunk in bronze.whole(known)]
+        differing = [held.differing(chunk) for chunk in bronze.whole(known, here)]
+        for chunk in bronze.rest(known, here):
+            # Its place in the lake is made free: the next load looks for it by its new id.
+            held.differing(chunk)
         _refuse_to_lose(known, len(held.unseen))
         if held.stale:
             transaction.delete(In(term=ID, literals=held.stale), snapshot_properties=snapshot)
         appended = _append(known, transaction, snapshot, differing)
-        return Outcome(appended.rows, len(held.stale), _from_here(horizon, held.highest_id))
+        return Outcome(appended.rows, len(held.stale), here._replace(highest_id=held.highest_id))
 
     return _rewrite(settings, known, change)
 
@@ -131,8 +143,16 @@ def _rewrite(
     change: Callable[[Bronze, Table, Transaction, SnapshotProperties], Outcome],
 ) -> Rewritten:
     with open_bronze(settings) as bronze:
-        lake = open_table(open_catalog(settings), table)
-        outcome = settle(lake, lambda *on: change(bronze, *on))
+        with bronze.alone(table):
+            lake = open_table(open_catalog(settings), table)
+
+        def at_one_moment(
+            lake: Table, transaction: Transaction, snapshot: SnapshotProperties
+        ) -> Outcome:
+            with bronze.one_moment():
+                return change(bronze, lake, transaction, snapshot)
+
+        outcome = settle(lake, at_one_moment)
     assert outcome is not None  # noqa: S101 - a rewrite always has an outcome
     return Rewritten(outcome.replaced, outcome.rows)
 
@@ -172,9 +192,14 @@ def _delete(
     return rows
 
 
-def _from_here(horizon: Horizon, highest_id: int) -> Watermark:
-    """Everything below the horizon is loaded, and nothing above it is known to be."""
-    return Watermark(xid=horizon.xid, id=0, highest_id=highest_id, source=horizon.source)
+def _but(which: BooleanExpression, kept: list[int]) -> BooleanExpression:
+    """Those rows without these ids."""
+    return And(which, NotIn(term=ID, literals=kept)) if kept else which
+
+
+def _from_here(horizon: Horizon) -> Watermark:
+    """Everything below the horizon is loaded, and nothing above it is."""
+    return Watermark(xid=horizon.xid, id=0, source=horizon.source)
 
 
 def _refuse_to_lose(table: LakeTable, rows: int) -> None:
