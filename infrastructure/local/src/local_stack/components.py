@@ -20,6 +20,8 @@ PIPELINE: Final = "pipeline"
 LAKEHOUSE: Final = "lakehouse"
 DASHBOARDS: Final = "dashboards"
 GROUPS: Final = (PIPELINE, LAKEHOUSE, DASHBOARDS)
+STOP_WAIT_S: Final = 20
+"""Of most components; none takes longer."""
 
 
 def _nothing(_settings: Settings, _work: Work) -> None:
@@ -48,6 +50,8 @@ class Component(NamedTuple):
     ready_wait_s: int = 90
     """How long it may take from its start on, on a busy machine."""
     stop_signal: str = "TERM"
+    stop_wait_s: int = STOP_WAIT_S
+    """How long after its signal it is killed."""
     user: Callable[[], str | None] = lambda: None
 
 
@@ -179,6 +183,8 @@ ALL: Final = (
         prepare=lambda settings, _work: dagster.prepare(settings),
         group=LAKEHOUSE,
         ready_wait_s=180,
+        # Dagster's code server ends its runs at the signal, and never itself.
+        stop_wait_s=5,
     ),
     Component(
         "dagster-webserver",

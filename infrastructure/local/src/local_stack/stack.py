@@ -17,6 +17,7 @@ from local_stack.components import (
     BY_NAME,
     ENGINES,
     PIPELINE,
+    STOP_WAIT_S,
     STORES,
     Component,
     chosen,
@@ -170,7 +171,7 @@ def down(settings: Settings) -> int:
         for names in (BY_NAME.keys() - stores, stores):
             _stop(settings, names)
         supervisor.call(settings, "shutdown")
-        daemon.wait(supervisor.STOP_WAIT_S)
+        daemon.wait(STOP_WAIT_S)
     left = process.members(settings)
     process.end(left)
     for path in (supervisor.pid_path(settings), files.socket_path(settings)):
@@ -183,7 +184,7 @@ def _stop(settings: Settings, names: set[str]) -> None:
     for name in names & supervisor.states(settings).keys():
         with contextlib.suppress(Fault):
             supervisor.call(settings, "stopProcess", name, False)
-    deadline = time.monotonic() + supervisor.STOP_WAIT_S + POLL_S
+    deadline = time.monotonic() + STOP_WAIT_S + POLL_S
     while time.monotonic() < deadline:
         running = {name for name, info in supervisor.states(settings).items() if info["pid"]}
         if not running & names:

@@ -20,6 +20,7 @@ ENVIRONMENT: Final = REPOSITORY / ".venv-superset"
 FOLDER: Final = REPOSITORY / "infrastructure/superset"
 THREADS: Final = 8
 QUERY_S_MAX: Final = 120
+STOP_S_MAX: Final = 5
 PROVISION_S_MAX: Final = 600
 
 
@@ -115,6 +116,7 @@ def main() -> None:
             "--worker-class", "gthread",
             "--threads", str(THREADS),
             "--timeout", str(QUERY_S_MAX),
+            "--graceful-timeout", str(STOP_S_MAX),
             "superset.app:create_app()",
         ],
         environment(settings),

@@ -31,7 +31,6 @@ ALIVE: Final = ("STARTING", "RUNNING")
 
 LOG_BYTES_MAX: Final = "10MB"
 LOG_BACKUPS: Final = 3
-STOP_WAIT_S: Final = 20
 START_WAIT_S: Final = 10
 # Its pauses grow by a second each: long enough for a store to come back after it was killed.
 START_RETRIES: Final = 30
@@ -91,7 +90,7 @@ def _program_section(settings: Settings, component: Component) -> str:
         "startretries": START_RETRIES,
         "startsecs": 1,
         "stopsignal": component.stop_signal,
-        "stopwaitsecs": STOP_WAIT_S,
+        "stopwaitsecs": component.stop_wait_s,
         # PostgreSQL's children must hear of the end from their postmaster; the others have none.
         "stopasgroup": "false",
         "killasgroup": "true",
