@@ -28,15 +28,22 @@ STACK_PREFIX = "payments-test-"
 SHARED_VAR = "TEST_STACK_VAR"
 """The shared stack's folder, handed to xdist's workers in their environment."""
 # A test must not depend on what the developer's shell or .env says.
-for name in [name for name in os.environ if name.startswith("PAYMENTS_")]:
+for name in [name for name in os.environ if name.startswith(("PAYMENTS_", "OTEL_"))]:
     del os.environ[name]
 Settings.model_config["env_file"] = None
+os.environ["OTEL_BSP_SCHEDULE_DELAY"] = "200"  # ms; spans are waited for
 
 
 @pytest.fixture(scope="session")
 def shared_settings() -> Settings:
-    """The run's shared stack as settings, and as this process's environment."""
-    settings = stack_settings(Path(os.environ[SHARED_VAR]))
+    """The run's shared stack as settings, and as this process's environment.
+
+    It traces the requests that ask for it; a test that wants the spans listens where they are sent.
+    It has no Superset, so that port is the collector's.
+    """
+    var = Path(os.environ[SHARED_VAR])
+    endpoint = f"http://127.0.0.1:{stack_settings(var).superset_port}"
+    settings = stack_settings(var, otlp_endpoint=endpoint, trace_ratio=0)
     os.environ.update(local_stack.environment(settings))
     settings_module.load.cache_clear()
     return settings

@@ -36,9 +36,8 @@ def main() -> None:
         stderr.print(f"payments: {mistake}", style="red", markup=False, soft_wrap=True)
         sys.exit(mistake.exit_code)
     except ValidationError as wrong:
-        for error in wrong.errors():
-            name = "_".join(str(part) for part in error["loc"]).upper()
-            stderr.print(f"payments: PAYMENTS_{name}: {error['msg']}", style="red", markup=False)
+        for sentence in settings.sentences(wrong):
+            stderr.print(f"payments: {sentence}", style="red", markup=False)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from payment_pipeline.domain.failures import UserError
@@ -23,7 +23,11 @@ class Settings(BaseSettings):
     """Defaults are those of one machine on loopback; each is a setting of its own."""
 
     model_config = SettingsConfigDict(
-        env_prefix="PAYMENTS_", env_file=REPOSITORY / ".env", extra="ignore", frozen=True
+        env_prefix="PAYMENTS_",
+        env_file=REPOSITORY / ".env",
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
     )
 
     # Where this stack keeps its data, logs, secrets and models. A second stack takes another one.
@@ -138,6 +142,18 @@ class Settings(BaseSettings):
 
     log_level: str = "INFO"
 
+    # Traces: the collector's base URL for OTLP over HTTP, and which share of new ones is kept.
+    # The standard variables' names count too.
+    otlp_endpoint: str | None = Field(
+        None, validation_alias=AliasChoices("PAYMENTS_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    )
+    trace_ratio: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        validation_alias=AliasChoices("PAYMENTS_TRACE_RATIO", "OTEL_TRACES_SAMPLER_ARG"),
+    )
+
     @property
     def secrets_dir(self) -> Path:
         """The ignored folder of generated secrets, readable by its owner only."""
@@ -246,7 +262,9 @@ def load() -> Settings:
 
 def sentences(wrong: ValidationError) -> list[str]:
     """One sentence for each setting that has a value it can't take, by its variable's name."""
-    return [
-        f"PAYMENTS_{'_'.join(str(part) for part in error['loc']).upper()}: {error['msg']}"
-        for error in wrong.errors()
-    ]
+    return [f"PAYMENTS_{_name(error['loc'])}: {error['msg']}" for error in wrong.errors()]
+
+
+def _name(location: tuple[int | str, ...]) -> str:
+    """Of a variable, without its prefix, which an alias has already."""
+    return "_".join(str(part) for part in location).upper().removeprefix("PAYMENTS_")

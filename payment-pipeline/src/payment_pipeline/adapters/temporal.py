@@ -11,12 +11,13 @@ from temporalio.api.operatorservice.v1 import (
     AddSearchAttributesRequest,
     ListSearchAttributesRequest,
 )
-from temporalio.client import Client
+from temporalio.client import Client, Interceptor
 from temporalio.service import GrpcCompression, RPCError, RPCStatusCode
 
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.domain.search_attributes import KEYWORDS
 from payment_pipeline.settings import Settings
+from payment_pipeline.telemetry import traces
 
 CONNECT_TIMEOUT: Final = timedelta(seconds=5)
 EXIT_PAUSE_S: Final = 0.1
@@ -38,6 +39,7 @@ async def connect(settings: Settings, *, lazy: bool = False) -> Client:
             connect_timeout=CONNECT_TIMEOUT,
             # Payloads are small or compressed already, and the server is near.
             grpc_compression=GrpcCompression.NONE,
+            interceptors=_tracing(),
         )
     except RuntimeError as error:  # what the SDK raises for a failed connect
         raise UserError(
@@ -65,6 +67,18 @@ async def ensure_search_attributes(settings: Settings) -> tuple[str, ...]:
     if missing:
         await _add(client, missing)
     return missing
+
+
+def _tracing() -> list[Interceptor]:
+    """Spans of starts, workflows and activities: in the client, and so in its workers too."""
+    tracer = traces.tracer().otel()
+    if tracer is None:
+        return []
+    from temporalio.contrib.opentelemetry import (
+        TracingInterceptor,
+    )  # what it costs, who traces pays
+
+    return [TracingInterceptor(tracer)]
 
 
 @cache

@@ -20,7 +20,8 @@ from payment_pipeline.domain import topics
 from payment_pipeline.domain.headers import Headers
 from payment_pipeline.providers import Envelope, Provider, Refusal, Unparseable, Unsupported
 from payment_pipeline.settings import Settings
-from payment_pipeline.telemetry import child_of, trace_id
+from payment_pipeline.telemetry import trace_id, traces
+from payment_pipeline.telemetry.traces import Attributes, Span
 
 from . import answers, metrics
 from .answers import Answer
@@ -44,6 +45,7 @@ class _Endpoint:
         self.secrets = secrets
         self.signature_header = provider.signature_header.encode()
         self.source = f"{PREFIX}{provider.name}".encode()
+        self.span = f"POST {PREFIX}{provider.name}"
         self.topics = {each: topics.raw(provider.name, each) for each in provider.resources}
 
 
@@ -77,7 +79,7 @@ class Webhooks:
         else:
             name = endpoint.provider.name
             try:
-                answer = await self._receive(endpoint, scope, receive)
+                answer = await self._receive(endpoint, scope, receive, began)
             except Exception:
                 log.exception("defect", provider=name)
                 answer = answers.DEFECT
@@ -86,7 +88,9 @@ class Webhooks:
         await send(answer.body)
         metrics.LATENCY_S.observe(perf_counter() - began)
 
-    async def _receive(self, endpoint: _Endpoint, scope: Scope, receive: Receive) -> Answer:
+    async def _receive(
+        self, endpoint: _Endpoint, scope: Scope, receive: Receive, began: float
+    ) -> Answer:
         """The main path: each step goes on or has its answer."""
         headers = dict(scope["headers"])
         refused = self._refuse_by_head(endpoint, scope, headers)
@@ -106,14 +110,16 @@ class Webhooks:
         )
         if isinstance(verdict, Refusal):
             return answers.REFUSED[verdict]
-        traceparent = headers.get(b"traceparent")
-        receipt = (
-            (names.TRACEPARENT, child_of(traceparent and traceparent.decode("latin-1")).encode()),
-            (names.BODY_SHA256, sha256(body).hexdigest().encode()),
-            (names.RECEIVED_AT, now.isoformat(timespec="microseconds").encode()),
-            (names.VERDICT, endpoint.secrets.verdicts[verdict.secret_index]),
-        )
-        return await self._keep(endpoint, body, receipt)
+        given = headers.get(b"traceparent")
+        # Only from here on: whoever can't sign makes no spans.
+        with traces.tracer().serve(endpoint.span, given and given.decode("latin-1"), began) as span:
+            receipt = (
+                (names.TRACEPARENT, span.traceparent.encode()),
+                (names.BODY_SHA256, sha256(body).hexdigest().encode()),
+                (names.RECEIVED_AT, now.isoformat(timespec="microseconds").encode()),
+                (names.VERDICT, endpoint.secrets.verdicts[verdict.secret_index]),
+            )
+            return await self._keep(endpoint, body, receipt, span)
 
     def _refuse_by_head(
         self, endpoint: _Endpoint, scope: Scope, headers: Mapping[bytes, bytes]
@@ -137,7 +143,7 @@ class Webhooks:
             return self._unavailable.overloaded
         return None
 
-    async def _keep(self, endpoint: _Endpoint, body: bytes, receipt: Headers) -> Answer:
+    async def _keep(self, endpoint: _Endpoint, body: bytes, receipt: Headers, span: Span) -> Answer:
         """Put the body on the topic that it belongs to; answer only when it is there."""
         event = endpoint.provider.read(body)
         if isinstance(event, Envelope):
@@ -158,6 +164,15 @@ class Webhooks:
                 body_sha256=sha256(body).hexdigest(),
                 trace_id=trace_id(dict(receipt)[names.TRACEPARENT].decode()),
             )
+        answer = await self._publish(topic, key, body, headers) or answer
+        if span.recording:
+            span.tell(_told(topic, event, answer), failed=answer.status >= 500)
+        return answer
+
+    async def _publish(
+        self, topic: str, key: bytes | None, body: bytes, headers: Headers
+    ) -> Answer | None:
+        """Put it on Kafka; the answer that says why it isn't there."""
         try:
             await self._publisher.publish(topic, key, body, headers)
         except DeadlineError:
@@ -167,7 +182,7 @@ class Webhooks:
         except NoBrokerError:
             return self._unavailable.no_broker
         metrics.BODY_BYTES.inc(len(body))
-        return answer
+        return None
 
     async def _body(self, receive: Receive) -> bytes | Answer:
         """The whole raw body; not a chunk more is read than the caps allow.
@@ -215,3 +230,21 @@ def _dead_letter(event: Unparseable | Unsupported) -> tuple[str, Answer]:
     if isinstance(event, Unsupported):
         return f"unsupported_class:{event.event_class}", answers.UNSUPPORTED
     return event.reason, answers.UNPARSEABLE
+
+
+def _told(topic: str, event: Envelope | Unparseable | Unsupported, answer: Answer) -> Attributes:
+    """What the receipt's span says: OpenTelemetry's names for HTTP and messaging, and our ids."""
+    ids: Attributes = {}
+    if isinstance(event, Envelope):
+        ids = {
+            "payments.event_id": event.event_id,
+            "payments.event_type": event.event_type,
+        }
+    return {
+        "http.request.method": "POST",
+        "http.response.status_code": answer.status,
+        "messaging.system": "kafka",
+        "messaging.destination.name": topic,
+        "payments.answer": answer.code,
+        **ids,
+    }

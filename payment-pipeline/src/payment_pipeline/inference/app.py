@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.domain.scoring import BATCH_MAX, ScoreRequest, ScoreResponse
 from payment_pipeline.settings import Settings
-from payment_pipeline.telemetry import metrics_page
+from payment_pipeline.telemetry import metrics_page, traces
 
 from . import engine, metrics, problems
 from .card import Card
@@ -30,6 +30,7 @@ BODY_BYTES_MAX: Final = 8 * 1024 * 1024
 """Of a batch: eight times what a thousand events with every feature take."""
 READ_S_MAX: Final = 5.0
 """For a body to arrive: a slow sender must not hold a place that others wait for."""
+SPAN: Final = "POST /v1/score"
 RELOAD_S: Final = 3.0
 """How often the pointers to the current versions are looked at."""
 
@@ -70,19 +71,26 @@ class Service:
     async def score(self, request: Request) -> Response:
         """Answer one batch."""
         started = perf_counter()
-        if self.in_flight >= self.settings.inference_in_flight_max:
-            answer = problems.overloaded(self.settings.retry_after_s)
-        else:
-            self.in_flight += 1
-            metrics.IN_FLIGHT.set(self.in_flight)
-            try:
-                answer = await self._score(request)
-            finally:
-                self.in_flight -= 1
-                metrics.IN_FLIGHT.set(self.in_flight)
+        with traces.tracer().serve(SPAN, request.headers.get("traceparent"), started) as span:
+            answer = await self._admit(request)
+            if span.recording:
+                status = {"http.response.status_code": answer.status_code}
+                span.tell(status, failed=answer.status_code >= 500)
         metrics.BATCHES.labels(answer.status_code).inc()
         metrics.LATENCY_S.observe(perf_counter() - started)
         return answer
+
+    async def _admit(self, request: Request) -> Response:
+        """Score it, unless too many are under way."""
+        if self.in_flight >= self.settings.inference_in_flight_max:
+            return problems.overloaded(self.settings.retry_after_s)
+        self.in_flight += 1
+        metrics.IN_FLIGHT.set(self.in_flight)
+        try:
+            return await self._score(request)
+        finally:
+            self.in_flight -= 1
+            metrics.IN_FLIGHT.set(self.in_flight)
 
     async def keep_current(self, every_s: float) -> None:
         """Take new versions up as they come, until cancelled; a bad one leaves the old ones."""

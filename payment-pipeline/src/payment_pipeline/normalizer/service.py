@@ -10,7 +10,7 @@ from collections import Counter as Tally
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from time import monotonic, perf_counter
+from time import monotonic, perf_counter, time_ns
 from typing import Final, NamedTuple, TypeAlias
 
 import structlog
@@ -30,7 +30,7 @@ from payment_pipeline.domain import topics
 from payment_pipeline.domain.failures import BadRecord
 from payment_pipeline.domain.raw import RawEvent
 from payment_pipeline.providers import Context, Provider, providers
-from payment_pipeline.telemetry import LATENCY_BUCKETS_S
+from payment_pipeline.telemetry import LATENCY_BUCKETS_S, traces
 
 from .step import Message, Outcome, message, step, without_body
 
@@ -131,10 +131,13 @@ class Normalizer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
                 found = await self._source.getmany(
                     timeout_ms=POLL_MS, max_records=self._batch_records_max
                 )
+                began_ns = time_ns()
                 works = await self._normalize(found)
                 if under_way is not None:
                     await asyncio.shield(under_way)
-                under_way = asyncio.create_task(self._pass_on(works, found)) if works else None
+                under_way = (
+                    asyncio.create_task(self._pass_on(works, found, began_ns)) if works else None
+                )
                 if monotonic() >= self._lag_due_at:
                     self._lag_due_at = monotonic() + LAG_EVERY_S
                     await self._measure_lag()
@@ -167,12 +170,14 @@ class Normalizer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         outcome = step(raw, self._by_topic[record.topic], self._context, now)
         return Work(record, raw, outcome, message(outcome, raw, record.headers))
 
-    async def _pass_on(self, works: Sequence[Work], found: Batches) -> None:
+    async def _pass_on(self, works: Sequence[Work], found: Batches, began_ns: int) -> None:
         """Produce, wait for every acknowledgement, commit: in this order, whatever happens."""
         started = perf_counter()
         await self._produce(works)
         await self._commit({place: records[-1].offset + 1 for place, records in found.items()})
         _count(works)
+        if traces.tracer().recording:
+            _trace(works, began_ns)
         BATCH.observe(perf_counter() - started)
 
     async def _produce(self, works: Sequence[Work]) -> None:
@@ -287,3 +292,25 @@ def _count(works: Sequence[Work]) -> None:
     for work in works:
         if work.message.topic == topics.DLQ_VALIDATION and isinstance(work.outcome, BadRecord):
             FAILURES.labels(work.outcome.failure).inc()
+
+
+def _trace(works: Sequence[Work], began_ns: int) -> None:
+    """One span an event, from the poll that brought it to the commit behind it."""
+    tracer = traces.tracer()
+    for work in works:
+        raw, topic = work.raw, work.message.topic
+        failure = work.outcome.failure if isinstance(work.outcome, BadRecord) else ""
+        tracer.record(
+            "normalize",
+            raw.traceparent,
+            began_ns,
+            {
+                "messaging.system": "kafka",
+                "messaging.destination.name": raw.coordinates.topic,
+                "messaging.destination.partition.id": str(raw.coordinates.partition),
+                "messaging.kafka.offset": raw.coordinates.offset,
+                "payments.event_id": raw.event_id or "",
+                "payments.outcome": OUTCOMES[topic],
+                "payments.failure": failure,
+            },
+        )

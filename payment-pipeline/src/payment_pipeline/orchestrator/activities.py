@@ -6,6 +6,7 @@ kept in Temporal's histories: ids, counts, and scores without the events.
 
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Sequence
+from time import time_ns
 from typing import Any, Final
 
 import asyncpg
@@ -22,7 +23,7 @@ from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.domain.failures import FailureClass
 from payment_pipeline.domain.features import EntityKey, EntityState, entities, fold
 from payment_pipeline.domain.scoring import BATCH_MAX, EventScores, Score, ScoreItem, score_item
-from payment_pipeline.orchestrator import letters, messages, triage
+from payment_pipeline.orchestrator import letters, messages, spans, triage
 from payment_pipeline.orchestrator.batches import Batches
 from payment_pipeline.orchestrator.isolation import write_isolated
 from payment_pipeline.orchestrator.messages import (
@@ -71,15 +72,20 @@ class Activities:
     @activity.defn(name=messages.SCORE_RANGE)
     async def score_range(self, wanted: OffsetRange) -> bytes:
         """Packed scores of the range's distinct events; nothing is written."""
-        batch = await self._batches.get(wanted)
-        return await self._score(batch.distinct())
+        began_ns = time_ns()
+        events = (await self._batches.get(wanted)).distinct()
+        packed = await self._score(events)
+        spans.scored(events, began_ns, available=packed != UNAVAILABLE)
+        return packed
 
     @activity.defn(name=messages.PERSIST_RANGE)
     async def persist_range(self, wanted: OffsetRange, packed: bytes) -> Persisted:
         """Write the range; say what it leads to. The same again changes nothing."""
+        began_ns = time_ns()
         batch = await self._batches.get(wanted)
         rows = _rows(batch.events, packed)
         written = await write_isolated(self._pool, rows, _workflow_id())
+        spans.written(written, _workflow_id(), began_ns)
         refusals = [
             *batch.undecodable,
             *(_refusal(row, FailureClass.CONFLICTING_BODY, _CONFLICT) for row in written.conflicts),
@@ -104,7 +110,7 @@ class Activities:
     @activity.defn(name=messages.QUARANTINE_EVENTS)
     async def quarantine_events(self, refusals: list[Refusal]) -> None:
         """Keep events that bronze could not take, with the bodies that were signed."""
-        found = []
+        began_ns, found = time_ns(), []
         for one in refusals:
             records = await self._ranges.read(one.topic, one.partition, one.offset, one.offset + 1)
             if not records:
@@ -112,13 +118,16 @@ class Activities:
                 raise ApplicationError(f"no record at {where}", non_retryable=True)
             found.append(letters.of_refused(records[0], FailureClass(one.failure), one.reason))
         await writer.quarantine(self._pool, found, _workflow_id())
+        spans.quarantined(found, _workflow_id(), began_ns)
 
     @activity.defn(name=messages.QUARANTINE_RANGE)
     async def quarantine_range(self, wanted: OffsetRange) -> RangeOutcome:
         """Keep the dead letters of a range."""
+        began_ns = time_ns()
         records = await self._ranges.read(wanted.topic, wanted.partition, wanted.start, wanted.end)
         found = letters.of_dead_letters(records)
         await writer.quarantine(self._pool, found, _workflow_id())
+        spans.quarantined(found, _workflow_id(), began_ns)
         EVENTS.labels("quarantined").inc(len(found))
         return RangeOutcome(events=len(found), quarantined=len(found))
 

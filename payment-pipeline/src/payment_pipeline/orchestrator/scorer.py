@@ -15,6 +15,7 @@ from prometheus_client import Counter
 from pydantic import ValidationError
 
 from payment_pipeline.domain.scoring import EventScores, ScoreItem, ScoreRequest, ScoreResponse
+from payment_pipeline.telemetry import traces
 
 PAUSES_S: Final = (0.1, 0.4, 1.0)
 """Between the tries of one batch: enough for a restart behind a load balancer."""
@@ -63,6 +64,8 @@ class Scorer:
     async def _post(self, body: bytes) -> bytes | str:
         """The answer's body, or why there is none."""
         headers = {"Content-Type": "application/json"}
+        if traceparent := traces.tracer().here():
+            headers["traceparent"] = traceparent
         try:
             async with self._session.post(self._url, data=body, headers=headers) as answer:
                 said = await answer.read()

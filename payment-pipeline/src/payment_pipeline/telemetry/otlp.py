@@ -1,0 +1,152 @@
+"""How do spans reach the collector? OpenTelemetry's SDK, in batches over OTLP/HTTP.
+
+The standard variables beside the endpoint and the ratio (`OTEL_EXPORTER_OTLP_HEADERS`,
+`OTEL_BSP_*`, `OTEL_RESOURCE_ATTRIBUTES`, …) are read by the SDK itself. A collector that is slow or
+away costs spans and never an event: the queue is bounded, and what doesn't fit is dropped.
+"""
+
+from importlib.metadata import version
+from threading import Timer
+from types import TracebackType
+from typing import Final
+
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    get_current_span,
+    set_span_in_context,
+)
+from opentelemetry.trace import Span as OtelSpan
+from opentelemetry.trace import Tracer as OtelTracer
+
+from .traceparent import is_sampled, trace_id
+from .traces import Attributes, Span, Tracer, unix_ns
+
+CLOSE_S_MAX: Final = 3.0
+"""What a stop waits for the last spans: less than a supervisor's patience."""
+_FAILED: Final = Status(StatusCode.ERROR)
+
+
+class OtlpTracer(Tracer):
+    """Sends the spans of sampled traces to a collector."""
+
+    recording = True
+
+    def __init__(self, service: str, endpoint: str, ratio: float) -> None:
+        """`endpoint` is the collector's base URL; of new traces `ratio` (0 to 1) is sampled."""
+        about = {"service.name": service, "service.version": version("payment-pipeline")}
+        self._exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
+        self._provider = TracerProvider(
+            sampler=ParentBasedTraceIdRatio(ratio),
+            resource=Resource.create(about),
+            shutdown_on_exit=False,
+        )
+        self._provider.add_span_processor(BatchSpanProcessor(self._exporter))
+        self._tracer = self._provider.get_tracer("payment_pipeline")
+
+    def serve(self, name: str, traceparent: str | None, began_s: float) -> Span:
+        """A server's span; what is no traceparent starts a trace."""
+        return _Served(
+            self._tracer.start_span(
+                name, _parent(traceparent), kind=SpanKind.SERVER, start_time=unix_ns(began_s)
+            )
+        )
+
+    def record(
+        self,
+        name: str,
+        traceparent: str | None,
+        began_ns: int,
+        attributes: Attributes,
+        *,
+        failed: bool = False,
+    ) -> None:
+        """A consumer's span, with a link to the span that this task is in."""
+        if not is_sampled(traceparent):
+            return
+        around = get_current_span().get_span_context()
+        span = self._tracer.start_span(
+            name,
+            _parent(traceparent),
+            kind=SpanKind.CONSUMER,
+            attributes=attributes,
+            links=(Link(around),) if around.is_valid else (),
+            start_time=began_ns,
+        )
+        if failed:
+            span.set_status(_FAILED)
+        span.end()
+
+    def here(self) -> str | None:
+        """None outside of any span."""
+        around = get_current_span().get_span_context()
+        return _traceparent(around) if around.is_valid else None
+
+    def otel(self) -> OtelTracer:
+        """The SDK's own."""
+        return self._tracer
+
+    def close(self) -> None:
+        """Flush; a collector that doesn't answer is given up after `CLOSE_S_MAX`."""
+        patience = Timer(CLOSE_S_MAX, self._exporter.shutdown)
+        patience.daemon = True
+        patience.start()
+        self._provider.shutdown()
+        patience.cancel()
+
+
+class _Served(Span):
+    """One that is sent, if its trace is sampled."""
+
+    __slots__ = ("_span", "recording")
+
+    def __init__(self, span: OtelSpan) -> None:
+        super().__init__(_traceparent(span.get_span_context()))
+        self._span = span
+        self.recording = span.is_recording()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        frames: TracebackType | None,
+    ) -> None:
+        """An exception's class is told, not its text, which may quote the body."""
+        del error, frames
+        if kind is not None:
+            self.tell({"error.type": kind.__name__}, failed=True)
+        self._span.end()
+
+    def tell(self, attributes: Attributes, *, failed: bool = False) -> None:
+        """Add attributes."""
+        self._span.set_attributes(attributes)
+        if failed:
+            self._span.set_status(_FAILED)
+
+
+def _parent(traceparent: str | None) -> Context:
+    """The context to start a span in: never this task's own."""
+    if traceparent is None or trace_id(traceparent) is None:
+        return Context()
+    remote = SpanContext(
+        trace_id=int(traceparent[3:35], 16),
+        span_id=int(traceparent[36:52], 16),
+        is_remote=True,
+        trace_flags=TraceFlags(int(traceparent[53:], 16)),
+    )
+    return set_span_in_context(NonRecordingSpan(remote), Context())
+
+
+def _traceparent(context: SpanContext) -> str:
+    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
