@@ -24,6 +24,7 @@ from bench.inference import inference_figures
 from bench.lake import lake_figures
 from bench.normalizer import normalizer_figures
 from bench.orchestrator import orchestrator_figures
+from bench.tracing import tracing_figures
 from bench.whole_way import whole_way_figures
 from conftest import stack_settings
 from payment_pipeline.settings import REPOSITORY, Settings
@@ -48,6 +49,7 @@ PARTS: Final = {
     "inference": Part(lambda _settings: inference_figures()),
     "orchestrator": Part(orchestrator_figures, ("inference", "dispatcher", "worker")),
     "whole_way": Part(whole_way_figures, None),
+    "tracing": Part(tracing_figures),
     "lake": Part(lake_figures, ("postgres", "seaweedfs")),
 }
 

@@ -46,6 +46,7 @@ class Settings(BaseSettings):
     normalizer_metrics_port: int = Field(9101, ge=1, le=65535)
     dispatcher_metrics_port: int = Field(9102, ge=1, le=65535)
     worker_metrics_port: int = Field(9103, ge=1, le=65535)
+    lake_metrics_port: int = Field(9104, ge=1, le=65535)
     # The lakehouse and the dashboards, which `payments up --with` adds.
     s3_port: int = Field(8333, ge=1, le=65535)
     catalog_port: int = Field(8181, ge=1, le=65535)

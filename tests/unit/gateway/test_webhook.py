@@ -184,7 +184,7 @@ async def test_what_is_not_signed_is_counted_and_never_kept(
     code: str,
     sign: Callable[[], str | None],
 ) -> None:
-    count = metrics.REQUESTS.labels("stripe", code)
+    count = metrics.REQUESTS.labels("stripe", status, code)
     before = count._value.get()
     headers = [(b"content-type", b"application/json")]
     header = sign()
@@ -339,8 +339,8 @@ async def test_ready_when_kafka_is(client: AsyncClient) -> None:
 async def test_metrics_count_what_was_answered(client: AsyncClient) -> None:
     await post(client)
     page = (await client.get("/metrics")).text
-    assert 'payments_gateway_requests_total{code="accepted",provider="stripe"}' in page
-    assert "payments_gateway_latency_seconds_bucket" in page
+    assert 'payments_gateway_requests_total{code="accepted",provider="stripe",status="200"}' in page
+    assert "payments_gateway_request_duration_seconds_bucket" in page
 
 
 async def test_openapi_says_what_each_answer_means(client: AsyncClient) -> None:

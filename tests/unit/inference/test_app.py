@@ -158,7 +158,7 @@ class Stuck:
     def score(self, _: object) -> engine.Batch:
         self.begun.set()
         self.go.wait(10)
-        return engine.Batch(b'{"scores":[]}', {}, 0)
+        return engine.Batch(b'{"scores":[]}', 0, {}, 0)
 
 
 async def test_probes_answer_while_it_scores_and_past_the_bound_it_says_when(
@@ -205,7 +205,7 @@ async def test_a_new_version_is_taken_up_and_a_broken_one_is_not(models_of: Sett
             while await served(client) != "newer":
                 await asyncio.sleep(RELOAD_S)
 
-        failed = "payments_inference_reloads_failed_total"
+        failed = "payments_inference_reload_failures_total"
         before = REGISTRY.get_sample_value(failed) or 0.0
         (root / "fraud" / "current").write_text("no_such_version")
         async with asyncio.timeout(10):
@@ -230,5 +230,15 @@ async def test_metrics_name_the_versions_that_answer(trained: Settings) -> None:
         await post(client, event())
         page = (await client.get("/metrics")).text
     for model, version in engine.current_versions(trained).items():
-        assert f'payments_inference_model{{model="{model}",version="{version}"}} 1.0' in page
-    assert 'payments_inference_batches_total{status="200"}' in page
+        assert f'payments_inference_model_info{{model="{model}",version="{version}"}} 1.0' in page
+    assert 'payments_inference_requests_total{status="200"}' in page
+
+
+async def test_each_event_that_was_asked_about_is_counted(trained: Settings) -> None:
+    def counted() -> float:
+        return REGISTRY.get_sample_value("payments_inference_events_total") or 0.0
+
+    async with serving(trained) as client:
+        before = counted()
+        await post(client, event(), event())
+    assert counted() == before + 2

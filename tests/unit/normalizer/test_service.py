@@ -167,8 +167,11 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_batch_is_produced_under_its_key_then_committed_and_counted() -> None:
-    before = count("normalizer_events_total", outcome="normalized", kind="charge")
-    failed = count("normalizer_failures_total", failure="invalid")
+    records_total, letters_total = (
+        f"payments_normalizer_{each}_total" for each in ("records", "dead_letters")
+    )
+    before = count(records_total, outcome="normalized", kind="charge")
+    failed = count(letters_total, failure="invalid")
     source = Source(deque([records(CHARGE, INVALID), records(b"{}", first_offset=2)]))
     sink = Sink()
     normalizer = await run_until_drained(source, sink)
@@ -181,9 +184,9 @@ async def test_a_batch_is_produced_under_its_key_then_committed_and_counted() ->
     assert {key for _, key, _ in sink.produced} == {b"pi_1"}
     assert source.committed == [2, 3]
     assert normalizer.ready()
-    assert count("normalizer_events_total", outcome="normalized", kind="charge") == before + 1
-    assert count("normalizer_failures_total", failure="invalid") == failed + 1
-    assert count("normalizer_lag_records") == 6
+    assert count(records_total, outcome="normalized", kind="charge") == before + 1
+    assert count(letters_total, failure="invalid") == failed + 1
+    assert count("payments_normalizer_consumer_lag_records", topic=PLACE.topic) == 6
 
 
 async def test_nothing_is_committed_before_the_last_acknowledgement() -> None:

@@ -62,6 +62,7 @@ def _stage(
     module: str = "",
     elsewhere: str = "",
     prepare: Callable[[Settings, Work], None] = _nothing,
+    group: str = PIPELINE,
 ) -> Component:
     """One of the pipeline's own programs, ready when its `/readyz` says so."""
 
@@ -74,13 +75,14 @@ def _stage(
 
     return Component(
         name=name,
-        command=lambda _settings: [sys.executable, "-m", f"payment_pipeline.{module or name}"],
+        command=lambda _settings: [sys.executable, "-m", module or f"payment_pipeline.{name}"],
         ready=ready,
         address=address,
         ports=(port,),
         needs=needs,
         prepare=prepare,
         elsewhere=elsewhere,
+        group=group,
     )
 
 
@@ -143,13 +145,13 @@ ALL: Final = (
         "dispatcher",
         "dispatcher_metrics_port",
         needs=("kafka", "temporal"),
-        module="orchestrator.dispatcher",
+        module="payment_pipeline.orchestrator.dispatcher",
     ),
     _stage(
         "worker",
         "worker_metrics_port",
         needs=("postgres", "kafka", "temporal"),
-        module="orchestrator.worker",
+        module="payment_pipeline.orchestrator.worker",
     ),
     Component(
         "seaweedfs",
@@ -172,6 +174,13 @@ ALL: Final = (
         elsewhere="trino_url",
         group=LAKEHOUSE,
         ready_wait_s=240,
+    ),
+    _stage(
+        "lake-metrics",
+        "lake_metrics_port",
+        needs=("postgres", "seaweedfs"),
+        module="orchestration_dagster.lake.metrics",
+        group=LAKEHOUSE,
     ),
     Component(
         "dagster-code",

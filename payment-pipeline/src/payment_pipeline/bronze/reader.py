@@ -26,3 +26,8 @@ async def feature_states(
 async def unscored(pool: asyncpg.Pool, limit: int) -> list[PaymentEvent]:
     """Events that inference was down for, oldest first, for `writer.rescore`."""
     return [to_event(row) for row in await pool.fetch(_SQL["unscored"], limit)]
+
+
+async def unscored_count(pool: asyncpg.Pool) -> int:
+    """How many events wait for their scores."""
+    return int(await pool.fetchval(_SQL["unscored_count"]))

@@ -8,11 +8,11 @@ from payment_pipeline.telemetry import LATENCY_BUCKETS_S
 
 REQUESTS: Final = Counter(
     "payments_gateway_requests_total",
-    "Webhook requests answered, by provider and by the answer's code.",
-    ["provider", "code"],
+    "Webhook requests answered, by provider, HTTP status and the answer's code.",
+    ["provider", "status", "code"],
 )
-LATENCY_S: Final = Histogram(
-    "payments_gateway_latency_seconds",
+DURATION_S: Final = Histogram(
+    "payments_gateway_request_duration_seconds",
     "From a request's head to its answer; for an accepted event that includes Kafka's ack.",
     buckets=LATENCY_BUCKETS_S,
 )
@@ -24,6 +24,9 @@ UNACKNOWLEDGED: Final = Gauge(
 )
 UNACKNOWLEDGED_BYTES: Final = Gauge(
     "payments_gateway_unacknowledged_bytes", "Bytes of bodies given to Kafka and not settled yet."
+)
+UNACKNOWLEDGED_MAX: Final = Gauge(
+    "payments_gateway_unacknowledged_max_records", "Past so many records a request gets a 503."
 )
 KAFKA_ERRORS: Final = Counter(
     "payments_gateway_kafka_errors_total", "Sends that failed, by aiokafka's error.", ["error"]

@@ -49,6 +49,7 @@ async def serve(settings: Settings) -> None:
             ),
         )
         metrics.UNACKNOWLEDGED.set_function(lambda: publisher.unacknowledged)
+        metrics.UNACKNOWLEDGED_MAX.set(settings.gateway_in_flight_max)
         metrics.UNACKNOWLEDGED_BYTES.set_function(lambda: publisher.unacknowledged_bytes)
         server = uvicorn.Server(_config(app, settings))
         async with (

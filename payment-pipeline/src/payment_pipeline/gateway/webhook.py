@@ -65,7 +65,7 @@ class Webhooks:
         self._unavailable = answers.unavailable(settings.retry_after_s)
         self._reading_bytes = 0
         self._counts: dict[tuple[str, str], Counter] = {
-            (name, answer.code): metrics.REQUESTS.labels(name, answer.code)
+            (name, answer.code): metrics.REQUESTS.labels(name, answer.status, answer.code)
             for name in (*self._endpoints, UNKNOWN)
             for answer in answers.all_answers()
         }
@@ -86,7 +86,7 @@ class Webhooks:
         self._counts[name, answer.code].inc()
         await send(answer.start)
         await send(answer.body)
-        metrics.LATENCY_S.observe(perf_counter() - began)
+        metrics.DURATION_S.observe(perf_counter() - began)
 
     async def _receive(
         self, endpoint: _Endpoint, scope: Scope, receive: Receive, began: float

@@ -76,8 +76,8 @@ class Service:
             if span.recording:
                 status = {"http.response.status_code": answer.status_code}
                 span.tell(status, failed=answer.status_code >= 500)
-        metrics.BATCHES.labels(answer.status_code).inc()
-        metrics.LATENCY_S.observe(perf_counter() - started)
+        metrics.REQUESTS.labels(answer.status_code).inc()
+        metrics.DURATION_S.observe(perf_counter() - started)
         return answer
 
     async def _admit(self, request: Request) -> Response:
@@ -136,6 +136,7 @@ class Service:
         except Exception:
             log.exception("a batch could not be scored")
             return problems.defect()
+        metrics.EVENTS.inc(batch.events)
         metrics.UNKNOWN_FEATURES.inc(batch.unknown_features)
         for model, count in batch.scored.items():
             metrics.SCORES.labels(model).inc(count)

@@ -34,6 +34,7 @@ class Batch(NamedTuple):
 
     body: bytes
     """A `ScoreResponse` as JSON."""
+    events: int
     scored: Mapping[str, int]
     """By model, how many events it applied to."""
     unknown_features: int
@@ -73,7 +74,7 @@ class Engine:
             scores = one.scorer.score([items[row] for row in rows], features[np.array(rows)])
             for row, score in zip(rows, scores, strict=True):
                 answers[row][one.model.output] = named | score
-        return Batch(orjson.dumps({"scores": answers}), scored, unknown_features)
+        return Batch(orjson.dumps({"scores": answers}), len(items), scored, unknown_features)
 
 
 def load(settings: Settings) -> Engine:

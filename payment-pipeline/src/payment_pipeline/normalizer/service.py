@@ -23,16 +23,14 @@ from aiokafka import (
 )
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from aiokafka.producer.message_accumulator import BatchBuilder
-from prometheus_client import Counter, Gauge, Histogram
 
 from payment_pipeline.adapters.kafka import partition_of, raw_event
 from payment_pipeline.domain import topics
-from payment_pipeline.domain.failures import BadRecord
-from payment_pipeline.domain.raw import RawEvent
 from payment_pipeline.providers import Context, Provider, providers
-from payment_pipeline.telemetry import LATENCY_BUCKETS_S, traces
 
-from .step import Message, Outcome, message, step, without_body
+from . import metrics, observed
+from .observed import Work
+from .step import message, step, without_body
 
 GROUP: Final = "normalizer"
 POLL_MS: Final = 500
@@ -48,36 +46,10 @@ TURN_RECORDS: Final = 50
 """How many records are normalized between two turns of the event loop, which has the batch before
 to send and heartbeats to keep: about 1.5 ms."""
 
-OUTCOMES: Final = {
-    topics.NORMALIZED: "normalized",
-    topics.DLQ_VALIDATION: "rejected",
-    topics.UNMODELLED: "unmodelled",
-}
-EVENTS: Final = Counter(
-    "normalizer_events",
-    "Raw records by what became of them, once acknowledged",
-    ("outcome", "kind"),
-)
-FAILURES: Final = Counter("normalizer_failures", "Dead letters by failure class", ("failure",))
-PRODUCE_ERRORS: Final = Counter("normalizer_produce_errors", "Sends that Kafka did not acknowledge")
-LAG: Final = Gauge("normalizer_lag_records", "Raw records not yet read, over this one's partitions")
-BATCH: Final = Histogram(
-    "normalizer_batch_seconds", "From a batch's first send to its commit", buckets=LATENCY_BUCKETS_S
-)
-
 Batches: TypeAlias = Mapping[TopicPartition, Sequence[ConsumerRecord]]
 """What one poll of the consumer brings."""
 
 log = structlog.get_logger()
-
-
-class Work(NamedTuple):
-    """One record on its way."""
-
-    record: ConsumerRecord[bytes, bytes]
-    raw: RawEvent
-    outcome: Outcome
-    message: Message
 
 
 class Batch(NamedTuple):
@@ -175,10 +147,9 @@ class Normalizer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         started = perf_counter()
         await self._produce(works)
         await self._commit({place: records[-1].offset + 1 for place, records in found.items()})
-        _count(works)
-        if traces.tracer().recording:
-            _trace(works, began_ns)
-        BATCH.observe(perf_counter() - started)
+        observed.count(works)
+        observed.trace(works, began_ns)
+        metrics.DURATION_S.observe(perf_counter() - started)
 
     async def _produce(self, works: Sequence[Work]) -> None:
         """Return when Kafka has every message, however often that takes."""
@@ -188,7 +159,7 @@ class Normalizer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
             self._acknowledged = error is None
             if error is None:
                 return
-            PRODUCE_ERRORS.inc(len(works))
+            metrics.PRODUCE_ERRORS.inc(len(works))
             log.warning("produce_failed", records=len(works), error=type(error).__name__)
             if monotonic() > give_up_at:
                 raise error
@@ -266,13 +237,15 @@ class Normalizer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
             log.warning("commit_failed", error=type(error).__name__)
 
     async def _measure_lag(self) -> None:
-        lag = 0
+        lag: Tally[str] = Tally()
         with suppress(KafkaError):  # a partition may leave meanwhile
             for place in self._source.assignment():
                 end = self._source.highwater(place)
                 if end is not None:  # nothing is known before its first fetch
-                    lag += end - await self._source.position(place)
-            LAG.set(lag)
+                    lag[place.topic] += end - await self._source.position(place)
+            metrics.LAG.clear()  # of what was another member's before or is now
+            for topic, records in lag.items():
+                metrics.LAG.labels(topic).set(records)
 
 
 def _providers_by_topic() -> dict[str, Provider]:
@@ -281,36 +254,3 @@ def _providers_by_topic() -> dict[str, Provider]:
         for provider in providers().values()
         for resource in provider.resources
     }
-
-
-def _count(works: Sequence[Work]) -> None:
-    seen = Tally(
-        (OUTCOMES[work.message.topic], getattr(work.outcome, "kind", "")) for work in works
-    )
-    for (outcome, kind), count in seen.items():
-        EVENTS.labels(outcome, kind).inc(count)
-    for work in works:
-        if work.message.topic == topics.DLQ_VALIDATION and isinstance(work.outcome, BadRecord):
-            FAILURES.labels(work.outcome.failure).inc()
-
-
-def _trace(works: Sequence[Work], began_ns: int) -> None:
-    """One span an event, from the poll that brought it to the commit behind it."""
-    tracer = traces.tracer()
-    for work in works:
-        raw, topic = work.raw, work.message.topic
-        failure = work.outcome.failure if isinstance(work.outcome, BadRecord) else ""
-        tracer.record(
-            "normalize",
-            raw.traceparent,
-            began_ns,
-            {
-                "messaging.system": "kafka",
-                "messaging.destination.name": raw.coordinates.topic,
-                "messaging.destination.partition.id": str(raw.coordinates.partition),
-                "messaging.kafka.offset": raw.coordinates.offset,
-                "payments.event_id": raw.event_id or "",
-                "payments.outcome": OUTCOMES[topic],
-                "payments.failure": failure,
-            },
-        )

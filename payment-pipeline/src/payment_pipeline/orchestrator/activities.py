@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import asyncpg
 import structlog
-from prometheus_client import Counter
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
@@ -20,10 +19,10 @@ from payment_pipeline.bronze import decisions, reader, writer
 from payment_pipeline.bronze.contract import InferenceStatus
 from payment_pipeline.bronze.rows import ScoredEvent
 from payment_pipeline.domain.events import PaymentEvent
-from payment_pipeline.domain.failures import FailureClass
+from payment_pipeline.domain.failures import BadRecord, FailureClass
 from payment_pipeline.domain.features import EntityKey, EntityState, entities, fold
 from payment_pipeline.domain.scoring import BATCH_MAX, EventScores, Score, ScoreItem, score_item
-from payment_pipeline.orchestrator import letters, messages, spans, triage
+from payment_pipeline.orchestrator import letters, messages, metrics, spans, triage
 from payment_pipeline.orchestrator.batches import Batches
 from payment_pipeline.orchestrator.isolation import write_isolated
 from payment_pipeline.orchestrator.messages import (
@@ -37,8 +36,6 @@ from payment_pipeline.orchestrator.messages import (
     Refusal,
 )
 from payment_pipeline.orchestrator.scorer import UNAVAILABLE, Scorer, unpack
-
-EVENTS = Counter("worker_events", "Events by where they ended", ["outcome"])
 
 log = structlog.get_logger()
 
@@ -104,7 +101,9 @@ class Activities:
         )
         self._batches.drop(wanted)
         for name in ("inserted", "duplicates", "quarantined", "unscored"):
-            EVENTS.labels(name).inc(getattr(outcome, name))
+            metrics.EVENTS.labels(name).inc(getattr(outcome, name))
+        for kind in ("reviews", "recoveries"):
+            metrics.FOLLOW_UPS.labels(kind).inc(getattr(outcome, kind))
         return Persisted(outcome, refusals, follow_ups)
 
     @activity.defn(name=messages.QUARANTINE_EVENTS)
@@ -117,8 +116,7 @@ class Activities:
                 where = f"{one.topic}/{one.partition}/{one.offset}"
                 raise ApplicationError(f"no record at {where}", non_retryable=True)
             found.append(letters.of_refused(records[0], FailureClass(one.failure), one.reason))
-        await writer.quarantine(self._pool, found, _workflow_id())
-        spans.quarantined(found, _workflow_id(), began_ns)
+        await self._quarantine(found, began_ns)
 
     @activity.defn(name=messages.QUARANTINE_RANGE)
     async def quarantine_range(self, wanted: OffsetRange) -> RangeOutcome:
@@ -126,9 +124,8 @@ class Activities:
         began_ns = time_ns()
         records = await self._ranges.read(wanted.topic, wanted.partition, wanted.start, wanted.end)
         found = letters.of_dead_letters(records)
-        await writer.quarantine(self._pool, found, _workflow_id())
-        spans.quarantined(found, _workflow_id(), began_ns)
-        EVENTS.labels("quarantined").inc(len(found))
+        await self._quarantine(found, began_ns)
+        metrics.EVENTS.labels("quarantined").inc(len(found))
         return RangeOutcome(events=len(found), quarantined=len(found))
 
     @activity.defn(name=messages.SCORE_UNSCORED)
@@ -195,6 +192,12 @@ class Activities:
         return PaymentNow(
             failed_again=True, advice=triage.advice(score, newer.event_id, newer.occurred_at)
         )
+
+    async def _quarantine(self, found: Sequence[BadRecord], began_ns: int) -> None:
+        await writer.quarantine(self._pool, found, _workflow_id())
+        spans.quarantined(found, _workflow_id(), began_ns)
+        for letter in found:
+            metrics.QUARANTINED.labels(letter.failure.value, letter.component).inc()
 
     async def _score(self, events: Sequence[PaymentEvent]) -> bytes:
         keys = {key for event in events for key in entities(event)}

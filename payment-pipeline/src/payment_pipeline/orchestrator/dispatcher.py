@@ -14,7 +14,6 @@ from typing import Final
 import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
-from prometheus_client import Counter, Gauge
 from temporalio.client import Client, WorkflowContinuedAsNewError, WorkflowFailureError
 from temporalio.client import WorkflowHandle as Handle
 from temporalio.service import RPCError
@@ -22,6 +21,7 @@ from temporalio.service import RPCError
 from payment_pipeline import telemetry
 from payment_pipeline.adapters import kafka, temporal
 from payment_pipeline.domain.topics import DEAD_LETTERS, NORMALIZED
+from payment_pipeline.orchestrator import metrics
 from payment_pipeline.orchestrator.lanes import Lane, due
 from payment_pipeline.orchestrator.messages import OffsetRange
 from payment_pipeline.orchestrator.positions import grown, lanes, place
@@ -42,12 +42,6 @@ KAFKA_DEADLINE_S: Final = 10.0
 BACKOFF_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 READY_WITHIN_S: Final = 15.0
 """Ready means: Kafka and Temporal answered within this time."""
-
-LAG = Gauge("dispatcher_lag_offsets", "Offsets not handed to Temporal", ["topic", "partition"])
-OPEN = Gauge("dispatcher_open_ranges", "Ranges under way, as far as this process knows")
-STARTED = Counter("dispatcher_ranges_started", "Ranges acknowledged by Temporal", ["topic"])
-FAILED = Counter("dispatcher_ranges_failed", "Ranges that ended without reaching bronze", ["topic"])
-ERRORS = Counter("dispatcher_errors", "Rounds that Kafka or Temporal did not answer", ["component"])
 
 log = structlog.get_logger()
 
@@ -79,6 +73,7 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Dispatch for ever; what doesn't answer is asked again, ever more slowly."""
+        metrics.OPEN_RANGES_LIMIT.set(OPEN_RANGES_MAX)
         failures = 0
         try:
             while True:
@@ -90,7 +85,7 @@ class Dispatcher:
                     failures = 0
                     await self._rounds(consumer, found)
                 except (KafkaError, TimeoutError) as error:
-                    ERRORS.labels("kafka").inc()
+                    metrics.ERRORS.labels("kafka").inc()
                     log.warning("kafka does not answer", reason=str(error) or type(error).__name__)
                 finally:
                     await consumer.stop()
@@ -113,7 +108,7 @@ class Dispatcher:
                 if not self._under_way:
                     await self._client.service_client.check_health()
             except RPCError as error:
-                ERRORS.labels("temporal").inc()
+                metrics.ERRORS.labels("temporal").inc()
                 log.warning("temporal does not answer", reason=error.status.name)
                 await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
                 failures += 1
@@ -140,7 +135,7 @@ class Dispatcher:
             async with asyncio.timeout(KAFKA_DEADLINE_S):
                 await consumer.commit(acknowledged)
         for lane in known:
-            LAG.labels(lane.topic, lane.partition).set(lane.lag)
+            metrics.LAG.labels(lane.topic, lane.partition).set(lane.lag)
         for failure in started:
             if failure is not None:
                 raise failure
@@ -151,18 +146,18 @@ class Dispatcher:
             return
         handle = await start_range(self._client, consumer, batch)
         lane.acknowledge(monotonic())
-        STARTED.labels(batch.topic).inc()
+        metrics.RANGES.labels(batch.topic).inc()
         if handle is not None:
             task = asyncio.create_task(_hold(handle, batch))
             self._under_way.add(task)
             lane.under_way += 1
-            OPEN.set(len(self._under_way))
+            metrics.OPEN_RANGES.set(len(self._under_way))
             task.add_done_callback(partial(self._release, lane))
 
     def _release(self, lane: Lane, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
         lane.under_way -= 1
-        OPEN.set(len(self._under_way))
+        metrics.OPEN_RANGES.set(len(self._under_way))
 
     async def _pause(self) -> None:
         """Until the poll is due, or where all places are taken, until there is one."""
@@ -188,7 +183,7 @@ async def _hold(handle: Handle[object, object], batch: OffsetRange) -> None:
     except TimeoutError:
         log.warning("range is slow", workflow_id=handle.id)
     except WorkflowFailureError as error:
-        FAILED.labels(batch.topic).inc()
+        metrics.WORKFLOW_FAILURES.labels(batch.topic).inc()
         cause = type(error.cause).__name__
         log.error("range failed", workflow_id=handle.id, cause=cause)  # noqa: TRY400 - no frames
 

@@ -11,10 +11,10 @@ from typing import Final
 
 import aiohttp
 import structlog
-from prometheus_client import Counter
 from pydantic import ValidationError
 
 from payment_pipeline.domain.scoring import EventScores, ScoreItem, ScoreRequest, ScoreResponse
+from payment_pipeline.orchestrator import metrics
 from payment_pipeline.telemetry import traces
 
 PAUSES_S: Final = (0.1, 0.4, 1.0)
@@ -26,8 +26,6 @@ DEADLINE_WHEN_DOWN_S: Final = 3.0
 
 UNAVAILABLE: Final = b""
 """What is packed in the place of scores when there are none."""
-
-FAILURES = Counter("worker_inference_failures", "Batches that inference did not score", ["reason"])
 
 log = structlog.get_logger()
 
@@ -57,7 +55,7 @@ class Scorer:
         except TimeoutError:
             reason = "deadline"
         self._down = True
-        FAILURES.labels(reason).inc()
+        metrics.INFERENCE_FAILURES.labels(reason).inc()
         log.warning("inference does not score; the rows go on without", reason=reason)
         return UNAVAILABLE
 
@@ -81,6 +79,6 @@ def unpack(packed: bytes) -> dict[str, EventScores] | None:
     try:
         answer = ScoreResponse.model_validate_json(zlib.decompress(packed))
     except (ValidationError, zlib.error):
-        FAILURES.labels("unreadable").inc()
+        metrics.INFERENCE_FAILURES.labels("unreadable").inc()
         return None
     return {scores.event_id: scores for scores in answer.scores}

@@ -10,20 +10,15 @@ from time import perf_counter
 from typing import Final
 
 import structlog
-from prometheus_client import Histogram
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from payment_pipeline.adapters.kafka import RangeExpiredError
-from payment_pipeline.telemetry import LATENCY_BUCKETS_S
+from payment_pipeline.orchestrator import metrics
 
 BEAT_S: Final = 1.5
 """A step that is done before never beats: a beat is a request to the server."""
-
-SECONDS = Histogram(
-    "worker_step_seconds", "One try of an activity", ["step", "result"], buckets=LATENCY_BUCKETS_S
-)
 
 log = structlog.get_logger()
 
@@ -62,7 +57,7 @@ class _Step(ActivityInboundInterceptor):
         else:
             return answer
         finally:
-            SECONDS.labels(info.activity_type, result).observe(perf_counter() - begun_s)
+            metrics.ACTIVITIES.labels(info.activity_type, result).observe(perf_counter() - begun_s)
             if beat is not None:
                 beat.cancel()
 

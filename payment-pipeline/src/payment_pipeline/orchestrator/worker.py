@@ -20,6 +20,7 @@ from payment_pipeline import telemetry
 from payment_pipeline.adapters import postgres, temporal
 from payment_pipeline.adapters.kafka import RangeReader
 from payment_pipeline.domain.failures import UserError
+from payment_pipeline.orchestrator import gauges
 from payment_pipeline.orchestrator.activities import Activities
 from payment_pipeline.orchestrator.messages import TASK_QUEUE, Verdict
 from payment_pipeline.orchestrator.scorer import Scorer
@@ -81,6 +82,10 @@ async def resources(settings: Settings) -> AsyncIterator[tuple[Client, Activitie
             settings.fraud_review_timeout_s,
             Verdict(settings.fraud_review_on_timeout),
         )
+        gauges.watch_pool(pool)
+        names = [workflow.__name__ for workflow in WORKFLOWS]
+        sampling = asyncio.create_task(gauges.keep_sampling(pool, client, names))
+        stack.callback(sampling.cancel)
         yield client, Activities(pool, ranges, Scorer(session, settings.inference), rules)
 
 

@@ -6,9 +6,11 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from importlib.metadata import version
 from typing import Final
 
 import uvloop
+from prometheus_client import Gauge
 from pydantic import ValidationError
 
 from payment_pipeline.domain.failures import UserError
@@ -16,12 +18,16 @@ from payment_pipeline.settings import Settings, sentences
 
 from . import logs, traces
 
+BUILD: Final = Gauge(
+    "payments_build_info", "1 for the version that runs, of each process.", ["service", "version"]
+)
 COLLECTOR_ALLOCATIONS: Final = 70_000
 """Objects made and not freed between two runs of the cycle collector; Python's default is 700."""
 
 
 def configure(service: str, settings: Settings) -> None:
     """Make this process's logs, and its spans if any are wanted, those of `service`."""
+    BUILD.labels(service, version("payment-pipeline")).set(1)
     logs.configure(service, settings)
     traces.configure(service, settings)
 

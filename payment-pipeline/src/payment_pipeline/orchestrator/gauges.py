@@ -1,0 +1,54 @@
+"""How full is the worker, and what waits or has failed? Looked at now and then, for the metrics."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+import asyncpg
+import structlog
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from payment_pipeline.bronze import reader
+from payment_pipeline.orchestrator import metrics
+
+SAMPLE_S: Final = 30.0
+"""Each time costs one indexed count in PostgreSQL and one in Temporal a type of workflow."""
+STATUSES: Final = {
+    "Running": "running",
+    "Failed": "failed",
+    "TimedOut": "failed",
+    "Terminated": "failed",
+}
+
+log = structlog.get_logger()
+
+
+def watch_pool(pool: asyncpg.Pool) -> None:
+    """Read the pool's own figures whenever the metrics are asked for."""
+    metrics.POOL_LIMIT.set(pool.get_max_size())
+    metrics.POOL.labels("idle").set_function(pool.get_idle_size)
+    metrics.POOL.labels("in_use").set_function(lambda: pool.get_size() - pool.get_idle_size())
+
+
+async def keep_sampling(pool: asyncpg.Pool, client: Client, workflows: Sequence[str]) -> None:
+    """Sample for as long as the worker runs; a store that is down leaves the last figures."""
+    while True:
+        try:
+            metrics.UNSCORED.set(await reader.unscored_count(pool))
+            for workflow in workflows:
+                await _count(client, workflow)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, RPCError) as error:
+            log.warning("gauges are old", error=type(error).__name__)
+        await asyncio.sleep(SAMPLE_S)
+
+
+async def _count(client: Client, workflow: str) -> None:
+    found = await client.count_workflows(f"WorkflowType = '{workflow}' GROUP BY ExecutionStatus")
+    totals = dict.fromkeys(STATUSES.values(), 0)
+    for group in found.groups:
+        status = STATUSES.get(str(group.group_values[0]))
+        if status is not None:  # completed, cancelled, or gone on as new
+            totals[status] += group.count
+    for status, count in totals.items():
+        metrics.WORKFLOWS.labels(workflow, status).set(count)

@@ -1,0 +1,110 @@
+"""What do spans cost? CPU of the five stages an event: without, at 1 in 100, and for every event.
+
+Each variant is a whole pipeline of its own; its spans go to a collector that throws them away and
+whose time is not counted. Variants alternate, and the least of each is taken: another's load on the
+machine only ever adds.
+"""
+
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Final
+
+import commands
+import local_stack
+from bench.figure import Figure
+from bench.whole_way import costs, simulate
+from payment_pipeline.settings import Settings
+
+EVENTS: Final = 20_000
+ROUNDS: Final = 2
+STAGES: Final = ("gateway", "normalizer", "dispatcher", "worker", "inference")
+SAMPLED: Final = 0.01
+SAMPLED_TARGET: Final = 1.05
+EVERY_TARGET: Final = 2.5
+
+
+def tracing_figures(settings: Settings) -> list[Figure]:
+    """Start and stop the pipeline for each run; takes about five minutes."""
+    with discarding_collector() as endpoint:
+        variants: dict[str, dict[str, object]] = {
+            "off": {},
+            "sampled": {"otlp_endpoint": endpoint, "trace_ratio": SAMPLED},
+            "every": {"otlp_endpoint": endpoint, "trace_ratio": 1.0},
+        }
+        least = {
+            name: min(
+                cpu_us(settings.model_copy(update=changes), f"{name}-{number}")
+                for number in range(ROUNDS)
+            )
+            for name, changes in variants.items()
+        }
+    return [
+        _figure("spans of 1 event in 100", least["sampled"], least["off"], SAMPLED_TARGET),
+        _figure("spans of every event", least["every"], least["off"], EVERY_TARGET),
+    ]
+
+
+def cpu_us(settings: Settings, name: str) -> float:
+    """What the five stages spend on one event, in microseconds, on a pipeline of its own."""
+    own = settings.model_copy(update={"var": settings.var / name})
+    own.var.mkdir()
+    _share_models(settings.var, own.var)
+    ledgers = settings.var / f"{name}-ledgers"
+    ledgers.mkdir()
+    local_stack.up(own)
+    try:
+        simulate(own, ledgers / "warm.jsonl", events=2000, seed=1)
+        commands.audit(own, ledgers / "warm.jsonl")
+        with costs(own) as spent:
+            simulate(own, ledgers / "full.jsonl", events=EVENTS, seed=2)
+            commands.audit(own, ledgers / "full.jsonl", "--wait", "180")
+    finally:
+        local_stack.down(own)
+    return sum(sum(spent[stage].cpu_s.values()) for stage in STAGES) / EVENTS * 1e6
+
+
+@contextmanager
+def discarding_collector() -> Iterator[str]:
+    """A base URL for OTLP over HTTP, where nothing is kept."""
+
+    class Discard(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Discard)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _share_models(parent: Path, own: Path) -> None:
+    """Models that an earlier run trained."""
+    for trained in [*parent.glob("models"), *parent.glob("*/models")][:1]:
+        shutil.copytree(trained, own / "models", dirs_exist_ok=True)
+
+
+def _figure(name: str, value_us: float, off_us: float, target: float) -> Figure:
+    ratio = value_us / off_us
+    return Figure(
+        name=name,
+        value=round(value_us),
+        unit="µs of CPU an event",
+        reference="tracing off",
+        reference_value=round(off_us),
+        ratio=round(ratio, 3),
+        target=target,
+        met=ratio <= target,
+    )
