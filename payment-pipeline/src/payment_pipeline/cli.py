@@ -338,6 +338,22 @@ def contracts(
     typer.echo(f"written: {', '.join(published.write()) or 'nothing had changed'}")
 
 
+@app.command()
+def metrics(
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say whether it is up to date.")
+    ] = False,
+) -> None:
+    """Write the table of all metrics to `docs/guides/metrics.md`, from the code."""
+    from payment_pipeline import metrics_table
+
+    if check:
+        metrics_table.check()
+        typer.echo("docs/guides/metrics.md is up to date")
+        return
+    typer.echo("written" if metrics_table.write() else "nothing had changed")
+
+
 review = typer.Typer(
     no_args_is_help=True, help="See and answer the payments that wait for a person's review."
 )

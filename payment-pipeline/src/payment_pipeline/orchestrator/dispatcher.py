@@ -21,7 +21,7 @@ from temporalio.service import RPCError
 from payment_pipeline import telemetry
 from payment_pipeline.adapters import kafka, temporal
 from payment_pipeline.domain.topics import DEAD_LETTERS, NORMALIZED
-from payment_pipeline.orchestrator import metrics
+from payment_pipeline.orchestrator import dispatcher_metrics as metrics
 from payment_pipeline.orchestrator.lanes import Lane, due
 from payment_pipeline.orchestrator.messages import OffsetRange
 from payment_pipeline.orchestrator.positions import grown, lanes, place

@@ -10,7 +10,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from payment_pipeline.bronze import reader
-from payment_pipeline.orchestrator import metrics
+from payment_pipeline.orchestrator import worker_metrics as metrics
 
 SAMPLE_S: Final = 30.0
 """Each time costs one indexed count in PostgreSQL and one in Temporal a type of workflow."""

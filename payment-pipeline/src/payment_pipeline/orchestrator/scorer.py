@@ -14,7 +14,7 @@ import structlog
 from pydantic import ValidationError
 
 from payment_pipeline.domain.scoring import EventScores, ScoreItem, ScoreRequest, ScoreResponse
-from payment_pipeline.orchestrator import metrics
+from payment_pipeline.orchestrator import worker_metrics as metrics
 from payment_pipeline.telemetry import traces
 
 PAUSES_S: Final = (0.1, 0.4, 1.0)

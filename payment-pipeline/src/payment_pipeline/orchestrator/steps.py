@@ -15,7 +15,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from payment_pipeline.adapters.kafka import RangeExpiredError
-from payment_pipeline.orchestrator import metrics
+from payment_pipeline.orchestrator import worker_metrics as metrics
 
 BEAT_S: Final = 1.5
 """A step that is done before never beats: a beat is a request to the server."""

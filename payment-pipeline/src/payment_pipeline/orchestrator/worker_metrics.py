@@ -1,39 +1,10 @@
-"""What dispatcher and worker count: lag, ranges, activities, events by outcome, what is full."""
+"""What the worker counts: activities, events by where they ended, what is full or waits."""
 
 from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
 from payment_pipeline.telemetry import LATENCY_BUCKETS_S
-
-# --- dispatcher -------------------------------------------------------------------------------
-
-LAG: Final = Gauge(
-    "payments_dispatcher_consumer_lag_records",
-    "Offsets not yet handed to Temporal.",
-    ["topic", "partition"],
-)
-OPEN_RANGES: Final = Gauge(
-    "payments_dispatcher_open_ranges", "Ranges under way, as far as this process knows."
-)
-OPEN_RANGES_LIMIT: Final = Gauge(
-    "payments_dispatcher_open_ranges_max", "So many ranges may be under way."
-)
-RANGES: Final = Counter(
-    "payments_dispatcher_ranges_started_total", "Ranges that Temporal acknowledged.", ["topic"]
-)
-WORKFLOW_FAILURES: Final = Counter(
-    "payments_dispatcher_workflow_failures_total",
-    "Ranges whose workflow ended without reaching bronze.",
-    ["topic"],
-)
-ERRORS: Final = Counter(
-    "payments_dispatcher_errors_total",
-    "Rounds that Kafka or Temporal did not answer.",
-    ["component"],
-)
-
-# --- worker -----------------------------------------------------------------------------------
 
 ACTIVITIES: Final = Histogram(
     "payments_worker_activity_duration_seconds",

@@ -1,0 +1,99 @@
+"""Which metrics are there? A table of all of them, made from the code."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client.metrics import MetricWrapperBase
+
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.settings import REPOSITORY
+
+PATH: Final = REPOSITORY / "docs" / "guides" / "metrics.md"
+MODULES: Final = {
+    "every process": "payment_pipeline.telemetry.process",
+    "gateway": "payment_pipeline.gateway.metrics",
+    "normalizer": "payment_pipeline.normalizer.metrics",
+    "dispatcher": "payment_pipeline.orchestrator.dispatcher_metrics",
+    "worker": "payment_pipeline.orchestrator.worker_metrics",
+    "inference": "payment_pipeline.inference.metrics",
+    "lake-metrics": "orchestration_dagster.lake.metrics",
+}
+"""Where each process's are defined."""
+TYPES: Final = {Counter: "counter", Gauge: "gauge", Histogram: "histogram"}
+HEAD: Final = """\
+# Metrics
+
+Made by `payments metrics` from the code; a test holds the two together. Names follow Prometheus'
+conventions: base units, `_total` for counters, `_info` for constants. Each process serves its own
+at `/metrics`, with Python's and the process's (`process_cpu_seconds_total`, …). What is done with
+them: [observability](observability.md)."""
+
+
+class Metric(NamedTuple):
+    """One metric as it is scraped."""
+
+    name: str
+    type: str
+    labels: tuple[str, ...]
+    says: str
+
+    @property
+    def series(self) -> tuple[str, ...]:
+        """The names that a query may use."""
+        if self.type != "histogram":
+            return (self.name,)
+        return tuple(f"{self.name}_{part}" for part in ("bucket", "count", "sum"))
+
+
+def metrics() -> dict[str, list[Metric]]:
+    """All of ours, by who serves them."""
+    return {service: _of(module) for service, module in MODULES.items()}
+
+
+def write(path: Path = PATH) -> bool:
+    """Write the table; whether it had changed."""
+    if path.exists() and path.read_text() == _text():
+        return False
+    path.write_text(_text())
+    return True
+
+
+def check(path: Path = PATH) -> None:
+    """Hold the table against the code.
+
+    Raises:
+        UserError: they differ.
+    """
+    if not path.exists() or path.read_text() != _text():
+        raise UserError(f"Run `payments metrics`, for {path.name} is out of date.", 1)
+
+
+def _of(module: str) -> list[Metric]:
+    defined = vars(import_module(module)).values()
+    return [_metric(each) for each in defined if isinstance(each, MetricWrapperBase)]
+
+
+def _metric(defined: MetricWrapperBase) -> Metric:
+    (family,) = defined.describe()
+    counter = isinstance(defined, Counter)
+    return Metric(
+        name=f"{family.name}_total" if counter else family.name,
+        type=TYPES[type(defined)],
+        labels=tuple(defined._labelnames),  # noqa: SLF001 - the library has no other way to ask
+        says=family.documentation,
+    )
+
+
+def _text() -> str:
+    parts = [HEAD]
+    for service, found in metrics().items():
+        parts.append(f"\n## {service.capitalize()}\n")
+        parts.append("| metric | type | labels | what it says |\n|---|---|---|---|")
+        parts += [
+            f"| `{each.name}` | {each.type} | {', '.join(f'`{name}`' for name in each.labels)} "
+            f"| {each.says} |"
+            for each in found
+        ]
+    return "\n".join(parts) + "\n"

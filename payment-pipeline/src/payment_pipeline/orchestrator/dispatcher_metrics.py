@@ -1,0 +1,30 @@
+"""What the dispatcher counts: lag, ranges under way, workflows that failed."""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge
+
+LAG: Final = Gauge(
+    "payments_dispatcher_consumer_lag_records",
+    "Offsets not yet handed to Temporal.",
+    ["topic", "partition"],
+)
+OPEN_RANGES: Final = Gauge(
+    "payments_dispatcher_open_ranges", "Ranges under way, as far as this process knows."
+)
+OPEN_RANGES_LIMIT: Final = Gauge(
+    "payments_dispatcher_open_ranges_max", "So many ranges may be under way."
+)
+RANGES: Final = Counter(
+    "payments_dispatcher_ranges_started_total", "Ranges that Temporal acknowledged.", ["topic"]
+)
+WORKFLOW_FAILURES: Final = Counter(
+    "payments_dispatcher_workflow_failures_total",
+    "Ranges whose workflow ended without reaching bronze.",
+    ["topic"],
+)
+ERRORS: Final = Counter(
+    "payments_dispatcher_errors_total",
+    "Rounds that Kafka or Temporal did not answer.",
+    ["component"],
+)
