@@ -64,7 +64,7 @@ def cpu_us(settings: Settings, name: str) -> float:
             commands.audit(own, ledgers / "full.jsonl", "--wait", "180")
     finally:
         local_stack.down(own)
-    return sum(sum(spent[stage].cpu_s.values()) for stage in STAGES) / EVENTS * 1e6
+    return sum(spent[stage].cpu_s for stage in STAGES) / EVENTS * 1e6
 
 
 @contextmanager

@@ -6,14 +6,15 @@ from unittest.mock import patch
 
 from payment_pipeline import telemetry
 from payment_pipeline.normalizer import __main__ as program
-from payment_pipeline.normalizer.service import Batches, Normalizer, Work
+from payment_pipeline.normalizer.observed import Work
+from payment_pipeline.normalizer.service import Batches, Normalizer
 
 
 class EarlyCommit(Normalizer):
     """Its first batch is its last."""
 
-    async def _pass_on(self, works: Sequence[Work], found: Batches) -> None:
-        del works
+    async def _pass_on(self, works: Sequence[Work], found: Batches, began_ns: int) -> None:
+        del works, began_ns
         await self._commit({place: records[-1].offset + 1 for place, records in found.items()})
         # Its place in the group goes with it: who waits for a dead member's would only wait longer.
         await self._source.stop()
