@@ -17,11 +17,15 @@ TABLES = {
     contract.EVENTS_TABLE: contract.EVENTS,
     contract.QUARANTINE_TABLE: contract.QUARANTINE,
     contract.FEATURES_TABLE: contract.FEATURES,
+    contract.ERASURES_TABLE: contract.ERASURES,
+    contract.ERASED_OBJECTS_TABLE: contract.ERASED_OBJECTS,
 }
 KEYS = {
     contract.EVENTS_TABLE: {"provider", "event_id"},
     contract.QUARANTINE_TABLE: {"source_topic", "source_partition", "source_offset", "failure"},
     contract.FEATURES_TABLE: {"provider", "entity", "entity_id"},
+    contract.ERASURES_TABLE: {"id"},
+    contract.ERASED_OBJECTS_TABLE: {"provider", "object_id"},
 }
 
 

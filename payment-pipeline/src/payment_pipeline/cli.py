@@ -354,6 +354,37 @@ def metrics(
     typer.echo("written" if metrics_table.write() else "nothing had changed")
 
 
+@app.command()
+def forget(
+    customer: Annotated[str, typer.Option(metavar="ID", help="The customer's, by the provider.")],
+    provider: Annotated[str, typer.Option(help="Whose customer it is.")] = "stripe",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what is where; change nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask before it begins.")] = False,
+    through: Annotated[
+        str, typer.Option(help="`facts`, or `bronze` where there is no lakehouse.")
+    ] = "facts",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object, for a machine.")
+    ] = False,
+) -> None:
+    """Erase a person everywhere, and prove it; exit 1 if something is left.
+
+    Searches the topics, Temporal, every table of bronze and every file of the lake; cuts, deletes,
+    puts a random token in the customer's place, and searches again. Amounts and events stay. Call
+    it again whenever it was interrupted. Delete the customer at the provider first: what is sent
+    after it is a new customer here. See docs/runbooks/erasure.md.
+    """
+    from local_stack import marts
+    from payment_pipeline.erasure import verbs
+
+    request = verbs.Request(
+        provider, customer, through, dry_run=dry_run, confirmed=yes, as_json=as_json
+    )
+    sys.exit(verbs.main(settings.load(), request, marts.rebuild))
+
+
 review = typer.Typer(
     no_args_is_help=True, help="See and answer the payments that wait for a person's review."
 )

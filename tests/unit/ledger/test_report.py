@@ -92,7 +92,7 @@ def test_a_window_that_is_partly_covered_is_not_called_complete() -> None:
     answer = report.as_json(found)
     assert answer["window"]["complete"] is False
     assert answer["stages"]["raw"]["complete"] is False
-    assert "retention has passed" in said(found)
+    assert "Kafka holds no more" in said(found)
 
 
 def test_a_lakehouse_that_is_not_there_is_one_line() -> None:

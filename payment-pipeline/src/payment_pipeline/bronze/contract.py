@@ -10,6 +10,8 @@ EVENTS_TABLE: Final = "payment_events"
 QUARANTINE_TABLE: Final = "payment_events_quarantine"
 FEATURES_TABLE: Final = "entity_features"
 DECISIONS_TABLE: Final = "payment_decisions"
+ERASURES_TABLE: Final = "erasures"
+ERASED_OBJECTS_TABLE: Final = "erased_objects"
 
 
 class InferenceStatus(StrEnum):
@@ -142,3 +144,22 @@ DECISIONS: Final = (
     Column("id", "bigint", False, "Order within the table; identity, gaps are normal."),
 )
 """`payment_decisions`: primary key (workflow_id, step, decided_at)."""
+
+ERASURES: Final = (
+    Column("id", "bigint", False, "Order of the erasures. Key."),
+    Column("provider", "text", False, "Whose customer it was, e.g. stripe."),
+    Column("started_at", "timestamptz", False, "When it began to change anything, UTC."),
+    Column("finished_at", "timestamptz", True, "When its proof was there, UTC; null: cut off."),
+    Column("topics_whole_from", "timestamptz", True, "Kafka lacks what was received before, UTC."),
+    Column("cuts", "jsonb", False, "Each partition that was cut, and before which offset."),
+    Column("found", "jsonb", False, "How much named the person, by place."),
+    Column("remaining", "jsonb", True, "The same at the end: none, or it is not done."),
+)
+"""`erasures`: primary key id."""
+
+ERASED_OBJECTS: Final = (
+    Column("provider", "text", False, "Whose object it is. Key."),
+    Column("object_id", "text", False, "The provider's id of the object. Key."),
+    Column("token", "text", False, "What stands in the place of the customer's id."),
+)
+"""`erased_objects`: primary key (provider, object_id)."""

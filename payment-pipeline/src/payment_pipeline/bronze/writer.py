@@ -14,7 +14,7 @@ import asyncpg
 from payment_pipeline.adapters.sql import queries
 from payment_pipeline.domain.failures import BadRecord
 
-from . import features
+from . import erased, features
 from .rows import (
     COLUMNS,
     EventId,
@@ -56,7 +56,8 @@ async def write(pool: asyncpg.Pool, rows: Sequence[ScoredEvent], workflow_id: st
 
     Args:
         pool: of `adapters.postgres.pool`.
-        rows: any number, in any order, the same event more than once or not; best 1,000.
+        rows: any number, in any order, the same event more than once or not; best 1,000. What
+            belongs to somebody who was erased is written, and answered, under the token.
         workflow_id: a workflow writes a batch of its own, so the id tells its rows.
 
     Raises:
@@ -64,7 +65,7 @@ async def write(pool: asyncpg.Pool, rows: Sequence[ScoredEvent], workflow_id: st
             connection went; try the same call again.
     """
     written = Written([], [], [], [])
-    pending: Sequence[ScoredEvent] = rows
+    pending: Sequence[ScoredEvent] = await erased.under_tokens(pool, rows)
     while pending:
         first: dict[EventId, ScoredEvent] = {}
         again: list[ScoredEvent] = []

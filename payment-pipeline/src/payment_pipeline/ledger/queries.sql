@@ -35,6 +35,10 @@ SELECT DISTINCT ON (body_sha256)
 FROM payment_events_quarantine
 WHERE left(body_sha256, $2) = ANY ($1::text[])
 
+-- name: topics_whole_from
+-- Since when Kafka's topics are whole, if an erasure has ever cut them.
+SELECT max(topics_whole_from) FROM erasures
+
 -- name: newest
 -- The last rows of both tables in the loader's order: what a full load reaches.
 SELECT

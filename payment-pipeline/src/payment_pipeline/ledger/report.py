@@ -188,7 +188,7 @@ def _notes(report: Report) -> list[str]:
         for applies, note in (
             (
                 not report.window.complete,
-                "Kafka's retention has passed: what was received earlier is not covered.",
+                "Kafka holds no more (retention, erasure): what came earlier is not covered.",
             ),
             (not report.settled, "The stages were still behind when the wait ended."),
             *(

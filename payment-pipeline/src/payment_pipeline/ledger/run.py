@@ -78,30 +78,40 @@ async def run(
     began = monotonic()
     reading = Reading()
     lakehouse, absent = await find_lakehouse(settings, request.through, schemas)
-    async with topics.connected(settings) as kafka:
-        window = await kafka.begin(
-            request.window, timedelta(milliseconds=settings.kafka_retention_ms)
-        )
+    async with (
+        topics.connected(settings) as kafka,
+        opened(settings, lakehouse, kafka) as stores,
+    ):
+        window = await _held(stores, kafka, request.window, settings)
         unread = 0
         if request.client_ledger:
             unread = client.read(
                 request.client_ledger, window, reading, open_ended=request.open_ended
             )
-        async with opened(settings, lakehouse, kafka) as stores:
-            deadline = began + request.wait_s
-            settled = await settling.settled(kafka, deadline, progress)
-            if lakehouse and request.through:
-                goal = await tables.newest(stores.pool)
-                settled &= await settling.loaded(lakehouse, goal, deadline, progress)
-            excuse = request.through is None
+        deadline = began + request.wait_s
+        settled = await settling.settled(kafka, deadline, progress)
+        if lakehouse and request.through:
+            goal = await tables.newest(stores.pool)
+            settled &= await settling.loaded(lakehouse, goal, deadline, progress)
+        excuse = request.through is None
+        audit = await look(stores, window, reading, progress, excuse_pending=excuse)
+        while audit.missing.count and monotonic() < deadline:
+            progress(f"waiting: {audit.missing.count:,} events on their way")
+            await asyncio.sleep(LOOK_AGAIN_S)
             audit = await look(stores, window, reading, progress, excuse_pending=excuse)
-            while audit.missing.count and monotonic() < deadline:
-                progress(f"waiting: {audit.missing.count:,} events on their way")
-                await asyncio.sleep(LOOK_AGAIN_S)
-                audit = await look(stores, window, reading, progress, excuse_pending=excuse)
     with_client = request.client_ledger is not None
     elapsed_s = monotonic() - began
     return Report(audit, window, settled, with_client, unread, elapsed_s, absent)
+
+
+async def _held(
+    stores: "Stores", kafka: topics.Topics, wanted: Window, settings: Settings
+) -> Window:
+    """As much of the window as the topics hold, which retention and erasures shorten."""
+    whole_from = await tables.topics_whole_from(stores.pool)
+    if whole_from is not None:
+        wanted = wanted.after(whole_from)
+    return await kafka.begin(wanted, timedelta(milliseconds=settings.kafka_retention_ms))
 
 
 @dataclass(frozen=True)

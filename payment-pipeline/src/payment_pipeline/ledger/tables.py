@@ -1,6 +1,7 @@
 """Which events do bronze and the quarantine hold, streamed from PostgreSQL?"""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Final
 
 import asyncpg
@@ -74,6 +75,12 @@ async def look_up(
             _add_dead_letter(reading, row)
             found.bodies.append(row["body_sha256"])
     return found
+
+
+async def topics_whole_from(pool: asyncpg.Pool) -> datetime | None:
+    """Since when the topics are whole: an erasure cuts them. `None` if none ever did."""
+    at: datetime | None = await pool.fetchval(SQL["topics_whole_from"])
+    return at
 
 
 async def newest(pool: asyncpg.Pool) -> dict[Stage, Place]:

@@ -17,7 +17,7 @@ class Window(NamedTuple):
     """`None` is from the first event on."""
     until: datetime
     complete: bool = True
-    """False if more was asked for: Kafka's retention has passed, and `since` is where it ends."""
+    """False if more was asked for: Kafka holds no more, and `since` is where it begins."""
 
     def __contains__(self, at: object) -> bool:
         if not isinstance(at, datetime):
@@ -29,7 +29,10 @@ class Window(NamedTuple):
 
         A topic deletes nothing younger than its retention; what is older may be there or not.
         """
-        held_since = now - retention
+        return self.after(now - retention)
+
+    def after(self, held_since: datetime) -> "Window":
+        """As much of the window as is not before an instant."""
         if self.since is not None and self.since >= held_since:
             return self
         return Window(held_since, max(self.until, held_since), complete=False)

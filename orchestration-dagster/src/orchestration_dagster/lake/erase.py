@@ -1,0 +1,166 @@
+"""Where in the lakehouse's files is a text, and how do the files go that still hold it?
+
+Asked of the files themselves, not of the tables: an older snapshot, a row that is deleted in place
+and a file that no snapshot knows any more all hold what a query doesn't show. And not of Trino,
+which keeps the text of its queries.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from time import monotonic, sleep
+from typing import Final
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyarrow import fs
+from pyiceberg.catalog import Catalog
+from pyiceberg.io.pyarrow import PyArrowFileIO
+from pyiceberg.table import Table
+
+from payment_pipeline.adapters.sql import queries
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.settings import Settings
+
+from . import maintenance, tables
+from .catalog import open_catalog
+from .loader import load
+
+HORIZON_S_MAX: Final = 120.0
+"""How long a transaction may hold the lake back before it is named."""
+LOAD_AGAIN_S: Final = 1.0
+ABANDONED: Final = timedelta(hours=1)
+"""A file that no snapshot has known for so long is of a writer that died: longer than any run."""
+
+_SQL: Final = queries(__package__, "maintenance.sql")
+
+
+def find(settings: Settings, texts: Sequence[str], schemas: Iterable[str] = ()) -> dict[str, int]:
+    """How many rows of files hold one of the texts, by table; empty where no lake is.
+
+    Args:
+        settings: whose catalog is read.
+        texts: what to look for, in every column that holds text or bytes.
+        schemas: where to look; all of them if none.
+
+    Raises:
+        UserError: the catalog can't be had.
+    """
+    found = {}
+    for table in _tables(open_catalog(settings), schemas):
+        if count := sum(_rows_with(table, path, texts) for path in _files(table)):
+            found[".".join(table.name())] = count
+    return found
+
+
+def catch_up(settings: Settings, xid: int) -> None:
+    """Load every table until it has what a transaction of bronze did.
+
+    Raises:
+        UserError: as `loader.load`; or a transaction has held the horizon back for too long.
+    """
+    give_up_at = monotonic() + HORIZON_S_MAX
+    catalog = open_catalog(settings)
+    for table, known in tables.TABLES.items():
+        if not catalog.table_exists(known.identifier):
+            continue
+        while load(settings, table).horizon.xid <= xid:
+            if monotonic() > give_up_at:
+                raise UserError(
+                    f"A transaction of over {HORIZON_S_MAX:.0f} s holds {table} back: end it "
+                    "(`payments lake status` shows what waits), then call again.",
+                    exit_code=1,
+                )
+            sleep(LOAD_AGAIN_S)
+
+
+def forget_history(settings: Settings, texts: Sequence[str], schemas: Iterable[str] = ()) -> None:
+    """Leave every table its current snapshot alone, and no dead writer's file with the texts.
+
+    A loader may run meanwhile: Trino deletes just the files that only the expired snapshots had.
+
+    Raises:
+        trino.exceptions.Error: Trino refuses, or can't be had.
+    """
+    catalog = open_catalog(settings)
+    with maintenance.trino(settings) as connection:
+        cursor = connection.cursor()
+        cursor.execute(_SQL["allow_any_retention"])
+        cursor.fetchall()
+        for table in _tables(catalog, schemas):
+            name = ".".join(f'"{part}"' for part in (maintenance.CATALOG, *table.name()))
+            statement = _SQL["expire_snapshots"].format(table=name, retention="0s")
+            cursor.execute(statement)
+            cursor.fetchall()
+    for table in _tables(catalog, schemas):
+        _sweep(table, texts)
+
+
+def _tables(catalog: Catalog, schemas: Iterable[str]) -> Iterator[Table]:
+    for schema in tuple(schemas) or [each[0] for each in catalog.list_namespaces()]:
+        if catalog.namespace_exists(schema):
+            for identifier in catalog.list_tables(schema):
+                yield catalog.load_table(identifier)
+
+
+def _sweep(table: Table, texts: Sequence[str]) -> None:
+    """Delete files with the texts that no snapshot knows, and that are nobody's work any more."""
+    known = {
+        urlsplit(task.file.file_path).path
+        for snapshot in table.metadata.snapshots
+        for task in table.scan(snapshot_id=snapshot.snapshot_id).plan_files()
+    }
+    system = _system(table)
+    oldest = datetime.now(UTC) - ABANDONED
+    for path in _files(table):
+        unknown = not any(path.endswith(each.lstrip("/")) for each in known)
+        if unknown and system.get_file_info(path).mtime < oldest and _rows_with(table, path, texts):
+            system.delete_file(path)
+
+
+def _files(table: Table) -> list[str]:
+    """Every Parquet file under the table's location, whoever knows of it."""
+    location = urlsplit(table.location())
+    selector = fs.FileSelector(
+        f"{location.netloc}{location.path}", allow_not_found=True, recursive=True
+    )
+    found = _system(table).get_file_info(selector)
+    return [info.path for info in found if info.is_file and info.path.endswith(".parquet")]
+
+
+def _system(table: Table) -> fs.FileSystem:
+    assert isinstance(table.io, PyArrowFileIO)  # noqa: S101 - what reads Parquet here
+    location = urlsplit(table.location())
+    return table.io.fs_by_scheme(location.scheme, location.netloc)
+
+
+def _rows_with(table: Table, path: str, texts: Sequence[str]) -> int:
+    """How many rows of a file hold one of the texts in any column, however deep."""
+    count = 0
+    try:
+        with _system(table).open_input_file(path) as source:
+            for batch in pq.ParquetFile(source).iter_batches():
+                count += pc.sum(_matches(batch, texts)).as_py() or 0
+    except FileNotFoundError:  # gone since it was listed
+        return 0
+    return count
+
+
+def _matches(batch: pa.RecordBatch, texts: Sequence[str]) -> pa.Array:
+    found = pa.repeat(pa.scalar(value=False), batch.num_rows)
+    for column in batch.columns:
+        if pa.types.is_nested(column.type):
+            column = pa.array([str(value) for value in column.to_pylist()])  # noqa: PLW2901
+        if not _is_text(column.type):
+            continue
+        for text in texts:
+            pattern = text.encode() if pa.types.is_binary(column.type) else text
+            here = pc.fill_null(pc.match_substring(column, pattern), fill_value=False)
+            found = pc.or_(found, here)
+    return found
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary)
+    return any(test(kind) for test in tests)

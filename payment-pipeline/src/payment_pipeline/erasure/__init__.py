@@ -1,0 +1,1 @@
+"""How is a person erased everywhere, with a proof, while amounts and events stay?"""

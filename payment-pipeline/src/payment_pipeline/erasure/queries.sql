@@ -1,0 +1,167 @@
+-- Erasing a person from bronze: erasure/tables.py and erasure/journal.py. Everywhere $1 is the
+-- provider and $2 the customer's id; what is called theirs is that customer's events, and the
+-- events of their payments that name nobody.
+
+-- name: known_by
+-- What else leads to the person: the ids of their payments, charges, invoices and contracts ($3 is
+-- theirs alone), the cards that were used, and the workflows that wrote the rows.
+WITH payments AS (
+    SELECT DISTINCT payment_id FROM payment_events
+    WHERE provider = $1 AND customer_id = $2 AND payment_id IS NOT NULL
+),
+theirs AS (
+    SELECT * FROM payment_events
+    WHERE
+        provider = $1
+        AND (customer_id = $2 OR payment_id IN (SELECT payment_id FROM payments))
+)
+SELECT
+    array(
+        SELECT DISTINCT object_id
+        FROM theirs, unnest(
+            ARRAY[
+                theirs.payment_id, theirs.object_id, theirs.attributes ->> 'charge_id',
+                theirs.attributes ->> 'subscription_id', theirs.attributes ->> 'invoice_id'
+            ]
+        ) AS each (object_id)
+        WHERE each.object_id <> $2
+    ) AS objects,
+    array(SELECT payment_id FROM payments) AS payments,
+    array(
+        SELECT DISTINCT attributes #>> '{payment_method,card_hash}'
+        FROM theirs
+        WHERE attributes #>> '{payment_method,card_hash}' IS NOT NULL
+    ) AS cards,
+    array(SELECT DISTINCT workflow_id FROM theirs) AS workflows
+
+-- name: tables
+-- Every table that could name somebody. What was partitioned is searched part by part.
+SELECT table_name FROM information_schema.tables
+WHERE table_schema = current_schema() AND table_type = 'BASE TABLE'
+ORDER BY table_name
+
+-- name: naming
+-- How many rows of a table have a text ($1) anywhere: as text, or as bytes, which read as hex.
+SELECT count(*) FROM {table} AS each
+WHERE strpos(each::text, $1) > 0 OR strpos(each::text, encode(convert_to($1, 'UTF8'), 'hex')) > 0
+
+-- name: quarantined
+-- Dead letters whose bytes hold one of these ids ($2).
+SELECT count(*) FROM payment_events_quarantine
+WHERE
+    provider = $1
+    AND length(body) > 0
+    AND EXISTS (
+        SELECT FROM unnest($2::text[]) AS each
+        WHERE position(convert_to(each, 'UTF8') IN body) > 0
+    )
+
+-- name: lock
+-- Their rows, in the order in which every writer locks.
+SELECT FROM payment_events
+WHERE provider = $1 AND (customer_id = $2 OR payment_id = ANY ($3))
+ORDER BY provider, event_id
+FOR UPDATE
+
+-- name: remember_objects
+-- So that what comes later about one of them ($4) takes the token ($3), not the name.
+INSERT INTO erased_objects (provider, object_id, token)
+SELECT $1, each, $3 FROM unnest($4::text[]) AS each
+WHERE each <> $2
+ON CONFLICT (provider, object_id) DO NOTHING
+
+-- name: erase_events
+-- The token ($4) for the customer, one ($6) for each card ($5). The new transaction id puts the rows
+-- before the lake again, which replaces those that it has.
+UPDATE payment_events
+SET
+    customer_id = CASE customer_id WHEN $2 THEN $4 ELSE customer_id END,
+    object_id = CASE object_id WHEN $2 THEN $4 ELSE object_id END,
+    attributes = coalesce(
+        (
+            SELECT jsonb_set(attributes, '{payment_method,card_hash}', to_jsonb(card.token))
+            FROM unnest($5::text[], $6::text[]) AS card (hash, token)
+            WHERE card.hash = attributes #>> '{payment_method,card_hash}'
+        ),
+        attributes
+    ),
+    ingest_xid = pg_current_xact_id()
+WHERE provider = $1 AND (customer_id = $2 OR payment_id = ANY ($3))
+
+-- name: erase_decisions
+-- A note is free text, so it goes.
+UPDATE payment_decisions
+SET
+    customer_id = CASE customer_id WHEN $2 THEN $4 ELSE customer_id END,
+    note = NULL,
+    ingest_xid = pg_current_xact_id()
+WHERE provider = $1 AND (customer_id = $2 OR payment_id = ANY ($3))
+
+-- name: erase_quarantined
+-- The signed bytes go, the dead letter stays: its hash is what the ledger knows it by.
+UPDATE payment_events_quarantine
+SET body = ''::bytea, ingest_xid = pg_current_xact_id()
+WHERE
+    provider = $1
+    AND length(body) > 0
+    AND EXISTS (
+        SELECT FROM unnest($2::text[]) AS each
+        WHERE position(convert_to(each, 'UTF8') IN body) > 0
+    )
+
+-- name: lock_features
+-- The states that know the person, in the order in which every writer locks; $3 are the cards.
+SELECT FROM entity_features
+WHERE
+    provider = $1
+    AND (
+        (entity = 'customer' AND entity_id = $2)
+        OR (entity = 'card' AND (entity_id = ANY ($3) OR $2 = ANY (counterparties)))
+    )
+ORDER BY provider, entity, entity_id
+FOR UPDATE
+
+-- name: erase_features
+-- The customer's state, and those of cards that nobody else has used.
+DELETE FROM entity_features
+WHERE
+    provider = $1
+    AND (
+        (entity = 'customer' AND entity_id = $2)
+        OR (
+            entity = 'card'
+            AND (entity_id = ANY ($3) OR $2 = ANY (counterparties))
+            AND counterparties <@ ARRAY[$2]
+        )
+    )
+
+-- name: leave_features
+-- A card that others use too knows one customer less.
+UPDATE entity_features
+SET counterparties = array_remove(counterparties, $2)
+WHERE provider = $1 AND entity = 'card' AND $2 = ANY (counterparties)
+
+-- name: transaction
+-- Which transaction this is: what the lake must have reached to have it.
+SELECT pg_current_xact_id()::text
+
+-- name: lock_erasures
+-- One erasure at a time; held by the connection.
+SELECT pg_try_advisory_lock($1)
+
+-- name: begin
+-- That an erasure is under way, and what it found ($2).
+INSERT INTO erasures (provider, found) VALUES ($1, $2) RETURNING id
+
+-- name: cut
+-- What is about to be cut from the topics, before it is: the ledger must never meet a hole that
+-- nobody accounts for.
+UPDATE erasures SET topics_whole_from = $2, cuts = $3 WHERE id = $1
+
+-- name: finish
+-- What is left, and when that was known.
+UPDATE erasures
+SET
+    remaining = $2::jsonb,
+    finished_at = CASE WHEN $3 THEN clock_timestamp() END
+WHERE id = $1

@@ -1,0 +1,87 @@
+"""Where in bronze is the person, and how does a token take their place, in one transaction?"""
+
+from secrets import token_hex
+from typing import Final, NamedTuple
+
+import asyncpg
+
+from payment_pipeline.adapters.sql import queries
+from payment_pipeline.bronze.contract import QUARANTINE_TABLE
+
+from .person import Person
+
+STAND_IN: Final = "erased_"
+"""Says what it is to whoever meets one; the rest is random, so it leads to nobody."""
+RANDOM_BYTES: Final = 16
+
+SQL: Final = queries(__package__, "queries.sql")
+
+
+class Erased(NamedTuple):
+    """What the transaction changed."""
+
+    rows: int
+    """Events, decisions, dead letters and features."""
+    xid: int
+    """The transaction, which the lake must have reached to have it."""
+
+
+async def known_by(connection: asyncpg.Connection, provider: str, customer_id: str) -> Person:
+    """The person, with everything that bronze says leads to them."""
+    row = await connection.fetchrow(SQL["known_by"], provider, customer_id)
+    return Person(
+        provider,
+        customer_id,
+        frozenset(row["objects"]),
+        tuple(row["payments"]),
+        tuple(row["cards"]),
+        tuple(row["workflows"]),
+    )
+
+
+async def find(connection: asyncpg.Connection, person: Person) -> dict[str, int]:
+    """How many rows name the person, by table: every table, every column, bytes too."""
+    found = {}
+    for row in await connection.fetch(SQL["tables"]):
+        name = row["table_name"]
+        quoted = '"' + name.replace('"', '""') + '"'
+        count = await connection.fetchval(
+            SQL["naming"].format(table=quoted), person.customer_id, timeout=None
+        )
+        if count:
+            found[name] = count
+    # A body may be about a payment of theirs without naming them.
+    if bodies := await connection.fetchval(SQL["quarantined"], person.provider, person.ids):
+        found[QUARANTINE_TABLE] = max(bodies, found.get(QUARANTINE_TABLE, 0))
+    return found
+
+
+async def erase(connection: asyncpg.Connection, person: Person) -> Erased:
+    """Put a token in the person's place; all of it or nothing, and again is no change.
+
+    Writers go on meanwhile: rows and features are locked in the order in which they lock them.
+    """
+    token = _token()
+    theirs = person.provider, person.customer_id
+    payments, cards = list(person.payments), list(person.cards)
+    async with connection.transaction(isolation="read_committed"):
+        await connection.execute(SQL["lock"], *theirs, payments)
+        objects = sorted(person.objects)
+        await connection.execute(SQL["remember_objects"], *theirs, token, objects)
+        tokens = [_token() for _ in cards]
+        changed = [
+            await connection.execute(SQL["erase_events"], *theirs, payments, token, cards, tokens),
+            await connection.execute(SQL["erase_decisions"], *theirs, payments, token),
+            await connection.execute(SQL["erase_quarantined"], person.provider, person.ids),
+        ]
+        await connection.execute(SQL["lock_features"], *theirs, cards)
+        changed += [
+            await connection.execute(SQL["erase_features"], *theirs, cards),
+            await connection.execute(SQL["leave_features"], *theirs),
+        ]
+        xid = int(await connection.fetchval(SQL["transaction"]))
+    return Erased(sum(int(said.rpartition(" ")[2]) for said in changed), xid)
+
+
+def _token() -> str:
+    return STAND_IN + token_hex(RANDOM_BYTES)
