@@ -7,8 +7,8 @@
     proof      everything is searched again, and what is left is counted
 
 Bronze comes after what is found by bronze's knowledge of the person, and before what is found by
-the customer's id alone. So a call after a crash finds the rest, whatever it is. Events flow meanwhile:
-what came about the person in between is found by the proof and goes in another pass.
+the customer's id alone. So a call after a crash finds the rest, whatever it is. Events flow on
+meanwhile: what came about the person in between is found by the proof and goes in another pass.
 """
 
 import asyncio
