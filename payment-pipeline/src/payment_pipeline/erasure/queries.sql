@@ -17,7 +17,7 @@ theirs AS (
 )
 SELECT
     array(
-        SELECT DISTINCT object_id
+        SELECT DISTINCT each.object_id
         FROM theirs, unnest(
             ARRAY[
                 theirs.payment_id, theirs.object_id, theirs.attributes ->> 'charge_id',
