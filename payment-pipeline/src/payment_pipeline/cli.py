@@ -18,6 +18,7 @@ from typer.models import OptionInfo
 
 from payment_pipeline import settings
 from payment_pipeline.domain.failures import UserError
+from payment_pipeline.orchestrator import review_verbs
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -385,47 +386,7 @@ def forget(
     sys.exit(verbs.main(settings.load(), request, marts.rebuild))
 
 
-review = typer.Typer(
-    no_args_is_help=True, help="See and answer the payments that wait for a person's review."
-)
-app.add_typer(review, name="review")
-
-
-@review.command("list")
-def review_list(
-    as_json: Annotated[bool, typer.Option("--json", help="For a machine.")] = False,
-) -> None:
-    """Show the payments that look like fraud and wait for an answer, the most urgent first.
-
-    Without an answer in time, what stands under "else" becomes the outcome.
-    """
-    from payment_pipeline.orchestrator import review_desk
-
-    review_desk.show_open(settings.load(), as_json=as_json)
-
-
-Payment = Annotated[str, typer.Argument(help="The payment's id, as `payments review list` has it.")]
-Reviewer = Annotated[
-    str, typer.Option("--by", envvar="USER", help="Who answers; kept with the outcome.")
-]
-Note = Annotated[str, typer.Option(help="Why, for the next reader; no personal data.")]
-
-
-@review.command()
-def approve(payment: Payment, by: Reviewer = "", note: Note = "") -> None:
-    """Say that a payment is genuine; exit 1 when it waits for no answer."""
-    from payment_pipeline.orchestrator import messages, review_desk
-
-    review_desk.give(settings.load(), payment, messages.Verdict.APPROVED, by, note)
-
-
-@review.command()
-def decline(payment: Payment, by: Reviewer = "", note: Note = "") -> None:
-    """Say that a payment is fraud; exit 1 when it waits for no answer. It moves no money."""
-    from payment_pipeline.orchestrator import messages, review_desk
-
-    review_desk.give(settings.load(), payment, messages.Verdict.DECLINED, by, note)
-
+app.add_typer(review_verbs.app, name="review")
 
 lake = typer.Typer(
     no_args_is_help=True, help="The lake's tables: load them, see how far, write them anew."
