@@ -59,7 +59,7 @@ def run(user: Settings, wanted: tuple[str, ...], seed: int | None, rounds: int) 
     Raises:
         UserError: a name is no drill's, or the stack doesn't come up.
     """
-    console = Console(highlight=False)
+    console = report.console()
     chosen = drills(wanted)
     seed = random.randrange(SEED_MAX) if seed is None else seed  # noqa: S311 - it is printed
     results = []

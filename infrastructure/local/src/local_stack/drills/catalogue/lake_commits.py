@@ -1,0 +1,169 @@
+"""Drill 9: loaders that crash, sleep or are contradicted at the Iceberg commit."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
+from typing import Final
+
+import psycopg
+import pyarrow as pa
+from pyiceberg.exceptions import (
+    CommitFailedException,
+    CommitStateUnknownException,
+    ServiceUnavailableError,
+)
+from pyiceberg.table import CommitTableResponse, Table
+
+from local_stack import supervisor
+from local_stack.drills import lake_crash
+from local_stack.drills.findings import Findings
+from local_stack.drills.ground import Drill, Ground
+from local_stack.drills.lake import EVENTS, Around, at_commits, compare, insert
+from orchestration_dagster.lake.catalog import open_catalog
+from orchestration_dagster.lake.loader import load
+from payment_pipeline.settings import Settings
+
+CRASHES_A_ROUND: Final = len(lake_crash.POINTS)
+ROWS: Final = 50
+CRASH_S_MAX: Final = 120
+SLEEP_S_MAX: Final = 60
+INJECTED: Final = {
+    "409": CommitFailedException("409"),
+    "500": CommitStateUnknownException("500"),
+    "503": ServiceUnavailableError("503"),
+    "504": CommitStateUnknownException("504"),
+}
+
+
+def run(ground: Ground) -> Findings:
+    """Each way to fail, with new rows before it; then the lake must have each row once."""
+    found = Findings()
+    settings = ground.settings
+    load(settings, EVENTS.name)
+    for number in range(CRASHES_A_ROUND * ground.rounds):
+        _more(ground, f"crash-{number}")
+        found.recovery_s.append(_crash(settings, ground.dice.choice(lake_crash.POINTS)))
+    for name, failure in INJECTED.items():
+        for landed in (True, False):
+            _more(ground, f"{name}-{landed}")
+            # A 409 says that it did not land.
+            with at_commits(_once(failure, landed=landed and name != "409")):
+                load(settings, EVENTS.name)
+    _more(ground, "slept")
+    slept = _sleep_through_another(settings)
+    found.require(slept == 0, f"a loader that slept through another's commit added {slept} rows")
+    _more(ground, "rival")
+    with at_commits(_after_a_rewrite(settings)):
+        load(settings, EVENTS.name)
+    compare(settings, found)
+    crashes = CRASHES_A_ROUND * ground.rounds
+    found.figures = {"loader_crashes": crashes, "injected": 2 * len(INJECTED)}
+    found.control_failed = _control(ground)
+    return found
+
+
+def _more(ground: Ground, what: str) -> None:
+    with psycopg.connect(ground.settings.dsn) as connection:
+        insert(connection, f"{ground.seed}-{what}-", ROWS)
+
+
+def _crash(settings: Settings, point: str) -> float:
+    """Seconds that the next load took to put right what a loader's death left."""
+    died = subprocess.run(  # noqa: S603 - our own module
+        [sys.executable, "-m", lake_crash.__name__, point],
+        env={**os.environ, **supervisor.environment(settings)},
+        check=False,
+        capture_output=True,
+        timeout=CRASH_S_MAX,
+    )
+    if died.returncode != -signal.SIGKILL:
+        raise RuntimeError(f"the loader didn't die: {died.stderr.decode()[-1000:]}")
+    began = monotonic()
+    load(settings, EVENTS.name)
+    return monotonic() - began
+
+
+def _once(failure: Exception, *, landed: bool) -> Around:
+    """A commit that fails the first time: after it landed, or instead."""
+    failures = [failure]
+
+    def failing(commit: Callable[[], CommitTableResponse]) -> CommitTableResponse:
+        if failures:
+            if landed:
+                commit()
+            raise failures.pop()
+        return commit()
+
+    return failing
+
+
+def _sleep_through_another(settings: Settings) -> int:
+    """Rows that a loader adds which wakes after its successor has committed the same."""
+    asleep, wake = threading.Event(), threading.Event()
+    sleeper: list[int] = []
+
+    def sleeping(commit: Callable[[], CommitTableResponse]) -> CommitTableResponse:
+        if sleeper == [threading.get_ident()] and not wake.is_set():
+            asleep.set()
+            wake.wait(SLEEP_S_MAX)
+        return commit()
+
+    def zombie() -> int:
+        sleeper.append(threading.get_ident())
+        return load(settings, EVENTS.name).rows
+
+    with at_commits(sleeping), ThreadPoolExecutor(1) as threads:
+        late = threads.submit(zombie)
+        try:
+            asleep.wait(SLEEP_S_MAX)
+            load(settings, EVENTS.name)
+        finally:
+            wake.set()
+        return late.result()
+
+
+def _after_a_rewrite(settings: Settings) -> Around:
+    """A rival rewrites the whole table, as a compaction does, just before the first commit."""
+    rivals = [settings]
+
+    def rewritten(commit: Callable[[], CommitTableResponse]) -> CommitTableResponse:
+        if rivals:
+            table = open_catalog(rivals.pop()).load_table(EVENTS.identifier)
+            table.overwrite(table.scan().to_arrow())
+        return commit()
+
+    return rewritten
+
+
+def _control(ground: Ground) -> bool:
+    """PyIceberg's default retry, which commits a stale batch again: the row must be there twice."""
+    catalog = open_catalog(ground.settings)
+    schema = pa.schema([pa.field("event_id", pa.string())])
+    name = f"{EVENTS.identifier[0]}.control_{ground.seed}"
+    table = catalog.create_table(name, schema, properties={"commit.retry.num-retries": "4"})
+    batch = pa.table({"event_id": ["evt_1"]}, schema=schema)
+    slow, quick = (catalog.load_table(name) for _ in range(2))
+    quick.append(batch)
+    slow.append(batch)
+    copies = _copies(table.refresh())
+    catalog.drop_table(name)
+    ground.say(f"control, PyIceberg's own retry: a stale batch is there {copies} times")
+    return copies > 1
+
+
+def _copies(table: Table) -> int:
+    return max(Counter(table.scan().to_arrow()["event_id"].to_pylist()).values())
+
+
+DRILL = Drill(
+    number=9,
+    promise="Crashes, sleep, lost answers and rivals at the commit leave each row once.",
+    needs=("postgres", "seaweedfs"),
+    run=run,
+)

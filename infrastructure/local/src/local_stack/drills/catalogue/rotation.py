@@ -1,0 +1,167 @@
+"""Drill 7: secrets rotated under load, and clocks at the edge of the tolerance."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from math import ceil, floor
+from pathlib import Path
+from secrets import token_urlsafe
+from time import time
+from typing import Final
+
+from local_stack.drills.findings import Findings
+from local_stack.drills.ground import Drill, Ground
+from local_stack.drills.ledger import account
+from local_stack.drills.sender import Sender, modelled
+from local_stack.files import write_private
+from payment_pipeline.gateway.live_secrets import WATCH_S
+from payment_pipeline.simulator.signing import signature
+
+LIVE_S: Final = WATCH_S + 0.5
+"""By then a changed file is what the gateway verifies with."""
+SENDERS: Final = 8
+EVENTS_MAX: Final = 50_000
+RETIRED_TRIES: Final = 50
+EDGE_TRIES: Final = 25
+"""Of each of the four clocks, a round."""
+PAUSE_S: Final = 0.01
+
+
+def run(ground: Ground) -> Findings:
+    """Rotate once a round while everything is signed with the provider's newest secret."""
+    found = Findings()
+    ledger = ground.folder / "ledger.jsonl"
+    with _restored(ground) as path:
+        provider = _Provider(ground, ledger, path.read_text().strip())
+        asyncio.run(_drill(ground, path, provider, found))
+    account(ground, ledger, found)
+    return found
+
+
+async def _drill(ground: Ground, path: Path, provider: "_Provider", found: Findings) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(provider.send_on())
+        retired: Counter[int | str] = Counter()
+        for _ in range(ground.rounds):
+            old, new = provider.secret, f"whsec_{token_urlsafe(32)}"
+            _write(path, f"{new},{old}")
+            await asyncio.sleep(LIVE_S)
+            provider.secret = new
+            await asyncio.sleep(LIVE_S)
+            _write(path, new)
+            await asyncio.sleep(LIVE_S)
+            retired += await provider.try_with(old, RETIRED_TRIES)
+        edges = await _edges(ground, provider)
+        provider.stop()
+    rejected = provider.answers.total() - provider.answers[200]
+    found.figures = {
+        "rotations": ground.rounds,
+        "valid": provider.answers.total(),
+        "valid_rejected": rejected,
+        "retired_tried": retired.total(),
+        "retired_accepted": retired[200],
+        **edges,
+    }
+    found.require(not rejected, f"{rejected} genuine webhooks were refused")
+    found.require(not retired[200], f"a retired secret was accepted {retired[200]} times")
+    for edge, accepted in edges.items():
+        wanted = EDGE_TRIES * ground.rounds if "299" in edge else 0
+        found.require(accepted == wanted, f"{edge} was {accepted}, and not {wanted}")
+    found.control_failed = await _control(ground, path, provider)
+
+
+async def _edges(ground: Ground, provider: "_Provider") -> dict[str, int]:
+    """How many were accepted of those signed at each edge; whole seconds, as Stripe's are."""
+    clocks: dict[str, Callable[[], int]] = {
+        "accepted_at_minus_299_s": lambda: ceil(time()) - 299,
+        "accepted_at_plus_299_s": lambda: floor(time()) + 299,
+        "accepted_at_minus_301_s": lambda: floor(time()) - 301,
+        # A second to spare: the request takes some time, which brings its stamp nearer.
+        "accepted_at_plus_301_s": lambda: ceil(time()) + 301,
+    }
+    tries = EDGE_TRIES * ground.rounds
+    return {
+        name: (await provider.try_with(provider.secret, tries, clock))[200]
+        for name, clock in clocks.items()
+    }
+
+
+async def _control(ground: Ground, path: Path, provider: "_Provider") -> bool:
+    """A rotation without an overlap: the file has the new secret, the provider signs on."""
+    old, new = provider.secret, f"whsec_{token_urlsafe(32)}"
+    _write(path, new)
+    await asyncio.sleep(LIVE_S)
+    answers = await provider.try_with(old, RETIRED_TRIES)
+    ground.say(f"control, rotated without an overlap: {answers[401]} of {RETIRED_TRIES} refused")
+    return answers[401] > 0
+
+
+class _Provider:
+    """Signs with its newest secret, and sends all the time."""
+
+    def __init__(self, ground: Ground, ledger: Path, secret: str) -> None:
+        self.secret = secret
+        self.answers: Counter[int | str] = Counter()
+        self._settings = ground.settings
+        self._ledger = ledger
+        self._events = modelled(ground, EVENTS_MAX)
+        self._stopped = False
+
+    async def send_on(self) -> None:
+        """Send until stopped."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(SENDERS):
+                group.create_task(self._send())
+
+    def stop(self) -> None:
+        """No new events."""
+        self._stopped = True
+
+    async def _send(self) -> None:
+        sender = Sender(self._settings, self._ledger)
+        while not self._stopped:
+            event = next(self._events)
+            header = signature(event.body, self.secret, int(time()))
+            self.answers[(await sender.send(event, header)).status] += 1
+            await asyncio.sleep(PAUSE_S)
+        sender.close()
+
+    async def try_with(
+        self, secret: str, tries: int, clock: Callable[[], int] = lambda: int(time())
+    ) -> Counter[int | str]:
+        """How some events are answered that are signed with this secret by this clock."""
+        sender = Sender(self._settings, self._ledger)
+        answers: Counter[int | str] = Counter()
+        for _ in range(tries):
+            event = next(self._events)
+            answers[(await sender.send(event, signature(event.body, secret, clock()))).status] += 1
+        sender.close()
+        return answers
+
+
+@contextmanager
+def _restored(ground: Ground) -> Iterator[Path]:
+    """The gateway's secrets as a file; at the end what it held is there again."""
+    path = ground.settings.secrets_dir / "webhook_secrets_stripe"
+    before = path.read_text()
+    try:
+        yield path
+    finally:
+        _write(path, before)
+        asyncio.run(asyncio.sleep(LIVE_S))
+
+
+def _write(path: Path, secrets: str) -> None:
+    """At once, as whoever rotates should: a gateway that looks sees the old file or the new."""
+    beside = path.with_suffix(".new")
+    write_private(beside, secrets + "\n")
+    beside.replace(path)
+
+
+DRILL = Drill(
+    number=7,
+    promise="Secrets rotate under load, and clocks may be off by 299 s, at no request's cost.",
+    needs=("gateway", "normalizer", "dispatcher", "worker"),
+    run=run,
+)

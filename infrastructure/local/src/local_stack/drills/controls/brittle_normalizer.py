@@ -1,0 +1,29 @@
+"""A normalizer that ends at the first event it can't read: what drill 4 has to find."""
+
+from datetime import datetime
+from unittest.mock import patch
+
+from payment_pipeline import telemetry
+from payment_pipeline.domain.failures import Rejected
+from payment_pipeline.domain.raw import RawEvent
+from payment_pipeline.normalizer import __main__ as program
+from payment_pipeline.normalizer import service
+from payment_pipeline.normalizer.step import Outcome
+from payment_pipeline.providers import Context, Provider
+
+
+class UnreadableError(Exception):
+    """Nobody catches it."""
+
+
+def step(raw: RawEvent, provider: Provider, context: Context, _now: datetime) -> Outcome:
+    """Normalize, or raise."""
+    answer = provider.normalize(raw, context)
+    if isinstance(answer, Rejected):
+        raise UnreadableError(answer.failure)
+    return answer
+
+
+if __name__ == "__main__":
+    with patch.object(service, "step", step):
+        telemetry.run(program.main)

@@ -1,0 +1,125 @@
+"""In which ways can a signature be wrong? One mutation at a time, drawn by dice."""
+
+import hashlib
+import hmac
+from collections.abc import Callable
+from random import Random
+from typing import Final, NamedTuple, TypeAlias
+
+from payment_pipeline.simulator.signing import signature
+
+ENTRIES: Final = 1_000
+"""More `v1` entries than the header's limit has room for."""
+
+
+class Forged(NamedTuple):
+    """What is sent."""
+
+    header: str
+    body: bytes
+
+
+class Genuine(NamedTuple):
+    """What is mutated."""
+
+    body: bytes
+    secret: str
+    at_s: int
+
+    def signed(self, at_s: int | None = None, secret: str | None = None) -> str:
+        """The header that Stripe would send."""
+        return signature(self.body, self.secret if secret is None else secret, at_s or self.at_s)
+
+    @property
+    def digest(self) -> str:
+        """The right signature's hex."""
+        return self.signed().partition("v1=")[2]
+
+    def with_digest(self, digest: str) -> str:
+        """The right time beside another signature."""
+        return f"t={self.at_s},v1={digest}"
+
+
+Mutation: TypeAlias = Callable[[Random, Genuine], Forged]
+
+
+def mutated(dice: Random, body: bytes, secret: str, at_s: int) -> Forged:
+    """A forged header and body; never what Stripe would send."""
+    genuine = Genuine(body, secret, at_s)
+    return dice.choice(MUTATIONS)(dice, genuine)
+
+
+def _digest(change: Callable[[Random, str], str]) -> Mutation:
+    """Another signature beside the right time."""
+    return lambda dice, it: Forged(it.with_digest(change(dice, it.digest)), it.body)
+
+
+def _header(change: Callable[[Random, Genuine], str]) -> Mutation:
+    """Another header."""
+    return lambda dice, it: Forged(change(dice, it), it.body)
+
+
+def _body(change: Callable[[Random, bytes], bytes]) -> Mutation:
+    """Another body beside the right header."""
+    return lambda dice, it: Forged(it.signed(), change(dice, it.body))
+
+
+def _other_digit(dice: Random, digest: str) -> str:
+    at = dice.randrange(len(digest))
+    return digest[:at] + dice.choice("0123456789abcdef".replace(digest[at], "")) + digest[at + 1 :]
+
+
+def _other_byte(dice: Random, body: bytes) -> bytes:
+    at = dice.randrange(len(body))
+    return body[:at] + bytes([body[at] ^ (1 << dice.randrange(8))]) + body[at + 1 :]
+
+
+def _hmac(it: Genuine, algorithm: str, message: bytes) -> str:
+    return it.with_digest(hmac.digest(it.secret.encode(), message, algorithm).hex())
+
+
+def _stamped(it: Genuine) -> bytes:
+    return b"%d.%b" % (it.at_s, it.body)
+
+
+MUTATIONS: Final[tuple[Mutation, ...]] = (
+    _digest(_other_digit),
+    _digest(_other_digit),
+    _digest(lambda dice, digest: digest[: dice.randrange(len(digest))]),
+    _digest(lambda dice, digest: digest + dice.choice("0af")),
+    _digest(lambda _, digest: digest.upper()),
+    _digest(lambda _, digest: digest[::-1]),
+    _digest(lambda _, digest: digest[:-1] + "²"),
+    _digest(lambda _, digest: f'"{digest}"'),
+    _digest(lambda _, digest: f"0x{digest}"),
+    _digest(lambda dice, _: dice.randbytes(32).hex()),
+    _digest(lambda dice, _: "' OR '1'='1" * dice.randint(1, 3)),
+    _header(lambda dice, it: f"t={it.at_s + dice.choice((-1, 1, 60))},v1={it.digest}"),
+    _header(lambda dice, it: f"t={it.at_s},v{dice.choice('023')}={it.digest}"),
+    _header(lambda dice, it: f"t={dice.choice('+0 -')}{it.at_s},v1={it.digest}"),
+    _header(lambda _, it: f"t={it.at_s}.0,v1={it.digest}"),
+    _header(lambda _, it: f"t={it.at_s},t={it.at_s},v1={it.digest}"),
+    _header(lambda _, it: f"v1={it.digest}"),
+    _header(lambda _, it: f"t={it.at_s}"),
+    _header(lambda _, it: f"t={it.at_s};v1={it.digest}"),
+    _header(lambda _, it: it.digest),
+    _header(lambda dice, it: dice.randbytes(dice.randint(1, 200)).hex() + str(it.at_s)),
+    _header(lambda dice, _: "".join(chr(dice.randint(0x80, 0xFF)) for _ in range(40))),
+    _header(lambda _, it: f"t={it.at_s}" + ",v1=0" * ENTRIES),
+    _header(lambda _, it: it.signed(secret=it.secret + "x")),
+    _header(lambda _, it: it.signed(secret=it.secret.removeprefix("whsec_"))),
+    _header(lambda _, it: it.signed(secret="")),
+    _header(lambda dice, it: it.signed(at_s=it.at_s - dice.randint(310, 10**6))),
+    _header(lambda dice, it: it.signed(at_s=it.at_s + dice.randint(310, 10**6))),
+    _header(lambda _, it: _hmac(it, "sha1", _stamped(it))),
+    _header(lambda _, it: _hmac(it, "sha512", _stamped(it))),
+    _header(lambda _, it: _hmac(it, "sha256", it.body)),
+    _header(lambda _, it: it.with_digest(hashlib.sha256(_stamped(it)).hexdigest())),
+    _body(_other_byte),
+    _body(lambda _, body: body + b" "),
+    _body(lambda _, body: body[:-1]),
+    _body(lambda _, body: b"\xef\xbb\xbf" + body),
+    _body(lambda _, body: body.replace(b"evt_", b"evt_0", 1)),
+    _body(lambda _, __: b"{}"),
+)
+"""Each once, the most telling twice."""
