@@ -8,16 +8,21 @@ from local_stack.drills.ground import Drill
 from payment_pipeline.domain.failures import UserError
 
 
+def names() -> list[str]:
+    """Every drill's name; none is imported."""
+    return [found.name.replace("_", "-") for found in pkgutil.iter_modules(catalogue.__path__)]
+
+
 def drills(wanted: tuple[str, ...] = ()) -> dict[str, Drill]:
     """The drills of these names, or all of them, in the order of their numbers.
 
     Raises:
         UserError: a name is no drill's.
     """
-    names = [found.name.replace("_", "-") for found in pkgutil.iter_modules(catalogue.__path__)]
-    if unknown := [name for name in wanted if name not in names]:
-        raise UserError(f"No drill {', '.join(unknown)}: there are {', '.join(names)}.")
-    found = {name: _drill(name) for name in wanted or names}
+    known = names()
+    if unknown := [name for name in wanted if name not in known]:
+        raise UserError(f"No drill {', '.join(unknown)}: there are {', '.join(known)}.")
+    found = {name: _drill(name) for name in wanted or known}
     return dict(sorted(found.items(), key=lambda item: item[1].number))
 
 

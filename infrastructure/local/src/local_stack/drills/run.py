@@ -5,6 +5,7 @@ import logging
 import random
 import shutil
 import time
+import traceback
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from local_stack.drills.registry import drills
 from payment_pipeline.settings import Settings
 
 SEED_MAX: Final = 2**31
+LINES_OF_TRACE: Final = 12
 
 
 @dataclass
@@ -102,12 +104,21 @@ def hold(
         result.findings = drill.run(Ground(settings, seed, rounds, folder, say))
     except SkippedError as why:
         result.skipped = str(why)
-    except Exception as broken:
-        logging.getLogger(__name__).exception("the drill broke")
-        console.print_exception()
-        result.findings.require(False, f"it broke: {type(broken).__name__}: {broken}")
+    except Exception as broken:  # noqa: BLE001 - a drill that breaks has failed; the next goes on
+        cause = _first(broken)
+        for line in traceback.format_exception(cause)[-LINES_OF_TRACE:]:
+            console.print(line, markup=False, style="dim", end="")
+        result.findings.require(False, f"it broke: {type(cause).__name__}: {cause}")
     result.seconds = time.monotonic() - began
     return result
+
+
+def _first(broken: Exception) -> BaseException:
+    """Of what several tasks raised at once, the first: the others most often follow from it."""
+    cause: BaseException = broken
+    while isinstance(cause, BaseExceptionGroup):
+        cause = cause.exceptions[0]
+    return cause
 
 
 def keep(path: Path, result: Result) -> None:

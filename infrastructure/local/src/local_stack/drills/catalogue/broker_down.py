@@ -27,11 +27,11 @@ DOWN_S_A_ROUND: Final = 6.0
 DOWN_S_MAX: Final = 60.0
 """In each of the two ways to be away."""
 SENDERS: Final = 32
-EVENTS_MAX: Final = 50_000
+EVENTS_MAX: Final = 200_000
 """More than can be sent meanwhile."""
 UP_S: Final = 2.0
 """Traffic before the outage."""
-PAUSE_S: Final = 0.02
+PAUSE_S: Final = 0.1
 REFUSAL_S_MAX: Final = 2.5
 """The 99th percentile of a 503."""
 GROWTH_MIB_MAX: Final = 64
@@ -85,7 +85,9 @@ async def _outages(ground: Ground, controlled: Ground, ledger: Path, found: Find
             supervisor.start(settings, "kafka")
         await process.wait_ready(settings, "kafka")
         probe = next(modelled(ground, 1))
-        took_s = await through(settings, Sender(settings, ledger), probe)
+        sender = Sender(settings, ledger)
+        took_s = await through(settings, sender, probe)
+        sender.close()
         found.recovery_s.append(monotonic() - ended)
         ground.say(
             f"frozen for {froze_s:.0f} s, dead for {down_s:.0f} s; an event was in bronze "

@@ -30,7 +30,8 @@ STALL_S_MAX: Final = 1.0
 BASELINE_EVENTS: Final = 10
 DEPTH: Final = 200_000
 QUARANTINE_S_MAX: Final = 30.0
-CONTROL_WAIT_S: Final = 4.0
+CONTROL_ENDS_S_MAX: Final = 60.0
+CONTROL_WAIT_S: Final = 2.0
 CLASS: Final = "SELECT failure FROM payment_events_quarantine WHERE body_sha256 = %s"
 
 
@@ -61,12 +62,7 @@ def _unknown_type(event: Event) -> bytes:
 
 
 CORPUS: Final = (
-    *(
-        Poison(
-            each.name, lambda event, spoil=each.spoil: spoil(orjson.loads(event.body)), each.failure
-        )
-        for each in MALFORMATIONS
-    ),
+    *(Poison(each.name, _spoiled(each.spoil), each.failure) for each in MALFORMATIONS),
     Poison("depth_200_000", _deepest, FailureClass.UNPARSEABLE),
     Poison("unknown_type", _unknown_type, None),
 )
@@ -161,12 +157,13 @@ async def _control(ground: Ground) -> bool:
         spoil = next(kind.spoil for kind in CORPUS if kind.name == "no_amount")
         await sender.send(model, body=spoil(model._replace(body=_of_payment(model, good))))
         with control(settings, module, "normalizer_metrics_port") as (_, brittle):
-            try:
-                async with asyncio.timeout(CONTROL_WAIT_S):
-                    await through(settings, sender, good)
-                stalled = False
-            except TimeoutError:
-                stalled = brittle.poll() is not None
+            await asyncio.to_thread(brittle.wait, CONTROL_ENDS_S_MAX)
+        try:
+            async with asyncio.timeout(CONTROL_WAIT_S):
+                await through(settings, sender, good)
+            stalled = False
+        except TimeoutError:
+            stalled = True
     finally:
         supervisor.start(settings, "normalizer")
     sender.close()

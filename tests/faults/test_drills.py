@@ -1,0 +1,30 @@
+"""Does each drill pass at its smallest size, and does its control fail?"""
+
+from collections.abc import Iterator
+
+import pytest
+from rich.console import Console
+
+from local_stack.drills import registry, run
+from local_stack.drills.ground import isolated_stack
+from payment_pipeline.settings import Settings
+
+pytestmark = [pytest.mark.stack, pytest.mark.faults]
+
+SEED = 1
+APART = {"disk-full"}
+"""It brings up a second stack: `make chaos` has the time for it."""
+
+
+@pytest.fixture(scope="module")
+def victim() -> Iterator[Settings]:
+    """One stack for all drills: what shares one with other tests must not kill its processes."""
+    with isolated_stack(Settings()) as settings:
+        yield settings
+
+
+@pytest.mark.parametrize("name", sorted(set(registry.names()) - APART))
+def test_drill(name: str, victim: Settings) -> None:
+    (drill,) = registry.drills((name,)).values()
+    held = run.hold(victim, name, drill, SEED, 1, Console())
+    assert held.ok, held.as_json()

@@ -1,0 +1,82 @@
+"""What does a drill's result say, and when is it a good one?"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from local_stack.drills import registry, run
+from local_stack.drills.findings import Findings, SkippedError
+from local_stack.drills.ground import Drill, Ground
+from local_stack.drills.run import Result
+from payment_pipeline.domain.failures import UserError
+
+KEYS = {
+    *("name", "seed", "acknowledged", "lost", "duplicated", "unknown"),
+    *("recovery_seconds_p95", "control_failed", "ok"),
+}
+
+
+def nothing(_ground: Ground) -> Findings:
+    raise SkippedError("there is no disk")
+
+
+DRILL = Drill(number=1, promise="Nothing is lost.", needs=(), run=nothing)
+
+
+@pytest.mark.parametrize(
+    ("found", "ok"),
+    [
+        (Findings(acknowledged=10, control_failed=True), True),
+        (Findings(acknowledged=10), False),
+        (Findings(acknowledged=10, lost=1, control_failed=True), False),
+        (Findings(acknowledged=10, duplicated=1, control_failed=True), False),
+        (Findings(acknowledged=10, control_failed=True, faults=["late"]), False),
+        (Findings(acknowledged=10, unknown=3, control_failed=True), True),
+    ],
+)
+def test_ok_needs_everything_and_a_control_that_failed(found: Findings, ok: bool) -> None:
+    assert found.ok is ok
+    assert found.as_json()["ok"] is ok
+
+
+def test_what_does_not_hold_is_said() -> None:
+    found = Findings(control_failed=True)
+    found.require(True, "never said")
+    found.require(False, "it was slow")
+    assert found.faults == ["it was slow"]
+
+
+def test_recovery_is_the_nearest_rank_of_the_95th_percentile() -> None:
+    assert Findings().recovery_s_p95 is None
+    assert Findings(recovery_s=[3.0]).recovery_s_p95 == 3.0
+    assert Findings(recovery_s=[float(n) for n in range(1, 101)]).recovery_s_p95 == 95.0
+
+
+def test_nothing_of_n_bounds_the_rate_by_the_rule_of_three() -> None:
+    assert Findings(acknowledged=100_000).rate_max_95 == pytest.approx(3e-5)
+    assert Findings(acknowledged=10, tries=1_000).rate_max_95 == pytest.approx(3e-3)
+    assert Findings().rate_max_95 is None
+    assert Findings(acknowledged=10, lost=1).rate_max_95 is None
+
+
+def test_results_are_appended(tmp_path: Path) -> None:
+    path = tmp_path / "drills.json"
+    for seed in (1, 2):
+        run.keep(path, Result("kills", DRILL, seed, rounds=1))
+    kept = json.loads(path.read_text())
+    assert [each["seed"] for each in kept] == [1, 2]
+    assert all(each.keys() >= KEYS for each in kept)
+
+
+def test_every_drill_has_a_number_of_its_own() -> None:
+    found = registry.drills()
+    numbers = [drill.number for drill in found.values()]
+    assert numbers == sorted(set(numbers))
+    assert set(range(1, 12)) <= set(numbers)
+    assert set(found) == set(registry.names())
+
+
+def test_an_unknown_drill_is_refused_with_the_names_that_there_are() -> None:
+    with pytest.raises(UserError, match="No drill typhoon: there are broker-down"):
+        registry.drills(("typhoon",))
