@@ -21,7 +21,8 @@ class ActivityOptions(TypedDict):
 _UNTIL_DONE: Final = RetryPolicy(
     initial_interval=timedelta(milliseconds=500),
     backoff_coefficient=2.0,
-    maximum_interval=timedelta(seconds=10),
+    # The store's return may go unseen for so long: less than the 5 s that a recovery may take.
+    maximum_interval=timedelta(seconds=4),
 )
 
 # Long ones beat, so that a worker's death costs the heartbeat's timeout and not the whole one.
