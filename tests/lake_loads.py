@@ -1,17 +1,15 @@
 """What do the lake's tests write to bronze, and what do they then find in Iceberg?"""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, TypeAlias
+from typing import Final
 from uuid import uuid4
 
 import psycopg
 import pyarrow as pa
 import pytest
-from pyiceberg.catalog.rest import RestCatalog
-from pyiceberg.table import CommitTableResponse, Table
-from pyiceberg.table.update import TableRequirement, TableUpdate
+from pyiceberg.table import Table
 
 from databases import migrated_schema
 from orchestration_dagster.lake import tables
@@ -41,24 +39,6 @@ UPDATE payment_events
 SET inference_status = 'scored', fraud_score = 0.5, ingest_xid = pg_current_xact_id()
 WHERE event_id = ANY(%(ids)s)
 """
-
-Around: TypeAlias = Callable[[Callable[[], CommitTableResponse]], CommitTableResponse]
-"""What is done at each commit: given the commit itself, to be called or not."""
-
-
-def at_commits(monkeypatch: pytest.MonkeyPatch, around: Around) -> None:
-    """Put something around every commit that this process sends to the catalog."""
-    commit = RestCatalog.commit_table
-
-    def intercepted(
-        catalog: RestCatalog,
-        table: Table,
-        requirements: tuple[TableRequirement, ...],
-        updates: tuple[TableUpdate, ...],
-    ) -> CommitTableResponse:
-        return around(lambda: commit(catalog, table, requirements, updates))
-
-    monkeypatch.setattr(RestCatalog, "commit_table", intercepted)
 
 
 @contextmanager

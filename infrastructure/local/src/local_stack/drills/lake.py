@@ -1,7 +1,9 @@
 """What do the lake's drills write to bronze and find in Iceberg, and how do commits fail?"""
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Final, TypeAlias
 from unittest.mock import patch
@@ -13,6 +15,7 @@ from pyiceberg.table.update import TableRequirement, TableUpdate
 
 from local_stack.drills.findings import Findings
 from orchestration_dagster.lake.catalog import open_catalog
+from orchestration_dagster.lake.loader import load
 from orchestration_dagster.lake.tables import TABLES
 from payment_pipeline.adapters.sql import queries
 from payment_pipeline.bronze.contract import EVENTS_TABLE
@@ -20,6 +23,8 @@ from payment_pipeline.settings import Settings
 
 EVENTS: Final = TABLES[EVENTS_TABLE]
 SQL: Final = queries("local_stack.drills", "queries.sql")
+
+SLEEP_S_MAX: Final = 60
 
 Around: TypeAlias = Callable[[Callable[[], CommitTableResponse]], CommitTableResponse]
 """What is done at each commit: given the commit itself, to be called or not."""
@@ -40,6 +45,45 @@ def at_commits(around: Around) -> Iterator[None]:
 
     with patch.object(RestCatalog, "commit_table", intercepted):
         yield
+
+
+def once(failure: Exception, *, landed: bool) -> Around:
+    """A commit that fails the first time: after it landed, or instead."""
+    failures = [failure]
+
+    def failing(commit: Callable[[], CommitTableResponse]) -> CommitTableResponse:
+        if failures:
+            if landed:
+                commit()
+            raise failures.pop()
+        return commit()
+
+    return failing
+
+
+def sleep_through_another(settings: Settings) -> int:
+    """Rows that a loader adds which wakes after its successor has committed the same."""
+    asleep, wake = threading.Event(), threading.Event()
+    sleeper: list[int] = []
+
+    def sleeping(commit: Callable[[], CommitTableResponse]) -> CommitTableResponse:
+        if sleeper == [threading.get_ident()] and not wake.is_set():
+            asleep.set()
+            wake.wait(SLEEP_S_MAX)
+        return commit()
+
+    def zombie() -> int:
+        sleeper.append(threading.get_ident())
+        return load(settings, EVENTS.name).rows
+
+    with at_commits(sleeping), ThreadPoolExecutor(1) as threads:
+        late = threads.submit(zombie)
+        try:
+            asleep.wait(SLEEP_S_MAX)
+            load(settings, EVENTS.name)
+        finally:
+            wake.set()
+        return late.result()
 
 
 def insert(connection: psycopg.Connection, prefix: str, rows: int) -> None:

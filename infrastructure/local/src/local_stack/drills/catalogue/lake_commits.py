@@ -4,10 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from typing import Final
 
@@ -24,7 +22,15 @@ from local_stack import supervisor
 from local_stack.drills import lake_crash
 from local_stack.drills.findings import Findings
 from local_stack.drills.ground import Drill, Ground
-from local_stack.drills.lake import EVENTS, Around, at_commits, compare, insert
+from local_stack.drills.lake import (
+    EVENTS,
+    Around,
+    at_commits,
+    compare,
+    insert,
+    once,
+    sleep_through_another,
+)
 from orchestration_dagster.lake.catalog import open_catalog
 from orchestration_dagster.lake.loader import load
 from payment_pipeline.settings import Settings
@@ -32,7 +38,6 @@ from payment_pipeline.settings import Settings
 CRASHES_A_ROUND: Final = len(lake_crash.POINTS)
 ROWS: Final = 50
 CRASH_S_MAX: Final = 120
-SLEEP_S_MAX: Final = 60
 INJECTED: Final = {
     "409": CommitFailedException("409"),
     "500": CommitStateUnknownException("500"),
@@ -53,10 +58,10 @@ def run(ground: Ground) -> Findings:
         for landed in (True, False):
             _more(ground, f"{name}-{landed}")
             # A 409 says that it did not land.
-            with at_commits(_once(failure, landed=landed and name != "409")):
+            with at_commits(once(failure, landed=landed and name != "409")):
                 load(settings, EVENTS.name)
     _more(ground, "slept")
-    slept = _sleep_through_another(settings)
+    slept = sleep_through_another(settings)
     found.require(slept == 0, f"a loader that slept through another's commit added {slept} rows")
     _more(ground, "rival")
     with at_commits(_after_a_rewrite(settings)):
@@ -87,45 +92,6 @@ def _crash(settings: Settings, point: str) -> float:
     began = monotonic()
     load(settings, EVENTS.name)
     return monotonic() - began
-
-
-def _once(failure: Exception, *, landed: bool) -> Around:
-    """A commit that fails the first time: after it landed, or instead."""
-    failures = [failure]
-
-    def failing(commit: Callable[[], CommitTableResponse]) -> CommitTableResponse:
-        if failures:
-            if landed:
-                commit()
-            raise failures.pop()
-        return commit()
-
-    return failing
-
-
-def _sleep_through_another(settings: Settings) -> int:
-    """Rows that a loader adds which wakes after its successor has committed the same."""
-    asleep, wake = threading.Event(), threading.Event()
-    sleeper: list[int] = []
-
-    def sleeping(commit: Callable[[], CommitTableResponse]) -> CommitTableResponse:
-        if sleeper == [threading.get_ident()] and not wake.is_set():
-            asleep.set()
-            wake.wait(SLEEP_S_MAX)
-        return commit()
-
-    def zombie() -> int:
-        sleeper.append(threading.get_ident())
-        return load(settings, EVENTS.name).rows
-
-    with at_commits(sleeping), ThreadPoolExecutor(1) as threads:
-        late = threads.submit(zombie)
-        try:
-            asleep.wait(SLEEP_S_MAX)
-            load(settings, EVENTS.name)
-        finally:
-            wake.set()
-        return late.result()
 
 
 def _after_a_rewrite(settings: Settings) -> Around:
