@@ -4,6 +4,7 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from payment_pipeline.domain.failures import FailureClass
 from payment_pipeline.telemetry import LATENCY_BUCKETS_S
 
 RECORDS: Final = Counter(
@@ -16,6 +17,8 @@ DEAD_LETTERS: Final = Counter(
     "Records sent to the validation topic, by failure class.",
     ["failure"],
 )
+for _failure in FailureClass:  # or the first one of a class would be no increase to Prometheus
+    DEAD_LETTERS.labels(_failure)
 PRODUCE_ERRORS: Final = Counter(
     "payments_normalizer_produce_errors_total", "Records that Kafka did not acknowledge at a try."
 )

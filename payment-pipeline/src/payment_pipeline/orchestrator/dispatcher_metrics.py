@@ -4,6 +4,8 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge
 
+from payment_pipeline.domain.topics import DEAD_LETTERS, NORMALIZED
+
 LAG: Final = Gauge(
     "payments_dispatcher_consumer_lag_records",
     "Offsets not yet handed to Temporal.",
@@ -23,6 +25,8 @@ WORKFLOW_FAILURES: Final = Counter(
     "Ranges whose workflow ended without reaching bronze.",
     ["topic"],
 )
+for _topic in (NORMALIZED, *DEAD_LETTERS):  # or the first one would be no increase to Prometheus
+    WORKFLOW_FAILURES.labels(_topic)
 ERRORS: Final = Counter(
     "payments_dispatcher_errors_total",
     "Rounds that Kafka or Temporal did not answer.",

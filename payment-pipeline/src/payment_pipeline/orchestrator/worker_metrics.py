@@ -4,6 +4,8 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from payment_pipeline.domain.failures import FailureClass
+from payment_pipeline.orchestrator.letters import COMPONENT
 from payment_pipeline.telemetry import LATENCY_BUCKETS_S
 
 ACTIVITIES: Final = Histogram(
@@ -18,6 +20,8 @@ QUARANTINED: Final = Counter(
     "Dead letters written to the quarantine, by failure class and who rejected them.",
     ["failure", "component"],
 )
+# Or the first one would be no increase to Prometheus.
+QUARANTINED.labels(FailureClass.CONFLICTING_BODY, COMPONENT)
 FOLLOW_UPS: Final = Counter(
     "payments_worker_follow_ups_total", "Reviews and recoveries that batches led to.", ["kind"]
 )
