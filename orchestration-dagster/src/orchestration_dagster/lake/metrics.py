@@ -69,7 +69,7 @@ async def main() -> None:
                 sampled_at_s = monotonic()
             except (UserError, RESTError, RequestException, adbc.Error, OSError) as refusal:
                 FAILURES.inc()
-                log.warning("not sampled", error=type(refusal).__name__)
+                log.warning("not_sampled", error=type(refusal).__name__)
             await asyncio.sleep(SAMPLE_S)
 
 

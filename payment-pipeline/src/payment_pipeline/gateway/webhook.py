@@ -119,7 +119,14 @@ class Webhooks:
                 (names.RECEIVED_AT, now.isoformat(timespec="microseconds").encode()),
                 (names.VERDICT, endpoint.secrets.verdicts[verdict.secret_index]),
             )
-            return await self._keep(endpoint, body, receipt, span)
+            try:
+                return await self._keep(endpoint, body, receipt, span)
+            except Exception:
+                log.exception(
+                    "defect", provider=endpoint.provider.name, trace_id=trace_id(span.traceparent)
+                )
+                span.tell({"payments.answer": answers.DEFECT.code}, failed=True)
+                return answers.DEFECT
 
     def _refuse_by_head(
         self, endpoint: _Endpoint, scope: Scope, headers: Mapping[bytes, bytes]

@@ -105,15 +105,15 @@ class Service:
                 metrics.RELOADS_FAILED.inc()
                 if str(mistake) != told:  # once, not every few seconds until it is mended
                     told = str(mistake)
-                    log.warning("models not taken up; the old ones go on", reason=told)
+                    log.warning("models_not_taken_up", reason=told)
                 continue
             except Exception:
                 metrics.RELOADS_FAILED.inc()
-                log.exception("models not taken up; the old ones go on")
+                log.exception("models_not_taken_up")
                 continue
             told = ""
             _show(self.engine)
-            log.info("models taken up", versions=self.engine.versions)
+            log.info("models_taken_up", versions=self.engine.versions)
 
     def close(self) -> None:
         """End the thread once its batch is done."""
@@ -134,7 +134,7 @@ class Service:
         except ValidationError as wrong:
             return problems.invalid(wrong)
         except Exception:
-            log.exception("a batch could not be scored")
+            log.exception("batch_not_scored")
             return problems.defect()
         metrics.EVENTS.inc(batch.events)
         metrics.UNKNOWN_FEATURES.inc(batch.unknown_features)

@@ -4,15 +4,18 @@ from collections import Counter as Tally
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+import structlog
 from aiokafka import ConsumerRecord
 
 from payment_pipeline.domain import topics
 from payment_pipeline.domain.failures import BadRecord
 from payment_pipeline.domain.raw import RawEvent
-from payment_pipeline.telemetry import traces
+from payment_pipeline.telemetry import of_event, traces
 
 from . import metrics
 from .step import Message, Outcome
+
+log = structlog.get_logger()
 
 OUTCOMES: Final = {
     topics.NORMALIZED: "normalized",
@@ -31,7 +34,7 @@ class Work(NamedTuple):
 
 
 def count(works: Sequence[Work]) -> None:
-    """Records by outcome and kind, dead letters by class."""
+    """Records by outcome and kind, dead letters by class, and a line of each of these."""
     seen = Tally(
         (OUTCOMES[work.message.topic], getattr(work.outcome, "kind", "")) for work in works
     )
@@ -40,6 +43,10 @@ def count(works: Sequence[Work]) -> None:
     for work in works:
         if work.message.topic == topics.DLQ_VALIDATION and isinstance(work.outcome, BadRecord):
             metrics.DEAD_LETTERS.labels(work.outcome.failure).inc()
+            at = work.raw.coordinates
+            where = {"topic": at.topic, "partition": at.partition, "offset": at.offset}
+            failure = work.outcome.failure.value
+            log.warning("dead_letter", **of_event(work.raw), **where, failure=failure)
 
 
 def trace(works: Sequence[Work], began_ns: int) -> None:

@@ -27,6 +27,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from payment_pipeline.adapters.kafka import partition_of, raw_event
 from payment_pipeline.domain import topics
 from payment_pipeline.providers import Context, Provider, providers
+from payment_pipeline.telemetry import of_event
 
 from . import metrics, observed
 from .observed import Work
@@ -222,7 +223,9 @@ class Normalizer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
 
     def _shortened(self, work: Work) -> Work:
         """No record may stall its partition: what Kafka won't hold is named, and left at source."""
-        log.error("message_too_large", source=str(work.raw.coordinates))
+        at = work.raw.coordinates
+        where = {"topic": at.topic, "partition": at.partition, "offset": at.offset}
+        log.error("message_too_large", **of_event(work.raw), **where)
         letter = without_body(work.raw, self._context, datetime.now(UTC))
         said = message(letter, work.raw, work.record.headers)
         return Work(work.record, work.raw, letter, said)

@@ -18,6 +18,7 @@ from payment_pipeline.adapters.kafka import RangeReader
 from payment_pipeline.bronze import decisions, reader, writer
 from payment_pipeline.bronze.contract import InferenceStatus
 from payment_pipeline.bronze.rows import ScoredEvent
+from payment_pipeline.bronze.writer import Written
 from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.domain.failures import BadRecord, FailureClass
 from payment_pipeline.domain.features import EntityKey, EntityState, entities, fold
@@ -37,6 +38,7 @@ from payment_pipeline.orchestrator.messages import (
     Refusal,
 )
 from payment_pipeline.orchestrator.scorer import UNAVAILABLE, Scorer, unpack
+from payment_pipeline.telemetry import of_event
 
 log = structlog.get_logger()
 
@@ -84,6 +86,7 @@ class Activities:
         rows = _rows(batch.events, packed)
         written = await write_isolated(self._pool, rows, _workflow_id())
         spans.written(written, _workflow_id(), began_ns)
+        _say(written, _workflow_id())
         refusals = [
             *batch.undecodable,
             *(_refusal(row, FailureClass.CONFLICTING_BODY, _CONFLICT) for row in written.conflicts),
@@ -212,6 +215,16 @@ def _workflow_id() -> str:
     return activity.info().workflow_id or ""
 
 
+def _say(written: Written, workflow_id: str) -> None:
+    """One line an event that is set aside."""
+    for row in written.conflicts:
+        failure = FailureClass.CONFLICTING_BODY.value
+        log.warning("dead_letter", **of_event(row.event), failure=failure, workflow_id=workflow_id)
+    for row, _ in written.refused:
+        failure = FailureClass.UNPROCESSABLE.value
+        log.warning("dead_letter", **of_event(row.event), failure=failure, workflow_id=workflow_id)
+
+
 _CONFLICT: Final = "another body came before under the same event id"
 
 
@@ -225,7 +238,7 @@ def _items(
             for _, features in fold((event,), states):
                 yield score_item(event, features)
         except Exception:
-            log.exception("no features", event_id=event.event_id)
+            log.exception("event_without_features", **of_event(event))
 
 
 def _rows(events: Sequence[PaymentEvent], packed: bytes) -> list[ScoredEvent]:

@@ -86,7 +86,7 @@ class Dispatcher:
                     await self._rounds(consumer, found)
                 except (KafkaError, TimeoutError) as error:
                     metrics.ERRORS.labels("kafka").inc()
-                    log.warning("kafka does not answer", reason=str(error) or type(error).__name__)
+                    log.warning("kafka_unreachable", error=type(error).__name__, reason=str(error))
                 finally:
                     await consumer.stop()
                 await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
@@ -109,7 +109,7 @@ class Dispatcher:
                     await self._client.service_client.check_health()
             except RPCError as error:
                 metrics.ERRORS.labels("temporal").inc()
-                log.warning("temporal does not answer", reason=error.status.name)
+                log.warning("temporal_unreachable", error=error.status.name)
                 await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
                 failures += 1
                 continue
@@ -181,11 +181,11 @@ async def _hold(handle: Handle[object, object], batch: OffsetRange) -> None:
     except WorkflowContinuedAsNewError:
         return  # its rows are safe; it opens reviews and recoveries now
     except TimeoutError:
-        log.warning("range is slow", workflow_id=handle.id)
+        log.warning("range_slow", workflow_id=handle.id)
     except WorkflowFailureError as error:
         metrics.WORKFLOW_FAILURES.labels(batch.topic).inc()
         cause = type(error.cause).__name__
-        log.error("range failed", workflow_id=handle.id, cause=cause)  # noqa: TRY400 - no frames
+        log.error("range_failed", workflow_id=handle.id, error=cause)  # noqa: TRY400 - no frames
 
 
 if __name__ == "__main__":

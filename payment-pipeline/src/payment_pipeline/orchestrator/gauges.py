@@ -39,7 +39,7 @@ async def keep_sampling(pool: asyncpg.Pool, client: Client, workflows: Sequence[
             for workflow in workflows:
                 await _count(client, workflow)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, RPCError) as error:
-            log.warning("gauges are old", error=type(error).__name__)
+            log.warning("gauges_old", error=type(error).__name__)
         await asyncio.sleep(SAMPLE_S)
 
 

@@ -9,6 +9,7 @@ import structlog
 from payment_pipeline.bronze import writer
 from payment_pipeline.bronze.rows import ScoredEvent
 from payment_pipeline.bronze.writer import Refused, Written
+from payment_pipeline.telemetry import of_event
 
 PASSES: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 """What the store's state causes: waiting mends it, halving doesn't."""
@@ -30,7 +31,7 @@ async def write_isolated(
         raise
     except Exception as defect:
         if len(rows) == 1:
-            log.exception("event can't be written", event_id=rows[0].event.event_id)
+            log.exception("event_unwritable", **of_event(rows[0].event))
             return Written([], [], [], [Refused(rows[0], type(defect).__name__)])
     middle = len(rows) // 2
     lower = await write_isolated(pool, rows[:middle], workflow_id)

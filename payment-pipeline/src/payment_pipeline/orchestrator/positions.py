@@ -72,9 +72,9 @@ def _position(place: TopicPartition, committed: int | None, first: int, end: int
         return first
     if committed < first:
         log.error(
-            "records were deleted before they were dispatched",
+            "records_lost_to_retention",
             topic=place.topic,
             partition=place.partition,
-            lost=first - committed,
+            records=first - committed,
         )
     return max(committed, first)

@@ -56,7 +56,7 @@ class Scorer:
             reason = "deadline"
         self._down = True
         metrics.INFERENCE_FAILURES.labels(reason).inc()
-        log.warning("inference does not score; the rows go on without", reason=reason)
+        log.warning("inference_unavailable", reason=reason)
         return UNAVAILABLE
 
     async def _post(self, body: bytes) -> bytes | str:

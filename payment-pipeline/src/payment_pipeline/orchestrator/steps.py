@@ -42,13 +42,13 @@ class _Step(ActivityInboundInterceptor):
         except ApplicationError:
             raise
         except RangeExpiredError as error:
-            log.error("range is lost", workflow_id=info.workflow_id, step=info.activity_type)  # noqa: TRY400 - its text says all
+            log.error("range_lost", workflow_id=info.workflow_id, activity=info.activity_type)  # noqa: TRY400 - its text says all
             raise ApplicationError(str(error), type="RangeExpired", non_retryable=True) from None
         except Exception as error:
             log.warning(
-                "step failed and will be tried again",
+                "activity_failed",
                 workflow_id=info.workflow_id,
-                step=info.activity_type,
+                activity=info.activity_type,
                 attempt=info.attempt,
                 exc_info=True,
             )

@@ -61,7 +61,7 @@ async def main() -> None:
     ):
         telemetry.calm_collector()
         running = True
-        log.info("worker is up", task_queue=TASK_QUEUE)
+        log.info("serving", task_queue=TASK_QUEUE)
         await asyncio.Event().wait()
 
 
@@ -126,7 +126,7 @@ async def _when_up(connect: Callable[[], Awaitable[Connected]]) -> Connected:
         except MissingSecretError:
             raise
         except UserError as refusal:
-            log.warning("not up yet", reason=str(refusal))
+            log.warning("not_up_yet", reason=str(refusal))
             await asyncio.sleep(CONNECT_PAUSE_S)
 
 

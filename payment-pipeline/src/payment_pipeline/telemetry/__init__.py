@@ -7,7 +7,7 @@ from typing import Final
 
 from .probes import metrics_page, serve_probes
 from .process import calm_collector, configure, run
-from .traceparent import child_of, trace_id
+from .traceparent import child_of, of_event, trace_id
 
 __all__ = [
     "LATENCY_BUCKETS_S",
@@ -15,6 +15,7 @@ __all__ = [
     "child_of",
     "configure",
     "metrics_page",
+    "of_event",
     "run",
     "serve_probes",
     "trace_id",

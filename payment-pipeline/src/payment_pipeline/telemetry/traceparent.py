@@ -2,7 +2,7 @@
 
 import os
 import re
-from typing import Final
+from typing import Final, Protocol
 
 _TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -29,3 +29,20 @@ def trace_id(traceparent: str | None) -> str | None:
 def is_sampled(traceparent: str | None) -> bool:
     """Whether who started the trace wants its spans kept."""
     return trace_id(traceparent) is not None and int(str(traceparent)[53:], 16) & 1 == 1
+
+
+class OfEvent(Protocol):
+    """Whatever is about one event: raw, normalized or set aside."""
+
+    @property
+    def event_id(self) -> str | None:
+        """The provider's."""
+
+    @property
+    def traceparent(self) -> str | None:
+        """Of the receipt."""
+
+
+def of_event(about: OfEvent) -> dict[str, str | None]:
+    """What every log line that concerns an event says of it."""
+    return {"event_id": about.event_id, "trace_id": trace_id(about.traceparent)}
