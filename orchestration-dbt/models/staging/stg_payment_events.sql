@@ -94,6 +94,9 @@ renamed as (
         {{ moment('own.canceled_at') }} as canceled_at,
         {{ moment('own.ended_at') }} as ended_at,
 
+        -- the way here
+        substr(traceparent, 4, 32) as trace_id,
+
         -- the load
         cast(ingest_xid as bigint) as ingest_xid,
         id as ingest_id
