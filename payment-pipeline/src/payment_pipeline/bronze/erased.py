@@ -14,6 +14,8 @@ from payment_pipeline.domain.events import PaymentEvent
 
 from .rows import ScoredEvent
 
+STAND_IN: Final = "erased_"
+"""How a token begins, which says what it is; the rest is random, so it leads to nobody."""
 OBJECTS: Final = ("payment_id", "object_id", "charge_id", "subscription_id", "invoice_id")
 """Fields of an event, where it has them, that tell to which payment or contract it belongs."""
 

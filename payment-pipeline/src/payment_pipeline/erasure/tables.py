@@ -7,11 +7,10 @@ import asyncpg
 
 from payment_pipeline.adapters.sql import queries
 from payment_pipeline.bronze.contract import QUARANTINE_TABLE
+from payment_pipeline.bronze.erased import STAND_IN
 
 from .person import Person
 
-STAND_IN: Final = "erased_"
-"""Says what it is to whoever meets one; the rest is random, so it leads to nobody."""
 RANDOM_BYTES: Final = 16
 
 SQL: Final = queries(__package__, "queries.sql")

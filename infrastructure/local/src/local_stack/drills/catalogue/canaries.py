@@ -1,0 +1,124 @@
+"""Drill 12: a person in every field that may hold one, and none outside the raw store."""
+
+import asyncio
+from itertools import chain
+from time import time
+from typing import Final
+
+import aiohttp
+import psycopg
+
+from local_stack import dagster, stack
+from local_stack.components import LAKEHOUSE
+from local_stack.drills import canary, places
+from local_stack.drills.canary import Marks
+from local_stack.drills.findings import Findings
+from local_stack.drills.ground import Drill, Ground
+from local_stack.drills.ledger import account
+from local_stack.drills.sender import Sender, modelled
+from orchestration_dagster.lake.loader import load
+from orchestration_dagster.lake.tables import TABLES
+from payment_pipeline.settings import Settings
+from payment_pipeline.simulator.signing import Forgery, forged
+
+EVENTS_A_ROUND: Final = 120
+FAULTY_EVERY: Final = 10
+"""So many genuine events to each that is also sent malformed, unmodelled, hostile and forged."""
+WHOLE_ROUNDS: Final = 2
+"""From so many rounds on Dagster builds the marts too."""
+JOB: Final = "micro_batch"
+MODELLED_S: Final = 600.0
+ANSWERED_S: Final = 10.0
+
+
+def run(ground: Ground) -> Findings:
+    """Plant, let everything through, search; then plant one in each place, and search again."""
+    found = Findings()
+    marked = canary.marks(ground.dice)
+    asyncio.run(_send(ground, marked))
+    account(ground, ground.folder / "ledger.jsonl", found)
+    settings = ground.settings
+    for table in TABLES:
+        load(settings, table)
+    if ground.rounds >= WHOLE_ROUNDS:
+        stack.up(settings, groups=(LAKEHOUSE,))
+        asyncio.run(_run_dagster(settings))
+    kept = _bodies_with(settings, marked)
+    found.require(kept > 0, "the marks are not even in the quarantine's bodies: nothing is shown")
+    found.figures["bodies_with_marks"] = kept
+    for place in asyncio.run(places.search(settings, marked)):
+        found.figures[f"searched {place.place}"] = place.searched
+        found.require(place.hits == 0, f"{place.place}: {place.hits} hold a person's data")
+    found.control_failed = asyncio.run(_control(ground, marked))
+    return found
+
+
+async def _send(ground: Ground, marked: Marks) -> None:
+    sender = Sender(ground.settings, ground.folder / "ledger.jsonl")
+    secret = ground.settings.webhook_secrets("stripe")[0]
+    for number, event in enumerate(modelled(ground, EVENTS_A_ROUND * ground.rounds)):
+        sent = canary.planted(event, marked)
+        await sender.send(sent)
+        if number % FAULTY_EVERY:
+            continue
+        others = chain(
+            canary.malformed(event, marked),
+            (canary.unmodelled(event, marked), canary.hostile(event, marked)),
+            # The same id on another body: a conflict, which ends in the quarantine.
+            (sent._replace(body=sent.body + b" "),),
+        )
+        for other in others:
+            await sender.send(other)
+        for forgery in Forgery:
+            signed = forged(forgery, sent.body, secret, int(time()))
+            await sender.send(sent, signed=signed or "", body=sent.body + b"\n")
+    sender.close()
+    await _send_in_the_head(ground.settings, marked)
+
+
+async def _send_in_the_head(settings: Settings, marked: Marks) -> None:
+    """The marks in the path, the query and the headers: access logs and metrics' labels."""
+    base = f"http://{settings.host}:{settings.gateway_port}"
+    headers = {"User-Agent": marked.name, "X-Forwarded-For": marked.secret, "From": marked.email}
+    timeout = aiohttp.ClientTimeout(total=ANSWERED_S)
+    async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
+        for path in (marked.email, f"stripe?email={marked.email}", f"{marked.card_number}/x"):
+            async with session.post(f"{base}/webhooks/{path}", data=" ".join(marked)) as answer:
+                await answer.read()
+
+
+async def _run_dagster(settings: Settings) -> None:
+    """The job that loads and models, with Dagster's own logs, events and metadata of it."""
+    run_id = await dagster.launch(settings, JOB)
+    async with asyncio.timeout(MODELLED_S):
+        while (status := await dagster.run_status(settings, run_id)) != "SUCCESS":
+            if status in ("FAILURE", "CANCELED"):
+                raise RuntimeError(f"Dagster's run is {status}")
+            await asyncio.sleep(1)
+
+
+def _bodies_with(settings: Settings, marked: Marks) -> int:
+    """How many dead letters have the name in their signed bytes, where it may be."""
+    with psycopg.connect(settings.dsn) as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM payment_events_quarantine WHERE position(%s::bytea IN body) > 0",
+            (marked.name.encode(),),
+        ).fetchone()
+    return row[0] if row else 0
+
+
+async def _control(ground: Ground, marked: Marks) -> bool:
+    """Whether the search finds the secret once it is planted in each kind of place."""
+    async with places.planted(ground.settings, marked.secret):
+        found = await places.search(ground.settings, marked)
+    seen = {place.place: place.hits for place in found if place.hits}
+    ground.say(f"control, one planted in each kind of place: found in {', '.join(seen)}")
+    return seen.keys() >= places.PLANTED_IN
+
+
+DRILL = Drill(
+    number=12,
+    promise="A person's data in every field that may hold it: none outside the raw store.",
+    needs=("gateway", "normalizer", "dispatcher", "worker", "inference", "seaweedfs"),
+    run=run,
+)

@@ -1,0 +1,41 @@
+"""Is a person found by everything that leads to them, and by nothing else?"""
+
+import pytest
+
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.erasure.person import Person, checked, surrogate_key
+
+JANE = Person("stripe", "cus_jane", objects=frozenset({"pi_1", "ch_1"}))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"customer": "cus_jane"}',
+        b'{"customer":"cus_jane"}',
+        b'{"customer": {"id": "cus_jane"',  # cut off: no JSON
+        b'{"payment_intent": "pi_1", "evidence": {"customer_name": "Jane"}}',
+        b"customer=cus_jane",
+    ],
+)
+def test_bodies_about_the_person(body: bytes) -> None:
+    assert JANE.is_in(body)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b'{"customer": "cus_john"}', b'{"payment_intent": "pi_12"}', b"pi_1"]
+)
+def test_bodies_about_somebody_else(body: bytes) -> None:
+    assert not JANE.is_in(body)
+
+
+@pytest.mark.parametrize("wrong", ["", "cus", "a' OR '1'='1", "cus_1 ", "%", "cus_é"])
+def test_what_is_no_id_is_refused(wrong: str) -> None:
+    with pytest.raises(UserError, match="no customer's id"):
+        checked(wrong)
+
+
+def test_the_marts_key_is_one_of_the_persons_names() -> None:
+    # As Trino makes it of lower(to_hex(md5(to_utf8('6:stripe' || '8:cus_jane')))).
+    assert surrogate_key(("stripe", "cus_jane")) in JANE.names
+    assert len(surrogate_key(("stripe", "cus_jane"))) == 32

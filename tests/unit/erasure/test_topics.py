@@ -1,0 +1,99 @@
+"""Is each partition cut behind the person's last record, and is what goes with it counted?"""
+
+import json
+from base64 import b64encode
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from types import SimpleNamespace
+
+from aiokafka import TopicPartition
+
+from payment_pipeline.domain import headers as names
+from payment_pipeline.domain.failures import BadRecord, FailureClass
+from payment_pipeline.domain.raw import Coordinates
+from payment_pipeline.domain.topics import DLQ_VALIDATION
+from payment_pipeline.erasure.person import Person
+from payment_pipeline.erasure.topics import RESOLUTION, _Scan
+
+JANE = Person("stripe", "cus_jane", objects=frozenset({"pi_1"}))
+NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
+CHARGE = "webhooks.stripe.charge"
+
+
+def record(
+    offset: int, value: bytes, topic: str = CHARGE, partition: int = 0, key: bytes = b"k"
+) -> SimpleNamespace:
+    """Received a second an offset after noon."""
+    at = (NOON + timedelta(seconds=offset)).isoformat()
+    return SimpleNamespace(
+        topic=topic,
+        partition=partition,
+        offset=offset,
+        key=key,
+        value=value,
+        timestamp=0,
+        headers=((names.RECEIVED_AT, at.encode()),),
+    )
+
+
+def scanned(*records: SimpleNamespace) -> _Scan:
+    scan = _Scan(JANE)
+    for each in records:
+        scan(each)
+    return scan
+
+
+HERS, OTHERS = b'{"customer": "cus_jane"}', b'{"customer": "cus_john"}'
+
+
+def test_cut_is_behind_the_last_of_hers_and_no_further() -> None:
+    cut = scanned(
+        record(3, OTHERS), record(4, HERS), record(5, OTHERS), record(7, HERS), record(8, OTHERS)
+    ).cut
+    assert cut.before == {TopicPartition(CHARGE, 0): 8}
+    assert (cut.theirs, cut.neighbours) == ({CHARGE: 2}, 2)
+    assert cut.whole_from == NOON + timedelta(seconds=7) + RESOLUTION
+
+
+def test_a_partition_without_her_stays_whole() -> None:
+    cut = scanned(record(1, HERS, partition=1), record(9, OTHERS, partition=2)).cut
+    assert cut.before == {TopicPartition(CHARGE, 1): 2}
+    assert cut.whole_from == NOON + timedelta(seconds=1) + RESOLUTION
+
+
+def test_the_topics_are_whole_from_the_latest_receipt_that_goes() -> None:
+    # A neighbour's was received after hers, and lies before it.
+    late = record(2, OTHERS)
+    late.headers = ((names.RECEIVED_AT, (NOON + timedelta(hours=1)).isoformat().encode()),)
+    cut = scanned(late, record(3, HERS)).cut
+    assert cut.whole_from == NOON + timedelta(hours=1) + RESOLUTION
+
+
+def test_nobody_there_cuts_nothing() -> None:
+    cut = scanned(record(1, OTHERS)).cut
+    assert (cut.before, cut.whole_from, cut.neighbours) == ({}, None, 0)
+
+
+def test_found_by_key_and_in_a_dead_letters_bytes() -> None:
+    letter = BadRecord(
+        failure=FailureClass.INVALID,
+        errors=(),
+        component="normalizer",
+        component_version="1",
+        provider="stripe",
+        event_id="evt_1",
+        provider_event_type=None,
+        source=Coordinates(topic=CHARGE, partition=0, offset=1),
+        body=HERS,
+        body_sha256=sha256(HERS).hexdigest(),
+        received_at=NOON,
+        verdict="verified",
+        rejected_at=NOON,
+    ).model_dump_json()
+    assert b64encode(HERS).decode() == json.loads(letter)["body"], "not to be read as it lies"
+    cut = scanned(
+        record(1, OTHERS, key=b"cus_jane"),
+        record(2, letter.encode(), DLQ_VALIDATION),
+        record(3, b"no JSON", DLQ_VALIDATION, 1),
+    ).cut
+    assert cut.theirs == {CHARGE: 1, DLQ_VALIDATION: 1}
