@@ -46,9 +46,15 @@ def run(ground: Ground) -> Findings:
     kept = _bodies_with(settings, marked)
     found.require(kept > 0, "the marks are not even in the quarantine's bodies: nothing is shown")
     found.figures["bodies_with_marks"] = kept
-    for place in asyncio.run(places.search(settings, marked)):
-        found.figures[f"searched {place.place}"] = place.searched
+    searched = asyncio.run(places.search(settings, marked))
+    for place in searched:
         found.require(place.hits == 0, f"{place.place}: {place.hits} hold a person's data")
+        found.require(
+            place.searched > 0 or place.place not in places.PLANTED_IN,
+            f"{place.place}: nothing was there to be searched",
+        )
+    found.figures["places_searched"] = len(searched)
+    found.figures["rows_searched"] = sum(place.searched for place in searched)
     found.control_failed = asyncio.run(_control(ground, marked))
     return found
 
