@@ -109,8 +109,10 @@ def decision_rows(rows: Iterable[Row]) -> list[Row]:
         score = row["fraud_score"]
         if row["event_type"] == "charge.succeeded" and score is not None and score > REVIEWED_ABOVE:
             answer = "declined" if _share(row["payment_id"]) < 0.7 else "approved"
-            review = _decision(row, "review", 1, answer, fraud_score=score, decided_by="ada")
-            made.setdefault(review["workflow_id"], review)
+            opened = _decision(row, "review", 1, "pending", fraud_score=score)
+            review = _decision(row, "review", 2, answer, fraud_score=score, decided_by="ada")
+            made.setdefault(opened["workflow_id"], opened)
+            made.setdefault(opened["workflow_id"] + "/2", review)
         elif row["event_type"] == "payment.failed":
             ended = "recovered" if row["payment_id"] in paid else "exhausted"
             advice = _decision(

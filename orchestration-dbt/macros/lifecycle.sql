@@ -35,6 +35,14 @@
     row(lifecycle_rank, occurred_at, event_id)
 {%- endmacro %}
 
+{#- 1 for the newest word about an object: by how far its event is along, then time, then event id. -#}
+{% macro newest_word(rank, object='provider, object_id') -%}
+    row_number() over (
+        partition by {{ object }}
+        order by {{ rank }} desc, occurred_at desc, event_id desc
+    )
+{%- endmacro %}
+
 {#- The newest known value of a column, within a group. -#}
 {% macro latest(column, condition='true') -%}
     max_by({{ column }}, {{ recency() }}) filter (where {{ column }} is not null and {{ condition }})

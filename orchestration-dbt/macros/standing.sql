@@ -41,3 +41,18 @@
 {% macro maturity_days(output) -%}
     case {{ output }} when 'retry_strategy' then 20 else 30 end
 {%- endmacro %}
+
+{#- Running totals of int_payment_standing's measures, from rows `member, moment, measure, change`: a
+    row a member and moment. A measure of another name only makes the moment exist. -#}
+{% macro standing_totals(changes, member, moment) -%}
+    select
+        {{ member }},
+        {{ moment }}
+        {%- for measure in ['successful_payments', 'failed_payments', 'refunds', 'reports'] %},
+        sum(sum(if(measure = '{{ measure }}', change, 0))) over (
+            partition by {{ member }} order by {{ moment }}
+        ) as {{ measure }}
+        {%- endfor %}
+    from {{ changes }}
+    group by {{ member }}, {{ moment }}
+{%- endmacro %}

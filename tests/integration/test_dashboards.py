@@ -111,11 +111,12 @@ def last_hour() -> dict[str, list[lake_rows.Row]]:
     """Seeded rows as if they had come in during the last hour; some reviews are still open."""
     rows = lake_rows.event_rows(SEED, EVENTS)
     decisions = lake_rows.decision_rows(rows)
-    answered = [row for row in decisions if row["kind"] == "review"][REVIEWS_OPEN:]
-    advised = [row for row in decisions if row["kind"] == "recovery"]
+    answers = [row for row in decisions if row["kind"] == "review" and row["outcome"] != "pending"]
+    unanswered = answers[:REVIEWS_OPEN]
+    known = [row for row in decisions if row not in unanswered]
     return {
         EVENTS_TABLE: recent(rows),
-        DECISIONS_TABLE: lake_rows.loaded([*answered, *advised]),
+        DECISIONS_TABLE: lake_rows.loaded(known),
         QUARANTINE_TABLE: recent(lake_rows.rejection_rows(40)),
     }
 

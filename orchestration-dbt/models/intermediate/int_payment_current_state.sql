@@ -27,10 +27,15 @@ decided as (
 
     select
         *,
+        -- Whatever says that the issuer agreed: not every event need have come, or be subscribed to.
         min(case
-            when event_type in ('charge.succeeded', 'payment.amount_capturable_updated', 'payment.succeeded')
+            when
+                event_type in ('payment.amount_capturable_updated', 'payment.succeeded')
+                or (kind = 'charge' and status = 'succeeded')
                 then occurred_at
-        end) over (partition by payment_key) as authorized_at
+        end) over (partition by payment_key) as authorized_at,
+        -- A failed charge can be updated later; that is no attempt.
+        event_type in ('charge.failed', 'payment.failed') as is_failed_attempt
     from events
 
 ),
@@ -104,8 +109,8 @@ payments as (
         min(occurred_at) filter (where lifecycle_state = 'requires_action') as requires_action_at,
         min(authorized_at) as authorized_at,
         min(occurred_at) filter (where lifecycle_state = 'succeeded') as captured_at,
-        min(occurred_at) filter (where lifecycle_state = 'failed') as first_failed_at,
-        max(occurred_at) filter (where lifecycle_state = 'failed') as last_failed_at,
+        min(occurred_at) filter (where is_failed_attempt) as first_failed_at,
+        max(occurred_at) filter (where is_failed_attempt) as last_failed_at,
         min(occurred_at) filter (where lifecycle_state = 'canceled') as canceled_at,
         max(occurred_at) as last_event_at,
         max(ingested_at) as ingested_at,

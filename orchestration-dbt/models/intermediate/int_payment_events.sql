@@ -73,6 +73,8 @@ select
     amount_capturable_minor,
     amount_received_minor,
     amount_captured_minor,
+    amount_refunded_minor,
+    net_balance_minor,
     country,
     is_delinquent,
     is_automatic,

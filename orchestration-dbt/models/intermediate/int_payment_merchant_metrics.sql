@@ -1,147 +1,45 @@
 with
 
-payments as (
+counted as (
 
-    select * from {{ ref('fct_payments') }}
-
-),
-
-refunds as (
-
-    select * from {{ ref('fct_refunds') }}
-
-),
-
-disputes as (
-
-    select * from {{ ref('fct_disputes') }}
+    select
+        *,
+        cast(counts_from as date) as counts_from_day,
+        -- A day falls out of the window on the thirtieth after it; what is undone goes before.
+        least(
+            date_add('day', 30, cast(counts_from as date)),
+            coalesce(cast(counts_until as date), date '9999-12-31')
+        ) as counts_until_day
+    from {{ ref('int_payment_standing') }}
 
 ),
 
-dates as (
+-- The data's own clock, so that the same events always give the same answer. A provider's clock
+-- that is ahead must not age everything.
+today as (
 
-    select * from {{ ref('dim_date') }}
+    select max(cast(least(occurred_at, received_at) as date)) as last_on
+    from {{ ref('int_payment_events') }}
 
 ),
 
-happened as (
+changes as (
 
     select
         merchant_key,
-        cast(captured_at as date) as happened_on,
-        1 as successes,
-        0 as failures,
-        0 as refunds,
-        0 as reports
-    from payments
-    where captured_at is not null
+        counts_from_day as happened_on,
+        measure,
+        1 as change
+    from counted
     union all
     select
-        merchant_key,
-        cast(first_failed_at as date) as happened_on,
-        0 as successes,
-        1 as failures,
-        0 as refunds,
-        0 as reports
-    from payments
-    where first_failed_at is not null and authorized_at is null
-    union all
-    select
-        merchant_key,
-        requested_on as happened_on,
-        0 as successes,
-        0 as failures,
-        1 as refunds,
-        0 as reports
-    from refunds
-    where is_effective
-    union all
-    select
-        merchant_key,
-        opened_on as happened_on,
-        0 as successes,
-        0 as failures,
-        0 as refunds,
-        1 as reports
-    from disputes
-    where is_chargeback
-    union all
-    select
-        merchant_key,
-        cast(fraud_warned_at as date) as happened_on,
-        0 as successes,
-        0 as failures,
-        0 as refunds,
-        1 as reports
-    from payments
-    where fraud_warned_at is not null
-    union all
-    select
-        merchant_key,
-        created_on as happened_on,
-        0 as successes,
-        0 as failures,
-        0 as refunds,
-        0 as reports
-    from payments
-
-),
-
-counts as (
-
-    select
-        merchant_key,
-        happened_on,
-        sum(successes) as successes,
-        sum(failures) as failures,
-        sum(refunds) as refunds,
-        sum(reports) as reports
-    from happened
-    group by merchant_key, happened_on
-
-),
-
-firsts as (
-
-    select
-        merchant_key,
-        min(happened_on) as first_on
-    from counts
-    group by merchant_key
-
-),
-
-lasts as (
-
-    select max(happened_on) as last_on
-    from counts
-
-),
-
--- The window moves on quiet days too, so every merchant has every day from its first on.
-days as (
-
-    select
-        firsts.merchant_key,
-        dates.date_day as happened_on
-    from firsts
-    cross join lasts
-    inner join dates on dates.date_day between firsts.first_on and lasts.last_on
+        counted.merchant_key,
+        counted.counts_until_day as happened_on,
+        counted.measure,
+        -1 as change
+    from counted
+    inner join today on counted.counts_until_day <= today.last_on
 
 )
 
-select
-    days.merchant_key,
-    days.happened_on,
-    coalesce(sum(counts.successes) over thirty_days, 0) as successful_payments,
-    coalesce(sum(counts.failures) over thirty_days, 0) as failed_payments,
-    coalesce(sum(counts.refunds) over thirty_days, 0) as refunds,
-    coalesce(sum(counts.reports) over thirty_days, 0) as reports
-from days
-left join counts
-    on days.merchant_key = counts.merchant_key and days.happened_on = counts.happened_on
-window thirty_days as (
-    partition by days.merchant_key
-    order by days.happened_on
-    rows between 29 preceding and current row
-)
+{{ standing_totals('changes', 'merchant_key', 'happened_on') }}

@@ -13,7 +13,8 @@ select
     workflow_id,
     step,
     kind,
-    outcome,
+    -- Who said so is is_by_person's to say.
+    regexp_replace(outcome, '_by_timeout$') as outcome,
     strategy,
     attempts_left,
     fraud_score,

@@ -60,6 +60,8 @@ renamed as (
         own.amount_capturable_minor,
         own.amount_received_minor,
         own.amount_captured_minor,
+        own.amount_refunded_minor,
+        own.net_balance_minor,
 
         -- a payer, a contract, a payout
         own.country,

@@ -20,6 +20,7 @@ from payment_pipeline.inference.models.retry_strategy import WINDOW as RETRY_WIN
 
 SOURCES = yaml.safe_load((PROJECT / "models/staging/_sources.yml").read_text())["sources"][0]
 KINDS: tuple[type[BaseModel], ...] = get_args(get_args(PaymentEvent)[0])
+MARTS = [path.stem for path in models() if path.is_relative_to(PROJECT / "models/marts")]
 NOT_ATTRIBUTES = {*COMMON, "source", "schema_version"}
 
 
@@ -85,7 +86,7 @@ def test_every_model_has_its_twin_and_every_column_its_description(path: Path) -
         assert column["description"].strip().endswith("."), column["name"]
 
 
-@pytest.mark.parametrize("name", [path.stem for path in models() if "marts" in path.parts], ids=str)
+@pytest.mark.parametrize("name", MARTS)
 def test_every_mart_has_a_key_and_holds_its_constraints(name: str) -> None:
     entry = described()[name]
     constraints = [
@@ -97,14 +98,23 @@ def test_every_mart_has_a_key_and_holds_its_constraints(name: str) -> None:
     assert "honours_constraints" in entry["data_tests"]
 
 
+@pytest.mark.parametrize("name", MARTS)
+def test_the_guide_names_every_column_of_a_mart(name: str) -> None:
+    guide = (PROJECT.parent / "docs/guides/marts.md").read_text()
+    entry = described()[name]
+    section = guide.split(f"\n### {name}\n")[1].split("\n### ")[0]
+    assert " ".join(entry["description"].split()) in section
+    said = [set(re.findall(r"`(\w+)`", line)) for line in section.splitlines() if line[:2] == "- "]
+    assert set().union(*said) == {column["name"] for column in entry["columns"]}
+
+
 def test_each_dashboard_says_which_marts_it_reads() -> None:
     found: list[dict[str, Any]] = yaml.safe_load((PROJECT / "models/exposures.yml").read_text())[
         "exposures"
     ]
-    marts = {path.stem for path in models() if "marts" in path.parts}
     for exposure in found:
         assert exposure["depends_on"]
-        assert {name[5:-2] for name in exposure["depends_on"]} <= marts
+        assert {name[5:-2] for name in exposure["depends_on"]} <= set(MARTS)
     assert {each["label"] for each in found} == {
         "Payments",
         "Risk and retention",

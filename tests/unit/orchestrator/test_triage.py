@@ -9,7 +9,7 @@ from payment_pipeline.bronze.rows import ScoredEvent
 from payment_pipeline.domain.events import PAYMENT_EVENT
 from payment_pipeline.domain.scoring import EventScores, Score
 from payment_pipeline.orchestrator.messages import Advice, ReviewRequest, Subject, Verdict
-from payment_pipeline.orchestrator.triage import Rules, follow_ups
+from payment_pipeline.orchestrator.triage import Rules, follow_ups, opened
 
 RULES = Rules(0.9, 3600, Verdict.DECLINED)
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
@@ -125,3 +125,11 @@ def test_rows_without_scores_ask_for_rescoring_and_nothing_else() -> None:
     found = follow_ups([waiting], RULES)
     assert found.rescore
     assert not found.reviews
+
+
+def test_a_review_is_recorded_when_it_is_opened() -> None:
+    (review,) = follow_ups([row("charge.succeeded", fraud=0.97)], RULES).reviews
+    decision = opened(review, NOON)
+    assert (decision.workflow_id, decision.step) == (review.workflow_id, 1)
+    assert (decision.kind, decision.outcome, decision.decided_at) == ("review", "pending", NOON)
+    assert (decision.subject, decision.fraud_score) == (review.subject, 0.97)

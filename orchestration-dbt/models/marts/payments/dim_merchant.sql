@@ -93,6 +93,6 @@ select
     health_score,
     coalesce(merchant_id, '') = 'platform' as is_platform,
     next_on is null as is_current,
-    cast(judged_on as timestamp(6)) at time zone 'UTC' as valid_from,
-    cast(coalesce(next_on, date '9999-12-31') as timestamp(6)) at time zone 'UTC' as valid_to
+    with_timezone(cast(judged_on as timestamp(6)), 'UTC') as valid_from,
+    with_timezone(cast(coalesce(next_on, date '9999-12-31') as timestamp(6)), 'UTC') as valid_to
 from members

@@ -71,6 +71,7 @@ select
 
     -- rates
     {{ rate('authorized_payments', 'attempted_payments') }} as authorization_rate,
+    {{ rate('attempts - failed_attempts', 'attempts') }} as attempt_authorization_rate,
     {{ rate('refunded_payments', 'captured_payments') }} as refund_rate,
     {{ rate('disputed_payments', 'captured_payments') }} as chargeback_rate,
     {{ rate('recovered_payments', 'failed_once_payments') }} as recovery_rate,

@@ -1,8 +1,21 @@
+{%- set rank -%}
+    case
+        when event_type in ('dispute.closed', 'dispute.funds_reinstated') then 3
+        when event_type in ('dispute.updated', 'dispute.funds_withdrawn') then 2
+        else 1
+    end
+{%- endset -%}
+
 with
 
 events as (
 
-    select * from {{ ref('int_payment_events') }}
+    select
+        *,
+        -- An inquiry only asks; a prevented dispute is settled before it is one. No network counts them.
+        coalesce(status, '') not like 'warning%'
+        and coalesce(status, '') not in ('prevented', 'charge_refunded') as is_charged_back
+    from {{ ref('int_payment_events') }}
     where kind = 'dispute'
 
 ),
@@ -12,20 +25,10 @@ ranked as (
     select
         *,
         min(occurred_at) over (partition by provider, object_id) as opened_at,
-        min(case when event_type = 'dispute.closed' then occurred_at end)
-            over (partition by provider, object_id) as closed_at,
+        min(if(is_charged_back, occurred_at)) over (partition by provider, object_id) as charged_back_at,
+        min(if(event_type = 'dispute.closed', occurred_at)) over (partition by provider, object_id) as closed_at,
         max(evidence_due_at) over (partition by provider, object_id) as last_evidence_due_at,
-        row_number() over (
-            partition by provider, object_id
-            order by
-                case
-                    when event_type in ('dispute.closed', 'dispute.funds_reinstated') then 3
-                    when event_type in ('dispute.updated', 'dispute.funds_withdrawn') then 2
-                    else 1
-                end desc,
-                occurred_at desc,
-                event_id desc
-        ) as recency
+        {{ newest_word(rank) }} as recency
     from events
 
 ),
@@ -34,11 +37,10 @@ states as (
 
     select
         *,
-        -- An inquiry only asks; no money moves, and no network counts it.
-        status like 'warning%' as is_inquiry,
         case
-            when status in ('won', 'warning_closed', 'prevented') then 'won'
+            when status in ('won', 'warning_closed') then 'won'
             when status in ('lost', 'charge_refunded') then 'lost'
+            when status = 'prevented' then 'prevented'
             else 'open'
         end as outcome
     from ranked
@@ -62,13 +64,19 @@ select
     currency,
     currency_exponent,
     amount as claimed_amount,
-    -- What the merchant is without: withdrawn when a chargeback opens, given back when it is won.
-    case when is_inquiry or outcome = 'won' then cast(0 as decimal(38, 4)) else amount end as disputed_amount,
-    not is_inquiry as is_chargeback,
+    -- What the merchant is without. A chargeback takes it when it opens and gives it back when it is
+    -- won. Of a dispute that was settled otherwise, its balance transactions say whether it took any.
+    case
+        when outcome = 'won' then cast(0 as decimal(38, 4))
+        when is_charged_back or coalesce(net_balance_minor, 0) < 0 then amount
+        else cast(0 as decimal(38, 4))
+    end as disputed_amount,
+    charged_back_at is not null as is_chargeback,
     coalesce(reason, '') = 'fraudulent' as is_fraud,
     is_live,
     cast(opened_at as date) as opened_on,
     opened_at,
+    charged_back_at,
     last_evidence_due_at as evidence_due_at,
     closed_at,
     occurred_at as last_event_at

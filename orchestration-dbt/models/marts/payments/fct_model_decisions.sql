@@ -48,8 +48,8 @@ people as (
 
     select
         payment_key,
-        max_by(outcome, decided_at) filter (where kind = 'review') as review_outcome,
-        max(decided_at) filter (where kind = 'review') as reviewed_at,
+        max_by(outcome, decided_at) filter (where kind = 'review' and outcome <> 'pending') as review_outcome,
+        max(decided_at) filter (where kind = 'review' and outcome <> 'pending') as reviewed_at,
         max_by(outcome, row(decided_at, step)) filter (where kind = 'recovery') as recovery_outcome
     from {{ ref('stg_payment_decisions') }}
     group by payment_key
@@ -58,9 +58,13 @@ people as (
 
 today as (
 
-    -- The data's own clock, so that the same events always give the same answer.
-    select max(occurred_at) as last_event_at
+    -- The data's own clock, so that the same events always give the same answer; test mode has its
+    -- own. A provider's clock that is ahead must not age everything.
+    select
+        is_live,
+        max(least(occurred_at, received_at)) as last_event_at
     from {{ ref('int_payment_events') }}
+    group by is_live
 
 ),
 
@@ -113,7 +117,7 @@ followed as (
     left join fraud_disputes on answers.payment_key = fraud_disputes.payment_key
     left join churns on answers.customer_key = churns.customer_key
     left join people on answers.payment_key = people.payment_key
-    cross join today
+    left join today on answers.is_live = today.is_live
 
 ),
 

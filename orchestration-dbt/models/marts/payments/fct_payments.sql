@@ -24,7 +24,7 @@ disputes as (
         payment_key,
         currency,
         sum(disputed_amount) as disputed_amount,
-        min(opened_at) filter (where is_chargeback) as first_disputed_at
+        min(charged_back_at) as first_disputed_at
     from {{ ref('fct_disputes') }}
     group by payment_key, currency
 
@@ -111,7 +111,7 @@ select
     refunded_amount > 0 as is_refunded,
     first_disputed_at is not null as is_disputed,
     fraud_warned_at is not null as is_fraud_warned,
-    failed_attempts > 0 and authorized_at is not null as is_recovered,
+    coalesce(failed_attempts > 0 and authorized_at >= first_failed_at, false) as is_recovered,
 
     -- timestamps
     cast(created_at as date) as created_on,

@@ -1,3 +1,15 @@
+{#- A payout can fail after it was paid: the bank sends it back. -#}
+{%- set rank -%}
+    case event_type
+        when 'payout.failed' then 4
+        when 'payout.canceled' then 4
+        when 'payout.paid' then 3
+        when 'payout.reconciliation_completed' then 3
+        when 'payout.updated' then 2
+        else 1
+    end
+{%- endset -%}
+
 with
 
 events as (
@@ -12,25 +24,9 @@ ranked as (
     select
         *,
         min(occurred_at) over (partition by provider, object_id) as requested_at,
-        min(case when event_type = 'payout.paid' then occurred_at end)
-            over (partition by provider, object_id) as paid_at,
-        min(case when event_type = 'payout.failed' then occurred_at end)
-            over (partition by provider, object_id) as failed_at,
-        row_number() over (
-            partition by provider, object_id
-            order by
-                -- A payout can fail after it was paid: the bank sends it back.
-                case event_type
-                    when 'payout.failed' then 4
-                    when 'payout.canceled' then 4
-                    when 'payout.paid' then 3
-                    when 'payout.reconciliation_completed' then 3
-                    when 'payout.updated' then 2
-                    else 1
-                end desc,
-                occurred_at desc,
-                event_id desc
-        ) as recency
+        min(if(event_type = 'payout.paid', occurred_at)) over (partition by provider, object_id) as paid_at,
+        min(if(event_type = 'payout.failed', occurred_at)) over (partition by provider, object_id) as failed_at,
+        {{ newest_word(rank) }} as recency
     from events
 
 )

@@ -1,3 +1,12 @@
+{#- A refund's word is its status; of several events the one that can't be followed by another wins. -#}
+{%- set rank -%}
+    case
+        when event_type = 'refund.failed' or status in ('failed', 'canceled') then 3
+        when event_type = 'refund.updated' then 2
+        else 1
+    end
+{%- endset -%}
+
 with
 
 events as (
@@ -7,35 +16,152 @@ events as (
 
 ),
 
--- A refund's word is its status; of several events the one that can't be followed by another wins.
+charges as (
+
+    select * from {{ ref('int_payment_events') }}
+    where kind = 'charge'
+
+),
+
+payments as (
+
+    select * from {{ ref('int_payment_current_state') }}
+
+),
+
 ranked as (
 
     select
         *,
         min(occurred_at) over (partition by provider, object_id) as requested_at,
-        min(case when status in ('failed', 'canceled') then occurred_at end)
+        min(if(status in ('failed', 'canceled'), occurred_at))
             over (partition by provider, object_id) as failed_at,
-        row_number() over (
-            partition by provider, object_id
-            order by
-                case
-                    when event_type = 'refund.failed' or status in ('failed', 'canceled') then 3
-                    when event_type = 'refund.updated' then 2
-                    else 1
-                end desc,
-                occurred_at desc,
-                event_id desc
-        ) as recency
+        {{ newest_word(rank) }} as recency
     from events
+
+),
+
+itemized as (
+
+    select
+        {{ surrogate_key(['provider', 'object_id']) }} as refund_key,
+        payment_key,
+        merchant_key,
+        provider,
+        object_id as refund_id,
+        payment_id,
+        charge_id,
+        merchant_id,
+        status,
+        reason,
+        failure_reason,
+        currency,
+        currency_exponent,
+        amount_minor,
+        is_live,
+        requested_at,
+        failed_at,
+        occurred_at as last_event_at
+    from ranked
+    where recency = 1
+
+),
+
+itemized_of_payment as (
+
+    select
+        payment_key,
+        currency,
+        sum(amount_minor) as amount_minor
+    from itemized
+    group by payment_key, currency
+
+),
+
+-- Up to its API version 2024-10-28 Stripe tells of most refunds only on the charge. Of a charge that
+-- was captured in part this isn't asked: its figure may include what was never captured.
+refunded_charges as (
+
+    select
+        payment_key,
+        merchant_key,
+        provider,
+        object_id as charge_id,
+        currency,
+        currency_exponent,
+        arbitrary(payment_id) as payment_id,
+        arbitrary(merchant_id) as merchant_id,
+        arbitrary(is_live) as is_live,
+        max(amount_refunded_minor) as amount_minor,
+        min(occurred_at) as requested_at,
+        max(occurred_at) as last_event_at
+    from charges
+    where event_type = 'charge.refunded' and is_captured and amount_captured_minor = amount_minor
+    group by payment_key, merchant_key, provider, object_id, currency, currency_exponent
+
+),
+
+rest as (
+
+    select
+        refunded_charges.*,
+        refunded_charges.amount_minor - coalesce(itemized_of_payment.amount_minor, 0) as rest_minor
+    from refunded_charges
+    left join itemized_of_payment
+        on
+            refunded_charges.payment_key = itemized_of_payment.payment_key
+            and refunded_charges.currency = itemized_of_payment.currency
+
+),
+
+refunds as (
+
+    select * from itemized
+    union all
+    select
+        {{ surrogate_key(['provider', 'charge_id', "'not itemized'"]) }} as refund_key,
+        payment_key,
+        merchant_key,
+        provider,
+        null as refund_id,
+        payment_id,
+        charge_id,
+        merchant_id,
+        'succeeded' as status,
+        null as reason,
+        null as failure_reason,
+        currency,
+        currency_exponent,
+        rest_minor as amount_minor,
+        is_live,
+        requested_at,
+        null as failed_at,
+        last_event_at
+    from rest
+    where rest_minor > 0
+
+),
+
+judged as (
+
+    select
+        refunds.*,
+        {{ minor_to_major('refunds.amount_minor', 'refunds.currency_exponent') }} as amount,
+        -- An authorization that was let go: nothing was captured, so nothing is given back.
+        coalesce(refunds.reason = 'expired_uncaptured_charge', false)
+        or coalesce(payments.state = 'canceled' and payments.captured_minor = 0, false) as is_release,
+        coalesce(refunds.status, '') in ('failed', 'canceled') as is_undone
+    from refunds
+    left join payments on refunds.payment_key = payments.payment_key
 
 )
 
 select
-    {{ surrogate_key(['provider', 'object_id']) }} as refund_key,
+    refund_key,
     payment_key,
     merchant_key,
     provider,
-    object_id as refund_id,
+    refund_id,
     payment_id,
     charge_id,
     merchant_id,
@@ -45,14 +171,13 @@ select
     currency,
     currency_exponent,
     amount as requested_amount,
-    -- What really went back: a refund that failed or was canceled gives nothing.
-    case when coalesce(status, '') in ('failed', 'canceled') then cast(0 as decimal(38, 4)) else amount end
-        as refunded_amount,
-    coalesce(status, '') not in ('failed', 'canceled') as is_effective,
+    if(is_undone or is_release, cast(0 as decimal(38, 4)), amount) as refunded_amount,
+    not is_undone and not is_release as is_effective,
+    is_release,
+    refund_id is not null as is_itemized,
     is_live,
     cast(requested_at as date) as requested_on,
     requested_at,
     failed_at,
-    occurred_at as last_event_at
-from ranked
-where recency = 1
+    last_event_at
+from judged

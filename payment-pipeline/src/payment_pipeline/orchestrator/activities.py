@@ -29,6 +29,7 @@ from payment_pipeline.orchestrator.batches import Batches
 from payment_pipeline.orchestrator.isolation import write_isolated
 from payment_pipeline.orchestrator.messages import (
     Decision,
+    FollowUps,
     LateScores,
     OffsetRange,
     PaymentCheck,
@@ -94,6 +95,7 @@ class Activities:
         ]
         # Of what is this workflow's: a duplicate's follow-ups were its first one's.
         follow_ups = triage.follow_ups(written.inserted, self._rules)
+        await self._record_opened(follow_ups, written.inserted)
         outcome = RangeOutcome(
             events=len(batch.events) + len(batch.undecodable),
             inserted=len(written.inserted),
@@ -147,6 +149,7 @@ class Activities:
         if any(row.status is InferenceStatus.UNAVAILABLE for row in rows):
             raise ApplicationError("inference is still unavailable", type="InferenceUnavailable")
         follow_ups = triage.follow_ups(rows, self._rules)
+        await self._record_opened(follow_ups, rows)
         return LateScores(len(events), b64encode(packed).decode(), follow_ups)
 
     @activity.defn(name=messages.PERSIST_SCORES)
@@ -202,6 +205,16 @@ class Activities:
         spans.quarantined(found, _workflow_id(), began_ns)
         for letter in found:
             metrics.QUARANTINED.labels(letter.failure.value, letter.component).inc()
+
+    async def _record_opened(self, follow_ups: FollowUps, rows: Sequence[ScoredEvent]) -> None:
+        """Record which payments go before a person, so that nobody need know the threshold later.
+
+        At the time of the event's receipt: a step that is tried again then records the same row.
+        """
+        received_at = {row.event.event_id: row.event.received_at for row in rows}
+        for review in follow_ups.reviews:
+            at = received_at[review.subject.event_id]
+            await self.record_decision(triage.opened(review, at))
 
     async def _score(self, events: Sequence[PaymentEvent]) -> bytes:
         keys = {key for event in events for key in entities(event)}

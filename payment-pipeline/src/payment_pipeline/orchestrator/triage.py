@@ -14,7 +14,9 @@ from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.domain.scoring import Score
 from payment_pipeline.orchestrator.messages import (
     Advice,
+    Decision,
     FollowUps,
+    Outcome,
     RecoveryRequest,
     ReviewRequest,
     Subject,
@@ -44,6 +46,19 @@ def follow_ups(rows: Sequence[ScoredEvent], rules: Rules) -> FollowUps:
             recoveries[recovery.workflow_id] = recovery
     unscored = any(row.status is InferenceStatus.UNAVAILABLE for row in rows)
     return FollowUps(list(reviews.values()), list(recoveries.values()), unscored)
+
+
+def opened(review: ReviewRequest, at: datetime) -> Decision:
+    """The first row of a review: a person is asked. Its answer is the second."""
+    return Decision(
+        workflow_id=review.workflow_id,
+        step=1,
+        kind="review",
+        subject=review.subject,
+        outcome=Outcome.PENDING,
+        decided_at=at,
+        fraud_score=review.fraud_score,
+    )
 
 
 def advice(score: Score | None, event_id: str, occurred_at: datetime) -> Advice | None:

@@ -90,7 +90,7 @@ class FraudReview:
     def _decision(self) -> Decision:
         return Decision(
             workflow_id=workflow.info().workflow_id,
-            step=1,
+            step=2,  # after the row that says it was opened
             kind="review",
             subject=self._request.subject,
             outcome=self._outcome,

@@ -1,0 +1,48 @@
+"""Whether bronze knows who was sent to a person, from the moment that the charge is written."""
+
+import zlib
+from types import SimpleNamespace
+from typing import cast
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from temporalio.testing import ActivityEnvironment
+
+from normalized_events import NOWHERE, charge, normalized
+from payment_pipeline.adapters.kafka import RangeReader
+from payment_pipeline.domain.scoring import EventScores, Score, ScoreResponse
+from payment_pipeline.orchestrator.activities import Activities
+from payment_pipeline.orchestrator.messages import OffsetRange, Verdict
+from payment_pipeline.orchestrator.scorer import Scorer
+from payment_pipeline.orchestrator.triage import Rules
+
+pytestmark = pytest.mark.stack
+
+RULES = Rules(0.8, 3600, Verdict.DECLINED)
+OPENED = "SELECT event_id, step, outcome, fraud_score, decided_at FROM payment_decisions"
+
+
+async def test_a_review_is_recorded_with_its_charge_and_once(bronze: asyncpg.Pool) -> None:
+    events = [charge(number, uuid4().hex[:8], NOWHERE) for number in range(2)]
+    given = [
+        EventScores(
+            event_id=event.event_id,
+            fraud_score=Score(value=value, model="fraud", version="1", reasons=[]),
+        )
+        for event, value in zip(events, (0.79, 0.81), strict=True)
+    ]
+    packed = zlib.compress(ScoreResponse(scores=given).model_dump_json().encode())
+
+    async def read(*_range: object) -> list[SimpleNamespace]:
+        return [SimpleNamespace(value=value) for value in normalized(events)]
+
+    ranges = cast(RangeReader, SimpleNamespace(read=read))
+    activities = Activities(bronze, ranges, cast(Scorer, None), RULES)
+    for _ in range(2):  # as when the first try's answer was lost
+        persisted = await ActivityEnvironment().run(
+            activities.persist_range, OffsetRange("payments.normalized", 0, 0, 2), packed
+        )
+        assert persisted.outcome.reviews == 1
+    found = [tuple(row) for row in await bronze.fetch(OPENED)]
+    assert found == [(events[1].event_id, 1, "pending", 0.81, events[1].received_at)]
