@@ -83,7 +83,8 @@ class House:
         """The facts anew, as far as the ledger reads them."""
         self.ask(
             "CREATE OR REPLACE TABLE {marts}.fct_payment_events AS SELECT provider, event_id, "
-            "kind, amount_minor, currency, received_at, ingest_xid FROM {data}.payment_events"
+            "body_sha256, kind, amount_minor, currency, received_at, ingest_xid "
+            "FROM {data}.payment_events"
         )
 
     def ask(self, query: str) -> list[list[Any]]:
@@ -154,7 +155,7 @@ def test_the_same_events_and_amounts_from_bronze_to_the_facts(house: House) -> N
 
 def test_what_is_broken_on_purpose_is_named(house: House) -> None:
     names = ("evt_ok", "evt_no_lake", "evt_no_fact", "evt_twice", "evt_fact_twice", "evt_altered")
-    house.write(*names)
+    house.write(*names, "evt_other_body")
     house.quarantine(b"{ altered")
     house.load()
     house.build()
@@ -167,8 +168,12 @@ def test_what_is_broken_on_purpose_is_named(house: House) -> None:
         "UPDATE {marts}.fct_payment_events SET amount_minor = 2000 WHERE event_id = 'evt_altered'"
     )
     house.ask(
-        "INSERT INTO {marts}.fct_payment_events VALUES ('stripe', 'evt_invented', 'charge', 5, "
-        "'EUR', TIMESTAMP '2002-03-04 00:00:00 UTC', 1)"
+        "UPDATE {marts}.fct_payment_events SET body_sha256 = lpad('', 64, 'b') "
+        "WHERE event_id = 'evt_other_body'"
+    )
+    house.ask(
+        "INSERT INTO {marts}.fct_payment_events VALUES ('stripe', 'evt_invented', lpad('', 64, 'a'), "
+        "'charge', 5, 'EUR', TIMESTAMP '2002-03-04 00:00:00 UTC', 1)"
     )
     house.ask("UPDATE {data}.payment_events_quarantine SET body = X'00'")
 
@@ -180,11 +185,12 @@ def test_what_is_broken_on_purpose_is_named(house: House) -> None:
     assert {name: seen[-1] for name, seen in figures["missing_seen_in"].items()} == {
         "evt_no_lake": "bronze",
         "evt_no_fact": "lake",
+        "evt_other_body": "lake",
         letter: "quarantine",
     }
     assert figures["duplicated"] == ["evt_fact_twice", "evt_twice"]
     assert figures["mismatched"] == ["evt_altered"]
-    assert figures["unexplained"] == ["evt_invented", altered]
+    assert figures["unexplained"] == ["evt_invented", "evt_other_body", altered]
 
 
 def test_what_the_next_load_brings_is_pending_and_then_there(house: House) -> None:

@@ -44,6 +44,7 @@ select
     charge_id,
     invoice_id,
     subscription_id,
+    body_sha256,
     kind,
     event_type,
     provider_event_type,

@@ -27,6 +27,7 @@ renamed as (
         own.charge_id,
         own.invoice_id,
         own.subscription_id,
+        body_sha256,
 
         -- what happened
         kind,

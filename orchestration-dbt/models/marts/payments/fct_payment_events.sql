@@ -20,6 +20,7 @@ select
     object_id,
     customer_id,
     merchant_id,
+    body_sha256,
 
     -- what happened
     kind,

@@ -7,7 +7,8 @@ lake as (
         event_key,
         arbitrary(received_at) as received_at,
         arbitrary(currency) as currency,
-        arbitrary(amount_minor) as amount_minor
+        arbitrary(amount_minor) as amount_minor,
+        min(body_sha256) as body_sha256
     from {{ ref('stg_payment_events') }}
     where ingest_xid <= (select max(facts.ingest_xid) from {{ ref('fct_payment_events') }} as facts)
     group by event_key
@@ -21,6 +22,7 @@ facts as (
         currency,
         arbitrary(received_at) as received_at,
         sum(amount_minor) as amount_minor,
+        min(body_sha256) as body_sha256,
         count(*) as copies
     from {{ ref('fct_payment_events') }}
     group by event_key, currency
@@ -35,6 +37,7 @@ compared as (
         lake.event_key is not null as is_in_lake,
         facts.event_key is not null as is_in_facts,
         coalesce(facts.copies, 0) as copies,
+        coalesce(lake.body_sha256 <> facts.body_sha256, false) as is_altered,
         lake.amount_minor as lake_amount_minor,
         facts.amount_minor as facts_amount_minor
     from lake
@@ -52,6 +55,7 @@ counted as (
         count_if(not is_in_facts) as missing_events,
         count_if(not is_in_lake) as unknown_events,
         count_if(copies > 1) as repeated_events,
+        count_if(is_altered) as altered_events,
         coalesce(sum(lake_amount_minor), 0) as lake_amount_minor,
         coalesce(sum(facts_amount_minor), 0) as facts_amount_minor
     from compared
@@ -68,11 +72,13 @@ select
     missing_events,
     unknown_events,
     repeated_events,
+    altered_events,
     lake_amount_minor,
     facts_amount_minor,
     cast(
         if(
-            missing_events + unknown_events + repeated_events = 0 and lake_amount_minor = facts_amount_minor,
+            missing_events + unknown_events + repeated_events + altered_events = 0
+            and lake_amount_minor = facts_amount_minor,
             'adds up',
             'differs'
         ) as varchar

@@ -34,9 +34,9 @@ XID_PROPERTY: Final = "payments.watermark.ingest-xid"
 ID_PROPERTY: Final = "payments.watermark.id"
 """The loader's, `orchestration_dagster.lake.watermark`; a test holds them against it."""
 
-_IN_WINDOW: Final = "{of}received_at >= ? AND {of}received_at < ?"
-_OF_IDS: Final = "{of}event_id IN (SELECT * FROM unnest(?))"
-_OF_BODIES: Final = "{of}body_sha256 IN (SELECT * FROM unnest(?))"
+_IN_WINDOW: Final = "received_at >= ? AND received_at < ?"
+_OF_IDS: Final = "event_id IN (SELECT * FROM unnest(?))"
+_OF_BODIES: Final = "body_sha256 IN (SELECT * FROM unnest(?))"
 _BEGINNING: Final = datetime(EPOCH.year, EPOCH.month, EPOCH.day, tzinfo=UTC)
 
 
@@ -145,7 +145,7 @@ class Lakehouse:
             for provider, event_id, body_sha256, day in self._ask(stage.value, given, which):
                 yield Seen(provider, event_id, body_sha256, UNSTATED), day, False
             return
-        parameters = [*given, *given]
+        parameters = given
         if stage is Stage.LAKE:
             xid, row_id = reached.get(Stage.FACTS, Place())
             parameters = [xid, xid, row_id, *given]
@@ -166,12 +166,7 @@ class Lakehouse:
     def _ask(
         self, name: str, parameters: list[Any], which: str = "", table: str = ""
     ) -> Iterator[list[Any]]:
-        query = SQL[name].format(
-            **self._schemas._asdict(),
-            which=which.format(of=""),
-            which_facts=which.format(of="facts."),
-            table=table,
-        )
+        query = SQL[name].format(**self._schemas._asdict(), which=which, table=table)
         cursor = self._connection.cursor()
         cursor.execute(query, parameters)
         while rows := cursor.fetchmany(ROWS_A_FETCH):

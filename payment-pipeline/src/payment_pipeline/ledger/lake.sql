@@ -37,28 +37,13 @@ FROM {data}.payment_events
 WHERE {which}
 
 -- name: facts
--- The same of the marts. A fact has no body: its event's is the lake's. One that the lake hasn't
--- stands for itself.
+-- The same of the marts.
 SELECT
-    facts.provider,
-    facts.event_id,
-    coalesce(
-        loaded.body_sha256,
-        lower(to_hex(sha256(to_utf8(facts.provider || ' ' || facts.event_id))))
-    ) AS body_sha256,
-    facts.kind, facts.amount_minor, facts.currency,
-    date_diff('day', DATE '1970-01-01', CAST(facts.received_at AT TIME ZONE 'UTC' AS date)) AS day,
+    provider, event_id, body_sha256, kind, amount_minor, currency,
+    date_diff('day', DATE '1970-01-01', CAST(received_at AT TIME ZONE 'UTC' AS date)) AS day,
     false AS pending
-FROM {marts}.fct_payment_events AS facts
-LEFT JOIN
-    (
-        SELECT provider, event_id, min(body_sha256) AS body_sha256
-        FROM {data}.payment_events
-        WHERE {which}
-        GROUP BY provider, event_id
-    ) AS loaded
-    ON facts.provider = loaded.provider AND facts.event_id = loaded.event_id
-WHERE {which_facts}
+FROM {marts}.fct_payment_events
+WHERE {which}
 
 -- name: lake_quarantine
 -- Every dead letter of a window of receipts. Its identity is taken from the bytes, if it has any:
