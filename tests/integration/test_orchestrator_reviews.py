@@ -37,8 +37,8 @@ async def test_a_review_is_recorded_with_its_charge_and_once(bronze: asyncpg.Poo
     async def read(*_range: object) -> list[SimpleNamespace]:
         return [SimpleNamespace(value=value) for value in normalized(events)]
 
-    ranges = cast(RangeReader, SimpleNamespace(read=read))
-    activities = Activities(bronze, ranges, cast(Scorer, None), RULES)
+    ranges = cast("RangeReader", SimpleNamespace(read=read))
+    activities = Activities(bronze, ranges, cast("Scorer", None), RULES)
     for _ in range(2):  # as when the first try's answer was lost
         persisted = await ActivityEnvironment().run(
             activities.persist_range, OffsetRange("payments.normalized", 0, 0, 2), packed

@@ -1,5 +1,8 @@
 """Which names does Dagster know the lake by? Bookmarks, alerts and other people's code use them."""
 
+import os
+from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +12,7 @@ import pytest
 from orchestration_dagster.definitions import defs
 from orchestration_dagster.lake.tables import TABLES
 from orchestration_dagster.naming import HORIZON_CHECKS, LAKE_KEYS, MARTS, pool
+from orchestration_dagster.resources import PipelineSettings
 
 SNAPSHOT: Final = Path(__file__).with_name("definitions.txt")
 OF_DBT: Final = {"staging", "intermediate", "marts", "dashboards"}
@@ -80,3 +84,34 @@ def test_whoever_writes_a_table_waits_for_its_pool(repository: dg.RepositoryDefi
         for job in ("reload_day", "rebuild", "reanchor"):
             pools = {node.definition.pool for node in repository.get_job(job).nodes}  # type: ignore[attr-defined] # the nodes are ops
             assert pool(table) in pools
+
+
+def test_a_seed_is_built_again_when_its_file_has_changed(
+    repository: dg.RepositoryDefinition, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    module = import_module("orchestration_dagster.defs.lake.micro_batch")
+    files = {key: tmp_path / path.name for key, path in module.seeds().items()}
+    assert {path.name for path in files.values()} == {"currencies.csv", "exchange_rates.csv"}
+    for path in files.values():
+        path.touch()
+    monkeypatch.setattr(module, "seeds", lambda: files)
+    monkeypatch.setattr(module, "any_waiting", lambda *_: True)
+    with dg.instance_for_test() as instance:
+
+        def left_out(minute: int = 1) -> set[dg.AssetKey]:
+            at = datetime(2026, 1, 1, 0, minute, tzinfo=UTC)
+            context = dg.build_schedule_context(
+                instance=instance, repository_def=repository, scheduled_execution_time=at
+            )
+            asked = module.every_minute(context, settings=PipelineSettings())
+            assert isinstance(asked, dg.RunRequest)
+            return set(files) - set(asked.asset_selection or files)
+
+        assert left_out() == set()
+        for key in files:
+            instance.report_runless_asset_event(dg.AssetMaterialization(key))
+        assert left_out() == set(files)
+        assert left_out(minute=15) == set()
+        changed, path = next(iter(files.items()))
+        os.utime(path, (path.stat().st_atime, path.stat().st_mtime + 3600))
+        assert left_out() == set(files) - {changed}

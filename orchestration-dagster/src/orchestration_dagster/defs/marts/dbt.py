@@ -3,6 +3,8 @@
 import json
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
@@ -24,6 +26,18 @@ class Translator(DagsterDbtTranslator):
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:  # noqa: ARG002
         """The same for every node."""
         return MARTS
+
+
+@cache
+def seeds() -> Mapping[dg.AssetKey, Path]:
+    """Each seed's asset and the file that it is read from."""
+    found = json.loads(manifest().read_text())
+    return {
+        Translator().get_asset_spec(found, name, PROJECT).key: PROJECT.project_dir
+        / node["original_file_path"]
+        for name, node in found["nodes"].items()
+        if node["resource_type"] == "seed"
+    }
 
 
 @dg.definitions
