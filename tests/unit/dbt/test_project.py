@@ -102,6 +102,7 @@ def test_every_mart_has_a_key_and_holds_its_constraints(name: str) -> None:
 def test_the_guide_names_every_column_of_a_mart(name: str) -> None:
     guide = (PROJECT.parent / "docs/guides/marts.md").read_text()
     entry = described()[name]
+    assert f"\n### {name}\n" in guide
     section = guide.split(f"\n### {name}\n")[1].split("\n### ")[0]
     assert " ".join(entry["description"].split()) in section
     said = [set(re.findall(r"`(\w+)`", line)) for line in section.splitlines() if line[:2] == "- "]

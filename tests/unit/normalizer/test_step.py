@@ -23,7 +23,7 @@ CHARGE = raw_event(body("charge.succeeded", example("charge")))
 INVALID = raw_event(body("charge.succeeded", example("charge", amount=1.5)))._replace(
     event_id="evt_1", event_type="charge.succeeded", traceparent="00-x"
 )
-UNMODELLED = raw_event(body("topup.created", {"id": "tu_1", "object": "topup"}))
+UNMODELLED = raw_event(body("product.created", {"id": "prod_1", "object": "product"}))
 
 
 class Defective(Stripe):
@@ -75,7 +75,7 @@ def test_a_rejected_event_is_a_dead_letter_with_all_that_mends_it() -> None:
 
 def test_an_event_without_a_model_is_copied_with_its_source() -> None:
     outcome = step(UNMODELLED, STRIPE, CONTEXT, NOW)
-    assert outcome == Unmodelled("topup.created")
+    assert outcome == Unmodelled("product.created")
     said = message(outcome, UNMODELLED, HEADERS)
     assert (said.topic, said.value) == (topics.UNMODELLED, UNMODELLED.body)
     assert said.headers == (
