@@ -1,14 +1,11 @@
 """Whether the orchestrator's processes may die, and inference be away, at no event's cost."""
 
-import os
-import signal
 from collections.abc import Callable
-from functools import partial
 from uuid import uuid4
 
 import pytest
 
-from local_stack import supervisor
+from local_stack import process, supervisor
 from normalized_events import COUNT, NOWHERE, charge, normalized, produce, rows, until
 from payment_pipeline.domain import topics
 from payment_pipeline.settings import Settings
@@ -31,9 +28,8 @@ async def killed_under_load(stack: Settings, name: str) -> None:
     for part in range(3):
         events = [charge(number, run, NOWHERE) for number in range(part * 50, part * 50 + 50)]
         await produce(stack, topics.NORMALIZED, normalized(events))
-        pid = supervisor.states(stack)[name]["pid"]
-        os.kill(pid, signal.SIGKILL)
-        await until(partial(came_back, stack, name, pid))
+        killed = process.kill(stack, name)
+        await process.wait_ready(stack, name, not_pid=killed)
     await until(lambda: rows(stack, COUNT, f"evt_{run}_%") == [(150,)])
     features = "SELECT events FROM entity_features WHERE entity_id = %s"
     assert rows(stack, features, f"cus_{run}") == [(150,)]
@@ -48,8 +44,3 @@ async def inference_away(stack: Settings) -> None:
     await until(lambda: rows(stack, query, f"evt_{run}_0") == [("unavailable",)])
     supervisor.start(stack, "inference")
     await until(lambda: rows(stack, query, f"evt_{run}_0") == [("scored",)])
-
-
-def came_back(stack: Settings, name: str, dead: int) -> bool:
-    state = supervisor.states(stack)[name]
-    return bool(state["statename"] == "RUNNING" and state["pid"] != dead)
