@@ -27,12 +27,10 @@ class Ground:
     """For the drill's own files: ledgers, scratch data."""
     say: Callable[[str], None]
     """Tell the reader, in one line, what is being done."""
+    dice: random.Random
+    """Follow from the seed and the drill's name: no two drills send the same events."""
     began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     """What other drills left was received before."""
-    dice: random.Random = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.dice = random.Random(self.seed)  # noqa: S311 - it shall repeat
 
 
 class Drill(NamedTuple):

@@ -101,7 +101,8 @@ def hold(
         console.print(f"{time.monotonic() - began:7.1f} s  {text}", soft_wrap=True, markup=False)
 
     try:
-        result.findings = drill.run(Ground(settings, seed, rounds, folder, say))
+        dice = random.Random(f"{seed}/{name}")  # noqa: S311 - it shall repeat
+        result.findings = drill.run(Ground(settings, seed, rounds, folder, say, dice))
     except SkippedError as why:
         result.skipped = str(why)
     except Exception as broken:  # noqa: BLE001 - a drill that breaks has failed; the next goes on

@@ -49,7 +49,7 @@ def run(ground: Ground) -> Findings:
     found.control_failed = asyncio.run(_outages(ground, controlled, ledger, found))
     account(ground, ledger, found)
     lost = settled_audit(controlled, controlled.folder / "ledger.jsonl").missing.count
-    ground.say(f"control, answered before the ack: of {CONTROL_EVENTS} events {lost} are lost")
+    ground.say(f"control, answered before the ack: {lost} of {CONTROL_EVENTS} events are lost")
     found.control_failed &= lost > 0
     return found
 
