@@ -39,8 +39,9 @@ ACTIVITIES_MAX: Final = 6
 CONNECTIONS_MAX: Final = 6
 WORKFLOWS_CACHED_MAX: Final = 100
 """Open reviews and recoveries sleep for days: they need not sleep in memory."""
-STICKY_TIMEOUT: Final = timedelta(seconds=2)
-"""How long a workflow waits for a worker that was killed before another one may have it."""
+STICKY_TIMEOUT: Final = timedelta(seconds=1)
+"""How long a workflow waits for a worker that was killed before another one may have it: on top of
+the activity's missed heartbeats, and both are to be over 5 s after the restart."""
 STOP_GRACE: Final = timedelta(seconds=10)
 CONNECT_PAUSE_S: Final = 1.0
 
