@@ -18,6 +18,9 @@ from payment_pipeline.domain.failures import UserError
 
 REPOSITORY: Final = Path(__file__).resolve().parents[3]
 
+Service = Literal["worker", "lake", "reader"]
+"""Who has a PostgreSQL role of its own, `payments_<service>`; what it may do: bronze/roles.sql."""
+
 
 class Settings(BaseSettings):
     """Defaults are those of one machine on loopback; each is a setting of its own."""
@@ -78,7 +81,14 @@ class Settings(BaseSettings):
     # Secrets from the environment win over the files in `<var>/secrets/`.
     # Comma-separated live signing secrets, newest first: all verify, so rotation loses no request.
     webhook_secrets_stripe: SecretStr | None = None
+    # The pipeline's own role owns its database; each service has a role with less; see `dsn_as`.
     postgres_password: SecretStr | None = None
+    postgres_worker_password: SecretStr | None = None
+    postgres_lake_password: SecretStr | None = None
+    postgres_reader_password: SecretStr | None = None
+    postgres_dagster_password: SecretStr | None = None
+    # The superuser of the server that runs here: for making the others, and nothing else.
+    postgres_admin_password: SecretStr | None = None
     pseudonym_key: SecretStr | None = None
     s3_access_key: SecretStr | None = None
     s3_secret_key: SecretStr | None = None
@@ -197,19 +207,32 @@ class Settings(BaseSettings):
 
     @property
     def dsn(self) -> str:
-        """PostgreSQL's DSN, password included: never log it."""
-        if self.postgres_dsn:
-            return self.postgres_dsn.get_secret_value()
-        password = self.secret("postgres_password")
-        user, database = self.postgres_user, self.postgres_database
-        return f"postgresql://{user}:{password}@{self.host}:{self.postgres_port}/{database}"
+        """The DSN of bronze's owner, for migrations and the operator; never log it."""
+        return self._dsn(self.postgres_user, "postgres_password", self.postgres_database)
+
+    def dsn_as(self, service: Service) -> str:
+        """The DSN of a service's own role, password included: never log it.
+
+        Where PostgreSQL runs elsewhere it is `PAYMENTS_POSTGRES_DSN`: there each process is given
+        the DSN of its own role.
+        """
+        password = f"postgres_{service}_password"
+        return self._dsn(f"payments_{service}", password, self.postgres_database)
 
     @property
     def dagster_storage(self) -> str:
         """The DSN of Dagster's own database, password included: never log it."""
         if self.dagster_dsn:
             return self.dagster_dsn.get_secret_value()
-        return urlsplit(self.dsn)._replace(path="/dagster").geturl()
+        if self.postgres_dsn:
+            return urlsplit(self.dsn)._replace(path="/dagster").geturl()
+        return self._dsn("dagster", "postgres_dagster_password", "dagster")
+
+    def _dsn(self, user: str, password: str, database: str) -> str:
+        if self.postgres_dsn:
+            return self.postgres_dsn.get_secret_value()
+        secret = self.secret(password)
+        return f"postgresql://{user}:{secret}@{self.host}:{self.postgres_port}/{database}"
 
     def secret(self, name: str) -> str:
         """One secret by its setting's name, from the environment or its file.

@@ -6,22 +6,22 @@ from collections.abc import Callable
 import pytest
 import yaml
 
-from local_stack import dagster, postgres, superset
+from local_stack import dagster, superset
 from payment_pipeline.settings import Settings
 
 SettingsOf = Callable[..., Settings]
 KEYS = {
-    "postgres_password": "hu:sh@",
+    "postgres_password": "hush",
+    "postgres_dagster_password": "hu:sh@",
     "superset_secret_key": "sign",
     "superset_admin_password": "enter",
 }
 
 
 @pytest.fixture
-def settings(isolated: SettingsOf, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def settings(isolated: SettingsOf) -> Settings:
     made = isolated(**KEYS)
     (made.var / "run").mkdir()
-    monkeypatch.setattr(postgres, "ensure_database", lambda *_: None)
     dagster.prepare(made)
     return made
 
@@ -30,6 +30,7 @@ def test_its_storage_is_a_database_of_its_own(settings: Settings) -> None:
     written = dagster.home(settings) / "dagster.yaml"
     instance = yaml.safe_load(written.read_text())
     url = instance["storage"]["postgres"]["postgres_url"]
+    assert url.startswith("postgresql://dagster:")
     assert url.endswith(f":{settings.postgres_port}/dagster")
     assert settings.dsn.endswith(f":{settings.postgres_port}/payments")
     assert written.stat().st_mode & 0o777 == 0o600

@@ -15,14 +15,13 @@ from typing import Any, Final
 import aiohttp
 import psycopg
 
-from local_stack import postgres, trino
+from local_stack import postgres, roles, trino
 from local_stack.files import socket_path, var, write_private
 from local_stack.http import TIMEOUT
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import REPOSITORY, Settings, load
 
 TEMPLATE: Final = REPOSITORY / "infrastructure/dagster/dagster.yaml"
-DATABASE: Final = "dagster"
 CODE: Final = "orchestration_dagster.definitions"
 
 LOADED: Final = """
@@ -67,8 +66,8 @@ def prepare(settings: Settings) -> None:
     home(settings).mkdir(mode=0o700, exist_ok=True)
     write_config(settings)
     code_socket(settings).unlink(missing_ok=True)
-    if settings.dagster_dsn is None:
-        postgres.ensure_database(settings, DATABASE)
+    if settings.postgres_dsn and not settings.dagster_dsn:
+        postgres.ensure_database_elsewhere(settings, roles.DAGSTER)
 
 
 def prepare_daemon(settings: Settings) -> None:

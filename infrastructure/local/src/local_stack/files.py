@@ -21,6 +21,11 @@ WEBHOOK_SECRETS: Final = tuple(f"webhook_secrets_{name}" for name in sorted(prov
 GENERATED_SECRETS: Final = (
     *WEBHOOK_SECRETS,
     "postgres_password",
+    "postgres_worker_password",
+    "postgres_lake_password",
+    "postgres_reader_password",
+    "postgres_dagster_password",
+    "postgres_admin_password",
     "pseudonym_key",
     "s3_access_key",
     "s3_secret_key",

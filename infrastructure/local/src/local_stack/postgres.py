@@ -1,6 +1,5 @@
 """How does PostgreSQL run here: its cluster, its command, and when is it truly ready?"""
 
-import asyncio
 import os
 import pwd
 import shutil
@@ -14,12 +13,11 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from local_stack import roles
 from local_stack.files import var
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
-ADMIN: Final = "postgres"
-"""The cluster's superuser. The pipeline's own role owns its database and nothing else."""
 ROOT_RUNS_AS: Final = "embedded_postgres"
 CONNECT_TIMEOUT_S: Final = 2
 SEARCHABLE: Final = 0o001
@@ -83,11 +81,11 @@ def prepare(settings: Settings) -> None:
         return
     data.mkdir(mode=0o700, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", prefix="payments-") as password:
-        password.write(settings.secret("postgres_password"))
+        password.write(settings.secret("postgres_admin_password"))
         password.flush()
         made = subprocess.run(  # noqa: S603 - the packaged program
             [
-                binaries() / "initdb", "-D", data, "-U", ADMIN, "--pwfile", password.name,
+                binaries() / "initdb", "-D", data, "-U", roles.ADMIN, "--pwfile", password.name,
                 "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8",
             ],
             **_dropped(data, Path(password.name)),
@@ -141,7 +139,7 @@ async def ready(settings: Settings) -> bool:
     """Whether the pipeline's own role gets an answer from its own database, made when missing."""
     try:
         if not await _answers(settings.dsn):
-            await _create_database(settings)
+            await roles.ensure(settings)
         return await _answers(settings.dsn)
     except psycopg.OperationalError:
         return False
@@ -158,42 +156,13 @@ async def _answers(dsn: str) -> bool:
     return True
 
 
-async def _create_database(settings: Settings) -> None:
-    """Create the pipeline's role and database.
+def ensure_database_elsewhere(settings: Settings, name: str) -> None:
+    """Make a database beside the pipeline's, on a server that somebody else runs.
 
     Raises:
-        psycopg.OperationalError: the server doesn't answer yet.
-    """
-    password = settings.secret("postgres_password")
-    role, database = map(sql.Identifier, (settings.postgres_user, settings.postgres_database))
-    async with await psycopg.AsyncConnection.connect(
-        host=settings.host,
-        port=settings.postgres_port,
-        user=ADMIN,
-        password=password,
-        dbname=ADMIN,
-        autocommit=True,
-        connect_timeout=CONNECT_TIMEOUT_S,
-    ) as admin:
-        if not await _exists(admin, "pg_roles", "rolname", settings.postgres_user):
-            await admin.execute(
-                sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(password))
-            )
-        if not await _exists(admin, "pg_database", "datname", settings.postgres_database):
-            await admin.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(database, role))
-
-
-def ensure_database(settings: Settings, name: str) -> None:
-    """Make a database beside the pipeline's, on the same server and with the same owner.
-
-    Raises:
-        UserError: the server belongs to somebody else, and our role may not make one there.
+        UserError: our role may not make one there.
     """
     try:
-        if settings.postgres_dsn is None:
-            given = settings.model_copy(update={"postgres_database": name})
-            asyncio.run(_create_database(given))
-            return
         with psycopg.connect(settings.dsn, autocommit=True) as own:
             found = own.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
             if found is None:
@@ -204,15 +173,3 @@ def ensure_database(settings: Settings, name: str) -> None:
             "PAYMENTS_DAGSTER_DSN to one.",
             exit_code=1,
         ) from refusal
-
-
-async def _exists(
-    admin: psycopg.AsyncConnection[tuple[int, ...]], catalog: str, column: str, name: str
-) -> bool:
-    found = await admin.execute(
-        sql.SQL("SELECT 1 FROM {} WHERE {} = %s").format(
-            sql.Identifier(catalog), sql.Identifier(column)
-        ),
-        [name],
-    )
-    return await found.fetchone() is not None

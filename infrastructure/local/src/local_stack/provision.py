@@ -4,10 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+import psycopg
 from aiokafka.errors import KafkaConnectionError
 
+from local_stack import roles
 from payment_pipeline import providers
 from payment_pipeline.adapters.kafka import ensure_topics
+from payment_pipeline.adapters.postgres import unreachable
 from payment_pipeline.adapters.temporal import ensure_search_attributes
 from payment_pipeline.bronze.migrate import migrate as migrate_bronze
 from payment_pipeline.domain.failures import UserError
@@ -18,6 +21,11 @@ Step = Callable[[Settings], Awaitable[tuple[str, ...]]]
 
 
 async def _schema(settings: Settings) -> tuple[str, ...]:
+    if settings.postgres_dsn is None:
+        try:
+            await roles.ensure(settings)
+        except psycopg.OperationalError as refusal:
+            raise unreachable(settings.dsn, type(refusal).__name__) from refusal
     return tuple(await asyncio.to_thread(migrate_bronze, settings))
 
 

@@ -55,9 +55,9 @@ def open_bronze(settings: Settings) -> Iterator["Bronze"]:
         UserError: there is no database at the settings' DSN.
     """
     try:
-        connection = adbc.connect(settings.dsn, autocommit=True)
+        connection = adbc.connect(settings.dsn_as("lake"), autocommit=True)
     except adbc.Error as refusal:
-        raise unreachable(settings, type(refusal).__name__) from None
+        raise unreachable(settings.dsn_as("lake"), type(refusal).__name__) from None
     with connection:
         yield Bronze(connection)
 

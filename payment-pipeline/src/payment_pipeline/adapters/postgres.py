@@ -1,5 +1,6 @@
 """How the pipeline talks to PostgreSQL: a pool with limits of its own, and one clear refusal."""
 
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -7,7 +8,7 @@ import asyncpg
 import orjson
 
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.settings import Settings
+from payment_pipeline.settings import Service, Settings
 
 CONNECT_TIMEOUT_S: Final = 10.0
 STATEMENT_TIMEOUT_MS: Final = 30_000
@@ -32,7 +33,12 @@ _NO_DSN: Final = "PAYMENTS_POSTGRES_DSN must read postgresql://user:password@hos
 
 
 async def pool(
-    settings: Settings, size_min: int = 1, size_max: int = 4, *, application: str = "payments"
+    settings: Settings,
+    size_min: int = 1,
+    size_max: int = 4,
+    *,
+    application: str = "payments",
+    service: Service | None = None,
 ) -> asyncpg.Pool:
     """Connections to the pipeline's database; `jsonb` comes as Python objects.
 
@@ -43,13 +49,16 @@ async def pool(
         size_min: connections that are opened at once.
         size_max: connections that are open at most.
         application: shown in `pg_stat_activity`.
+        service: whose role is taken; if left out it is bronze's owner.
 
     Raises:
         UserError: there is no connection to be had, and why; the password is not in the text.
     """
+    dsn = settings.dsn_as(service) if service else settings.dsn
     try:
         return await asyncpg.create_pool(
-            settings.dsn,
+            dsn,
+            password=None if settings.postgres_dsn else partial(_password, settings, service),
             min_size=size_min,
             max_size=size_max,
             timeout=CONNECT_TIMEOUT_S,
@@ -66,14 +75,14 @@ async def pool(
             },
         )
     except _CANNOT_CONNECT as refusal:
-        raise unreachable(settings, _said(refusal)) from None
+        raise unreachable(dsn, _said(refusal)) from None
 
 
-def unreachable(settings: Settings, said: str) -> UserError:
+def unreachable(dsn: str, said: str) -> UserError:
     """The sentence for a database that can't be had: where, as whom, and what was answered."""
     # Only what parses is quoted: of anything else, any part may be the password.
     try:
-        parts = urlsplit(settings.dsn)
+        parts = urlsplit(dsn)
         port = parts.port or 5432
     except ValueError:
         return UserError(_NO_DSN)
@@ -83,6 +92,11 @@ def unreachable(settings: Settings, said: str) -> UserError:
         f"No PostgreSQL at {parts.hostname}:{port}, database {parts.path.lstrip('/')}, user "
         f"{parts.username} ({said}): start it with `payments up`, or set PAYMENTS_POSTGRES_DSN."
     )
+
+
+def _password(settings: Settings, service: Service | None) -> str:
+    """Asked for by each new connection, so that a running service takes up a rotated one."""
+    return settings.secret(f"postgres_{service}_password" if service else "postgres_password")
 
 
 def _said(refusal: Exception) -> str:

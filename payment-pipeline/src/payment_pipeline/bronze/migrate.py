@@ -1,5 +1,7 @@
 """Bring a database to today's schema: the plain SQL in `migrations/`, applied once each, in order.
 
+Then each service's role is given its rights (`roles`), which a new table may have changed.
+
 yoyo keeps the list of what was applied. It marks a migration in a transaction after the one that
 applied it, and its own lock is a row that a killed process leaves behind; so the migrations may run
 twice, and the lock here is PostgreSQL's, which goes with its connection.
@@ -14,6 +16,8 @@ from yoyo import get_backend, read_migrations
 from payment_pipeline.adapters.postgres import unreachable
 from payment_pipeline.adapters.sql import queries
 from payment_pipeline.settings import Settings
+
+from .roles import grant
 
 CONNECT_TIMEOUT_S: Final = 10
 LOCK_KEY: Final = 0x7061796D656E7473
@@ -34,10 +38,12 @@ def migrate(settings: Settings) -> list[str]:
     try:
         lock = psycopg.connect(settings.dsn, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S)
     except psycopg.Error as refusal:
-        raise unreachable(settings, type(refusal).__name__) from None
+        raise unreachable(settings.dsn, type(refusal).__name__) from None
     with lock:
         lock.execute(_SQL["lock"], (LOCK_KEY,))
-        return _apply(settings)
+        applied = _apply(settings)
+        grant(lock)
+        return applied
 
 
 def _apply(settings: Settings) -> list[str]:

@@ -133,7 +133,7 @@ async def opened(
     Raises:
         UserError: bronze does not answer, or has no tables.
     """
-    pool = await postgres.pool(settings, application="payments-audit")
+    pool = await postgres.pool(settings, application="payments-audit", service="reader")
     try:
         yield Stores(pool, lakehouse, kafka)
     except asyncpg.UndefinedTableError:

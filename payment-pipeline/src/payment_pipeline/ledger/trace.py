@@ -76,7 +76,7 @@ async def trace(settings: Settings, wanted: str, progress: topics.Progress) -> T
         UserError: nothing has that id (exit code 1), or a store does not answer.
     """
     progress("asking bronze and the quarantine")
-    pool = await postgres.pool(settings, application="payments-trace")
+    pool = await postgres.pool(settings, application="payments-trace", service="reader")
     try:
         temporal = await runs.connected(settings)
         follow_up = _FOLLOW_UP.fullmatch(wanted)

@@ -72,7 +72,9 @@ async def resources(settings: Settings) -> AsyncIterator[tuple[Client, Activitie
     async with AsyncExitStack() as stack:
         client = await _when_up(lambda: temporal.connect(settings))
         pool = await _when_up(
-            lambda: postgres.pool(settings, size_max=CONNECTIONS_MAX, application="worker")
+            lambda: postgres.pool(
+                settings, size_max=CONNECTIONS_MAX, application="worker", service="worker"
+            )
         )
         stack.push_async_callback(pool.close)
         session = await stack.enter_async_context(aiohttp.ClientSession())

@@ -1,0 +1,35 @@
+"""What may each service do in bronze, and what may it not? The rights are in `queries/roles.sql`.
+
+A role is made by whoever runs the server (`local_stack.roles` here, its administrator elsewhere);
+bronze's owner gives it its rights, after each migration anew.
+"""
+
+from typing import Final, get_args
+
+import psycopg
+from psycopg import sql
+
+from payment_pipeline.adapters.sql import queries
+from payment_pipeline.settings import Service
+
+ROLES: Final = tuple(f"payments_{service}" for service in get_args(Service))
+
+_SQL: Final = queries("payment_pipeline.bronze", "queries/roles.sql")
+
+
+def grant(owner: psycopg.Connection[tuple[str, ...]]) -> None:
+    """Give each role that the server has exactly its rights, in one transaction.
+
+    A service that runs meanwhile never sees itself without them.
+    """
+    with owner.transaction():
+        found = owner.execute("SELECT current_database(), current_schema()").fetchone()
+        database, schema = map(sql.Identifier, found or ())
+        existing = owner.execute(_SQL["existing"], [[*ROLES]]).fetchall()
+        owner.execute(sql.SQL(_SQL["close"]).format(database=database))
+        for (role,) in existing:
+            for name in ("take_back", role):
+                query = sql.SQL(_SQL[name])
+                owner.execute(
+                    query.format(database=database, schema=schema, role=sql.Identifier(role))
+                )

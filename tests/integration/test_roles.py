@@ -1,0 +1,139 @@
+"""May each service do in PostgreSQL what it has to, and is everything else refused?"""
+
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from psycopg import errors, sql
+
+import local_stack
+from local_stack import roles
+from payment_pipeline.bronze.migrate import migrate
+from payment_pipeline.settings import Service, Settings
+
+pytestmark = pytest.mark.stack
+
+EVENT_COLUMNS_SCORED = (
+    "fraud_score = 0.1, churn_score = 0.1, retry_strategy = 'none', scores = '{}', "
+    "inference_status = 'scored', ingest_xid = pg_current_xact_id()"
+)
+TABLES = ("payment_events", "payment_events_quarantine", "payment_decisions", "entity_features")
+
+
+def attempt(dsn: str, statement: str) -> None:
+    """Run one statement and undo it."""
+    with psycopg.connect(dsn) as connection:
+        connection.execute(sql.SQL(statement))
+        connection.rollback()
+
+
+@pytest.mark.parametrize(
+    ("service", "statement"),
+    [
+        ("worker", "CREATE TEMPORARY TABLE incoming AS SELECT * FROM payment_events"),
+        ("worker", f"UPDATE payment_events SET {EVENT_COLUMNS_SCORED} WHERE event_id = 'x'"),
+        ("worker", "SELECT * FROM payment_events WHERE event_id = 'x' FOR UPDATE"),
+        (
+            "worker",
+            "INSERT INTO entity_features (provider, entity, entity_id) VALUES ('p', 'card', 'c')",
+        ),
+        ("worker", "UPDATE entity_features SET events = 1 WHERE entity_id = 'x'"),
+        ("lake", "SELECT timeline_id FROM pg_control_checkpoint()"),
+        *(("lake", f"SELECT * FROM {table}") for table in TABLES[:3]),
+        *(("reader", f"SELECT * FROM {table}") for table in TABLES),
+    ],
+)
+def test_a_service_may(stores: Settings, service: Service, statement: str) -> None:
+    attempt(stores.dsn_as(service), statement)
+
+
+@pytest.mark.parametrize(
+    ("service", "statement"),
+    [
+        *(("worker", f"DELETE FROM {table}") for table in TABLES),
+        *(("worker", f"TRUNCATE {table}") for table in TABLES),
+        ("worker", "UPDATE payment_events SET amount_minor = 0"),
+        ("worker", "UPDATE payment_events SET status = 'succeeded'"),
+        ("worker", "UPDATE payment_events_quarantine SET body = ''"),
+        ("worker", "UPDATE payment_decisions SET outcome = 'approved'"),
+        ("worker", "DROP TABLE payment_events"),
+        ("worker", "CREATE TABLE mine (a int)"),
+        ("worker", "DELETE FROM _yoyo_migration"),
+        ("worker", "COPY payment_events TO '/tmp/all'"),
+        ("lake", "SELECT * FROM entity_features"),
+        ("lake", "CREATE TEMPORARY TABLE mine (a int)"),
+        ("reader", "SELECT rolpassword FROM pg_authid"),
+        ("reader", "SELECT pg_read_file('/etc/passwd')"),
+    ],
+)
+def test_a_service_may_not(stores: Settings, service: Service, statement: str) -> None:
+    with pytest.raises((errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction)):
+        attempt(stores.dsn_as(service), statement)
+
+
+@pytest.mark.parametrize("service", ["lake", "reader"])
+@pytest.mark.parametrize(
+    "statement",
+    ["DELETE FROM payment_events", "INSERT INTO entity_features VALUES ('p', 'card', 'c')"],
+)
+def test_who_reads_writes_nothing_even_in_a_transaction_that_could(
+    stores: Settings, service: Service, statement: str
+) -> None:
+    with pytest.raises(errors.ReadOnlySqlTransaction):
+        attempt(stores.dsn_as(service), statement)
+    with pytest.raises(errors.InsufficientPrivilege):
+        attempt(stores.dsn_as(service), f"SET TRANSACTION READ WRITE; {statement}")
+
+
+def test_no_service_s_password_opens_another_s_door(stores: Settings) -> None:
+    found = [stores.secret(name) for name in roles.passwords(stores).values()]
+    assert stores.secret("postgres_admin_password") not in found
+    assert len(set(found)) == len(found)
+    admin = stores.dsn.replace("//payments:", "//postgres:")
+    with pytest.raises(psycopg.OperationalError, match="password"):
+        psycopg.connect(admin)
+
+
+@pytest.mark.parametrize("service", ["worker", "lake", "reader"])
+def test_dagster_s_database_is_closed_to_the_services(stores: Settings, service: Service) -> None:
+    elsewhere = stores.model_copy(update={"postgres_database": "dagster"})
+    with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+        psycopg.connect(elsewhere.dsn_as(service))
+
+
+def test_bronze_is_closed_to_dagster_s_own_role(stores: Settings) -> None:
+    attempt(stores.dagster_storage, "CREATE TABLE mine (a int)")
+    bronze = urlsplit(stores.dagster_storage)._replace(path=f"/{stores.postgres_database}")
+    with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+        psycopg.connect(bronze.geturl())
+
+
+def test_a_right_that_is_no_longer_written_down_is_taken_back(stores: Settings) -> None:
+    with psycopg.connect(stores.dsn, autocommit=True) as owner:
+        owner.execute("GRANT DELETE ON entity_features TO payments_worker")
+    migrate(stores)
+    with pytest.raises(errors.InsufficientPrivilege):
+        attempt(stores.dsn_as("worker"), "DELETE FROM entity_features")
+
+
+def test_a_stack_from_before_the_roles_is_taken_over(fresh_stack: Callable[..., Settings]) -> None:
+    settings = fresh_stack("postgres")
+    with psycopg.connect(
+        settings.dsn.replace("//payments:", "//postgres:"),
+        password=settings.secret("postgres_admin_password"),
+        autocommit=True,
+    ) as admin:
+        old = sql.Literal(settings.secret("postgres_password"))
+        admin.execute(sql.SQL("ALTER ROLE postgres PASSWORD {}").format(old))
+        admin.execute("ALTER DATABASE dagster OWNER TO payments")
+        admin.execute("GRANT CONNECT ON DATABASE payments TO dagster")
+    before = settings.model_copy(update={"postgres_database": "dagster"})
+    with psycopg.connect(before.dsn, autocommit=True) as owner:
+        owner.execute("CREATE TABLE runs (id serial)")
+
+    local_stack.up(settings, only=("postgres",))
+
+    attempt(settings.dagster_storage, "ALTER TABLE runs ADD COLUMN more int")
+    with pytest.raises(psycopg.OperationalError, match="password"):
+        psycopg.connect(settings.dsn.replace("//payments:", "//postgres:"))
