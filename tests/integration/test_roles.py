@@ -1,6 +1,7 @@
 """May each service do in PostgreSQL what it has to, and is everything else refused?"""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import psycopg
@@ -8,7 +9,9 @@ import pytest
 from psycopg import errors, sql
 
 import local_stack
-from local_stack import roles
+from conftest import stack_settings
+from local_stack import files, roles, rotation
+from payment_pipeline.adapters import postgres
 from payment_pipeline.bronze.migrate import migrate
 from payment_pipeline.settings import Service, Settings
 
@@ -40,7 +43,8 @@ def attempt(dsn: str, statement: str) -> None:
         ),
         ("worker", "UPDATE entity_features SET events = 1 WHERE entity_id = 'x'"),
         ("lake", "SELECT timeline_id FROM pg_control_checkpoint()"),
-        *(("lake", f"SELECT * FROM {table}") for table in TABLES[:3]),
+        *(("lake", f"SELECT * FROM {table}") for table in ("payment_events", "payment_decisions")),
+        ("lake", "SELECT errors, ingest_xid, id FROM payment_events_quarantine"),
         *(("reader", f"SELECT * FROM {table}") for table in TABLES),
     ],
 )
@@ -62,6 +66,7 @@ def test_a_service_may(stores: Settings, service: Service, statement: str) -> No
         ("worker", "DELETE FROM _yoyo_migration"),
         ("worker", "COPY payment_events TO '/tmp/all'"),
         ("lake", "SELECT * FROM entity_features"),
+        ("lake", "SELECT body FROM payment_events_quarantine"),
         ("lake", "CREATE TEMPORARY TABLE mine (a int)"),
         ("reader", "SELECT rolpassword FROM pg_authid"),
         ("reader", "SELECT pg_read_file('/etc/passwd')"),
@@ -117,23 +122,54 @@ def test_a_right_that_is_no_longer_written_down_is_taken_back(stores: Settings) 
         attempt(stores.dsn_as("worker"), "DELETE FROM entity_features")
 
 
-def test_a_stack_from_before_the_roles_is_taken_over(fresh_stack: Callable[..., Settings]) -> None:
-    settings = fresh_stack("postgres")
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A PostgreSQL whose passwords nobody else needs."""
+    settings = stack_settings(tmp_path_factory.mktemp("roles"))
+    local_stack.up(settings, only=("postgres",))
+    yield settings
+    local_stack.down(settings)
+
+
+def test_a_stack_from_before_the_roles_is_taken_over(own: Settings) -> None:
     with psycopg.connect(
-        settings.dsn.replace("//payments:", "//postgres:"),
-        password=settings.secret("postgres_admin_password"),
+        own.dsn.replace("//payments:", "//postgres:"),
+        password=own.secret("postgres_admin_password"),
         autocommit=True,
     ) as admin:
-        old = sql.Literal(settings.secret("postgres_password"))
+        old = sql.Literal(own.secret("postgres_password"))
         admin.execute(sql.SQL("ALTER ROLE postgres PASSWORD {}").format(old))
         admin.execute("ALTER DATABASE dagster OWNER TO payments")
-        admin.execute("GRANT CONNECT ON DATABASE payments TO dagster")
-    before = settings.model_copy(update={"postgres_database": "dagster"})
+    before = own.model_copy(update={"postgres_database": "dagster"})
     with psycopg.connect(before.dsn, autocommit=True) as owner:
         owner.execute("CREATE TABLE runs (id serial)")
 
-    local_stack.up(settings, only=("postgres",))
+    local_stack.up(own, only=("postgres",))
 
-    attempt(settings.dagster_storage, "ALTER TABLE runs ADD COLUMN more int")
+    attempt(own.dagster_storage, "ALTER TABLE runs ADD COLUMN more int")
     with pytest.raises(psycopg.OperationalError, match="password"):
-        psycopg.connect(settings.dsn.replace("//payments:", "//postgres:"))
+        psycopg.connect(own.dsn.replace("//payments:", "//postgres:"))
+
+
+async def test_a_password_is_changed_under_a_pool_that_goes_on(own: Settings) -> None:
+    old = own.dsn_as("worker")
+    pool = await postgres.pool(own, 1, 2, service="worker")
+    try:
+        async with pool.acquire() as held:
+            await asyncio.to_thread(rotation.rotate_password, own, "postgres_worker_password")
+            assert await held.fetchval("SELECT current_user") == "payments_worker"
+            async with pool.acquire() as later:  # a connection that is made now
+                assert await later.fetchval("SELECT current_user") == "payments_worker"
+    finally:
+        await pool.close()
+    assert own.dsn_as("worker") != old
+    with pytest.raises(psycopg.OperationalError, match="password"):
+        psycopg.connect(old)
+
+
+def test_a_change_of_password_that_was_interrupted_is_made_good(own: Settings) -> None:
+    files.write_private(own.secrets_dir / "postgres_reader_password", "written-and-then-killed\n")
+    with pytest.raises(psycopg.OperationalError, match="password"):
+        psycopg.connect(own.dsn_as("reader"))
+    local_stack.up(own, only=("postgres",))
+    attempt(own.dsn_as("reader"), "SELECT 1")

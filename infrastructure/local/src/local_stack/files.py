@@ -88,12 +88,17 @@ def make_secrets(settings: Settings) -> None:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a generated file that holds a secret, readable by us alone from its first byte on."""
+    """Write a file that holds a secret, readable by us alone from its first byte on.
+
+    In one move: who reads meanwhile finds the old one or the new one, whole.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor, unfinished = tempfile.mkstemp(dir=path.parent, prefix=".")  # mode 600
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    Path(unfinished).replace(path)
 
 
 @contextmanager

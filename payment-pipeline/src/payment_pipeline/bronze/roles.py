@@ -12,8 +12,13 @@ from psycopg import sql
 from payment_pipeline.adapters.sql import queries
 from payment_pipeline.settings import Service
 
+from . import contract
+
 ROLES: Final = tuple(f"payments_{service}" for service in get_args(Service))
 
+_QUARANTINE_BUT_BODY: Final = sql.SQL(", ").join(
+    sql.Identifier(column.name) for column in contract.QUARANTINE if column.type != "bytea"
+)
 _SQL: Final = queries("payment_pipeline.bronze", "queries/roles.sql")
 
 
@@ -28,8 +33,11 @@ def grant(owner: psycopg.Connection[tuple[str, ...]]) -> None:
         existing = owner.execute(_SQL["existing"], [[*ROLES]]).fetchall()
         owner.execute(sql.SQL(_SQL["close"]).format(database=database))
         for (role,) in existing:
-            for name in ("take_back", role):
-                query = sql.SQL(_SQL[name])
-                owner.execute(
-                    query.format(database=database, schema=schema, role=sql.Identifier(role))
-                )
+            names = {
+                "database": database,
+                "schema": schema,
+                "role": sql.Identifier(role),
+                "quarantine_but_body": _QUARANTINE_BUT_BODY,
+            }
+            for query in (_SQL["take_back"], _SQL[role]):
+                owner.execute(sql.SQL(query).format(**names))

@@ -36,6 +36,7 @@ class LiveSecrets:
         self._settings = settings
         self._path = settings.secrets_dir / f"webhook_secrets_{provider}"
         self._stamp = self._file_stamp()
+        self._prints: list[str] = []
         self._set(settings.webhook_secrets(provider))
 
     def refresh(self) -> None:
@@ -61,11 +62,13 @@ class LiveSecrets:
         return [verdict.decode() for verdict in self.verdicts]
 
     def _set(self, secrets: tuple[str, ...]) -> None:
+        prints = [sha256(secret.encode()).hexdigest()[:8] for secret in secrets]
+        for retired in set(self._prints).difference(prints):
+            metrics.SECRET_USED_S.remove(self._provider, retired)
+        self._prints = prints
         self.secrets = secrets
-        self.verdicts = tuple(
-            f"verified:{self._provider}:{sha256(secret.encode()).hexdigest()[:8]}".encode()
-            for secret in secrets
-        )
+        self.verdicts = tuple(f"verified:{self._provider}:{each}".encode() for each in prints)
+        self.used = tuple(metrics.SECRET_USED_S.labels(self._provider, each) for each in prints)
         metrics.SECRETS_LOADED.labels(self._provider).set(len(secrets))
 
     def _file_stamp(self) -> tuple[int, int, int] | None:

@@ -38,6 +38,11 @@ PRODUCERS_REPLACED: Final = Counter(
 SECRETS_LOADED: Final = Gauge(
     "payments_gateway_live_secrets", "Signing secrets that verify now.", ["provider"]
 )
+SECRET_USED_S: Final = Gauge(
+    "payments_gateway_secret_used_timestamp_seconds",
+    "When a live signing secret, by its fingerprint, verified last; 0 if not since the start.",
+    ["provider", "secret"],
+)
 CONNECTIONS_CUT: Final = Counter(
     "payments_gateway_connections_cut_total", "Connections closed for a limit.", ["limit"]
 )

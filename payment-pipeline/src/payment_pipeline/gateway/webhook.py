@@ -110,9 +110,10 @@ class Webhooks:
         )
         if isinstance(verdict, Refusal):
             return answers.REFUSED[verdict]
-        given = headers.get(b"traceparent")
+        endpoint.secrets.used[verdict.secret_index].set(now.timestamp())
+        given = headers.get(b"traceparent", b"").decode("latin-1")
         # Only from here on: whoever can't sign makes no spans.
-        with traces.tracer().serve(endpoint.span, given and given.decode("latin-1"), began) as span:
+        with traces.tracer().serve(endpoint.span, given, began) as span:
             receipt = (
                 (names.TRACEPARENT, span.traceparent.encode()),
                 (names.BODY_SHA256, sha256(body).hexdigest().encode()),

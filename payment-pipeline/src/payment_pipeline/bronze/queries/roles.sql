@@ -30,8 +30,9 @@ GRANT SELECT, INSERT ON payment_events_quarantine, payment_decisions TO {role};
 GRANT SELECT, INSERT, UPDATE ON entity_features TO {role}
 
 -- name: payments_lake
--- Reads what the lake holds. How far it has loaded stands in the lake, not here.
-GRANT SELECT ON payment_events, payment_events_quarantine, payment_decisions TO {role}
+-- Reads what the lake holds, which is no signed body. How far it has loaded stands in the lake.
+GRANT SELECT ON payment_events, payment_decisions TO {role};
+GRANT SELECT ({quarantine_but_body}) ON payment_events_quarantine TO {role}
 
 -- name: payments_reader
 -- The audit and the trace read, the dead letters' bodies too: a control total is computed of them.
