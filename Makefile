@@ -6,9 +6,12 @@ PAYMENTS := $(BIN)/payments
 # What `make gateway-simulator` sends when ARGS says nothing: mostly good, some of each bad kind.
 TRAFFIC := --events 3000 --duplicates 0.05 --malformed 0.02 --bad-signature 0.02 --altered 0.005
 
+# Licences that ask for the source of what is offered as a service, or forbid offering it.
+UNWANTED_LICENSES := AGPL;Affero;SSPL;Server Side Public;Business Source;Commons Clause;Elastic
+
 .PHONY: help setup check pipeline-up pipeline-down orchestrator-up status logs migrate \
 	gateway-simulator audit test lint bench chaos lock setup-superset lakehouse-up dashboards-up demo \
-	dbt-docs
+	dbt-docs audit-dependencies sbom licenses
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' Makefile
@@ -73,6 +76,24 @@ bench: setup ## Measure each stage beside its limit (ARGS=gateway: one); writes 
 
 chaos: setup ## Every drill on a stack of its own (ARGS="kills --rounds 20": one); writes var/drills.json
 	@$(PAYMENTS) drill $(ARGS)
+
+audit-dependencies: setup ## Known vulnerabilities of what is locked; asks osv.dev
+	@for lock in requirements superset; do \
+		$(BIN)/pip-audit --strict --disable-pip --vulnerability-service osv --progress-spinner off \
+			--requirement infrastructure/locks/$$lock.txt || exit 1; done
+
+sbom: setup ## What all of it is made of, as CycloneDX: dist/sbom
+	@mkdir -p dist/sbom
+	@for environment in .venv .venv-superset; do [ ! -d $$environment ] || \
+		$(BIN)/cyclonedx-py environment $$environment --output-reproducible --output-format JSON \
+			--output-file dist/sbom/$${environment#.}.cdx.json || exit 1; done
+	@$(BIN)/python -m local_stack.jar_sbom dist/sbom/jars.cdx.json
+	@ls dist/sbom/*
+
+licenses: setup ## Each package's licence: dist/licenses.md; fails on one that binds a service
+	@mkdir -p dist
+	@$(BIN)/pip-licenses --format=markdown --with-urls --ignore-packages payment-pipeline \
+		--partial-match --fail-on="$(UNWANTED_LICENSES)" --output-file=dist/licenses.md
 
 lock: setup ## Resolve the packages and Kafka's jars anew
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \

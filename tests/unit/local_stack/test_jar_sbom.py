@@ -1,0 +1,17 @@
+"""Does the bill of materials name every jar and archive that a lock pins?"""
+
+from local_stack import jar_sbom, jars, trino
+
+
+def test_each_locked_file_is_named_with_its_hash() -> None:
+    listed = {
+        (str(each.purl).split("?")[0], next(iter(each.hashes)).content)
+        for each in jar_sbom.bom().components
+    }
+    locked = {
+        (f"pkg:maven/{each.groupId}/{each.artifactId}@{each.version}", each.sha256)
+        for lock in (jars.LOCK, trino.LOCK)
+        for each in jars.locked(lock)
+    }
+    assert listed == locked
+    assert len(listed) > 40
