@@ -303,11 +303,15 @@ async def test_without_room_the_body_is_not_even_read(
     assert not read
 
 
+@pytest.mark.parametrize("given", ["", " ", "00-injected\tvalue-01", "é", TRACEPARENT + "x"])
 async def test_a_traceparent_of_a_strangers_starts_a_new_trace(
-    client: AsyncClient, publisher: FakePublisher
+    given: str, client: AsyncClient, publisher: FakePublisher
 ) -> None:
-    headers = signed(EVENT, traceparent="00-injected\tvalue-01")
-    await client.post("/webhooks/stripe", content=EVENT, headers=headers)
+    raw = {name.encode(): value.encode() for name, value in signed(EVENT).items()}
+    raw[b"traceparent"] = given.encode("latin-1")
+    answer = await client.post("/webhooks/stripe", content=EVENT, headers=raw)
+    assert answer.status_code == 200
+    assert publisher.records[0][3]["traceparent"][:35] != TRACEPARENT[:35].encode()
     assert b"injected" not in publisher.records[0][3]["traceparent"]
 
 

@@ -86,7 +86,7 @@ def _add_probes(app: FastAPI, readiness: Readiness) -> None:
         response.status_code = 503
         return "Kafka can't take an event now\n"
 
-    @app.get("/metrics", tags=["probes"])
+    @app.get("/metrics", response_class=PlainTextResponse, tags=["probes"])
     async def prometheus() -> Response:
         """Everything that is counted, as Prometheus reads it."""
         page, content_type = metrics_page()

@@ -15,6 +15,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.responses import PlainTextResponse, Response
 from pydantic import ValidationError
+from pydantic.json_schema import models_json_schema
 from starlette.requests import ClientDisconnect
 from threadpoolctl import threadpool_limits
 
@@ -41,11 +42,13 @@ def _problem(description: str) -> dict[str, Any]:
     return {"description": description, "content": {problems.PROBLEM_JSON: {}}}
 
 
+_COMPONENTS: Final = "#/components/schemas/{model}"
 _BODY: Final = {
     "requestBody": {
         "required": True,
-        # With its definitions inlined by pydantic: the route reads the body itself.
-        "content": {"application/json": {"schema": ScoreRequest.model_json_schema()}},
+        "content": {
+            "application/json": {"schema": {"$ref": _COMPONENTS.format(model="ScoreRequest")}}
+        },
     }
 }
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
@@ -56,6 +59,17 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     500: _problem("A defect of ours; the batch was not scored."),
     503: _problem("Too many batches are under way; Retry-After says when to come back."),
 }
+
+
+class Inference(FastAPI):
+    """FastAPI, whose document describes the body that a route reads by itself, too."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The document, with the request's schema and those that it is made of."""
+        document = super().openapi()
+        _, schemas = models_json_schema([(ScoreRequest, "validation")], ref_template=_COMPONENTS)
+        document["components"]["schemas"] |= schemas["$defs"]
+        return document
 
 
 class Service:
@@ -160,7 +174,7 @@ def create_app(settings: Settings, reload_s: float = RELOAD_S) -> FastAPI:
             await keeping
         service.close()
 
-    app = FastAPI(
+    app = Inference(
         title="Inference",
         summary="Fraud, churn and the best retry, with reasons.",
         version="1",
