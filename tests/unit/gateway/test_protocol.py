@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 import uvicorn
+from prometheus_client import REGISTRY
 from starlette.types import Receive, Scope, Send
 
 from payment_pipeline.gateway import protocol
@@ -13,22 +14,25 @@ from payment_pipeline.settings import Settings
 
 SETTINGS = Settings(body_bytes_max=1024, gateway_connections_max=3, gateway_read_s_max=0.2)
 HEAD = b"POST / HTTP/1.1\r\nhost: gateway\r\n"
+LONG_BYTES = 64 * 1024 * 1024
+"""More than the kernel holds for a client that doesn't read."""
 HONEST = HEAD + b"content-length: 2\r\n\r\n{}"
 
 Dial = Callable[[], "asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]"]
 
 
-async def app(_scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer 413 once more than the cap has come, else 200."""
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer 413 once more than the cap has come, else 200; at /long with a long body."""
     size, more = 0, True
     while more and size <= SETTINGS.body_bytes_max:
         message = await receive()
         size += len(message.get("body", b""))
         more = message.get("more_body", False)
     status = 413 if size > SETTINGS.body_bytes_max else 200
-    length = (b"content-length", b"0")
+    body = b"x" * LONG_BYTES if scope["path"] == "/long" else b""
+    length = (b"content-length", str(len(body)).encode())
     await send({"type": "http.response.start", "status": status, "headers": [length]})
-    await send({"type": "http.response.body", "body": b""})
+    await send({"type": "http.response.body", "body": body})
 
 
 @pytest.fixture
@@ -162,3 +166,63 @@ async def test_connections_are_counted(dial: Dial) -> None:
     reader, writer = await dial()
     writer.write(HONEST)
     assert (await head(reader)).startswith(b"HTTP/1.1 200")
+
+
+async def test_who_asks_and_never_reads_is_dropped(dial: Dial) -> None:
+    reader, writer = await dial()
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    writer.write(b"GET /long HTTP/1.1\r\nhost: gateway\r\n\r\n")
+    before = cut("unread")
+    async with asyncio.timeout(5):
+        while cut("unread") == before:
+            await asyncio.sleep(0.02)
+    writer.transport.resume_reading()  # type: ignore[attr-defined]
+    assert len(await rest(reader)) < LONG_BYTES
+
+
+def cut(limit: str) -> float:
+    """Connections cut for a limit so far."""
+    return (
+        REGISTRY.get_sample_value("payments_gateway_connections_cut_total", {"limit": limit}) or 0.0
+    )
+
+
+@pytest.mark.parametrize(
+    ("lines", "body"),
+    [
+        ("content-length: 4|transfer-encoding: chunked", "0\r\n\r\n"),
+        ("transfer-encoding: chunked|content-length: 4", "0\r\n\r\n"),
+        ("content-length: 0|content-length: 40", ""),
+        ("content-length: 2|content-length: 2", "{}"),
+        ("content-length: 0, 40", ""),
+        ("content-length: +0", ""),
+        ("content-length: -1", ""),
+        ("content-length: 0x2", "{}"),
+        ("content-length: 99999999999999999999999", "{}"),
+        ("transfer-encoding : chunked", "0\r\n\r\n"),
+        ("transfer-encoding: identity", "0\r\n\r\n"),
+        ("transfer-encoding: xchunked", "0\r\n\r\n"),
+        ("transfer-encoding: chunked, identity", "0\r\n\r\n"),
+        ("transfer-encoding: \x0bchunked", "0\r\n\r\n"),
+        ("transfer-encoding: chunked", "-2\r\n{}\r\n0\r\n\r\n"),
+        ("transfer-encoding: chunked", "2\n{}\r\n0\r\n\r\n"),
+        ("transfer-encoding: chunked", "2;\nxx\r\n{}\r\n0\r\n\r\n"),
+        ("transfer-encoding: chunked", "fffffffffffffffff\r\n{}\r\n0\r\n\r\n"),
+        ("transfer-encoding: chunked", "0\r\ncontent-length: 40\r\n\r\n"),
+        ("x: a\rtransfer-encoding: chunked", "0\r\n\r\n"),
+        ("x: a\r\n transfer-encoding: chunked", "0\r\n\r\n"),
+        ("x: a\ncontent-length: 40", ""),
+        ("x: a\0b", ""),
+        ("x y: a", ""),
+        ("connection: upgrade|upgrade: h2c|content-length: 2", "{}"),
+        ("connection: upgrade|upgrade: websocket", ""),
+    ],
+)
+async def test_nothing_is_smuggled_behind_a_request(dial: Dial, lines: str, body: str) -> None:
+    """Where two readers could see two ends of one request, there is none: RFC 9112, 11.2."""
+    reader, writer = await dial()
+    writer.write(HEAD + lines.replace("|", "\r\n").encode() + b"\r\n\r\n" + body.encode() + HONEST)
+    answer = await rest(reader)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1") == 1
+    assert b"connection: close\r\n" in answer

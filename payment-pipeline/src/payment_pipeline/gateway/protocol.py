@@ -1,8 +1,9 @@
 """How much, how slowly and over how many connections may a client send?
 
 uvicorn bounds the idle time between two requests, and nothing of a request that is arriving: not
-the length of its head, nor how long head or body take, nor how much is sent past an answer. A few
-slow or endless clients would hold all memory and connections. This is its protocol, bounded.
+the length of its head, nor how long head or body take, nor how much is sent past an answer; nor how
+long an answer may lie unread. A few slow or endless clients would hold all memory and connections.
+This is its protocol, bounded.
 """
 
 import asyncio
@@ -31,6 +32,8 @@ class BoundedProtocol(HttpToolsProtocol):
     """Set by `bounded`: uvicorn makes the instances."""
     arriving_since: float | None = None
     """On the loop's clock; `None` between requests and once a request is complete."""
+    unread_since: float | None = None
+    """Since when the client has taken nothing of what it is sent; `None` while it does."""
     _in_head = True
     _request_bytes = 0
 
@@ -43,6 +46,11 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.write(answers.raw(answer))
         self.transport.close()
 
+    def abandon(self) -> None:
+        """Drop a client that doesn't read: closing would wait for it."""
+        metrics.CONNECTIONS_CUT.labels("unread").inc()
+        self.transport.abort()
+
     # What follows is called by the server and the parser.
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -51,6 +59,16 @@ class BoundedProtocol(HttpToolsProtocol):
         self.arriving_since = self.loop.time()
         if len(self.connections) > self.settings.gateway_connections_max:
             self.cut("connections")
+
+    def pause_writing(self) -> None:
+        """Start the clock of who asks and doesn't read."""
+        super().pause_writing()
+        self.unread_since = self.loop.time()
+
+    def resume_writing(self) -> None:
+        """Stop it."""
+        super().resume_writing()
+        self.unread_since = None
 
     def data_received(self, data: bytes) -> None:
         """Count, parse, and cut what has grown too long."""
@@ -69,7 +87,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self.arriving_since = self.loop.time()
 
     def on_headers_complete(self) -> None:
-        """From here on the body's limits hold."""
+        """From here on the body's limits hold.
+
+        Raises:
+            ValueError: an upgrade is asked for. The parser would read nothing from there on, the
+                body neither, and so no limit would hold; it makes a 400 of this.
+        """
+        if self.parser.should_upgrade():
+            raise ValueError("an upgrade")
         self._in_head = False
         super().on_headers_complete()
 
@@ -95,6 +120,8 @@ async def sweep(server: ServerState, arriving_s_max: float) -> None:
         for connection in tuple(server.connections):
             if not isinstance(connection, BoundedProtocol):
                 continue
-            since = connection.arriving_since
-            if since is not None and since < latest:
+            since, unread_since = connection.arriving_since, connection.unread_since
+            if unread_since is not None and unread_since < latest:
+                connection.abandon()
+            elif since is not None and since < latest:
                 connection.cut("slow", answers.REQUEST_TIMEOUT)
