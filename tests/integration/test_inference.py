@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -109,6 +110,10 @@ def test_serves_takes_a_new_training_up_and_stops_when_told(trained: Path) -> No
         assert served().keys() == wanted.keys()
         until(lambda: served() == wanted, "the new versions were not taken up")
         assert to.get("/readyz").status_code == 200
+
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as endless:
+            endless.sendall(b"GET /livez HTTP/1.1\r\nx-more: " + b"x" * 65_536)
+            assert endless.recv(1024).startswith(b"HTTP/1.1 4"), "a head has an end"
 
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0

@@ -356,3 +356,20 @@ async def test_openapi_says_what_each_answer_means(client: AsyncClient) -> None:
     schema = responses["503"]["content"]["application/problem+json"]["schema"]
     assert schema["properties"]["code"]["enum"] == ["no_broker", "deadline", "overloaded"]
     assert {"/livez", "/readyz", "/metrics"} < set(document["paths"])
+
+
+@pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "X-Real-IP", "Via"])
+async def test_through_a_proxy_the_webhooks_alone_are_reached(
+    client: AsyncClient, header: str
+) -> None:
+    added = {header: "203.0.113.7"}
+    for path in ("/metrics", "/readyz", "/livez", "/openapi.json", "//metrics", "/x/../metrics"):
+        assert (await client.get(path, headers=added)).status_code == 404, path
+    answer = await client.post("/webhooks/stripe", content=EVENT, headers=signed(EVENT) | added)
+    assert answer.status_code == 200
+    assert (await client.get("/metrics")).status_code == 200
+
+
+async def test_no_page_loads_scripts_from_elsewhere(client: AsyncClient) -> None:
+    assert (await client.get("/docs")).status_code == 404
+    assert (await client.get("/redoc")).status_code == 404

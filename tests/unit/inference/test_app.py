@@ -220,9 +220,12 @@ async def test_a_new_version_is_taken_up_and_a_broken_one_is_not(models_of: Sett
 
 async def test_openapi_says_what_each_answer_means(trained: Settings) -> None:
     async with serving(trained) as client:
-        route = (await client.get("/openapi.json")).json()["paths"]["/v1/score"]["post"]
+        document = (await client.get("/openapi.json")).json()
+    route, schemas = document["paths"]["/v1/score"]["post"], document["components"]["schemas"]
     assert set(route["responses"]) == {"200", "408", "413", "422", "500", "503"}
-    assert "events" in route["requestBody"]["content"]["application/json"]["schema"]["properties"]
+    schema = route["requestBody"]["content"]["application/json"]["schema"]
+    assert schema == {"$ref": "#/components/schemas/ScoreRequest"}
+    assert "features" in schemas["ScoreItem"]["properties"]
 
 
 async def test_metrics_name_the_versions_that_answer(trained: Settings) -> None:

@@ -17,6 +17,9 @@ from .webhook import PREFIX, Webhooks
 READINESS_S: Final = 1.0
 """How long readiness is remembered: however often it is asked, Kafka is asked once a second."""
 
+FORWARDED: Final = frozenset((b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"))
+"""What proxies add: a request with one of these comes from outside."""
+
 DESCRIPTION: Final = """
 Takes signed payment webhooks, and answers 200 only when they are on every in-sync replica of Kafka.
 
@@ -30,14 +33,27 @@ class Gateway(FastAPI):
 
     def __init__(self, webhooks: Webhooks, publisher: Publisher, topics: frozenset[str]) -> None:
         """Readiness means that the broker leads every partition of `topics`."""
-        super().__init__(title="Payment gateway", version="1", description=DESCRIPTION)
+        super().__init__(
+            title="Payment gateway",
+            version="1",
+            description=DESCRIPTION,
+            # Pages that load scripts from elsewhere, on the port that faces the internet.
+            docs_url=None,
+            redoc_url=None,
+        )
         self._webhooks = webhooks
         _add_probes(self, Readiness(publisher, topics))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Take the hot path past FastAPI's middleware, which it has no use for."""
+        """Take the hot path past FastAPI's middleware, which it has no use for.
+
+        The rest is for who runs the gateway: behind a proxy that forwards everything, the internet
+        still gets the webhooks alone.
+        """
         if scope["type"] == "http" and scope["path"].startswith(PREFIX):
             await self._webhooks(scope, receive, send)
+        elif scope["type"] == "http" and not FORWARDED.isdisjoint(dict(scope["headers"])):
+            await PlainTextResponse("Not found\n", 404)(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 

@@ -13,6 +13,8 @@ from .app import create_app
 
 DRAIN_S: Final = 5
 """How long a stop waits for the batches under way."""
+CONNECTIONS_MAX: Final = 128
+"""The worker has one a batch in flight; past it the answer is 503."""
 
 log = structlog.get_logger()
 
@@ -27,6 +29,10 @@ async def main() -> None:
     telemetry.configure("inference", loaded)
     config = uvicorn.Config(
         create_app(loaded),
+        http="h11",  # it bounds a request's head, which httptools doesn't
+        ws="none",
+        limit_concurrency=CONNECTIONS_MAX,
+        proxy_headers=False,
         log_config=None,  # our own, as JSON
         access_log=False,  # the metrics count
         server_header=False,

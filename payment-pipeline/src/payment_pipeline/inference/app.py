@@ -179,6 +179,8 @@ def create_app(settings: Settings, reload_s: float = RELOAD_S) -> FastAPI:
         summary="Fraud, churn and the best retry, with reasons.",
         version="1",
         lifespan=lifespan,
+        docs_url=None,  # pages that load scripts from elsewhere
+        redoc_url=None,
     )
 
     # Answers are written as bytes: validating what was just built would cost more than building it.
