@@ -11,7 +11,7 @@ UNWANTED_LICENSES := AGPL;Affero;SSPL;Server Side Public;Business Source;Commons
 
 .PHONY: help setup check pipeline-up pipeline-down orchestrator-up status logs migrate \
 	gateway-simulator audit test lint bench chaos lock setup-superset lakehouse-up dashboards-up demo \
-	dbt-docs audit-dependencies sbom licenses
+	dbt-docs audit-dependencies sbom licenses fuzz
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' Makefile
@@ -76,6 +76,9 @@ bench: setup ## Measure each stage beside its limit (ARGS=gateway: one); writes 
 
 chaos: setup ## Every drill on a stack of its own (ARGS="kills --rounds 20": one); writes var/drills.json
 	@$(PAYMENTS) drill $(ARGS)
+
+fuzz: setup ## Bodies and signatures that no one sent, at each provider; ARGS="--seconds 3600"
+	@PYTHONPATH=tests $(BIN)/python -m fuzz.run $(ARGS)
 
 audit-dependencies: setup ## Known vulnerabilities of what is locked; asks osv.dev
 	@for lock in requirements superset; do \

@@ -1,0 +1,86 @@
+"""What does every provider promise of any body and any signature?
+
+The functions raise `AssertionError`, or what the provider raised.
+"""
+
+import re
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Final
+
+from payment_pipeline.domain.events import PAYMENT_EVENT, EventBase
+from payment_pipeline.domain.failures import BadRecord, FailureClass, Rejected, Unmodelled
+from payment_pipeline.normalizer.step import message, step
+from payment_pipeline.providers import (
+    ControlTotal,
+    Envelope,
+    Refusal,
+    Unparseable,
+    Unsupported,
+    Verified,
+    providers,
+)
+from providers.pairs import CONTEXT, Pair, raw_event
+
+ANSWER_S_MAX: Final = 2.0
+"""For one body of some kilobytes, on a machine that does something else too: milliseconds."""
+_HEADER_SAFE: Final = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
+"""What may become a Kafka header: nothing that could end a line or a log entry."""
+
+
+def any_body_has_an_answer(provider: str, body: bytes) -> None:
+    """Reading and normalizing end in one of their outcomes, in time, in storable text."""
+    began = perf_counter()
+    _read(provider, body)
+    _normalize(provider, body)
+    total = providers()[provider].control_total(body)
+    assert total is None or isinstance(total, ControlTotal)
+    elapsed_s = perf_counter() - began
+    assert elapsed_s < ANSWER_S_MAX, f"{elapsed_s:.1f} s for {len(body)} bytes"
+
+
+def only_the_genuine_verifies(pair: Pair, signature: str) -> None:
+    """No other header verifies a body, and none raises; nor the genuine one another body."""
+    verify = providers()[pair.provider].verify
+    now_s = pair.signed_at_s + 1
+    answer = verify(pair.body, signature, (pair.secret,), now_s, 300)
+    assert isinstance(answer, Refusal) or set(pair.signature.split(",")) <= set(
+        signature.split(",")
+    ), signature
+    for secrets in ((), ("",), (pair.secret + "x",)):
+        assert isinstance(verify(pair.body, signature, secrets, now_s, 300), Refusal), signature
+    assert not isinstance(
+        verify(pair.body + b" ", pair.signature, (pair.secret,), now_s, 300), Verified
+    )
+
+
+def _read(provider: str, body: bytes) -> None:
+    answer = providers()[provider].read(body)
+    if isinstance(answer, Envelope):
+        for text in (answer.event_id, answer.event_type, answer.account):
+            assert text is None or _HEADER_SAFE.fullmatch(text), repr(text)
+        assert answer.resource in providers()[provider].resources
+        answer.key.encode()
+        if answer.occurred_at is not None:
+            answer.occurred_at.isoformat()
+    else:
+        assert isinstance(answer, Unparseable | Unsupported)
+
+
+def _normalize(provider: str, body: bytes) -> None:
+    raw = raw_event(body, provider)
+    outcome = step(raw, providers()[provider], CONTEXT, datetime.now(UTC))
+    message(outcome, raw, ())
+    if isinstance(outcome, BadRecord):
+        assert outcome.failure is not FailureClass.UNPROCESSABLE, "the provider raised"
+        assert outcome.errors
+        assert all("\0" not in error.path + error.message for error in outcome.errors)
+    elif isinstance(outcome, EventBase):
+        written = outcome.model_dump_json(exclude_none=True)
+        assert PAYMENT_EVENT.validate_json(written) == outcome, "read back, it is another"
+        assert "\0" not in written
+        assert "\\u0000" not in written
+        assert (outcome.currency is None) == (outcome.currency_exponent is None)
+        assert outcome.amount_minor is None or -(2**63) <= outcome.amount_minor < 2**63
+    else:
+        assert isinstance(outcome, Unmodelled | Rejected)

@@ -1,0 +1,128 @@
+"""Does any body or signature break a promise of a provider? Looks for one until the time is up.
+
+`make fuzz ARGS="--seconds 3600"`; `--seed` begins as another run did. Needs no component. What
+breaks is made small, shown, and kept in `var/fuzz`; the exit code is 1 then.
+"""
+
+import argparse
+import random
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from hashlib import sha256
+from time import monotonic
+from typing import Any, Final
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from fuzz import bodies, promises
+from payment_pipeline.settings import REPOSITORY
+from providers.pairs import Pair, pairs
+
+ROUND_EXAMPLES: Final = 1000
+KEPT: Final = REPOSITORY / "var" / "fuzz"
+
+Target = tuple[st.SearchStrategy[Any], Callable[[Any], None]]
+
+
+def targets() -> dict[str, Target]:
+    """What is tried, by name: how inputs are made, and what must hold of each."""
+    found: dict[str, Target] = {}
+    known = pairs()
+    for provider in sorted({pair.provider for pair in known}):
+        own = [pair for pair in known if pair.provider == provider]
+
+        def answered(body: bytes, provider: str = provider) -> None:
+            promises.any_body_has_an_answer(provider, body)
+
+        found[f"{provider}, bent bodies"] = bodies.bent(own), answered
+        found[f"{provider}, broken bodies"] = bodies.broken(own), answered
+        found[f"{provider}, any bytes"] = st.binary(max_size=400), answered
+        found[f"{provider}, signatures"] = _signed(own), _verified
+    return found
+
+
+def _signed(own: list[Pair]) -> st.SearchStrategy[tuple[Pair, str]]:
+    return st.sampled_from(own).flatmap(
+        lambda pair: st.tuples(st.just(pair), bodies.signatures(pair))
+    )
+
+
+def _verified(given_: tuple[Pair, str]) -> None:
+    promises.only_the_genuine_verifies(*given_)
+
+
+def fuzz(seconds: float, first_seed: int) -> int:
+    """Try every target in turn, round after round; the exit code."""
+    tried: Counter[str] = Counter()
+    began = monotonic()
+    number = first_seed
+    while monotonic() - began < seconds:
+        for name, (inputs, check) in targets().items():
+            if broken := _round(inputs, check, number, tried, name):
+                _show(name, number, broken)
+                return 1
+        number += 1
+    elapsed_s = monotonic() - began
+    for name, count in tried.items():
+        print(f"{name:28} {count:>10,}")
+    print(
+        f"{tried.total():,} inputs in {elapsed_s:.0f} s, seeds {first_seed} to {number - 1}: "
+        "no promise broken"
+    )
+    return 0
+
+
+def _round(
+    inputs: st.SearchStrategy[Any],
+    check: Callable[[Any], None],
+    number: int,
+    tried: Counter[str],
+    name: str,
+) -> tuple[Any, BaseException] | None:
+    last: list[Any] = [None]
+
+    @seed(number)
+    @settings(
+        max_examples=ROUND_EXAMPLES,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=[*HealthCheck],
+    )
+    @given(inputs)
+    def one(value: Any) -> None:  # noqa: ANN401 - a body, or a body and its signature
+        tried[name] += 1
+        last[0] = value
+        check(value)
+
+    try:
+        one()
+    except Exception as failure:  # noqa: BLE001 - whatever a provider may raise is what is sought
+        return last[0], failure
+    return None
+
+
+def _show(name: str, number: int, broken: tuple[Any, BaseException]) -> None:
+    value, failure = broken
+    traceback.print_exception(failure)
+    body, told = (value, "") if isinstance(value, bytes) else (value[0].body, repr(value[1]))
+    KEPT.mkdir(parents=True, exist_ok=True)
+    path = KEPT / f"{sha256(body).hexdigest()[:16]}.body"
+    path.write_bytes(body)
+    print(f"{name}: seed {number} breaks a promise; the body is {path} {told}")
+
+
+def main() -> int:
+    """Read the command line and fuzz."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
+    asked = parser.parse_args()
+    return fuzz(asked.seconds, asked.seed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
