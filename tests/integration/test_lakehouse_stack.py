@@ -9,6 +9,7 @@ import pytest
 from trino.dbapi import Connection
 from trino.exceptions import TrinoQueryError
 
+from listeners import ports_and_strangers
 from local_stack import trino
 from local_stack.components import BY_NAME
 from orchestration_dagster.lake.catalog import open_catalog
@@ -45,6 +46,12 @@ def schema(lakehouse: Settings) -> Iterator[str]:
 async def test_both_are_ready(lakehouse: Settings) -> None:
     assert await BY_NAME["seaweedfs"].ready(lakehouse)
     assert await BY_NAME["trino"].ready(lakehouse)
+
+
+def test_every_listener_is_on_loopback(lakehouse: Settings) -> None:
+    inside, outside = ports_and_strangers(lakehouse)
+    assert outside == []
+    assert {lakehouse.trino_port, lakehouse.s3_port, lakehouse.catalog_port} <= inside
 
 
 def test_what_trino_writes_pyiceberg_reads(lakehouse: Settings, schema: str) -> None:

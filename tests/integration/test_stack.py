@@ -16,6 +16,7 @@ import pytest
 
 import local_stack
 from conftest import stack_settings
+from listeners import ports_and_strangers
 from local_stack import process, stack, supervisor
 from local_stack.components import STORES
 from payment_pipeline.domain.failures import UserError
@@ -47,15 +48,10 @@ def test_a_wrong_password_is_refused(stores: Settings) -> None:
 
 
 def test_every_listener_is_on_loopback(stores: Settings) -> None:
-    mine = {member.pid for member in process.members(stores)}
-    listening = [
-        each.laddr
-        for each in psutil.net_connections("inet")
-        if each.pid in mine and each.status == psutil.CONN_LISTEN and each.laddr
-    ]
-    assert stores.kafka_port in {address.port for address in listening}
-    loopback = {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
-    assert {address.ip for address in listening} <= loopback
+    inside, outside = ports_and_strangers(stores)
+    assert outside == []
+    assert {stores.kafka_port, stores.postgres_port, stores.temporal_port} <= inside
+    assert stores.temporal_ui_port in inside
 
 
 def test_up_again_changes_nothing(stores: Settings) -> None:

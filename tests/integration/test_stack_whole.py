@@ -5,9 +5,12 @@ import os
 import subprocess
 import sys
 
+import psutil
 import pytest
 
 import local_stack
+from listeners import ports_and_strangers
+from local_stack import process
 from local_stack.components import chosen
 from payment_pipeline.settings import Settings
 
@@ -27,6 +30,24 @@ def test_status_tells_a_machine_that_everything_works(stack: Settings) -> None:
     assert all(ready[component.name] for component in chosen())
     # Another test's components may have been asked for, and stopped, on this shared stack.
     assert answer.returncode == (0 if all(ready.values()) else 1)
+
+
+def test_every_listener_is_on_loopback(stack: Settings) -> None:
+    inside, outside = ports_and_strangers(stack)
+    assert outside == []
+    assert {stack.gateway_port, stack.inference_port} <= inside
+    assert {stack.normalizer_metrics_port, stack.worker_metrics_port} <= inside
+
+
+def test_only_who_has_business_in_postgresql_is_connected_to_it(stack: Settings) -> None:
+    """The gateway and the normalizer have no role there, and no way of asking for one."""
+    connected = {
+        name
+        for name in ("gateway", "normalizer", "dispatcher", "inference", "worker")
+        for each in psutil.Process(process.pid_of(stack, name)).net_connections("tcp")
+        if getattr(each.raddr, "port", None) == stack.postgres_port
+    }
+    assert connected == {"worker"}
 
 
 def test_no_secret_reaches_a_log_or_a_generated_file(stack: Settings) -> None:

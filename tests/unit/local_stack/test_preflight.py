@@ -174,3 +174,17 @@ def test_up_says_one_sentence_and_no_traceback(isolated: SettingsOf, listener: i
     assert len(answer.stderr.splitlines()) == 1
     assert f"Port {listener}" in answer.stderr
     assert process.members(settings) == []
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "8.8.8.8"])
+def test_a_stack_that_the_network_could_reach_does_not_start(
+    isolated: SettingsOf, host: str
+) -> None:
+    check = the_check(isolated(host=host), "Host")
+    assert not check.ok
+    assert "can be reached from outside" in check.finding
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
+def test_loopback_is_loopback_by_any_name(isolated: SettingsOf, host: str) -> None:
+    assert the_check(isolated(host=host), "Host").ok

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -73,6 +74,7 @@ def checks(settings: Settings, components: tuple[Component, ...] | None = None) 
     return [
         _python(),
         _var(settings),
+        _host(settings),
         _disk(settings, here),
         _memory(settings, here),
         *_programs({component.name for component in here}),
@@ -121,6 +123,25 @@ def _var(settings: Settings) -> Check:
     except OSError as failure:
         remedy = "mend its permissions, or set PAYMENTS_VAR to a folder of your own"
         return Check("Folder", False, f"{folder} can't be written ({failure.strerror})", remedy)
+
+
+def _host(settings: Settings) -> Check:
+    """Kafka, Temporal, Trino and Dagster ask nobody for a password: loopback is what guards them."""
+    try:
+        inside = all(
+            ip_address(found[4][0]).is_loopback for found in socket.getaddrinfo(settings.host, None)
+        )
+    except (OSError, ValueError):
+        return Check("Host", False, f"{settings.host} is no address", "set PAYMENTS_HOST")
+    return Check(
+        "Host",
+        inside,
+        f"{settings.host} is loopback"
+        if inside
+        else f"{settings.host} can be reached from outside",
+        "leave PAYMENTS_HOST on 127.0.0.1 and put a proxy before the gateway: "
+        "the stores have no passwords of their own",
+    )
 
 
 def _disk(settings: Settings, components: list[Component]) -> Check:

@@ -17,7 +17,7 @@ import psycopg
 from prometheus_client.parser import text_string_to_metric_families
 
 from local_stack import roles
-from local_stack.files import WEBHOOK_SECRETS, exclusive, write_private
+from local_stack.files import WEBHOOK_SECRETS, exclusive, run_dir, write_private
 from local_stack.http import TIMEOUT
 from payment_pipeline.adapters.postgres import unreachable
 from payment_pipeline.domain.failures import UserError
@@ -73,7 +73,7 @@ def rotate_signing(settings: Settings, provider: str, given: str | None = None) 
     new = f"whsec_{secrets.token_urlsafe(32)}" if given is None else given.strip()
     if len(new) < SECRET_CHARS_MIN or not new.isascii() or set(new) & set(", \t\n"):
         raise UserError(f"That is no signing secret: it is {SECRET_CHARS_MIN} characters or more.")
-    with exclusive(settings.secrets_dir / f".{name}.lock"):
+    with exclusive(run_dir(settings) / "secrets.lock"):
         known = settings.webhook_secrets(provider)
         if new in known:
             raise UserError(f"{fingerprint(new)} is live already.", exit_code=1)
@@ -96,7 +96,7 @@ def retire_signing(settings: Settings, provider: str, quiet_s: float, *, force: 
     """
     name = _name(provider)
     _refuse_environment(settings, name)
-    with exclusive(settings.secrets_dir / f".{name}.lock"):
+    with exclusive(run_dir(settings) / "secrets.lock"):
         newest, *old = settings.webhook_secrets(provider)
         if not old:
             raise UserError(f"Only {fingerprint(newest)} is live: rotate first.", exit_code=1)
@@ -132,7 +132,7 @@ def rotate_password(settings: Settings, name: str) -> None:
     if settings.postgres_dsn:
         raise UserError("PostgreSQL runs elsewhere: change it there, then PAYMENTS_POSTGRES_DSN.")
     _refuse_environment(settings, name)
-    with exclusive(settings.secrets_dir / ".passwords.lock"):
+    with exclusive(run_dir(settings) / "secrets.lock"):
         write_private(settings.secrets_dir / name, secrets.token_urlsafe(32) + "\n")
         try:
             asyncio.run(roles.ensure(settings))
