@@ -126,7 +126,7 @@ def _var(settings: Settings) -> Check:
 
 
 def _host(settings: Settings) -> Check:
-    """Kafka, Temporal, Trino and Dagster ask nobody for a password: loopback is what guards them."""
+    """Kafka, Temporal, Trino and Dagster ask for no password: loopback is what guards them."""
     try:
         inside = all(
             ip_address(found[4][0]).is_loopback for found in socket.getaddrinfo(settings.host, None)
