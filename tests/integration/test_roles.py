@@ -9,7 +9,7 @@ import pytest
 from psycopg import errors, sql
 
 import local_stack
-from conftest import stack_settings
+from conftest import own_stack
 from local_stack import files, roles, rotation
 from payment_pipeline.adapters import postgres
 from payment_pipeline.bronze.migrate import migrate
@@ -123,12 +123,10 @@ def test_a_right_that_is_no_longer_written_down_is_taken_back(stores: Settings) 
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+def own() -> Iterator[Settings]:
     """A PostgreSQL whose passwords nobody else needs."""
-    settings = stack_settings(tmp_path_factory.mktemp("roles"))
-    local_stack.up(settings, only=("postgres",))
-    yield settings
-    local_stack.down(settings)
+    with own_stack("postgres") as settings:
+        yield settings
 
 
 def test_a_stack_from_before_the_roles_is_taken_over(own: Settings) -> None:
