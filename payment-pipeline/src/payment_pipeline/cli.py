@@ -16,10 +16,10 @@ from pydantic import ValidationError
 from rich.console import Console
 from typer.models import OptionInfo
 
+from local_stack import secrets_verbs
 from payment_pipeline import settings
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.orchestrator import review_verbs
-from payment_pipeline.verbs import secrets
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -388,7 +388,7 @@ def forget(
 
 
 app.add_typer(review_verbs.app, name="review")
-app.add_typer(secrets.app, name="secrets")
+app.add_typer(secrets_verbs.app, name="secrets")
 
 lake = typer.Typer(
     no_args_is_help=True, help="The lake's tables: load them, see how far, write them anew."

@@ -27,7 +27,8 @@ GRANT UPDATE (
     fraud_score, churn_score, retry_strategy, scores, inference_status, ingest_xid
 ) ON payment_events TO {role};
 GRANT SELECT, INSERT ON payment_events_quarantine, payment_decisions TO {role};
-GRANT SELECT, INSERT, UPDATE ON entity_features TO {role}
+GRANT SELECT, INSERT, UPDATE ON entity_features TO {role};
+GRANT SELECT ON erased_objects TO {role}
 
 -- name: payments_lake
 -- Reads what the lake holds, which is no signed body. How far it has loaded stands in the lake.
@@ -36,5 +37,6 @@ GRANT SELECT ({quarantine_but_body}) ON payment_events_quarantine TO {role}
 
 -- name: payments_reader
 -- The audit and the trace read, the dead letters' bodies too: a control total is computed of them.
-GRANT SELECT ON payment_events, payment_events_quarantine, payment_decisions, entity_features
+GRANT SELECT ON
+    payment_events, payment_events_quarantine, payment_decisions, entity_features, erasures
 TO {role}

@@ -1,1 +1,0 @@
-"""Groups of verbs of the `payments` command, a file each."""
