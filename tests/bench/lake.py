@@ -11,7 +11,7 @@ import gc
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -37,6 +37,7 @@ from orchestration_dagster.lake.tables import TABLES
 from payment_pipeline.adapters import postgres
 from payment_pipeline.bronze import writer
 from payment_pipeline.bronze.contract import EVENTS_TABLE
+from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.settings import Settings
 
 EVENTS: Final = 20_000
@@ -87,7 +88,7 @@ PEERS: Final = (
 def lake_figures(settings: Settings) -> list[Figure]:
     """The loader's rate against its own two calls and against the peers; medians of rounds."""
     with migrated_schema(settings) as own:
-        asyncio.run(_write(own))
+        write(own, events(EVENTS))
         rows = _multiply(own)
         ours_s, bare_s = [], []
         with open_bronze(own) as bronze:
@@ -117,25 +118,34 @@ def _figure(reference: str, ours: float, theirs: float, target: float) -> Figure
     )
 
 
-async def _write(settings: Settings) -> None:
+def write(settings: Settings, given: Sequence[PaymentEvent]) -> None:
+    """Put events into bronze as the pipeline does."""
+    asyncio.run(_write(settings, given))
+
+
+async def _write(settings: Settings, given: Sequence[PaymentEvent]) -> None:
     pool = await postgres.pool(settings, 1, 1)
-    rows = [scored(event) for event in events(EVENTS)]
-    for start in range(0, EVENTS, BATCH):
-        await writer.write(pool, rows[start : start + BATCH], f"ingest/bench/{start}")
+    rows = [scored(event) for event in given]
+    for start in range(0, len(rows), BATCH):
+        batch = rows[start : start + BATCH]
+        await writer.write(pool, batch, f"ingest/bench/{given[start].event_id}")
     await pool.close()
 
 
 def _multiply(settings: Settings) -> int:
     """Copy the events; how many rows there are then."""
-    kept = [column.name for column in TABLE.columns if column.name not in {"id", "ingest_xid"}]
-    values = ", ".join(OWN.get(name, name) for name in kept)
     with psycopg.connect(settings.dsn, autocommit=True) as connection:
-        connection.execute(
-            COPY.format(columns=", ".join(kept), values=values, copies=COPIES).encode()
-        )
+        connection.execute(copy_statement(OWN, COPIES))
         connection.execute("VACUUM ANALYZE payment_events")
         (count,) = connection.execute("SELECT count(*) FROM payment_events").fetchone() or (0,)
     return int(count)
+
+
+def copy_statement(own: Mapping[str, str], copies: int) -> bytes:
+    """The statement that copies the events of a bench; `own` is what a copy has of its own."""
+    kept = [column.name for column in TABLE.columns if column.name not in {"id", "ingest_xid"}]
+    values = ", ".join(own.get(name, name) for name in kept)
+    return COPY.format(columns=", ".join(kept), values=values, copies=copies).encode()
 
 
 Way = Callable[[Settings, Bronze, Catalog], None]

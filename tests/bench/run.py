@@ -22,11 +22,14 @@ from bench.figure import Figure
 from bench.gateway import gateway_figures
 from bench.inference import inference_figures
 from bench.lake import lake_figures
+from bench.lake_freshness import freshness_figures
+from bench.lake_growth import growth_figures
 from bench.normalizer import normalizer_figures
 from bench.orchestrator import orchestrator_figures
 from bench.tracing import tracing_figures
 from bench.whole_way import whole_way_figures
 from conftest import stack_settings
+from local_stack.components import LAKEHOUSE
 from payment_pipeline.settings import REPOSITORY, Settings
 
 WRITTEN: Final = REPOSITORY / "var" / "bench.json"
@@ -40,6 +43,8 @@ class Part(NamedTuple):
     figures: Callable[[Settings], list[Figure]]
     needs: tuple[str, ...] | None = ()
     """`None`: the whole pipeline."""
+    groups: tuple[str, ...] = ()
+    """What runs beside the whole pipeline."""
 
 
 PARTS: Final = {
@@ -51,6 +56,8 @@ PARTS: Final = {
     "whole_way": Part(whole_way_figures, None),
     "tracing": Part(tracing_figures),
     "lake": Part(lake_figures, ("postgres", "seaweedfs")),
+    "growth": Part(growth_figures, ("postgres", "seaweedfs", "trino")),
+    "freshness": Part(freshness_figures, None, (LAKEHOUSE,)),
 }
 
 
@@ -81,7 +88,7 @@ def measure(part: Part, var: Path) -> list[Figure]:
     settings = stack_settings(var)
     try:
         if part.needs != ():
-            local_stack.up(settings, only=part.needs or ())
+            local_stack.up(settings, only=part.needs or (), groups=part.groups)
         return part.figures(settings)
     finally:
         local_stack.down(settings)

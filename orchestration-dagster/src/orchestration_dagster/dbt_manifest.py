@@ -1,12 +1,14 @@
-"""What is in the dbt project? Its manifest, parsed anew only when a file of it has changed."""
+"""What is in the dbt project, and which version is it? Its manifest is parsed anew when need be."""
 
 import sys
+from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from dagster_dbt import DbtCliResource, DbtProject
 
-from payment_pipeline.settings import REPOSITORY
+from payment_pipeline.settings import REPOSITORY, Settings
 
 PROJECT: Final = DbtProject(REPOSITORY / "orchestration-dbt")
 _BUILT: Final = {"target", "logs", "dbt_packages"}
@@ -15,6 +17,14 @@ _BUILT: Final = {"target", "logs", "dbt_packages"}
 def dbt() -> DbtCliResource:
     """The dbt beside this Python; where Trino is, it reads in the environment."""
     return DbtCliResource(PROJECT, dbt_executable=Path(sys.executable).with_name("dbt"))
+
+
+def dbt_target(settings: Settings) -> Path:
+    """Where runs write, one after another, as the pool keeps them apart.
+
+    dbt finds there what it parsed last; a folder a run would fill the disk with megabytes a minute.
+    """
+    return settings.var.absolute() / "dbt"
 
 
 def manifest() -> Path:
@@ -26,10 +36,43 @@ def manifest() -> Path:
     return path
 
 
+def standing(found: Mapping[str, Any]) -> set[str]:
+    """The ids of what new rows in the sources change nothing of: views, and all made of seeds."""
+    nodes: Mapping[str, Any] = found["nodes"]
+
+    def reads_a_source(node: str) -> bool:
+        return node.startswith("source.") or any(map(reads_a_source, found["parent_map"][node]))
+
+    return {
+        node
+        for node, says in nodes.items()
+        if says["resource_type"] in {"model", "seed"}
+        and (says["config"]["materialized"] == "view" or not reads_a_source(node))
+    }
+
+
 def _changed_at(folder: Path) -> float:
-    """When a file of the project changed last; what dbt itself writes is none."""
-    return max(
-        path.stat().st_mtime
+    """When a file of the project changed last."""
+    return max(path.stat().st_mtime for path in _files(folder))
+
+
+def _version(folder: Path) -> str:
+    """The same as long as no file of the project changes."""
+    digest = sha256()
+    for path in _files(folder):
+        digest.update(f"{path.relative_to(folder)} {path.stat().st_size} ".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _files(folder: Path) -> list[Path]:
+    """The project's own; what dbt itself writes is none."""
+    return sorted(
+        path
         for path in folder.rglob("*")
         if path.is_file() and path.relative_to(folder).parts[0] not in _BUILT
     )
+
+
+VERSION: Final = _version(PROJECT.project_dir)
+"""Of the whole project, as it was when this process began."""

@@ -9,6 +9,10 @@ from .lake.tables import NAMESPACE, TABLES
 LAKE: Final = "lake"
 MARTS: Final = "marts"
 MAINTENANCE: Final = "maintenance"
+MODEL_SCHEMAS: Final = ("staging", "intermediate", "marts")
+"""Where dbt builds."""
+FIRST_MODEL: Final = dg.AssetKey(["intermediate", "int_payment_events"])
+"""What every run of dbt's builds first of tables."""
 
 
 def lake_key(table: str) -> dg.AssetKey:

@@ -1,8 +1,5 @@
 """Which names does Dagster know the lake by? Bookmarks, alerts and other people's code use them."""
 
-import os
-from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
 from typing import Final
 
@@ -11,8 +8,14 @@ import pytest
 
 from orchestration_dagster.definitions import defs
 from orchestration_dagster.lake.tables import TABLES
-from orchestration_dagster.naming import HORIZON_CHECKS, LAKE_KEYS, MARTS, pool
-from orchestration_dagster.resources import PipelineSettings
+from orchestration_dagster.naming import (
+    FIRST_MODEL,
+    HORIZON_CHECKS,
+    LAKE_KEYS,
+    MARTS,
+    MODEL_SCHEMAS,
+    pool,
+)
 
 SNAPSHOT: Final = Path(__file__).with_name("definitions.txt")
 OF_DBT: Final = {"staging", "intermediate", "marts", "dashboards"}
@@ -86,32 +89,30 @@ def test_whoever_writes_a_table_waits_for_its_pool(repository: dg.RepositoryDefi
             assert pool(table) in pools
 
 
-def test_a_seed_is_built_again_when_its_file_has_changed(
-    repository: dg.RepositoryDefinition, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_the_marts_are_built_anew_after_what_moves_the_watermark(
+    repository: dg.RepositoryDefinition,
 ) -> None:
-    module = import_module("orchestration_dagster.defs.lake.micro_batch")
-    files = {key: tmp_path / path.name for key, path in module.seeds().items()}
-    assert {path.name for path in files.values()} == {"currencies.csv", "exchange_rates.csv"}
-    for path in files.values():
-        path.touch()
-    monkeypatch.setattr(module, "seeds", lambda: files)
-    monkeypatch.setattr(module, "any_waiting", lambda *_: True)
-    with dg.instance_for_test() as instance:
+    for name in ("rebuild", "reanchor"):
+        job = repository.get_job(name)
+        upstream = job.graph.dependency_structure.input_to_upstream_outputs_for_node("marts_anew")
+        (writers,) = upstream.values()
+        assert {each.node_name for each in writers} == {f"{name}_{table}" for table in TABLES}
 
-        def left_out(minute: int = 1) -> set[dg.AssetKey]:
-            at = datetime(2026, 1, 1, 0, minute, tzinfo=UTC)
-            context = dg.build_schedule_context(
-                instance=instance, repository_def=repository, scheduled_execution_time=at
-            )
-            asked = module.every_minute(context, settings=PipelineSettings())
-            assert isinstance(asked, dg.RunRequest)
-            return set(files) - set(asked.asset_selection or files)
 
-        assert left_out() == set()
-        for key in files:
-            instance.report_runless_asset_event(dg.AssetMaterialization(key))
-        assert left_out() == set(files)
-        assert left_out(minute=15) == set()
-        changed, path = next(iter(files.items()))
-        os.utime(path, (path.stat().st_atime, path.stat().st_mtime + 3600))
-        assert left_out() == set(files) - {changed}
+def test_upkeep_of_models_waits_for_dbt(repository: dg.RepositoryDefinition) -> None:
+    graph = repository.asset_graph
+    (build,) = graph.get(FIRST_MODEL).assets_def.node_def.iterate_op_defs()
+    assert build.pool == MARTS
+    keepers = [child for child in graph.get(FIRST_MODEL).child_keys if child.path[-1] == "models"]
+    assert len(keepers) == 3
+    for keeper in keepers:
+        (op,) = graph.get(keeper).assets_def.node_def.iterate_op_defs()
+        assert op.pool == MARTS
+
+
+def test_every_schema_of_dbts_is_looked_after(repository: dg.RepositoryDefinition) -> None:
+    graph = repository.asset_graph
+    built = {
+        key.path[0] for key in graph.get_all_asset_keys() if graph.get(key).group_name == MARTS
+    }
+    assert built == set(MODEL_SCHEMAS)

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyiceberg.catalog import Catalog
 from pyiceberg.expressions import GreaterThanOrEqual
 
 from payment_pipeline.domain.failures import UserError
@@ -111,7 +112,8 @@ def waiting(settings: Settings, table: str) -> Waiting:
 
 def any_waiting(settings: Settings, tables: list[str]) -> bool:
     """Whether a load of one of the tables would find a row."""
-    watermarks = [(known := table_named(name), watermark_of(settings, known)) for name in tables]
+    catalog = open_catalog(settings)
+    watermarks = [(known := table_named(name), _watermark(catalog, known)) for name in tables]
     with open_bronze(settings) as bronze:
         return any(bronze.any_waiting(known, watermark) for known, watermark in watermarks)
 
@@ -131,7 +133,11 @@ def schema_refusal(settings: Settings, table: str) -> str | None:
 
 def watermark_of(settings: Settings, table: LakeTable) -> Watermark:
     """How far a table is loaded; not at all when it isn't there."""
-    lake = find_table(open_catalog(settings), table)
+    return _watermark(open_catalog(settings), table)
+
+
+def _watermark(catalog: Catalog, table: LakeTable) -> Watermark:
+    lake = find_table(catalog, table)
     return Watermark.of(lake.properties) if lake else Watermark()
 
 

@@ -1,5 +1,6 @@
 """How do the lake's tables stay small and quick? Trino compacts, expires, sweeps and analyses."""
 
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -9,11 +10,15 @@ from trino.dbapi import Connection
 from payment_pipeline.adapters.sql import queries
 from payment_pipeline.settings import Settings
 
+from .catalog import METADATA_KEPT, open_catalog
+
 CATALOG: Final = "lakehouse"
 SMALL_FILE: Final = "64MB"
 """Smaller files are merged: a minute's load makes one of some hundred kilobytes."""
-RETENTION: Final = "7d"
-"""Of snapshots, and of files that nobody knows: longer than any run, and Trino's own minimum."""
+SNAPSHOTS_KEPT: Final = "1d"
+"""A table has a state a minute, each listed in the metadata that every commit writes anew."""
+ORPHANS_KEPT: Final = "7d"
+"""A file that nobody knows may be of a run that still goes on: none takes that long."""
 OPERATIONS: Final = ("compact", "expire_snapshots", "remove_orphan_files", "analyze")
 
 _SQL: Final = queries(__package__, "maintenance.sql")
@@ -34,9 +39,7 @@ class Maintained(NamedTuple):
     after: Standing
 
 
-def maintain(
-    settings: Settings, operation: str, schema: str, table: str, retention: str = RETENTION
-) -> Maintained:
+def maintain(settings: Settings, operation: str, schema: str, table: str) -> Maintained:
     """Do one of `OPERATIONS` to a table; it changes no row.
 
     Raises:
@@ -45,9 +48,47 @@ def maintain(
     name = _quoted(schema, table)
     with trino(settings) as connection:
         before = _standing(connection, schema, table)
-        statement = _SQL[operation].format(table=name, small_file=SMALL_FILE, retention=retention)
+        statement = _SQL[operation].format(
+            table=name,
+            small_file=SMALL_FILE,
+            snapshots_kept=SNAPSHOTS_KEPT,
+            orphans_kept=ORPHANS_KEPT,
+        )
         _rows(connection, statement)
         return Maintained(before, _standing(connection, schema, table))
+
+
+def maintain_all(settings: Settings, operation: str, schemas: Sequence[str]) -> Maintained:
+    """The same to every table of some schemas; the sums.
+
+    Raises:
+        trino.exceptions.Error: as `maintain`.
+    """
+    with trino(settings) as connection:
+        names = ", ".join(f"'{schema}'" for schema in schemas)
+        found = _rows(connection, _SQL["tables"].format(catalog=CATALOG, schemas=names))
+    done = [maintain(settings, operation, schema, table) for schema, table in found]
+    return Maintained(_sum([each.before for each in done]), _sum([each.after for each in done]))
+
+
+def forget_old_metadata(settings: Settings, schemas: Sequence[str]) -> int:
+    """Have tables that Trino made keep as few versions of their metadata as the loader's keep.
+
+    Trino can't say so of a table, and by default each commit leaves a file for good.
+
+    Returns:
+        How many tables did not yet.
+    """
+    catalog = open_catalog(settings)
+    changed = 0
+    for schema in schemas:
+        for identifier in catalog.list_tables(schema):
+            table = catalog.load_table(identifier)
+            if METADATA_KEPT.items() - table.properties.items():
+                with table.transaction() as transaction:
+                    transaction.set_properties(METADATA_KEPT)
+                changed += 1
+    return changed
 
 
 def trino(settings: Settings) -> Connection:
@@ -64,6 +105,8 @@ def trino(settings: Settings) -> Connection:
         else None,
         catalog=CATALOG,
         source="orchestration-dagster",
+        # Trino's own minimum is a week, lest somebody forgets states by mistake.
+        session_properties={f"{CATALOG}.expire_snapshots_min_retention": SNAPSHOTS_KEPT},
     )
 
 
@@ -73,6 +116,10 @@ def _standing(connection: Connection, schema: str, table: str) -> Standing:
     )
     (row,) = _rows(connection, statement)
     return Standing(*row)
+
+
+def _sum(standings: Sequence[Standing]) -> Standing:
+    return Standing(*map(sum, zip(*standings, strict=True))) if standings else Standing(0, 0, 0)
 
 
 def _rows(connection: Connection, statement: str) -> list[Any]:

@@ -7,7 +7,7 @@ ALTER TABLE {table} EXECUTE optimize(file_size_threshold => '{small_file}')
 
 -- name: expire_snapshots
 -- Forget states older than anyone travels back to, with the files that only they had.
-ALTER TABLE {table} EXECUTE expire_snapshots(retention_threshold => '{retention}')
+ALTER TABLE {table} EXECUTE expire_snapshots(retention_threshold => '{snapshots_kept}')
 
 -- name: allow_any_retention
 -- For an erasure, which may keep no state that anybody travels back to; of this connection alone.
@@ -15,7 +15,7 @@ SET SESSION lakehouse.expire_snapshots_min_retention = '0s'
 
 -- name: remove_orphan_files
 -- Files that no snapshot knows: what writers left that died before their commit.
-ALTER TABLE {table} EXECUTE remove_orphan_files(retention_threshold => '{retention}')
+ALTER TABLE {table} EXECUTE remove_orphan_files(retention_threshold => '{orphans_kept}')
 
 -- name: analyze
 -- Statistics for the planner.
@@ -27,3 +27,10 @@ SELECT
     (SELECT count(*) FROM {files}) AS files,
     (SELECT coalesce(sum(file_size_in_bytes), 0) FROM {files}) AS bytes,
     (SELECT count(*) FROM {snapshots}) AS snapshots
+
+-- name: tables
+-- What some schemas hold, views left out.
+SELECT table_schema, table_name
+FROM {catalog}.information_schema.tables
+WHERE table_type = 'BASE TABLE' AND table_schema IN ({schemas})
+ORDER BY table_schema, table_name

@@ -1,24 +1,22 @@
 """When do new rows reach the lake and the marts? Each minute that has any."""
 
-from pathlib import Path
+import time
 from typing import Final
 
 import dagster as dg
 
-from orchestration_dagster.defs.marts.dbt import seeds
+from orchestration_dagster.dbt_manifest import VERSION
+from orchestration_dagster.defs.marts.dbt import MODELS, STANDING
 from orchestration_dagster.lake.compare import any_waiting
 from orchestration_dagster.lake.tables import TABLES
 from orchestration_dagster.naming import HORIZON_CHECKS, LAKE_KEYS, MARTS
 from orchestration_dagster.resources import PipelineSettings
 
-HEARTBEAT_MINUTES: Final = 15
+EVERY_S: Final = 60.0
+"""From one start to the next; a run that takes longer is followed at once."""
+POLL_S: Final = 10
+HEARTBEAT_S: Final = 900.0
 """A load that finds nothing still proves that it can be made: freshness hangs on it."""
-UNFINISHED: Final = (
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-)
 
 micro_batch = dg.define_asset_job(
     "micro_batch",
@@ -34,33 +32,44 @@ micro_batch = dg.define_asset_job(
 )
 
 
-@dg.schedule(
-    cron_schedule="* * * * *",
+@dg.sensor(
     job=micro_batch,
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every minute that bronze has something new.",
+    minimum_interval_seconds=POLL_S,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Every minute that bronze has something new, and each quarter of an hour.",
 )
 def every_minute(
-    context: dg.ScheduleEvaluationContext, settings: PipelineSettings
+    context: dg.SensorEvaluationContext, settings: PipelineSettings
 ) -> dg.RunRequest | dg.SkipReason:
-    """A run when a row waits, and each quarter of an hour; never two at a time.
+    """A run when a row waits; never two at a time.
 
-    Seeds are files: between the heartbeats they are built only when they have changed.
+    No schedule: its ticks fall into the runs, and what has just missed one would wait for the tick
+    after the next.
     """
-    unfinished = dg.RunsFilter(job_name=micro_batch.name, statuses=list(UNFINISHED))
-    if context.instance.get_runs(unfinished, limit=1):
+    last = next(
+        iter(context.instance.get_run_records(dg.RunsFilter(job_name=micro_batch.name), limit=1)),
+        None,
+    )
+    if last is None:
+        return _run(everything=True, instance=context.instance)
+    if not last.dagster_run.is_finished:
         return dg.SkipReason("The last one is still under way.")
-    heartbeat = context.scheduled_execution_time.minute % HEARTBEAT_MINUTES == 0
-    if heartbeat:
-        return dg.RunRequest()
-    if not any_waiting(settings.load(), list(TABLES)):
+    age_s = time.time() - last.create_timestamp.timestamp()
+    if age_s < EVERY_S:
+        return dg.SkipReason("The last one has only just begun.")
+    if age_s < HEARTBEAT_S and not any_waiting(settings.load(), list(TABLES)):
         return dg.SkipReason("Bronze has nothing new.")
-    built = {key for key, path in seeds().items() if _is_built(context.instance, key, path)}
-    everything = context.repository_def.get_job(micro_batch.name).asset_layer.selected_asset_keys
-    return dg.RunRequest(asset_selection=sorted(everything - built))
+    return _run(everything=not last.dagster_run.is_success, instance=context.instance)
 
 
-def _is_built(instance: dg.DagsterInstance, key: dg.AssetKey, path: Path) -> bool:
-    """Whether the lakehouse has the seed as the file says."""
-    event = instance.get_latest_materialization_event(key)
-    return event is not None and event.timestamp > path.stat().st_mtime
+def _run(instance: dg.DagsterInstance, *, everything: bool) -> dg.RunRequest:
+    """What a load changes, and of the rest what this project has not built yet.
+
+    After a failure everything: what stood may have been dropped behind Dagster's back.
+    """
+    built = instance.get_latest_materialization_code_versions(STANDING)
+    stands = {key for key, version in built.items() if version == VERSION and not everything}
+    return dg.RunRequest(
+        asset_selection=[*LAKE_KEYS, *sorted(MODELS - stands)],
+        asset_check_keys=list(HORIZON_CHECKS),
+    )

@@ -3,16 +3,24 @@
 from typing import Final
 
 import dagster as dg
+from dagster_dbt import DbtCliResource
 
+from orchestration_dagster.dbt_manifest import dbt_target
 from orchestration_dagster.lake.rewrite import Rewritten, reanchor, rebuild, reload_day
 from orchestration_dagster.lake.tables import TABLES
-from orchestration_dagster.naming import lake_key, pool
+from orchestration_dagster.naming import MARTS, lake_key, pool
 from orchestration_dagster.refusals import one_sentence
 from orchestration_dagster.resources import PipelineSettings
 
 FIRST_DAY: Final = "2026-01-01"
 DAYS: Final = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, end_offset=1)
 """UTC days of insertion, today's included: the partitions of the Iceberg tables."""
+ANEW: Final = (
+    "build",
+    "--full-refresh",
+    *("--exclude-resource-type", "unit_test"),
+    *("--exclude-resource-type", "test"),
+)
 
 
 class RebuildConfig(dg.Config):
@@ -64,18 +72,22 @@ def reload_day_job() -> None:
         op()
 
 
+@dg.op(pool=MARTS, ins={"written": dg.In(dg.Nothing)}, out=dg.Out(dg.Nothing))
+def marts_anew(dbt: DbtCliResource, settings: PipelineSettings) -> None:
+    """Build every model from nothing: what is incremental reads on from a place that is no more."""
+    dbt.cli(ANEW, target_path=dbt_target(settings.load())).wait()
+
+
 @dg.job(name="rebuild")
 def rebuild_job() -> None:
-    """Write the tables anew from bronze; select the ops of those that are meant."""
-    for op in _rebuilds:
-        op()
+    """Write the tables anew from bronze, then the marts."""
+    marts_anew([op() for op in _rebuilds])
 
 
 @dg.job(name="reanchor")
 def reanchor_job() -> None:
-    """After PostgreSQL was restored or promoted: load what differs, go on from its horizon."""
-    for op in _reanchors:
-        op()
+    """After PostgreSQL was restored or promoted: load what differs, and build the marts anew."""
+    marts_anew([op() for op in _reanchors])
 
 
 def _observe(context: dg.OpExecutionContext, table: str, rewritten: Rewritten) -> None:

@@ -1,30 +1,51 @@
-"""When are the lake's tables compacted, expired, swept and analysed?"""
+"""When are the lake's tables and the models' compacted, expired, swept and analysed?
+
+Each waits for its tables' pool, so it never meets a load or dbt, whoever launched it.
+"""
 
 from collections.abc import Mapping
 from typing import Final
 
 import dagster as dg
 
-from orchestration_dagster.lake.maintenance import Maintained, maintain
+from orchestration_dagster.lake.maintenance import (
+    Maintained,
+    forget_old_metadata,
+    maintain,
+    maintain_all,
+)
 from orchestration_dagster.lake.tables import NAMESPACE, TABLES
-from orchestration_dagster.naming import MAINTENANCE, lake_key, pool
+from orchestration_dagster.naming import (
+    FIRST_MODEL,
+    MAINTENANCE,
+    MARTS,
+    MODEL_SCHEMAS,
+    lake_key,
+    pool,
+)
 from orchestration_dagster.resources import PipelineSettings
 
 WHEN: Final[Mapping[str, str]] = {
     "compact": "17 * * * *",
     "analyze": "27 * * * *",
-    "expire_snapshots": "37 3 * * *",
+    "expire_snapshots": "37 * * * *",
     "remove_orphan_files": "47 3 * * *",
 }
 """Operation → when, UTC; and only once the table has been loaded since."""
+OF_MODELS: Final = ("compact", "expire_snapshots", "remove_orphan_files")
+"""Trino takes statistics as it writes."""
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """An asset an operation and table: its figures are the history of the table's size."""
+    """An asset an operation and table: its figures are the history of the table's size.
+
+    dbt's tables are one here: they are built in one run, so they are looked after in one.
+    """
     return dg.Definitions(
         assets=[
-            _upkeep(operation, table, cron) for operation, cron in WHEN.items() for table in TABLES
+            *(_upkeep(each, table, cron) for each, cron in WHEN.items() for table in TABLES),
+            *(_upkeep_of_models(operation) for operation in OF_MODELS),
         ],
         sensors=[
             dg.AutomationConditionSensorDefinition(
@@ -48,6 +69,25 @@ def _upkeep(operation: str, table: str, cron: str) -> dg.AssetsDefinition:
     def upkeep(settings: PipelineSettings) -> dg.MaterializeResult[None]:
         return dg.MaterializeResult(
             metadata=_figures(maintain(settings.load(), operation, NAMESPACE, table))
+        )
+
+    return upkeep
+
+
+def _upkeep_of_models(operation: str) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=[MAINTENANCE, operation, "models"],
+        deps=[FIRST_MODEL],
+        group_name=MAINTENANCE,
+        kinds={"trino"},
+        automation_condition=dg.AutomationCondition.on_cron(WHEN[operation]),
+        pool=MARTS,
+    )
+    def upkeep(settings: PipelineSettings) -> dg.MaterializeResult[None]:
+        loaded = settings.load()
+        forget_old_metadata(loaded, MODEL_SCHEMAS)
+        return dg.MaterializeResult(
+            metadata=_figures(maintain_all(loaded, operation, MODEL_SCHEMAS))
         )
 
     return upkeep

@@ -3,21 +3,21 @@
 import json
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from functools import cache
-from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
 
-from orchestration_dagster.dbt_manifest import PROJECT, dbt, manifest
+from orchestration_dagster.dbt_manifest import PROJECT, VERSION, dbt, dbt_target, manifest, standing
 from orchestration_dagster.naming import MARTS
+from orchestration_dagster.resources import PipelineSettings
 
 FRESHNESS: Final = dg.FreshnessPolicy.time_window(
     warn_window=timedelta(minutes=30), fail_window=timedelta(hours=2)
 )
 # Unit tests are for whoever changes a model: their answer is the same every minute.
 BUILD: Final = ("build", "--exclude-resource-type", "unit_test")
+FOUND: Final[Mapping[str, Any]] = json.loads(manifest().read_text())
 
 
 class Translator(DagsterDbtTranslator):
@@ -27,17 +27,9 @@ class Translator(DagsterDbtTranslator):
         """The same for every node."""
         return MARTS
 
-
-@cache
-def seeds() -> Mapping[dg.AssetKey, Path]:
-    """Each seed's asset and the file that it is read from."""
-    found = json.loads(manifest().read_text())
-    return {
-        Translator().get_asset_spec(found, name, PROJECT).key: PROJECT.project_dir
-        / node["original_file_path"]
-        for name, node in found["nodes"].items()
-        if node["resource_type"] == "seed"
-    }
+    def get_code_version(self, dbt_resource_props: Mapping[str, Any]) -> str | None:  # noqa: ARG002
+        """The project's: a node is also what the macros make of it."""
+        return VERSION
 
 
 @dg.definitions
@@ -57,9 +49,13 @@ def defs() -> dg.Definitions:
     return dg.Definitions(
         assets=[
             dbt_build.map_asset_specs(
-                lambda spec: spec.replace_attributes(freshness_policy=FRESHNESS)
+                lambda spec: (
+                    spec
+                    if spec.key in STANDING
+                    else spec.replace_attributes(freshness_policy=FRESHNESS)
+                )
             ),
-            *_dashboards(json.loads(manifest().read_text())),
+            *_dashboards(FOUND),
         ],
         jobs=[marts_hold],
         schedules=[hourly],
@@ -74,9 +70,19 @@ def defs() -> dg.Definitions:
     pool=MARTS,
     retry_policy=dg.RetryPolicy(max_retries=1),
 )
-def dbt_build(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+def dbt_build(
+    context: dg.AssetExecutionContext, dbt: DbtCliResource, settings: PipelineSettings
+) -> Iterator[Any]:
     """Whatever of the project is selected, in dbt's own order."""
-    yield from dbt.cli(BUILD, context=context).stream()
+    target = dbt_target(settings.load())
+    yield from dbt.cli(BUILD, context=context, target_path=target).stream()
+
+
+MODELS: Final = frozenset(dbt_build.keys)
+STANDING: Final = frozenset(
+    Translator().get_asset_spec(FOUND, node, PROJECT).key for node in standing(FOUND)
+)
+"""The assets that no load changes."""
 
 
 def _dashboards(found: Mapping[str, Any]) -> list[dg.AssetSpec]:

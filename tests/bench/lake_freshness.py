@@ -1,0 +1,120 @@
+"""How long from a POST to the fact row that a dashboard reads, with nothing but the automation on?
+
+A small company's traffic goes in while Trino is asked again and again which of its events are facts
+by now. An event counts once its own row is there, and its payment's too.
+"""
+
+import math
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from trino.exceptions import TrinoUserError
+
+import commands
+from bench.figure import Figure
+from bench.whole_way import simulate
+from payment_pipeline.adapters import trino
+from payment_pipeline.domain import client_ledger
+from payment_pipeline.settings import Settings
+
+RATE: Final = 5
+"""Events/s."""
+EVENTS: Final = 1500
+"""Five minutes of them."""
+P95_S_MAX: Final = 120.0
+WAIT_S_MAX: Final = 600.0
+"""For the last of them, and for the first minutes' models, which are built from nothing."""
+POLL_S: Final = 2.0
+FACTS: Final = """
+SELECT DISTINCT events.event_id
+FROM marts.fct_payment_events AS events
+LEFT JOIN marts.fct_payments AS payments ON events.payment_key = payments.payment_key
+WHERE
+    events.received_at >= TIMESTAMP '{since:%Y-%m-%d %H:%M:%S} UTC'
+    AND (events.payment_key IS NULL OR payments.payment_key IS NOT NULL)
+"""
+
+
+def freshness_figures(settings: Settings) -> list[Figure]:
+    """Of a whole stack with the lakehouse that is up and idle."""
+    ledgers = settings.var / "bench-ledgers"
+    ledgers.mkdir(exist_ok=True)
+    history = ledgers / "history.jsonl"
+    since = datetime.now(UTC)
+    simulate(settings, history, events=1000, seed=1)
+    _wait_for(settings, since, set(_posted_at_s(history)))
+    ages_s = _ages_s(settings, ledgers / "fresh.jsonl")
+    middle, p95 = median(ages_s), ages_s[math.ceil(len(ages_s) * 0.95) - 1]
+    print(f"POST to fact: median {middle:.0f} s, latest {ages_s[-1]:.0f} s", file=sys.stderr)
+    return [
+        Figure(
+            name=f"POST to fact row p95 at {RATE} events/s, by automation",
+            value=p95,
+            unit="s",
+            reference="limit",
+            reference_value=P95_S_MAX,
+            ratio=p95 / P95_S_MAX,
+            target=1,
+            met=p95 < P95_S_MAX,
+        )
+    ]
+
+
+def _ages_s(settings: Settings, ledger: Path) -> list[float]:
+    """From each event's POST to when it was first found among the facts, sorted."""
+    words = ["--events", str(EVENTS), "--seed", "2", "--rate", str(RATE), "--ledger", str(ledger)]
+    since = datetime.now(UTC)
+    seen_at_s: dict[str, float] = {}
+    with commands.start(settings, "simulate", *words, "--json") as sending:
+        while sending.poll() is None:
+            _look(settings, since, seen_at_s)
+            time.sleep(POLL_S)
+    posted_at_s = _posted_at_s(ledger)
+    _wait_for(settings, since, set(posted_at_s), seen_at_s)
+    return sorted(seen_at_s[event_id] - at_s for event_id, at_s in posted_at_s.items())
+
+
+def _wait_for(
+    settings: Settings,
+    since: datetime,
+    events: set[str],
+    seen_at_s: dict[str, float] | None = None,
+) -> None:
+    """Until every event is a fact.
+
+    Raises:
+        RuntimeError: some are not after `WAIT_S_MAX`.
+    """
+    seen_at_s = {} if seen_at_s is None else seen_at_s
+    deadline = time.monotonic() + WAIT_S_MAX
+    while missing := events - seen_at_s.keys():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{len(missing)} of {len(events)} events are no facts yet")
+        time.sleep(POLL_S)
+        _look(settings, since, seen_at_s)
+
+
+def _look(settings: Settings, since: datetime, seen_at_s: dict[str, float]) -> None:
+    """Note what has become a fact since the last look; an event is as new as the look is."""
+    try:
+        with trino.connect(settings, application="bench") as connection:
+            found = connection.cursor().execute(FACTS.format(since=since)).fetchall()
+    except TrinoUserError:
+        return  # before the first run there are no marts
+    now_s = time.time()
+    for (event_id,) in found:
+        seen_at_s.setdefault(event_id, now_s)
+
+
+def _posted_at_s(ledger: Path) -> dict[str, float]:
+    """When each event that was acknowledged was first sent, in seconds since the epoch."""
+    attempts = [client_ledger.load(line) for line in ledger.read_bytes().splitlines()]
+    posted: dict[str, float] = {}
+    for attempt in attempts:
+        if attempt and attempt.event_id and attempt.answer == 200:
+            posted.setdefault(attempt.event_id, datetime.fromisoformat(attempt.at).timestamp())
+    return posted

@@ -1,0 +1,100 @@
+"""Does a minute's work stay a minute's work: the same new rows, with ten times the history?
+
+Timed is what a micro-batch does, the load and dbt's build without its tests, each as a process of
+its own would. The history's copies have payments and customers of their own.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Final, NamedTuple
+
+import psycopg
+
+from bench.figure import Figure
+from bench.lake import OWN, copy_statement, write
+from bronze_events import events
+from databases import migrated_schema
+from dbt_project import Dbt
+from orchestration_dagster.lake.loader import load
+from orchestration_dagster.lake.tables import NAMESPACE, TABLES
+from payment_pipeline.domain.events import PaymentEvent
+from payment_pipeline.settings import Settings
+
+HISTORY: Final = 20_000
+TIMES: Final = 10
+NEW: Final = 500
+"""Events of a batch: a minute at about eight a second."""
+ROUNDS: Final = 3
+RATIO_MAX: Final = 1.5
+EACH_COPYS: Final = OWN | {"customer_id": "customer_id || '_' || copy"}
+BUILD: Final = (
+    "build", "--exclude-resource-type", "unit_test", "--exclude-resource-type", "test"
+)  # fmt: skip
+
+
+class Seconds(NamedTuple):
+    """What a micro-batch took."""
+
+    load: float
+    dbt: float
+
+
+def growth_figures(settings: Settings) -> list[Figure]:
+    """The same number of new rows on a history, and on ten times that; medians of rounds."""
+    every = events(HISTORY + 2 * ROUNDS * NEW)
+    fresh = [
+        every[start : start + NEW] for start in range(HISTORY, HISTORY + 2 * ROUNDS * NEW, NEW)
+    ]
+    with migrated_schema(settings) as own, tempfile.TemporaryDirectory() as folder:
+        dbt = Dbt(own.host, own.trino_port, Path(folder), NAMESPACE, "")
+        write(own, every[:HISTORY])
+        micro_batch(own, dbt)
+        few = [_new_rows(own, dbt, batch) for batch in fresh[:ROUNDS]]
+        _multiply(own)
+        micro_batch(own, dbt)
+        many = [_new_rows(own, dbt, batch) for batch in fresh[ROUNDS:]]
+    return [
+        _figure("load and dbt", [sum(each) for each in few], [sum(each) for each in many]),
+        _figure("the load", [each.load for each in few], [each.load for each in many]),
+        _figure("dbt", [each.dbt for each in few], [each.dbt for each in many]),
+    ]
+
+
+def _figure(what: str, few: list[float], many: list[float]) -> Figure:
+    ratio = median(many) / median(few)
+    return Figure(
+        name=f"{what}, {NEW} new events on {TIMES} times {HISTORY:,}",
+        value=median(many),
+        unit="s",
+        reference=f"on {HISTORY:,}",
+        reference_value=median(few),
+        ratio=ratio,
+        target=RATIO_MAX,
+        met=ratio <= RATIO_MAX,
+    )
+
+
+def _new_rows(settings: Settings, dbt: Dbt, batch: tuple[PaymentEvent, ...]) -> Seconds:
+    write(settings, batch)
+    return micro_batch(settings, dbt)
+
+
+def micro_batch(settings: Settings, dbt: Dbt) -> Seconds:
+    """Load every table, and let dbt build what it has of models."""
+    began = perf_counter()
+    for table in TABLES:
+        load(settings, table)
+    loaded = perf_counter()
+    dbt.run(*BUILD)
+    took = Seconds(loaded - began, perf_counter() - loaded)
+    print(f"load {took.load:.1f} s, dbt {took.dbt:.1f} s", file=sys.stderr)
+    return took
+
+
+def _multiply(settings: Settings) -> None:
+    with psycopg.connect(settings.dsn, autocommit=True) as connection:
+        connection.execute(copy_statement(EACH_COPYS, TIMES - 1))
+        connection.execute("VACUUM ANALYZE payment_events")

@@ -1,0 +1,96 @@
+"""When is a micro-batch due, and what does it build?"""
+
+from collections.abc import Iterator
+
+import dagster as dg
+import pytest
+
+from orchestration_dagster.dbt_manifest import VERSION
+from orchestration_dagster.definitions import defs
+from orchestration_dagster.defs.lake import micro_batch
+from orchestration_dagster.defs.marts.dbt import MODELS, STANDING
+from orchestration_dagster.naming import FIRST_MODEL, HORIZON_CHECKS, LAKE_KEYS
+from orchestration_dagster.resources import PipelineSettings
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:The `__fields__` attribute is deprecated"),
+    pytest.mark.filterwarnings("ignore::dagster_shared.utils.warnings.PreviewWarning"),
+    pytest.mark.filterwarnings("ignore::dagster_shared.utils.warnings.BetaWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def job() -> dg.JobDefinition:
+    return defs().resolve_job_def("micro_batch")
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bronze has something new, and a minute is over at once."""
+    monkeypatch.setattr(micro_batch, "EVERY_S", 0.0)
+    monkeypatch.setattr(micro_batch, "any_waiting", lambda *_: True)
+
+
+def asked(instance: dg.DagsterInstance) -> dg.RunRequest | dg.SkipReason:
+    context = dg.build_sensor_context(instance, resources={"settings": PipelineSettings()})
+    answer = micro_batch.every_minute(context)
+    assert isinstance(answer, dg.RunRequest | dg.SkipReason)
+    return answer
+
+
+def selected(answer: dg.RunRequest | dg.SkipReason) -> set[dg.AssetKey]:
+    assert isinstance(answer, dg.RunRequest)
+    assert answer.asset_check_keys == list(HORIZON_CHECKS), "dbt's tests have a job of their own"
+    return set(answer.asset_selection or ())
+
+
+def ran(instance: dg.DagsterInstance, job: dg.JobDefinition, status: dg.DagsterRunStatus) -> None:
+    instance.create_run_for_job(job, status=status)
+
+
+def test_the_first_one_is_due_at_once_and_builds_everything(instance: dg.DagsterInstance) -> None:
+    assert selected(asked(instance)) == {*LAKE_KEYS, *MODELS}
+
+
+@pytest.mark.usefixtures("waits")
+def test_never_two_at_a_time(instance: dg.DagsterInstance, job: dg.JobDefinition) -> None:
+    ran(instance, job, dg.DagsterRunStatus.STARTED)
+    assert isinstance(asked(instance), dg.SkipReason)
+
+
+def test_one_a_minute_when_something_waits(
+    instance: dg.DagsterInstance, job: dg.JobDefinition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran(instance, job, dg.DagsterRunStatus.SUCCESS)
+    monkeypatch.setattr(micro_batch, "any_waiting", lambda *_: True)
+    assert isinstance(asked(instance), dg.SkipReason)
+    monkeypatch.setattr(micro_batch, "EVERY_S", 0.0)
+    assert selected(asked(instance))
+    monkeypatch.setattr(micro_batch, "any_waiting", lambda *_: False)
+    assert isinstance(asked(instance), dg.SkipReason)
+    monkeypatch.setattr(micro_batch, "HEARTBEAT_S", 0.0)
+    assert selected(asked(instance)), "a quarter of an hour without a load"
+
+
+@pytest.mark.usefixtures("waits")
+def test_what_no_load_changes_is_built_once_a_version(
+    instance: dg.DagsterInstance, job: dg.JobDefinition
+) -> None:
+    assert dg.AssetKey(["staging", "currencies"]) in STANDING
+    assert dg.AssetKey(["staging", "stg_payment_events"]) in STANDING
+    assert FIRST_MODEL not in STANDING
+    ran(instance, job, dg.DagsterRunStatus.SUCCESS)
+    older, *rest = sorted(STANDING)
+    for key in STANDING:
+        version = "before" if key == older else VERSION
+        tags = {"dagster/code_version": version}
+        instance.report_runless_asset_event(dg.AssetMaterialization(key, tags=tags))
+    assert selected(asked(instance)) == {*LAKE_KEYS, *MODELS} - set(rest)
+    ran(instance, job, dg.DagsterRunStatus.FAILURE)
+    assert selected(asked(instance)) == {*LAKE_KEYS, *MODELS}
