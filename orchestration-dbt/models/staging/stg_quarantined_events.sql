@@ -19,5 +19,7 @@ select
     source_offset,
     received_at,
     rejected_at,
-    ingested_at
+    ingested_at,
+    resolution,
+    resolved_at
 from quarantine

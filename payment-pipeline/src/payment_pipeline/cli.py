@@ -18,6 +18,7 @@ from typer.models import OptionInfo
 
 from local_stack import secrets_verbs
 from payment_pipeline import settings
+from payment_pipeline.dlq import cli as dlq
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.orchestrator import review_verbs
 
@@ -389,6 +390,8 @@ def forget(
 
 app.add_typer(review_verbs.app, name="review")
 app.add_typer(secrets_verbs.app, name="secrets")
+
+app.add_typer(dlq.app, name="dlq")
 
 lake = typer.Typer(
     no_args_is_help=True, help="The lake's tables: load them, see how far, write them anew."

@@ -18,5 +18,7 @@ select
     cast(received_at as date) as received_on,
     received_at,
     rejected_at,
-    ingested_at
+    ingested_at,
+    resolution,
+    resolved_at
 from rejections

@@ -8,9 +8,11 @@ events as (
 
 ),
 
+-- A letter that was redriven is its event now, or another letter's duplicate.
 rejections as (
 
     select * from {{ ref('fct_rejected_events') }}
+    where resolution is null or resolution = 'dismissed'
 
 )
 

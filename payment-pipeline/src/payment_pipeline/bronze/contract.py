@@ -24,6 +24,21 @@ class InferenceStatus(StrEnum):
     """Inference was down past its retries: the row was written all the same, to be scored later."""
 
 
+class Resolution(StrEnum):
+    """How a dead letter was closed."""
+
+    WRITTEN = "written"
+    """Its redrive put it into `payment_events`."""
+    ALREADY_THERE = "already_there"
+    """`payment_events` had it, from another delivery or another redrive."""
+    UNMODELLED = "unmodelled"
+    """Its redrive put it on `payments.unmodelled`: genuine, and no model covers it."""
+    DUPLICATE = "duplicate"
+    """A redrive was rejected and left this letter of its own; the first one is still open."""
+    DISMISSED = "dismissed"
+    """A person says that it will never be an event; it stays where it is."""
+
+
 class Column(NamedTuple):
     """One column: its name, PostgreSQL type, whether it may be null, and what it says."""
 
@@ -91,12 +106,53 @@ QUARANTINE: Final = (
     Column("workflow_id", "text", False, "Temporal workflow that wrote the row."),
     Column("ingest_xid", "xid8", False, "Transaction that wrote the row: the lake's horizon."),
     Column("id", "bigint", False, "Order within the table; identity, gaps are normal."),
+    Column(
+        "resolution",
+        "text",
+        True,
+        "How it was closed: written, already_there, unmodelled, duplicate or dismissed; "
+        "null is open.",
+    ),
+    Column("resolved_at", "timestamptz", True, "When it was closed, UTC."),
+    Column("resolved_by", "text", True, "Who closed it."),
+    Column("resolution_note", "text", True, "Why, in that person's words."),
+    Column(
+        "redriven_event_id",
+        "text",
+        True,
+        "The event that it was sent again as, by the provider's id.",
+    ),
+    Column(
+        "redriven_body_sha256",
+        "text",
+        True,
+        "Hex SHA-256 of the body that was sent again: body's own unless it was patched.",
+    ),
+    Column(
+        "patch",
+        "jsonb",
+        True,
+        "The JSON patch (RFC 6902) between the two bodies; null is none.",
+    ),
 )
 """`payment_events_quarantine`: primary key is the source coordinates and the failure.
 
 The source is the raw record (`webhooks.…`), not the dead letter that carries it, so a range of dead
 letters that is read twice, or a normalizer that restarts and produces one twice, changes nothing.
 """
+
+RESOLUTION: Final = frozenset(
+    {
+        "resolution",
+        "resolved_at",
+        "resolved_by",
+        "resolution_note",
+        "redriven_event_id",
+        "redriven_body_sha256",
+        "patch",
+    }
+)
+"""The columns of the quarantine that are null until a letter is closed (`dlq`)."""
 
 FEATURES: Final = (
     Column("provider", "text", False, "Whose id entity_id is. Key."),

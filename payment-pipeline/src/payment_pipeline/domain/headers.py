@@ -28,4 +28,10 @@ SOURCE_PARTITION: Final = "source_partition"
 """Decimal digits, as is the offset."""
 SOURCE_OFFSET: Final = "source_offset"
 
+REDRIVEN_FROM: Final = "redriven_from"
+"""On what a redrive sent only: `topic/partition/offset` of the record whose dead letter it was."""
+PATCHED_FROM: Final = "patched_from"
+"""On what a redrive patched only: the SHA-256 of the body that was signed, which this one is not.
+`verdict` is that body's."""
+
 Headers: TypeAlias = tuple[tuple[str, bytes], ...]

@@ -18,7 +18,14 @@ from starlette.types import Receive, Scope, Send
 from payment_pipeline.domain import headers as names
 from payment_pipeline.domain import topics
 from payment_pipeline.domain.headers import Headers
-from payment_pipeline.providers import Envelope, Provider, Refusal, Unparseable, Unsupported
+from payment_pipeline.providers import (
+    Envelope,
+    Provider,
+    Refusal,
+    Unparseable,
+    Unsupported,
+    event_headers,
+)
 from payment_pipeline.settings import Settings
 from payment_pipeline.telemetry import trace_id, traces
 from payment_pipeline.telemetry.traces import Attributes, Span
@@ -156,7 +163,10 @@ class Webhooks:
         event = endpoint.provider.read(body)
         if isinstance(event, Envelope):
             topic, key = endpoint.topics[event.resource], event.key.encode()
-            headers, answer = _event_headers(endpoint, event) + receipt, answers.ACCEPTED
+            headers, answer = (
+                event_headers(endpoint.provider.name, event) + receipt,
+                answers.ACCEPTED,
+            )
         else:
             topic, key = topics.DLQ_WEBHOOKS, None
             reason, answer = _dead_letter(event)
@@ -216,22 +226,6 @@ class Webhooks:
                     return self._unavailable.overloaded
         finally:
             self._reading_bytes -= size
-
-
-def _event_headers(endpoint: _Endpoint, event: Envelope) -> Headers:
-    """CloudEvents' attributes; each value has passed the provider's closed format."""
-    source = endpoint.source
-    if event.account is not None:
-        source += b"/" + event.account.encode()
-    headers: Headers = (
-        (names.CE_SPECVERSION, b"1.0"),
-        (names.CE_ID, event.event_id.encode()),
-        (names.CE_TYPE, event.event_type.encode()),
-        (names.CE_SOURCE, source),
-    )
-    if event.occurred_at is not None:
-        headers += ((names.CE_TIME, event.occurred_at.isoformat().encode()),)
-    return headers
 
 
 def _dead_letter(event: Unparseable | Unsupported) -> tuple[str, Answer]:

@@ -6,6 +6,7 @@ The rules, on distinct events (an event is its body; the same id with another bo
 - what is in a stage was in one of the stages before it, or it is unexplained;
 - what is in a place that excludes another is in no other, and has one row in each table;
 - a duplicate delivery may be quarantined once a delivery, never more often;
+- a dead letter that was redriven is its event, which is where bronze has it;
 - every record of an event says the same id, currency and amount, or it is mismatched;
 - what the next load brings is pending, and not missing yet, unless it was waited for.
 
@@ -131,12 +132,15 @@ def _duplicated(events: Events) -> Flags:
     for table in ONE_ROW:
         present = events.present[table]
         twice |= (events.records[table] > 1) | (present & events.same_id_twice(present))
+    held = events.present
+    # What it was rejected as, and where it was sent on from, is behind a letter that was redriven.
+    standing = {**held, Stage.REJECTED: held[Stage.REJECTED] & ~held[Stage.REDRIVEN]}
     for places in EXCLUSIVE:
-        twice |= np.sum([events.present[place] for place in places], axis=0) > 1
-    quarantined = events.records[Stage.QUARANTINE]
+        twice |= np.sum([standing[place] for place in places], axis=0) > 1
+    letters = events.records[Stage.QUARANTINE] + events.records[Stage.REDRIVEN]
     if Stage.RAW in events.stages:
-        twice |= quarantined > np.maximum(events.records[Stage.RAW], 1)
-    twice |= events.records[Stage.LAKE_QUARANTINE] > np.maximum(quarantined, 1)
+        twice |= letters > np.maximum(events.records[Stage.RAW], 1)
+    twice |= events.records[Stage.LAKE_QUARANTINE] > np.maximum(letters, 1)
     return twice
 
 

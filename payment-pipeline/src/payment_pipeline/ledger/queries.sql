@@ -10,11 +10,26 @@ FROM payment_events
 WHERE ($1::timestamptz IS NULL OR received_at >= $1) AND received_at < $2
 
 -- name: quarantined_received
--- Every dead letter of a window of receipts. The body is there for its control total.
+-- Every dead letter of a window of receipts, the body for its control total. Where one was closed
+-- because bronze has its event, bronze is asked: if it doesn't, the letter is in no stage.
 SELECT
     provider, event_id, body_sha256, body, received_at,
+    CASE
+        WHEN resolution IS NULL OR resolution = 'dismissed' THEN 'quarantine'
+        WHEN
+            resolution = 'unmodelled' OR EXISTS (
+                SELECT FROM payment_events AS event
+                WHERE
+                    event.provider = letter.provider
+                    AND event.event_id = coalesce(letter.redriven_event_id, letter.event_id)
+                    AND event.body_sha256
+                    = coalesce(letter.redriven_body_sha256, letter.body_sha256)
+            )
+            THEN 'redriven'
+        WHEN resolution = 'duplicate' THEN 'quarantine'
+    END AS stage,
     coalesce((ingest_xid, id) > ($3::text::xid8, $4::bigint), false) AS pending
-FROM payment_events_quarantine
+FROM payment_events_quarantine AS letter
 WHERE ($1::timestamptz IS NULL OR received_at >= $1) AND received_at < $2
 
 -- name: events_by_identity
@@ -31,8 +46,22 @@ JOIN unnest($1::text[], $2::text[]) AS lost (id, identity)
 -- The same of the dead letters; one of a body, however often it was delivered.
 SELECT DISTINCT ON (body_sha256)
     provider, event_id, body_sha256, body, received_at,
+    CASE
+        WHEN resolution IS NULL OR resolution = 'dismissed' THEN 'quarantine'
+        WHEN
+            resolution = 'unmodelled' OR EXISTS (
+                SELECT FROM payment_events AS event
+                WHERE
+                    event.provider = letter.provider
+                    AND event.event_id = coalesce(letter.redriven_event_id, letter.event_id)
+                    AND event.body_sha256
+                    = coalesce(letter.redriven_body_sha256, letter.body_sha256)
+            )
+            THEN 'redriven'
+        WHEN resolution = 'duplicate' THEN 'quarantine'
+    END AS stage,
     coalesce((ingest_xid, id) > ($3::text::xid8, $4::bigint), false) AS pending
-FROM payment_events_quarantine
+FROM payment_events_quarantine AS letter
 WHERE left(body_sha256, $2) = ANY ($1::text[])
 
 -- name: topics_whole_from
@@ -69,7 +98,8 @@ LIMIT $2
 SELECT
     provider, event_id, provider_event_type, failure, errors, component, component_version,
     verdict, received_at, rejected_at, ingested_at, source_topic, source_partition, source_offset,
-    traceparent, workflow_id, body_sha256, length(body) AS body_bytes, id
+    traceparent, workflow_id, body_sha256, length(body) AS body_bytes, id,
+    resolution, resolved_at, resolved_by, redriven_body_sha256, patch IS NOT NULL AS patched
 FROM payment_events_quarantine
 WHERE event_id = $1 OR workflow_id = $1 OR starts_with(body_sha256, $2)
 ORDER BY id

@@ -28,6 +28,7 @@ NEXT_STEPS: Final = {
     "day of `data/payment_events` brings them",
     Stage.QUARANTINE: "the loader is past these dead letters, or stands: its runs in Dagster; a "
     "re-load of their day of `data/payment_events_quarantine` brings them",
+    Stage.REDRIVEN: "the loader is past these dead letters, or stands, as for the quarantine",
     Stage.LAKE: "dbt is past them, or stands: its runs in Dagster; `--full-refresh` of "
     "`int_payment_events` brings them",
 }

@@ -21,23 +21,27 @@ class Stage(StrEnum):
     UNMODELLED = "unmodelled"
     BRONZE = "bronze"
     QUARANTINE = "quarantine"
+    """Dead letters that no redrive has made an event of: open, dismissed, or another's duplicate."""
+    REDRIVEN = "redriven"
+    """Dead letters that are an event now; of those in bronze, bronze was asked."""
     LAKE = "lake"
     LAKE_QUARANTINE = "lake_quarantine"
     FACTS = "facts"
     """In the marts: a row of `fct_payment_events`."""
 
 
-TABLES: Final = (Stage.BRONZE, Stage.QUARANTINE)
+TABLES: Final = (Stage.BRONZE, Stage.QUARANTINE, Stage.REDRIVEN)
 LAKEHOUSE: Final = (Stage.LAKE, Stage.LAKE_QUARANTINE, Stage.FACTS)
 PIPELINE: Final = tuple(stage for stage in Stage if stage not in LAKEHOUSE)
 
 ONWARD: Final[Mapping[Stage, tuple[Stage, ...]]] = {
     Stage.ACKNOWLEDGED: (Stage.RAW,),
     Stage.RAW: (Stage.NORMALIZED, Stage.REJECTED, Stage.UNMODELLED),
-    Stage.NORMALIZED: (Stage.BRONZE, Stage.QUARANTINE),
-    Stage.REJECTED: (Stage.QUARANTINE,),
+    Stage.NORMALIZED: (Stage.BRONZE, Stage.QUARANTINE, Stage.REDRIVEN),
+    Stage.REJECTED: (Stage.QUARANTINE, Stage.REDRIVEN),
     Stage.BRONZE: (Stage.LAKE,),
     Stage.QUARANTINE: (Stage.LAKE_QUARANTINE,),
+    Stage.REDRIVEN: (Stage.LAKE_QUARANTINE,),
     Stage.LAKE: (Stage.FACTS,),
 }
 """Where an event goes from a stage; a stage that isn't here is an end."""
@@ -46,7 +50,7 @@ EXCLUSIVE: Final = (
     (Stage.NORMALIZED, Stage.REJECTED, Stage.UNMODELLED),
     (Stage.BRONZE, Stage.QUARANTINE, Stage.UNMODELLED),
 )
-"""Of each of these an event is in one at most."""
+"""Of each of these an event is in one at most; a rejection that was redriven doesn't count."""
 
 ONE_ROW: Final = (Stage.BRONZE, Stage.LAKE, Stage.FACTS)
 """Where an event has one row, and an id one event."""

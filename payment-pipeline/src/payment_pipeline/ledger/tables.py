@@ -11,7 +11,7 @@ from payment_pipeline.adapters.sql import queries
 from .events import Lost
 from .lake import LookedUp, Place
 from .records import kept_total, money_of
-from .stages import Reading, Stage
+from .stages import TABLES, Reading, Stage
 from .tally import IDENTITY_HEX, Seen, day_of
 from .window import Window
 
@@ -35,7 +35,7 @@ async def read(
         reading: where they are added, those past the lake's watermark also as pending.
         reached: the lake's watermarks, taken before; empty when it isn't audited.
     """
-    for stage in (Stage.BRONZE, Stage.QUARANTINE):
+    for stage in TABLES:
         reading.renew(stage)
     async with (
         pool.acquire() as connection,
@@ -107,9 +107,11 @@ def _add_event(reading: Reading, row: asyncpg.Record) -> None:
 
 
 def _add_dead_letter(reading: Reading, row: asyncpg.Record) -> None:
+    if row["stage"] is None:  # closed for an event that isn't there, which is named as missing
+        return
     money = kept_total(row["provider"], row["body"])
     seen = Seen(row["provider"], row["event_id"], row["body_sha256"], money)
-    _add(reading, Stage.QUARANTINE, Stage.LAKE_QUARANTINE, seen, row)
+    _add(reading, Stage(row["stage"]), Stage.LAKE_QUARANTINE, seen, row)
 
 
 def _add(reading: Reading, stage: Stage, following: Stage, seen: Seen, row: asyncpg.Record) -> None:

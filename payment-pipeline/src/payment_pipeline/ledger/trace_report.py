@@ -84,9 +84,18 @@ def _details(seen: Sighting) -> Iterable[tuple[str, str]]:
         for error in more["errors"]:
             yield "error", f"{error['path'] or 'the whole body'}: {error['message']}"
         yield "body", f"{more['body_bytes']:,} bytes, sha256 {more['body_sha256']}"
+        yield "letter", _letter(more)
     else:
         yield "now in", f"{seen.stage.value}, at {more['found_at']}: {more['standing']}"
         yield "body", f"sha256 {more['body_sha256']}"
+
+
+def _letter(row: Mapping[str, Any]) -> str:
+    """Whether the dead letter is open, and if not, what it became."""
+    if row["resolution"] is None:
+        return f"open: `payments dlq show {row['id']}`"
+    said = f"{row['resolution']} {_time(row['resolved_at'])} by {row['resolved_by']}"
+    return f"{said}, patched to sha256 {row['redriven_body_sha256']}" if row["patched"] else said
 
 
 def _scores(row: Mapping[str, Any]) -> Iterable[tuple[str, str]]:

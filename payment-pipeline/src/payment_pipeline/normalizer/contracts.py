@@ -40,6 +40,11 @@ SOURCE_HEADERS: Final[Mapping[str, str]] = {
     names.SOURCE_PARTITION: "Partition there, in decimal digits.",
     names.SOURCE_OFFSET: "Offset there, in decimal digits.",
 }
+REDRIVE_HEADERS: Final[Mapping[str, str]] = {
+    names.REDRIVEN_FROM: "`topic/partition/offset` of the record whose dead letter was redriven.",
+    names.PATCHED_FROM: "SHA-256 of the body that was signed, where a redrive patched it.",
+}
+"""Only on what `payments dlq redrive` sent."""
 EVENT_HEADERS: Final = (names.CE_SPECVERSION, names.CE_ID, names.CE_TYPE, names.CE_TIME)
 """What only an event has: on `webhooks.dlq` none could be read."""
 
@@ -211,7 +216,14 @@ def _headers(described: Mapping[str, str]) -> Schema:
     properties: dict[str, Any] = {
         name: {"type": "string", "description": text} for name, text in described.items()
     }
-    return {"type": "object", "properties": properties, "required": list(properties)}
+    optional = {
+        name: {"type": "string", "description": text} for name, text in REDRIVE_HEADERS.items()
+    }
+    return {
+        "type": "object",
+        "properties": properties | optional,
+        "required": list(properties),
+    }
 
 
 def _pointer(address: str) -> str:

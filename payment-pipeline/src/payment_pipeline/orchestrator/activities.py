@@ -19,11 +19,12 @@ from payment_pipeline.bronze import decisions, reader, writer
 from payment_pipeline.bronze.contract import InferenceStatus
 from payment_pipeline.bronze.rows import ScoredEvent
 from payment_pipeline.bronze.writer import Written
+from payment_pipeline.dlq import letters
 from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.domain.failures import BadRecord, FailureClass
 from payment_pipeline.domain.features import EntityKey, EntityState, entities, fold
 from payment_pipeline.domain.scoring import BATCH_MAX, EventScores, Score, ScoreItem, score_item
-from payment_pipeline.orchestrator import letters, messages, spans, triage
+from payment_pipeline.orchestrator import messages, spans, triage
 from payment_pipeline.orchestrator import worker_metrics as metrics
 from payment_pipeline.orchestrator.batches import Batches
 from payment_pipeline.orchestrator.isolation import write_isolated

@@ -12,8 +12,10 @@ from functools import cache
 from importlib import import_module
 from typing import NamedTuple, Protocol
 
+from payment_pipeline.domain import headers as names
 from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.domain.failures import Rejected, Unmodelled
+from payment_pipeline.domain.headers import Headers
 from payment_pipeline.domain.raw import RawEvent
 from payment_pipeline.domain.topics import PIPELINE, raw
 
@@ -128,3 +130,19 @@ def topics() -> tuple[str, ...]:
     """Every topic that must exist: the pipeline's own and each provider's raw ones."""
     found = providers().values()
     return (*PIPELINE, *(raw(each.name, resource) for each in found for resource in each.resources))
+
+
+def event_headers(provider: str, event: Envelope) -> Headers:
+    """CloudEvents' attributes of a record; each value has passed the provider's closed format."""
+    source = f"/webhooks/{provider}"
+    if event.account is not None:
+        source += f"/{event.account}"
+    headers: Headers = (
+        (names.CE_SPECVERSION, b"1.0"),
+        (names.CE_ID, event.event_id.encode()),
+        (names.CE_TYPE, event.event_type.encode()),
+        (names.CE_SOURCE, source.encode()),
+    )
+    if event.occurred_at is not None:
+        headers += ((names.CE_TIME, event.occurred_at.isoformat().encode()),)
+    return headers

@@ -6,10 +6,10 @@ from hashlib import sha256
 import pytest
 from aiokafka import ConsumerRecord
 
+from payment_pipeline.dlq import letters
+from payment_pipeline.dlq.letters import Record
 from payment_pipeline.domain.failures import BadRecord, FailureClass, FieldError
 from payment_pipeline.domain.raw import Coordinates
-from payment_pipeline.orchestrator import batches, letters
-from payment_pipeline.orchestrator.letters import Record
 
 AT = datetime(2026, 1, 15, 12, tzinfo=UTC)
 
@@ -90,27 +90,3 @@ def test_a_letters_hash_is_of_its_own_bytes() -> None:
 def test_the_same_record_gives_the_same_letter() -> None:
     given = record("webhooks.dlq", b"{", reason="not_json")
     assert letters.of_dead_letters([given]) == letters.of_dead_letters([given])
-
-
-def test_what_cannot_be_decoded_costs_the_others_nothing() -> None:
-    good = batches.decode(
-        [record("payments.normalized", GOOD), record("payments.normalized", b"?")]
-    )
-    assert [event.event_id for event in good.events] == ["evt_1"]
-    (refusal,) = good.undecodable
-    assert (refusal.topic, refusal.partition, refusal.offset) == ("payments.normalized", 2, 7)
-
-
-def test_an_event_that_comes_twice_is_scored_once() -> None:
-    batch = batches.decode([record("payments.normalized", GOOD)] * 2)
-    assert len(batch.events) == 2
-    assert len(batch.distinct()) == 1
-
-
-GOOD = b"""{
-    "kind": "customer", "event_type": "customer.created", "provider": "stripe",
-    "event_id": "evt_1", "provider_event_type": "customer.created",
-    "occurred_at": "2026-01-15T12:00:00Z", "received_at": "2026-01-15T12:00:01Z",
-    "livemode": false, "body_sha256": "%s", "normalizer_version": "1",
-    "source": {"topic": "webhooks.stripe.customer", "partition": 0, "offset": 0}
-}""" % (b"0" * 64)

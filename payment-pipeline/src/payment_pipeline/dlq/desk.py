@@ -1,0 +1,115 @@
+"""Which clients does the dead-letter desk work with, and who else is at it?"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
+
+from payment_pipeline.adapters import kafka, postgres
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.settings import Settings
+
+from . import collect
+from .collect import Collected
+from .redrive import Stores
+from .source import Bodies
+from .store import SQL
+from .unmodelled import Unmodelled
+
+APPLICATION: Final = "payments-dlq"
+"""As `pg_stat_activity` shows it."""
+LOCK_KEY: Final = 0x7061792D646C71
+"""The advisory lock's number: the ASCII of "pay-dlq"."""
+
+
+@asynccontextmanager
+async def quarantine(settings: Settings) -> AsyncIterator[asyncpg.Pool]:
+    """A pool on the quarantine.
+
+    Raises:
+        UserError: PostgreSQL does not answer, or its schema is older than this code.
+    """
+    pool = await postgres.pool(settings, application=APPLICATION)
+    try:
+        yield pool
+    except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError):
+        raise UserError("Bronze's schema is of before: `payments migrate`.") from None
+    finally:
+        await pool.close()
+
+
+@asynccontextmanager
+async def alone(pool: asyncpg.Pool) -> AsyncIterator[None]:
+    """Be the only redrive. Two would do no harm, bronze sees to that, but all the work twice.
+
+    The lock goes with its connection: a killed redrive leaves none behind.
+
+    Raises:
+        UserError: somebody else is at it.
+    """
+    async with pool.acquire() as connection:
+        if not await connection.fetchval(SQL["lock"], LOCK_KEY):
+            raise UserError("Another redrive is under way: wait for its end, then look again.", 1)
+        yield
+
+
+@asynccontextmanager
+async def letters_on_topics(
+    settings: Settings,
+) -> AsyncIterator[tuple[AIOKafkaConsumer, kafka.RangeReader]]:
+    """What reads the dead-letter topics.
+
+    Raises:
+        UserError: the broker does not answer.
+    """
+    consumer, ranges = kafka.consumer(settings, group=None), kafka.RangeReader(settings)
+    try:
+        await consumer.start()
+        yield consumer, ranges
+    except KafkaError as refusal:
+        raise _away(settings, refusal) from None
+    finally:
+        await ranges.close()
+        await consumer.stop()
+
+
+async def collected(settings: Settings, pool: asyncpg.Pool, *, keep: bool) -> Collected:
+    """The letters on the topics; those that the quarantine lacks are brought there to be kept.
+
+    Raises:
+        UserError: the broker does not answer.
+    """
+    async with letters_on_topics(settings) as (consumer, ranges):
+        return await collect.collect(consumer, ranges, pool, keep=keep)
+
+
+@asynccontextmanager
+async def redrive_stores(settings: Settings, pool: asyncpg.Pool) -> AsyncIterator[Stores]:
+    """What a redrive reads and writes.
+
+    Raises:
+        UserError: the broker does not answer.
+    """
+    ranges, producer = kafka.RangeReader(settings, readers_max=1), kafka.producer(settings)
+    unmodelled = Unmodelled(settings)
+    try:
+        await producer.start()
+        yield Stores(pool, Bodies(ranges), producer, unmodelled)
+    except KafkaError as refusal:
+        raise _away(settings, refusal) from None
+    finally:
+        await unmodelled.close()
+        await ranges.close()
+        await producer.stop()
+
+
+def _away(settings: Settings, refusal: KafkaError) -> UserError:
+    return UserError(
+        f"Kafka does not answer at {settings.kafka} ({type(refusal).__name__}): start it with "
+        "`payments up`, or set PAYMENTS_KAFKA_BOOTSTRAP_SERVERS. What was sent is found again by "
+        "the same command.",
+        1,
+    )

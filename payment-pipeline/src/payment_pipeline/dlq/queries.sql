@@ -1,0 +1,183 @@
+-- What the dead-letter desk asks of the quarantine: dlq/store.py. Parameters are asyncpg's.
+-- A filter is null where it wasn't given; an error reads as `payments dlq list` shows it.
+
+-- name: groups
+-- The letters in groups of one cause: how many, since when, until when, and one to look at.
+SELECT
+    provider,
+    failure,
+    component,
+    coalesce(
+        nullif(errors -> 0 ->> 'path', '') || ': ' || (errors -> 0 ->> 'message'),
+        errors -> 0 ->> 'message'
+    ) AS error,
+    resolution,
+    count(*) AS letters,
+    min(received_at) AS oldest_received_at,
+    max(received_at) AS newest_received_at,
+    min(id) AS example_id
+FROM payment_events_quarantine
+WHERE
+    (resolution IS NULL OR $1)
+    AND ($2::text[] IS NULL OR failure = ANY ($2))
+    AND ($3::timestamptz IS NULL OR received_at >= $3)
+    AND ($4::timestamptz IS NULL OR received_at < $4)
+GROUP BY provider, failure, component, error, resolution
+ORDER BY resolution NULLS FIRST, letters DESC, failure, error
+LIMIT $5
+
+-- name: select
+-- The letters that a filter means, the oldest first. A conflict only where it was asked for.
+SELECT id
+FROM payment_events_quarantine
+WHERE
+    resolution IS NOT DISTINCT FROM $1
+    AND ($2::text[] IS NULL OR failure = ANY ($2))
+    AND (
+        $3::text IS NULL
+        OR EXISTS (
+            SELECT FROM jsonb_array_elements(errors) AS error
+            WHERE strpos(
+                lower(concat_ws(': ', nullif(error ->> 'path', ''), error ->> 'message')),
+                lower($3)
+            ) > 0
+        )
+    )
+    AND ($4::text[] IS NULL OR provider_event_type = ANY ($4))
+    AND ($5::timestamptz IS NULL OR received_at >= $5)
+    AND ($6::timestamptz IS NULL OR received_at < $6)
+    AND ($7::text[] IS NULL OR event_id = ANY ($7) OR id::text = ANY ($7))
+    AND ($8 OR failure <> 'conflicting_body')
+ORDER BY id
+LIMIT $9
+
+-- name: letters
+-- Letters with their bodies, those that are still open.
+SELECT
+    id, failure, provider, event_id, body, body_sha256, verdict,
+    received_at, traceparent, source_topic, source_partition, source_offset
+FROM payment_events_quarantine
+WHERE id = ANY ($1::bigint[]) AND resolution IS NULL
+ORDER BY id
+
+-- name: show
+-- The letters under a letter's id or an event's id; the body only on request.
+SELECT
+    id, provider, event_id, provider_event_type, failure, errors, component, component_version,
+    verdict, received_at, rejected_at, ingested_at, source_topic, source_partition, source_offset,
+    traceparent, workflow_id, body_sha256, length(body) AS body_bytes,
+    CASE WHEN $2 THEN body END AS body,
+    resolution, resolved_at, resolved_by, resolution_note, redriven_event_id,
+    redriven_body_sha256, patch
+FROM payment_events_quarantine
+WHERE event_id = $1 OR id = $3
+ORDER BY id
+LIMIT $4
+
+-- name: known
+-- Which of these letters the quarantine has.
+SELECT source_topic, source_partition, source_offset, failure
+FROM payment_events_quarantine
+JOIN unnest($1::text[], $2::integer[], $3::bigint[], $4::text[]) AS wanted (
+    source_topic, source_partition, source_offset, failure
+) USING (source_topic, source_partition, source_offset, failure)
+
+-- name: intend
+-- Say what is about to be sent, so that whoever comes after a crash knows it again.
+UPDATE payment_events_quarantine AS letter
+SET
+    redriven_event_id = given.event_id,
+    redriven_body_sha256 = given.body_sha256,
+    patch = CASE WHEN given.body_sha256 <> letter.body_sha256 THEN $4::jsonb END
+FROM unnest($1::bigint[], $2::text[], $3::text[]) AS given (id, event_id, body_sha256)
+WHERE letter.id = given.id AND letter.resolution IS NULL
+
+-- name: settle
+-- Close the letters whose event is in bronze, with the body that was signed or with the one that
+-- was sent: bronze itself is asked, so nothing is closed that isn't there. Whose raw record made
+-- the row tells whether this redrive wrote it. The new transaction id puts the letter before the
+-- lake again.
+UPDATE payment_events_quarantine AS letter
+SET
+    resolution = CASE
+        WHEN
+            (event.source_topic, event.source_partition, event.source_offset)
+            = (given.topic, given.partition, given.position)
+            THEN 'written'
+        ELSE 'already_there'
+    END,
+    resolved_at = clock_timestamp(),
+    resolved_by = $5,
+    resolution_note = $6,
+    redriven_event_id = event.event_id,
+    redriven_body_sha256 = event.body_sha256,
+    patch = CASE WHEN event.body_sha256 <> letter.body_sha256 THEN letter.patch END,
+    ingest_xid = pg_current_xact_id()
+FROM
+    unnest($1::bigint[], $2::text[], $3::integer[], $4::bigint[]) AS given (
+        id, topic, partition, position
+    ),
+    payment_events AS event
+WHERE
+    letter.id = given.id
+    AND letter.resolution IS NULL
+    AND event.provider = letter.provider
+    AND event.event_id = coalesce(letter.redriven_event_id, letter.event_id)
+    AND event.body_sha256 IN (letter.body_sha256, letter.redriven_body_sha256)
+RETURNING letter.id, letter.resolution
+
+-- name: conflicts
+-- Of these letters those whose event is in bronze with a body that is neither of the letter's.
+SELECT letter.id
+FROM payment_events_quarantine AS letter
+JOIN payment_events AS event
+    ON
+        event.provider = letter.provider
+        AND event.event_id = coalesce(letter.redriven_event_id, letter.event_id)
+WHERE
+    letter.id = ANY ($1::bigint[])
+    AND event.body_sha256 NOT IN (
+        letter.body_sha256, coalesce(letter.redriven_body_sha256, letter.body_sha256)
+    )
+
+-- name: rejections
+-- The letters that these records left, sent again, became.
+SELECT id, source_topic, source_partition, source_offset, failure, errors
+FROM payment_events_quarantine
+JOIN unnest($1::text[], $2::integer[], $3::bigint[]) AS sent (
+    source_topic, source_partition, source_offset
+) USING (source_topic, source_partition, source_offset)
+
+-- name: closed
+-- Which of these letters are closed by now, and by whom.
+SELECT id, resolution, resolved_by
+FROM payment_events_quarantine
+WHERE id = ANY ($1::bigint[]) AND resolution IS NOT NULL
+
+-- name: close
+-- Close letters without bronze's word: dismissed, a duplicate, or seen on payments.unmodelled.
+UPDATE payment_events_quarantine
+SET
+    resolution = $2,
+    resolved_at = clock_timestamp(),
+    resolved_by = $3,
+    resolution_note = $4,
+    ingest_xid = pg_current_xact_id()
+WHERE id = ANY ($1::bigint[]) AND resolution IS NULL
+RETURNING id
+
+-- name: reopen
+-- Take dismissals back.
+UPDATE payment_events_quarantine
+SET
+    resolution = NULL,
+    resolved_at = NULL,
+    resolved_by = NULL,
+    resolution_note = NULL,
+    ingest_xid = pg_current_xact_id()
+WHERE id = ANY ($1::bigint[]) AND resolution = 'dismissed'
+RETURNING id
+
+-- name: lock
+-- Be the only redrive until this connection ends.
+SELECT pg_try_advisory_lock($1)
