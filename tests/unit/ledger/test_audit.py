@@ -70,6 +70,7 @@ def test_each_event_in_its_one_place_is_clean() -> None:
         "unmodelled": 1,
         "bronze": 1,
         "quarantine": 2,
+        "redriven": 0,
     }
     assert audit.stages[Stage.RAW].hash_total == {"EUR": 1000}
     assert audit.stages[Stage.BRONZE].hash_total == {"EUR": 500}
@@ -137,6 +138,34 @@ def test_the_same_id_with_another_body_that_no_place_holds_is_missing() -> None:
     story = Story().has("evt", *MODELLED, body="first")
     audit = story.has("evt", Stage.RAW, Stage.NORMALIZED, body="second").audit()
     assert last_seen(audit.missing) == {"evt": Stage.NORMALIZED}
+
+
+REDRIVEN = (Stage.RAW, Stage.REJECTED, Stage.REDRIVEN, Stage.RAW)
+"""A dead letter that was sent again, with its second record on the raw topic."""
+
+
+@pytest.mark.parametrize("end", [MODELLED[1:], UNMODELLED[1:]], ids=["modelled", "unmodelled"])
+def test_an_event_that_was_redriven_is_in_one_place(end: tuple[Stage, ...]) -> None:
+    audit = Story().has("evt_b", Stage.ACKNOWLEDGED, *REDRIVEN, *end).audit()
+    assert audit.ok, audit
+
+
+def test_an_event_that_was_patched_is_two_bodies_in_one_place_each() -> None:
+    story = Story().has("evt_b", Stage.ACKNOWLEDGED, *REDRIVEN[:3], body="signed", money=None)
+    audit = story.has("evt_b", *MODELLED, body="patched").audit()
+    assert audit.ok, audit
+    assert (audit.others, audit.conflicts) == (1, 0)
+
+
+def test_a_redriven_event_with_a_letter_that_is_still_open_is_in_two_places() -> None:
+    audit = Story().has("evt_b", *REDRIVEN, *MODELLED[1:], Stage.QUARANTINE).audit()
+    assert names(audit.duplicated) == ["evt_b"]
+
+
+def test_a_letter_that_was_closed_for_nothing_is_missing() -> None:
+    """Bronze was asked for its event and hasn't got it, so its row is in no stage."""
+    audit = Story().has("evt_b", Stage.ACKNOWLEDGED, Stage.RAW, Stage.REJECTED).audit()
+    assert names(audit.missing) == ["evt_b"]
 
 
 def test_a_defect_in_the_orchestrator_leaves_the_event_in_quarantine() -> None:

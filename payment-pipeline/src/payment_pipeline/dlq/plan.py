@@ -29,7 +29,7 @@ from payment_pipeline.providers import (
 
 from . import patch as patches
 
-JUDGE: Final = Context(pseudonym_key=b"judged only", normalizer_version="")
+JUDGE: Final = Context(pseudonym_key=b"judged only", normalizer_version="judge")
 """What the judgement needs: its event is thrown away, so the real key has no business here."""
 
 

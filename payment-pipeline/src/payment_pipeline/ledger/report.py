@@ -135,7 +135,7 @@ def _stages(report: Report) -> Table:
     table = Table("stage", title=f"Audit of what was received {_between(report.window)}")
     table.add_column("events", justify="right")
     table.add_column("records", justify="right")
-    for stage, summary in _shown(report):
+    for stage, summary in _tabled(report):
         table.add_row(stage.value, f"{summary.events:,}", f"{summary.records:,}")
     return table
 
@@ -167,7 +167,7 @@ def _totals(report: Report) -> Table:
 def _days(report: Report) -> Table:
     """Each day's events, then its hash totals, stages across."""
     table = Table("day", "", title="By day of receipt, UTC", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    stages = [stage for stage, _ in _shown(report)]
+    stages = [stage for stage, _ in _tabled(report)]
     for stage in stages:
         table.add_column(stage.value, justify="right", no_wrap=True)
     for day, parts in report.audit.days.items():
@@ -238,6 +238,15 @@ def _shown(report: Report) -> list[tuple[Stage, Summary]]:
         (stage, summary)
         for stage, summary in report.audit.stages.items()
         if report.with_client or stage is not Stage.ACKNOWLEDGED
+    ]
+
+
+def _tabled(report: Report) -> list[tuple[Stage, Summary]]:
+    """For a person; most audits know nothing of a redrive."""
+    return [
+        (stage, summary)
+        for stage, summary in _shown(report)
+        if stage is not Stage.REDRIVEN or summary.records
     ]
 
 

@@ -21,7 +21,7 @@ class Stage(StrEnum):
     UNMODELLED = "unmodelled"
     BRONZE = "bronze"
     QUARANTINE = "quarantine"
-    """Dead letters that no redrive has made an event of: open, dismissed, or another's duplicate."""
+    """Dead letters that are no event: open, dismissed, or another's duplicate."""
     REDRIVEN = "redriven"
     """Dead letters that are an event now; of those in bronze, bronze was asked."""
     LAKE = "lake"
