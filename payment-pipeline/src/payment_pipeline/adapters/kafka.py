@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 from zlib import crc32
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
@@ -20,6 +20,7 @@ from aiokafka.errors import (
     NoError,
     OffsetOutOfRangeError,
     TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
     for_code,
 )
 
@@ -120,6 +121,30 @@ async def ensure_topics(settings: Settings, topics: Iterable[str]) -> tuple[str,
     finally:
         await admin.close()
     return created
+
+
+async def partitions(settings: Settings, topics: Iterable[str]) -> list[TopicPartition]:
+    """Every partition of some topics, in order.
+
+    Raises:
+        UnknownTopicOrPartitionError: a topic isn't there yet; the message says what makes it.
+        KafkaError: the broker doesn't answer.
+    """
+    wanted = set(topics)
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    try:
+        await admin.start()
+        # First, since asking about a topic that isn't there may create it, with one partition.
+        if missing := wanted - set(await admin.list_topics()):
+            raise UnknownTopicOrPartitionError(f"no {', '.join(missing)}: run `payments migrate`")
+        described: list[dict[str, Any]] = await admin.describe_topics(sorted(wanted))
+    finally:
+        await admin.close()
+    return sorted(
+        TopicPartition(topic["topic"], partition["partition"])
+        for topic in described
+        for partition in topic["partitions"]
+    )
 
 
 def _new_topic(name: str, settings: Settings) -> NewTopic:

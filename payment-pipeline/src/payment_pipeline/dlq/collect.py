@@ -3,23 +3,27 @@
 Usually none, a moment after they came; all of them while Temporal or the worker is away.
 """
 
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple, TypeAlias
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
+from payment_pipeline.adapters import kafka
 from payment_pipeline.adapters.kafka import RangeExpiredError, RangeReader
 from payment_pipeline.bronze import writer
 from payment_pipeline.domain.failures import BadRecord
 from payment_pipeline.domain.topics import DEAD_LETTERS
+from payment_pipeline.settings import Settings
 
 from . import letters
 from .store import SQL
 
+Offsets: TypeAlias = Mapping[TopicPartition, int]
+
 WORKFLOW: Final = "dlq/collect"
 """What `workflow_id` says of a letter that no workflow brought."""
-CHUNK_OFFSETS: Final = 200
+CHUNK_OFFSETS: Final = 100
 RECORDS_MAX: Final = 100_000
 """The newest records of each topic's partition that are looked at."""
 
@@ -33,22 +37,33 @@ class Collected(NamedTuple):
     """Of these, those that the quarantine had not."""
 
 
-async def collect(
-    consumer: AIOKafkaConsumer, ranges: RangeReader, pool: asyncpg.Pool, *, keep: bool
-) -> Collected:
+async def collect(settings: Settings, pool: asyncpg.Pool, *, keep: bool) -> Collected:
     """Look at both topics; put what the quarantine lacks there if it is to `keep` it.
 
     Keyed by source and failure: whoever brings the same letter at the same time changes nothing.
+
+    Raises:
+        KafkaError: the broker doesn't answer.
     """
-    places = [
-        TopicPartition(topic, partition)
-        for topic in DEAD_LETTERS
-        for partition in consumer.partitions_for_topic(topic) or ()
-    ]
-    starts = await consumer.beginning_offsets(places)
-    ends = await consumer.end_offsets(places)
+    places = await kafka.partitions(settings, DEAD_LETTERS)
+    consumer, ranges = kafka.consumer(settings, group=None), RangeReader(settings)
+    try:
+        await consumer.start()
+        consumer.assign(places)
+        consumer.pause(*places)  # its offsets are wanted, not its records
+        starts = await consumer.beginning_offsets(places)
+        ends = await consumer.end_offsets(places)
+        return await _collect(starts, ends, ranges, pool, keep=keep)
+    finally:
+        await ranges.close()
+        await consumer.stop()
+
+
+async def _collect(
+    starts: Offsets, ends: Offsets, ranges: RangeReader, pool: asyncpg.Pool, *, keep: bool
+) -> Collected:
     on_topics = missing = 0
-    for place in places:
+    for place in ends:
         first = max(starts[place], ends[place] - RECORDS_MAX)
         for start in range(first, ends[place], CHUNK_OFFSETS):
             end = min(start + CHUNK_OFFSETS, ends[place])

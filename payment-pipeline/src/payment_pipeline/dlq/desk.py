@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from payment_pipeline.adapters import kafka, postgres
@@ -56,34 +55,16 @@ async def alone(pool: asyncpg.Pool) -> AsyncIterator[None]:
         yield
 
 
-@asynccontextmanager
-async def letters_on_topics(
-    settings: Settings,
-) -> AsyncIterator[tuple[AIOKafkaConsumer, kafka.RangeReader]]:
-    """What reads the dead-letter topics.
-
-    Raises:
-        UserError: the broker does not answer.
-    """
-    consumer, ranges = kafka.consumer(settings, group=None), kafka.RangeReader(settings)
-    try:
-        await consumer.start()
-        yield consumer, ranges
-    except KafkaError as refusal:
-        raise _away(settings, refusal) from None
-    finally:
-        await ranges.close()
-        await consumer.stop()
-
-
 async def collected(settings: Settings, pool: asyncpg.Pool, *, keep: bool) -> Collected:
     """The letters on the topics; those that the quarantine lacks are brought there to be kept.
 
     Raises:
         UserError: the broker does not answer.
     """
-    async with letters_on_topics(settings) as (consumer, ranges):
-        return await collect.collect(consumer, ranges, pool, keep=keep)
+    try:
+        return await collect.collect(settings, pool, keep=keep)
+    except KafkaError as refusal:
+        raise _away(settings, refusal) from None
 
 
 @asynccontextmanager

@@ -102,7 +102,7 @@ SET
     resolution = CASE
         WHEN
             (event.source_topic, event.source_partition, event.source_offset)
-            = (given.topic, given.partition, given.position)
+            = (given.topic, given.partition, given.at_offset)
             THEN 'written'
         ELSE 'already_there'
     END,
@@ -115,9 +115,9 @@ SET
     ingest_xid = pg_current_xact_id()
 FROM
     unnest($1::bigint[], $2::text[], $3::integer[], $4::bigint[]) AS given (
-        id, topic, partition, position
-    ),
-    payment_events AS event
+        id, topic, partition, at_offset
+    )
+CROSS JOIN payment_events AS event
 WHERE
     letter.id = given.id
     AND letter.resolution IS NULL

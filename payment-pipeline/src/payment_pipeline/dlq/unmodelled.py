@@ -4,7 +4,7 @@ No table has what no model covers, so the topic itself is read on, from where it
 first of them was sent.
 """
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 
 from payment_pipeline.adapters import kafka
 from payment_pipeline.domain import headers as names
@@ -27,11 +27,10 @@ class Unmodelled:
         """Remember where the topic ends, the first time."""
         if self._consumer is not None:
             return
+        places = await kafka.partitions(self._settings, (UNMODELLED,))
         consumer = kafka.consumer(self._settings, group=None)
         await consumer.start()
         self._consumer = consumer
-        partitions = consumer.partitions_for_topic(UNMODELLED) or ()
-        places = [TopicPartition(UNMODELLED, partition) for partition in partitions]
         consumer.assign(places)
         for place, end in (await consumer.end_offsets(places)).items():
             consumer.seek(place, end)

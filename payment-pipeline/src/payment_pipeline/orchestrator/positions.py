@@ -1,13 +1,11 @@
 """Where do the topics' partitions begin, where do they end, and what is handed to Temporal?"""
 
 from collections.abc import Sequence
-from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import UnknownTopicOrPartitionError
 
+from payment_pipeline.adapters import kafka
 from payment_pipeline.orchestrator.lanes import Lane
 from payment_pipeline.settings import Settings
 
@@ -25,7 +23,7 @@ async def lanes(
         UnknownTopicOrPartitionError: a topic isn't there yet; the message says what makes it.
         KafkaError: the broker doesn't answer.
     """
-    places = await _partitions(settings, topics)
+    places = await kafka.partitions(settings, topics)
     consumer.assign(places)
     consumer.pause(*places)
     first, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
@@ -48,23 +46,6 @@ def grown(consumer: AIOKafkaConsumer, known: Sequence[Lane]) -> bool:
 def place(lane: Lane) -> TopicPartition:
     """The lane's partition, as Kafka's client names it."""
     return TopicPartition(lane.topic, lane.partition)
-
-
-async def _partitions(settings: Settings, topics: Sequence[str]) -> list[TopicPartition]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
-    try:
-        await admin.start()
-        # First, since asking about a topic that isn't there may create it, with one partition.
-        if missing := set(topics) - set(await admin.list_topics()):
-            raise UnknownTopicOrPartitionError(f"no {', '.join(missing)}: run `payments migrate`")
-        described: list[dict[str, Any]] = await admin.describe_topics(list(topics))
-    finally:
-        await admin.close()
-    return sorted(
-        TopicPartition(topic["topic"], partition["partition"])
-        for topic in described
-        for partition in topic["partitions"]
-    )
 
 
 def _position(place: TopicPartition, committed: int | None, first: int, end: int) -> int:

@@ -4,8 +4,8 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from payment_pipeline.dlq.letters import COMPONENT
 from payment_pipeline.domain.failures import FailureClass
-from payment_pipeline.orchestrator.letters import COMPONENT
 from payment_pipeline.telemetry import LATENCY_BUCKETS_S
 
 ACTIVITIES: Final = Histogram(
