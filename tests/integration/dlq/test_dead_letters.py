@@ -255,7 +255,7 @@ async def test_two_operators_at_once_double_nothing(story: Story, pool: asyncpg.
 
 
 async def test_conflicts_and_the_unmodelled_stay_apart(story: Story) -> None:
-    first, second = story.charge(0), story.charge(0, amount=7)
+    first, second, third = (story.charge(0, amount=amount) for amount in (5, 6, 7))
     await story.receive([first])
     await until(lambda: len(story.stored()) == 1)
     tax_rate = {"id": "txr_1", "object": "tax_rate"}
@@ -271,7 +271,7 @@ async def test_conflicts_and_the_unmodelled_stay_apart(story: Story) -> None:
     ((_, digest, _),) = story.stored()
     assert digest == sha256(first).hexdigest()
 
-    await story.receive([unmodelled, second], unreadable=True)
+    await story.receive([unmodelled, third], unreadable=True)
     await story.quarantined(3)
     assert story.redrive("--all")["outcomes"] == {"conflict": 1, "unmodelled": 1}
     dismissed = commands.call(
