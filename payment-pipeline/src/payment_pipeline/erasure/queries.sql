@@ -100,7 +100,7 @@ WHERE provider = $1 AND (customer_id = $2 OR payment_id = ANY ($3))
 -- name: erase_quarantined
 -- The signed bytes go, the dead letter stays: its hash is what the ledger knows it by.
 UPDATE payment_events_quarantine
-SET body = ''::bytea, ingest_xid = pg_current_xact_id()
+SET body = ''::bytea, patch = NULL, ingest_xid = pg_current_xact_id()
 WHERE
     provider = $1
     AND length(body) > 0
