@@ -178,10 +178,10 @@ async def test_a_patch_empties_the_class_and_the_audit_is_clean(story: Story) ->
     kept = rows(
         story.settings,
         "SELECT body, verdict FROM payment_events_quarantine WHERE received_at = %s AND patch IS"
-        " NOT NULL ORDER BY id",
+        " NOT NULL",
         story.at,
     )
-    assert kept == [(body, VERDICT) for body in signed]
+    assert sorted(kept) == sorted((body, VERDICT) for body in signed)
 
     audit = story.audit()
     assert audit["ok"], audit
@@ -299,7 +299,9 @@ async def test_what_the_running_code_rejects_leaves_one_open_letter(
     assert story.open() == {"unparseable": 1}
     assert story.closed() == [("duplicate", "test", False)]
     audit = story.audit()
-    assert audit["stages"]["quarantine"] == {"events": 1, "records": 2, "hash_total": {}}
+    assert audit["ok"], audit
+    quarantine = audit["stages"]["quarantine"]
+    assert (quarantine["events"], quarantine["records"]) == (1, 2)
 
 
 async def test_what_lies_only_on_the_topics_is_brought_first(
