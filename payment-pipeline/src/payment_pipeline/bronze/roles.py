@@ -17,7 +17,9 @@ from . import contract
 ROLES: Final = tuple(f"payments_{service}" for service in get_args(Service))
 
 _QUARANTINE_BUT_BODY: Final = sql.SQL(", ").join(
-    sql.Identifier(column.name) for column in contract.QUARANTINE if column.type != "bytea"
+    sql.Identifier(column.name)
+    for column in contract.QUARANTINE
+    if column.type != "bytea" and column.name != "patch"  # which may quote a body
 )
 _SQL: Final = queries("payment_pipeline.bronze", "queries/roles.sql")
 
