@@ -4,7 +4,12 @@ import re
 
 from payment_pipeline import metrics_table
 from payment_pipeline.metrics_table import Metric, metrics
+from payment_pipeline.settings import REPOSITORY
 
+SOURCES = (
+    REPOSITORY / "payment-pipeline" / "src" / "payment_pipeline",
+    REPOSITORY / "orchestration-dagster" / "src" / "orchestration_dagster",
+)
 ALL = [each for found in metrics().values() for each in found]
 STAGES = {"gateway", "normalizer", "dispatcher", "worker", "inference", "lake", "build"}
 TOLD_APART_BY_PEOPLE = {"id", "event_id", "payment_id", "customer_id", "trace_id", "path", "url"}
@@ -41,6 +46,18 @@ def test_each_service_has_its_rate_errors_and_duration() -> None:
 
 def test_no_label_is_one_a_person_or_an_event_could_fill() -> None:
     assert not {label for each in ALL for label in each.labels} & TOLD_APART_BY_PEOPLE
+
+
+def test_every_metric_is_made_in_a_module_that_the_table_knows() -> None:
+    makers = {
+        str(path.relative_to(source.parent).with_suffix("")).replace("/", ".")
+        for source in SOURCES
+        for path in source.rglob("*.py")
+        if re.search(
+            r"^from prometheus_client import .*(Counter|Gauge|Hist)", path.read_text(), re.MULTILINE
+        )
+    }
+    assert makers - {metrics_table.__name__} == set(metrics_table.MODULES.values())
 
 
 def test_a_histogram_is_queried_by_its_parts() -> None:

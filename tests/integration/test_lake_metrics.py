@@ -1,0 +1,45 @@
+"""Do the lake's metrics say what waits, what is loaded, and who holds the horizon back?"""
+
+import time
+
+import psycopg
+import pytest
+from prometheus_client import REGISTRY
+
+from lake_loads import EVENTS, INSERT, insert
+from orchestration_dagster.lake import metrics
+from orchestration_dagster.lake.loader import load
+from payment_pipeline.settings import Settings
+
+pytestmark = pytest.mark.stack
+
+
+def value(name: str, **labels: str) -> float:
+    found = REGISTRY.get_sample_value(f"payments_lake_{name}", labels)
+    assert found is not None, name
+    return found
+
+
+def test_what_waits_is_waiting_until_it_is_loaded(lake: Settings) -> None:
+    insert(lake, "a", 5)
+    metrics.sample(lake)
+    assert value("waiting_rows", table=EVENTS.name) == 5
+    assert value("waiting_age_seconds", table=EVENTS.name) > 0
+    before_s = time.time() - 1
+    load(lake, EVENTS.name)
+    metrics.sample(lake)
+    assert value("waiting_rows", table=EVENTS.name) == 0
+    assert value("waiting_age_seconds", table=EVENTS.name) == 0
+    assert value("rows", table=EVENTS.name) == 5
+    assert value("data_files", table=EVENTS.name) >= 1
+    assert value("data_bytes", table=EVENTS.name) > 0
+    assert value("last_commit_timestamp_seconds", table=EVENTS.name) > before_s
+
+
+def test_who_writes_for_long_holds_the_horizon(lake: Settings) -> None:
+    with psycopg.connect(lake.dsn) as writer:
+        writer.execute(INSERT, {"prefix": "held", "rows": 1, "at": None})
+        writer.execute("SELECT pg_sleep(0.2)")
+        metrics.sample(lake)
+        assert value("horizon_age_seconds") >= 0.2
+        writer.rollback()
