@@ -1,0 +1,112 @@
+"""Does each event of a range say in its own trace what became of it, and nothing of a person?"""
+
+from datetime import UTC, datetime
+from time import time_ns
+
+import pytest
+
+from normalized_events import charge
+from payment_pipeline.bronze.contract import InferenceStatus
+from payment_pipeline.bronze.rows import ScoredEvent
+from payment_pipeline.bronze.writer import Refused, Written
+from payment_pipeline.domain.failures import BadRecord, FailureClass
+from payment_pipeline.domain.raw import Coordinates
+from payment_pipeline.orchestrator import spans
+from payment_pipeline.telemetry import traces
+from payment_pipeline.telemetry.traces import Attributes
+
+SAMPLED = f"00-{'a' * 32}-{'b' * 16}-01"
+AT = Coordinates(topic="webhooks.stripe.charge", partition=0, offset=1)
+
+
+class Recorded(traces.Tracer):
+    """Keeps what is recorded."""
+
+    recording = True
+
+    def __init__(self) -> None:
+        self.spans: list[tuple[str, str | None, Attributes, bool]] = []
+
+    def record(
+        self,
+        name: str,
+        traceparent: str | None,
+        began_ns: int,
+        attributes: Attributes,
+        *,
+        failed: bool = False,
+    ) -> None:
+        assert began_ns <= time_ns()
+        self.spans.append((name, traceparent, attributes, failed))
+
+
+@pytest.fixture
+def tracer(monkeypatch: pytest.MonkeyPatch) -> Recorded:
+    recorded = Recorded()
+    monkeypatch.setattr(traces, "_tracer", recorded)
+    return recorded
+
+
+def row(number: int) -> ScoredEvent:
+    event = charge(number, "run", AT).model_copy(update={"traceparent": SAMPLED})
+    return ScoredEvent(event, None, InferenceStatus.UNAVAILABLE)
+
+
+def test_a_row_says_where_it_ended_and_by_which_workflow(tracer: Recorded) -> None:
+    done = Written([row(1)], [row(2)], [row(3)], [Refused(row(4), "too long")])
+    spans.written(done, "ingest/x/0/1-5", time_ns())
+    told = [
+        (about["payments.event_id"], about["payments.outcome"]) for _, _, about, _ in tracer.spans
+    ]
+    assert told == [
+        ("evt_run_1", "inserted"),
+        ("evt_run_2", "duplicate"),
+        ("evt_run_3", "conflict"),
+        ("evt_run_4", "refused"),
+    ]
+    for name, traceparent, about, _ in tracer.spans:
+        assert (name, traceparent) == ("write bronze", SAMPLED)
+        assert about["payments.workflow_id"] == "ingest/x/0/1-5"
+        assert about["payments.inference_status"] == "unavailable"
+
+
+@pytest.mark.parametrize("available", [True, False])
+def test_scoring_that_was_not_to_be_had_is_a_failed_span(tracer: Recorded, available: bool) -> None:
+    spans.scored([row(1).event], time_ns(), available=available)
+    ((name, _, about, failed),) = tracer.spans
+    assert name == "score"
+    assert failed == (not available)
+    assert about["payments.outcome"] == ("answered" if available else "unavailable")
+
+
+def test_a_dead_letter_says_its_class_and_nothing_of_its_body(tracer: Recorded) -> None:
+    now = datetime.now(UTC)
+    letter = BadRecord(
+        failure=FailureClass.INVALID,
+        errors=(),
+        component="normalizer",
+        component_version="1",
+        provider="stripe",
+        event_id=None,
+        provider_event_type=None,
+        source=AT,
+        body=b"canary",
+        body_sha256="0" * 64,
+        received_at=now,
+        verdict="verified",
+        traceparent=SAMPLED,
+        rejected_at=now,
+    )
+    spans.quarantined([letter], "ingest/x/0/1-5", time_ns())
+    ((name, traceparent, about, _),) = tracer.spans
+    assert (name, traceparent) == ("quarantine", SAMPLED)
+    assert about["payments.failure"] == "invalid"
+    assert "canary" not in str(about)
+
+
+def test_off_nothing_is_looked_at() -> None:
+    class Untouchable(Written):
+        def __getattribute__(self, name: str) -> object:
+            raise AssertionError(name)
+
+    spans.written(Untouchable([], [], [], []), "", time_ns())
