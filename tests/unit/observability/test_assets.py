@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from local_stack.components import BY_NAME
 from payment_pipeline.metrics_table import metrics
@@ -141,6 +143,30 @@ def test_a_dashboard_can_be_provisioned(path: Path) -> None:
         if panel["type"] != "row":
             assert panel["description"], panel["title"]
             assert panel["datasource"]["uid"] == "${datasource}"
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+def test_grafanas_own_schema_has_a_place_for_all_of_a_dashboard(path: Path) -> None:
+    dashboard = json.loads(path.read_text())
+    for annotation in dashboard["annotations"]["list"]:
+        del annotation["titleFormat"]  # its Prometheus plugin's, which the schema leaves out
+    kept = json.loads(JSONEncoder().encode(Dashboard.from_json(dashboard)))
+    assert list(lost(dashboard, kept)) == []
+
+
+def lost(given: object, kept: object, path: str = "") -> Iterator[str]:
+    """What of `given` is not in `kept`."""
+    if isinstance(given, dict) and isinstance(kept, dict):
+        for name, value in given.items():
+            if name not in kept:
+                yield f"{path}/{name}"
+            else:
+                yield from lost(value, kept[name], f"{path}/{name}")
+    elif isinstance(given, list) and isinstance(kept, list) and len(given) == len(kept):
+        for number, (one, other) in enumerate(zip(given, kept, strict=True)):
+            yield from lost(one, other, f"{path}/{number}")
+    elif given != kept:
+        yield path
 
 
 def promtool(*words: str, folder: Path = PROMETHEUS) -> None:

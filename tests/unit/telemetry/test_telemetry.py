@@ -20,6 +20,7 @@ from conftest import free_ports
 from payment_pipeline import telemetry
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
+from payment_pipeline.telemetry import traces
 
 Lines: TypeAlias = Callable[[], list[dict[str, object]]]
 
@@ -50,6 +51,18 @@ def test_a_log_line_is_json_with_its_fields(configured: Callable[[], Lines]) -> 
     assert line["level"] == "info"
     assert (line["event_id"], line["trace_id"]) == ("evt_1", "4bf9")
     assert str(line["timestamp"]).endswith("Z")
+
+
+def test_a_line_of_no_event_is_of_the_trace_around_it(
+    configured: Callable[[], Lines], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = configured()
+    monkeypatch.setattr(traces.Tracer, "here", lambda _: PARENT)
+    structlog.get_logger().info("range_slow")
+    structlog.get_logger().info("dead_letter", event_id="evt_1", trace_id="4bf9")
+    range_slow, dead_letter = lines()
+    assert range_slow["trace_id"] == telemetry.trace_id(PARENT)
+    assert dead_letter["trace_id"] == "4bf9"
 
 
 def test_libraries_log_through_it_from_warning_on(configured: Callable[[], Lines]) -> None:

@@ -18,6 +18,9 @@ import structlog
 
 from payment_pipeline.settings import Settings
 
+from . import traces
+from .traceparent import trace_id
+
 QUIET_LIBRARIES: Final = (
     *("aiokafka", "aiohttp", "asyncio", "uvicorn", "temporalio", "httpx"),
     *("opentelemetry", "urllib3"),
@@ -41,6 +44,7 @@ def configure(service: str, settings: Settings) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _name_service(service),
+        _name_trace,
         _describe_exception,
     ]
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
@@ -100,6 +104,13 @@ def _name_service(service: str) -> structlog.typing.Processor:
         return line
 
     return add
+
+
+def _name_trace(_: object, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A line of no event is of the range, or the batch, whose span is around it."""
+    if "trace_id" not in line and (around := trace_id(traces.tracer().here())) is not None:
+        line["trace_id"] = around
+    return line
 
 
 def _describe_exception(
