@@ -90,7 +90,7 @@ def forget_history(settings: Settings, texts: Sequence[str], schemas: Iterable[s
         cursor.fetchall()
         for table in _tables(catalog, schemas):
             name = ".".join(f'"{part}"' for part in (maintenance.CATALOG, *table.name()))
-            statement = _SQL["expire_snapshots"].format(table=name, retention="0s")
+            statement = _SQL["expire_snapshots"].format(table=name, snapshots_kept="0s")
             cursor.execute(statement)
             cursor.fetchall()
     for table in _tables(catalog, schemas):
