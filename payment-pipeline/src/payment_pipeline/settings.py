@@ -18,6 +18,9 @@ from payment_pipeline.domain.failures import UserError
 
 REPOSITORY: Final = Path(__file__).resolve().parents[3]
 
+NO_SECRETS: Final = ("", "whsec_")
+"""A prefix that was never filled in is as good as nothing: anybody knows it."""
+
 Service = Literal["worker", "lake", "reader"]
 """Who has a PostgreSQL role of its own, `payments_<service>`; what it may do: bronze/roles.sql."""
 
@@ -259,7 +262,8 @@ class Settings(BaseSettings):
         """
         name = f"webhook_secrets_{provider}"
         given = self.secret(name)
-        live = tuple(part.strip() for part in given.replace("\n", ",").split(",") if part.strip())
+        parts = [part.strip() for part in given.replace("\n", ",").split(",")]
+        live = tuple(part for part in parts if part not in NO_SECRETS)
         if not live:
             raise MissingSecretError(name, self.secrets_dir / name)
         return live

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from pydantic import SecretStr
 
 from payment_pipeline.gateway import live_secrets
 from payment_pipeline.gateway.live_secrets import LiveSecrets
@@ -56,7 +57,7 @@ def test_a_file_replaced_in_one_move_is_seen(path: Path, settings: Settings) -> 
     assert list(live.secrets) == ["whsec_9"]
 
 
-@pytest.mark.parametrize("content", [b"", b" \n", b",,\n", b"\xff\xfe\n"])
+@pytest.mark.parametrize("content", [b"", b" \n", b",,\n", b"whsec_\n", b"\xff\xfe\n"])
 def test_a_file_that_breaks_changes_nothing_but_the_log(
     path: Path, settings: Settings, content: bytes, logged: list[structlog.typing.EventDict]
 ) -> None:
@@ -87,6 +88,15 @@ def test_no_log_line_has_a_secret(
 def test_without_a_secret_nothing_starts(tmp_path: Path) -> None:
     with pytest.raises(MissingSecretError, match="PAYMENTS_WEBHOOK_SECRETS_STRIPE"):
         live_secrets.load(["stripe"], Settings(var=tmp_path))
+
+
+@pytest.mark.parametrize("empty", ["", " ", ",", "whsec_", "whsec_, ,\n"])
+def test_an_empty_secret_is_none_wherever_it_stands(path: Path, empty: str) -> None:
+    path.write_text(empty)
+    given = Settings(var=path.parents[1], webhook_secrets_stripe=SecretStr(empty))
+    for settings in (given, Settings(var=path.parents[1])):
+        with pytest.raises(MissingSecretError):
+            live_secrets.load(["stripe"], settings)
 
 
 def test_a_provider_without_a_secret_is_not_served(settings: Settings) -> None:
