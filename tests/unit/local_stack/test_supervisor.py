@@ -51,6 +51,24 @@ def test_no_secret_is_written(isolated: SettingsOf) -> None:
         assert settings.secret(name) not in text
 
 
+def test_each_component_is_told_its_own_secrets_alone(isolated: SettingsOf) -> None:
+    """What is empty in its section hides what supervisord was given in the environment."""
+    names = {name for name, field in Settings.model_fields.items() if "Secret" in str(field)}
+    names -= {"postgres_dsn", "dagster_dsn"}  # which say that something runs elsewhere
+    config = written(isolated(**dict.fromkeys(names, "given")))
+    told = {}
+    for component in ALL:
+        environment = config[f"program:{component.name}"]["environment"]
+        pairs = dict(pair.split("=", 1) for pair in shlex.split(environment.replace(",", " ")))
+        told[component.name] = {name for name in names if f"PAYMENTS_{name.upper()}" not in pairs}
+        assert "given" not in pairs.values()
+    assert told["gateway"] == {"webhook_secrets_stripe"}
+    assert told["normalizer"] == {"pseudonym_key"}
+    assert told["worker"] == {"postgres_worker_password"}
+    assert not told["kafka"] | told["temporal"] | told["dispatcher"] | told["inference"]
+    assert not any("postgres_admin_password" in seen for seen in told.values())
+
+
 def test_what_runs_elsewhere_is_not_supervised(isolated: SettingsOf) -> None:
     config = written(isolated(kafka_bootstrap_servers="kafka.example:9092"))
     assert "program:kafka" not in config

@@ -19,7 +19,7 @@ from xmlrpc.client import Fault, ServerProxy, Transport
 from pydantic import SecretStr
 
 from local_stack.components import ALL, Component, runs_elsewhere
-from local_stack.files import log_path, run_dir, socket_path, var
+from local_stack.files import WEBHOOK_SECRETS, log_path, run_dir, socket_path, var
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import REPOSITORY, Settings
 
@@ -28,6 +28,23 @@ MARK: Final = "PAYMENTS_STACK"
 
 ALIVE: Final = ("STARTING", "RUNNING")
 """The states of a program that has a process. STARTING is its first second."""
+
+_LAKE: Final = (
+    *("postgres_dsn", "postgres_lake_password", "postgres_reader_password"),
+    *("s3_access_key", "s3_secret_key", "catalog_credential", "trino_password"),
+)
+_DAGSTER: Final = (*_LAKE, "dagster_dsn", "postgres_dagster_password")
+SECRETS_OF: Final = {
+    "gateway": WEBHOOK_SECRETS,
+    "normalizer": ("pseudonym_key",),
+    "worker": ("postgres_dsn", "postgres_worker_password"),
+    "lake-metrics": _LAKE,
+    "dagster-code": _DAGSTER,
+    "dagster-webserver": _DAGSTER,
+    "dagster-daemon": _DAGSTER,
+    "superset": ("superset_secret_key", "superset_admin_password", "trino_password"),
+}
+"""Which secrets of the environment each component is told; the servers have theirs in files."""
 
 LOG_BYTES_MAX: Final = "10MB"
 LOG_BACKUPS: Final = 3
@@ -79,7 +96,11 @@ def _daemon_section(settings: Settings) -> str:
 
 
 def _program_section(settings: Settings, component: Component) -> str:
-    variables = {**environment(settings), MARK: str(var(settings))}
+    variables = {
+        **environment(settings),
+        **_withheld(settings, component.name),
+        MARK: str(var(settings)),
+    }
     user = component.user()
     options = {
         "command": shlex.join(component.command(settings)),
@@ -133,6 +154,12 @@ def _secret_environment(settings: Settings) -> dict[str, str]:
         for name in type(settings).model_fields
         if isinstance(value := getattr(settings, name), SecretStr)
     }
+
+
+def _withheld(settings: Settings, component: str) -> dict[str, str]:
+    """The secrets of the environment that a component has no use for, as empty."""
+    shown = {f"PAYMENTS_{name.upper()}" for name in SECRETS_OF.get(component, ())}
+    return dict.fromkeys(_secret_environment(settings).keys() - shown, "")
 
 
 def call(settings: Settings, method: str, *arguments: object) -> Any:  # noqa: ANN401 - any method
