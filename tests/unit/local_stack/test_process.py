@@ -1,0 +1,78 @@
+"""Is nothing killed that might not be ours?"""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local_stack import isolated, process, supervisor
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.settings import Settings
+
+LISTENS = """
+import socket, sys
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+print("listening", flush=True)
+listener.accept()
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return isolated.settings(tmp_path)
+
+
+@pytest.fixture
+def gateway(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[str]]:
+    """A process that the supervisor says is the gateway; it listens where it is told to."""
+    found = subprocess.Popen(
+        [sys.executable, "-c", LISTENS, str(settings.gateway_port)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    states = {"gateway": {"name": "gateway", "pid": found.pid, "statename": "RUNNING"}}
+    monkeypatch.setattr(supervisor, "states", lambda _settings: states)
+    assert found.stdout is not None
+    assert found.stdout.readline() == "listening\n"
+    yield found
+    found.stdout.close()
+    found.kill()
+    found.wait()
+
+
+def test_what_listens_on_its_port_is_killed(
+    settings: Settings, gateway: subprocess.Popen[str]
+) -> None:
+    assert process.kill(settings, "gateway") == gateway.pid
+    assert gateway.wait(10) < 0
+
+
+def test_a_process_whose_port_is_anothers_is_left_alone(
+    gateway: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    other = isolated.settings(tmp_path / "other")
+    refusal = f"not gateway's, but pid {os.getpid()}'s"
+    with (
+        socket.create_server(("127.0.0.1", other.gateway_port)),
+        pytest.raises(UserError, match=refusal),
+    ):
+        process.kill(other, "gateway")
+    assert gateway.poll() is None
+
+
+def test_an_isolated_stack_reads_nothing_of_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAYMENTS_POSTGRES_DSN", "postgresql://production")
+    monkeypatch.setenv("PAYMENTS_KAFKA_BOOTSTRAP_SERVERS", "production:9092")
+    monkeypatch.setenv("PAYMENTS_GATEWAY_DEADLINE_S", "99")
+    found = isolated.settings(tmp_path)
+    assert (found.postgres_dsn, found.kafka_bootstrap_servers) == (None, None)
+    assert found.gateway_deadline_s == Settings.model_fields["gateway_deadline_s"].default
+    environment = supervisor.environment(found)
+    assert environment["PAYMENTS_POSTGRES_DSN"] == ""
+    assert environment["PAYMENTS_KAFKA_BOOTSTRAP_SERVERS"] == ""
