@@ -68,6 +68,7 @@ def account(ground: Ground, ledger: Path, found: Findings) -> None:
     found.unknown += len(known.unknown)
     found.lost += told.audit.missing.count
     found.duplicated += told.audit.duplicated.count
+    found.require(bool(known.acknowledged), "no event was acknowledged: nothing was tried")
     found.require(told.audit.ok, report.verdict(told))
     found.require(told.settled, "the stages were still behind when the audit's wait ended")
 
