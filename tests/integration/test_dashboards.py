@@ -12,6 +12,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+import httpx
 import pytest
 import yaml
 
@@ -105,6 +106,19 @@ def test_provisioning_again_makes_no_doubles(dashboards: Settings) -> None:
             for kind, table in TABLES.items()
         }
     assert rows == files
+
+
+def test_nothing_is_shown_without_a_login(dashboards: Settings) -> None:
+    with httpx.Client(base_url=superset.address(dashboards)) as stranger:
+        for kind in ("dashboard", "chart", "dataset", "database"):
+            listed = stranger.get(f"/api/v1/{kind}/")
+            assert (listed.status_code, listed.json().get("result", [])) in ((401, []), (200, []))
+            assert stranger.get(f"/api/v1/{kind}/1").status_code in (401, 403, 404)
+        asked = stranger.post("/api/v1/sqllab/execute/", json={"sql": "SELECT 1"})
+        assert asked.status_code in (400, 401, 403)
+        page = stranger.get(f"/superset/dashboard/{DASHBOARDS[0]['slug']}/")
+        assert page.status_code in (302, 403, 404)
+        assert stranger.post("/register/form").status_code in (302, 400, 404)
 
 
 def last_hour() -> dict[str, list[lake_rows.Row]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import structlog
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from payment_pipeline.gateway import live_secrets
 from payment_pipeline.gateway.live_secrets import LiveSecrets
@@ -108,3 +108,9 @@ def test_a_provider_that_was_added_has_its_secret_in_the_environment_too(
 ) -> None:
     monkeypatch.setenv("PAYMENTS_WEBHOOK_SECRETS_ACME", "new,old")
     assert LiveSecrets("acme", Settings(var=tmp_path)).secrets == ("new", "old")
+
+
+@pytest.mark.parametrize("tolerance_s", [0, -1, 3601])
+def test_the_time_of_signing_can_not_be_made_not_to_matter(tolerance_s: int) -> None:
+    with pytest.raises(ValidationError):
+        Settings(signature_tolerance_s=tolerance_s)

@@ -373,3 +373,16 @@ async def test_through_a_proxy_the_webhooks_alone_are_reached(
 async def test_no_page_loads_scripts_from_elsewhere(client: AsyncClient) -> None:
     assert (await client.get("/docs")).status_code == 404
     assert (await client.get("/redoc")).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/webhooks/stripe", "/webhooks/MARK", "/MARK", "/openapi.json"])
+@pytest.mark.parametrize("method", ["POST", "GET", "DELETE"])
+async def test_no_answer_repeats_a_byte_of_the_request(
+    client: AsyncClient, method: str, path: str
+) -> None:
+    marked = {"x-mark": "MARK", "traceparent": "MARK", "content-type": "application/json"}
+    for headers in (marked, marked | {"stripe-signature": "t=1,v1=MARK"}, marked | signed(b"MARK")):
+        answer = await client.request(method, path, content=b"MARK", headers=headers)
+        said = answer.text + str(answer.headers)
+        assert "MARK" not in said
+        assert "server" not in answer.headers
