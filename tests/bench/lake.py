@@ -2,8 +2,10 @@
 
 Beside the loader run the two bare calls that it is made of, an ADBC read and a PyIceberg append;
 and the same rows by way of pandas and by dlt, in environments that are thrown away after. A peer
-that can't be installed is left out, and said so. Payloads are a simulated market's, all different.
-Needs PostgreSQL and S3 with the catalog: `make bench ARGS=lake`.
+that can't be installed is left out, and said so. The bare append has no partitions to sort rows
+into, and one commit for the loader's three: a stricter limit than the same table would be. Payloads
+are a simulated market's, all different. Needs PostgreSQL and S3 with the catalog:
+`make bench ARGS=lake`.
 """
 
 import asyncio
