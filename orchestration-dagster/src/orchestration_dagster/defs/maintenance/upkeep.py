@@ -32,6 +32,7 @@ WHEN: Final[Mapping[str, str]] = {
     "remove_orphan_files": "47 3 * * *",
 }
 """Operation → when, UTC; and only once the table has been loaded since."""
+RETRIES: Final = dg.RetryPolicy(max_retries=2, delay=30)
 OF_MODELS: Final = ("compact", "expire_snapshots", "remove_orphan_files")
 """Trino takes statistics as it writes."""
 
@@ -65,6 +66,7 @@ def _upkeep(operation: str, table: str, cron: str) -> dg.AssetsDefinition:
         kinds={"trino"},
         automation_condition=dg.AutomationCondition.on_cron(cron),
         pool=pool(table),
+        retry_policy=RETRIES,
     )
     def upkeep(settings: PipelineSettings) -> dg.MaterializeResult[None]:
         return dg.MaterializeResult(
@@ -82,6 +84,7 @@ def _upkeep_of_models(operation: str) -> dg.AssetsDefinition:
         kinds={"trino"},
         automation_condition=dg.AutomationCondition.on_cron(WHEN[operation]),
         pool=MARTS,
+        retry_policy=RETRIES,
     )
     def upkeep(settings: PipelineSettings) -> dg.MaterializeResult[None]:
         loaded = settings.load()
