@@ -175,10 +175,11 @@ def day_bounds(day: date) -> tuple[datetime, datetime]:
 def _columns(table: LakeTable) -> str:
     """The columns in the contract's order; ADBC knows no xid8, so it comes as an integer.
 
-    Signed bodies stay behind: the lake is read by many, and the raw store by few.
+    Signed bodies stay behind, and so does a patch, which quotes one: the lake is read by many, and
+    the raw store by few. The lake's role may not even read them.
     """
-    as_read = {"xid8": f"{_XID} AS {{0}}", "bytea": "''::bytea AS {0}"}
-    return ", ".join(as_read.get(one.type, "{0}").format(one.name) for one in table.columns)
+    as_read = {"ingest_xid": _XID, "body": "''::bytea", "patch": "NULL::jsonb"}
+    return ", ".join(f"{as_read.get(one.name, one.name)} AS {one.name}" for one in table.columns)
 
 
 def _past(name: str, table: LakeTable, mark: Watermark, **values: str | int) -> str:

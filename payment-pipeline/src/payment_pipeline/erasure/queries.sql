@@ -71,17 +71,18 @@ WHERE each <> $2
 ON CONFLICT (provider, object_id) DO NOTHING
 
 -- name: erase_events
--- The token ($4) for the customer, one ($6) for each card ($5). The new transaction id puts the rows
--- before the lake again, which replaces those that it has.
-UPDATE payment_events
+-- The token ($4) for the customer, one ($6) for each card ($5); in the events, and in what a replay
+-- has kept of them. The new transaction id puts the events before the lake again, which replaces
+-- those that it has.
+UPDATE {table}
 SET
     customer_id = CASE customer_id WHEN $2 THEN $4 ELSE customer_id END,
     object_id = CASE object_id WHEN $2 THEN $4 ELSE object_id END,
     attributes = coalesce(
         (
-            SELECT jsonb_set(attributes, '{payment_method,card_hash}', to_jsonb(card.token))
+            SELECT jsonb_set(attributes, '{{payment_method,card_hash}}', to_jsonb(card.token))
             FROM unnest($5::text[], $6::text[]) AS card (hash, token)
-            WHERE card.hash = attributes #>> '{payment_method,card_hash}'
+            WHERE card.hash = attributes #>> '{{payment_method,card_hash}}'
         ),
         attributes
     ),
@@ -140,6 +141,11 @@ WHERE
 UPDATE entity_features
 SET counterparties = array_remove(counterparties, $2)
 WHERE provider = $1 AND entity = 'card' AND $2 = ANY (counterparties)
+
+-- name: erase_due
+-- Features that a replay has yet to fold anew: there are none any more.
+DELETE FROM entity_features_due
+WHERE provider = $1 AND entity = 'customer' AND entity_id = $2
 
 -- name: transaction
 -- Which transaction this is: what the lake must have reached to have it.

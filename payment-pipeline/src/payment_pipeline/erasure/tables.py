@@ -6,12 +6,15 @@ from typing import Final, NamedTuple
 import asyncpg
 
 from payment_pipeline.adapters.sql import queries
-from payment_pipeline.bronze.contract import QUARANTINE_TABLE
+from payment_pipeline.bronze.contract import EVENTS_TABLE, QUARANTINE_TABLE
 from payment_pipeline.bronze.erased import STAND_IN
 
 from .person import Person
 
 RANDOM_BYTES: Final = 16
+EVENTS_TABLES: Final = (EVENTS_TABLE, "payment_events_history")
+DUE_TABLE: Final = "entity_features_due"
+"""It and the history are there once corrections are (`payments replay`)."""
 
 SQL: Final = queries(__package__, "queries.sql")
 
@@ -68,8 +71,16 @@ async def erase(connection: asyncpg.Connection, person: Person) -> Erased:
         objects = sorted(person.objects)
         await connection.execute(SQL["remember_objects"], *theirs, token, objects)
         tokens = [_token() for _ in cards]
+        there = {row["table_name"] for row in await connection.fetch(SQL["tables"])}
         changed = [
-            await connection.execute(SQL["erase_events"], *theirs, payments, token, cards, tokens),
+            *[
+                await connection.execute(
+                    SQL["erase_events"].format(table=table),
+                    *(*theirs, payments, token, cards, tokens),
+                )
+                for table in EVENTS_TABLES
+                if table in there
+            ],
             await connection.execute(SQL["erase_decisions"], *theirs, payments, token),
             await connection.execute(SQL["erase_quarantined"], person.provider, person.ids),
         ]
@@ -78,6 +89,8 @@ async def erase(connection: asyncpg.Connection, person: Person) -> Erased:
             await connection.execute(SQL["erase_features"], *theirs, cards),
             await connection.execute(SQL["leave_features"], *theirs),
         ]
+        if DUE_TABLE in there:
+            changed.append(await connection.execute(SQL["erase_due"], *theirs))
         xid = int(await connection.fetchval(SQL["transaction"]))
     return Erased(sum(int(said.rpartition(" ")[2]) for said in changed), xid)
 
