@@ -2,7 +2,8 @@
 
 The receipt's span is the parent of every later stage's: its `traceparent` travels in Kafka's
 headers and stays in the row, so that a stage which repeats its work stores the same again. A range
-of events is one workflow and so a trace of its own; each event's span links to it.
+of events is one workflow and so a trace of its own, always sampled, for ranges are few and each
+event's span links to theirs.
 
 Attributes are ids, counts and classes: never a body, and nothing of a person.
 """
@@ -10,7 +11,7 @@ Attributes are ids, counts and classes: never a body, and nothing of a person.
 from collections.abc import Mapping
 from time import perf_counter, time_ns
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from payment_pipeline.settings import Settings
 
@@ -18,9 +19,6 @@ from .traceparent import child_of
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer as OtelTracer
-
-STARTS_RANGES: Final = "dispatcher"
-"""It samples every range: few beside the events, and a sampled event's link must lead somewhere."""
 
 Attributes: TypeAlias = Mapping[str, str | int | float | bool]
 
@@ -95,8 +93,7 @@ def configure(service: str, settings: Settings) -> None:
         return
     from .otlp import OtlpTracer  # what it costs to import, only who traces pays
 
-    ratio = 1.0 if service == STARTS_RANGES else settings.trace_ratio
-    _tracer = OtlpTracer(f"payments-{service}", settings.otlp_endpoint, ratio)
+    _tracer = OtlpTracer(f"payments-{service}", settings.otlp_endpoint, settings.trace_ratio)
 
 
 def tracer() -> Tracer:
