@@ -124,6 +124,16 @@ def test_what_a_library_begins_is_sampled_always_and_its_children_too(sent: Sent
     assert [span.name for span in sent.spans] == ["StartWorkflow", "POST /x"]
 
 
+def test_a_request_is_its_callers_child_and_not_the_tasks_that_serves_it(sent: Sent) -> None:
+    tracer = configure()
+    library = tracer.otel()
+    assert library is not None
+    with library.start_as_current_span("around"):
+        serve(tracer, None)
+    traces.close()
+    assert [span.parent for span in sent.spans] == [None, None]
+
+
 @pytest.mark.parametrize("given", [None, "", "00-x", "\ud800", SAMPLED.upper()])
 def test_what_is_no_traceparent_is_no_parent_and_gets_no_span(
     sent: Sent, given: str | None
