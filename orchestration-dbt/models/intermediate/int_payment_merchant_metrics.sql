@@ -1,16 +1,35 @@
 with
 
+standing as (
+
+    select * from {{ ref('int_payment_standing') }}
+
+),
+
+-- An account has both modes. Who has ever taken real money isn't judged by tests.
+modes as (
+
+    select
+        merchant_key,
+        bool_or(is_live) as is_live
+    from standing
+    group by merchant_key
+
+),
+
 counted as (
 
     select
-        *,
-        cast(counts_from as date) as counts_from_day,
+        standing.merchant_key,
+        standing.measure,
+        cast(standing.counts_from as date) as counts_from_day,
         -- A day falls out of the window on the thirtieth after it; what is undone goes before.
         least(
-            date_add('day', 30, cast(counts_from as date)),
-            coalesce(cast(counts_until as date), date '9999-12-31')
+            date_add('day', 30, cast(standing.counts_from as date)),
+            coalesce(cast(standing.counts_until as date), date '9999-12-31')
         ) as counts_until_day
-    from {{ ref('int_payment_standing') }}
+    from standing
+    inner join modes on standing.merchant_key = modes.merchant_key and standing.is_live = modes.is_live
 
 ),
 

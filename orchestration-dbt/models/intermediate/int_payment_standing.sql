@@ -26,6 +26,7 @@ counted as (
         'successful_payments' as measure,
         customer_key,
         merchant_key,
+        is_live,
         captured_at as counts_from,
         cast(null as timestamp(6) with time zone) as counts_until
     from payments
@@ -35,6 +36,7 @@ counted as (
         'failed_payments' as measure,
         customer_key,
         merchant_key,
+        is_live,
         first_failed_at as counts_from,
         authorized_at as counts_until
     from payments
@@ -44,6 +46,7 @@ counted as (
         'refunds' as measure,
         payments.customer_key,
         refunds.merchant_key,
+        refunds.is_live,
         refunds.requested_at as counts_from,
         if(refunds.is_effective, null, refunds.failed_at) as counts_until
     from refunds
@@ -54,6 +57,7 @@ counted as (
         'reports' as measure,
         payments.customer_key,
         disputes.merchant_key,
+        disputes.is_live,
         disputes.charged_back_at as counts_from,
         null as counts_until
     from disputes
@@ -64,6 +68,7 @@ counted as (
         'reports' as measure,
         customer_key,
         merchant_key,
+        is_live,
         fraud_warned_at as counts_from,
         null as counts_until
     from payments
@@ -75,6 +80,7 @@ select
     measure,
     coalesce(customer_key, 'unknown') as customer_key,
     merchant_key,
+    is_live,
     cast(counts_from as timestamp(6) with time zone) as counts_from,
     cast(counts_until as timestamp(6) with time zone) as counts_until
 from counted
