@@ -290,9 +290,13 @@ def load() -> Settings:
 
 def sentences(wrong: ValidationError) -> list[str]:
     """One sentence for each setting that has a value it can't take, by its variable's name."""
-    return [f"PAYMENTS_{_name(error['loc'])}: {error['msg']}" for error in wrong.errors()]
+    return [f"{_name(error['loc'])}: {error['msg']}" for error in wrong.errors()]
 
 
 def _name(location: tuple[int | str, ...]) -> str:
-    """Of a variable, without its prefix, which an alias has already."""
-    return "_".join(str(part) for part in location).upper().removeprefix("PAYMENTS_")
+    """The variable's name; both where a standard one counts too."""
+    for field in Settings.model_fields.values():
+        names = field.validation_alias
+        if isinstance(names, AliasChoices) and location[0] in names.choices:
+            return " or ".join(map(str, names.choices))
+    return f"PAYMENTS_{'_'.join(map(str, location)).upper()}"

@@ -218,11 +218,18 @@ def test_a_mistake_of_the_users_is_one_sentence() -> None:
     assert (stage.returncode, out, err) == (3, "", "payments: Do it like this.\n")
 
 
-def test_a_setting_that_is_wrong_is_named() -> None:
-    with start("Settings()", PAYMENTS_GATEWAY_PORT="eighty") as stage:
+@pytest.mark.parametrize(
+    ("variable", "named"),
+    [
+        ("PAYMENTS_GATEWAY_PORT", "PAYMENTS_GATEWAY_PORT"),
+        ("OTEL_TRACES_SAMPLER_ARG", "PAYMENTS_TRACE_RATIO or OTEL_TRACES_SAMPLER_ARG"),
+    ],
+)
+def test_a_setting_that_is_wrong_is_named(variable: str, named: str) -> None:
+    with start("Settings()", **{variable: "eighty"}) as stage:
         _, err = stage.communicate(timeout=20)
     assert stage.returncode == 2
-    assert err.startswith("payments: PAYMENTS_GATEWAY_PORT: ")
+    assert err.startswith(f"payments: {named}: ")
     assert err.count("\n") == 1
 
 
