@@ -96,7 +96,8 @@ def test_no_other_secret_is_rotated(settings: Settings, name: str) -> None:
         rotation.rotate_signing(settings, name)
 
 
-def test_a_password_that_could_not_be_set_is_set_by_the_next_start(settings: Settings) -> None:
+def test_a_password_that_can_not_be_set_stays_as_it_was(settings: Settings) -> None:
+    before = settings.secret("postgres_worker_password")
     with pytest.raises(UserError, match="No PostgreSQL at"):
         rotation.rotate_password(settings, "postgres_worker_password")
-    assert settings.secret("postgres_worker_password")
+    assert settings.secret("postgres_worker_password") == before

@@ -56,16 +56,6 @@ async def ensure(settings: Settings) -> None:
     await _hand_over(settings)
 
 
-async def set_password(settings: Settings, role: str, password: str) -> None:
-    """Give a role another password; connections that are open go on.
-
-    Raises:
-        psycopg.OperationalError: the server doesn't answer.
-    """
-    async with await _connect(settings, ADMIN) as admin:
-        await _ensure_role(admin, role, password)
-
-
 async def _connect(settings: Settings, database: str) -> Admin:
     """Log in as the superuser."""
     try:

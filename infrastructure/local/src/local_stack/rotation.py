@@ -133,10 +133,12 @@ def rotate_password(settings: Settings, name: str) -> None:
         raise UserError("PostgreSQL runs elsewhere: change it there, then PAYMENTS_POSTGRES_DSN.")
     _refuse_environment(settings, name)
     with exclusive(run_dir(settings) / "secrets.lock"):
-        write_private(settings.secrets_dir / name, secrets.token_urlsafe(32) + "\n")
+        path, old = settings.secrets_dir / name, settings.secret(name)
+        write_private(path, secrets.token_urlsafe(32) + "\n")
         try:
             asyncio.run(roles.ensure(settings))
         except psycopg.OperationalError as refusal:
+            write_private(path, old + "\n")
             raise unreachable(settings.dsn, type(refusal).__name__) from refusal
 
 
