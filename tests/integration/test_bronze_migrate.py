@@ -15,6 +15,7 @@ pytestmark = pytest.mark.stack
 
 TABLES = {
     contract.EVENTS_TABLE: contract.EVENTS,
+    contract.HISTORY_TABLE: contract.HISTORY,
     contract.QUARANTINE_TABLE: contract.QUARANTINE,
     contract.FEATURES_TABLE: contract.FEATURES,
     contract.ERASURES_TABLE: contract.ERASURES,
@@ -22,6 +23,7 @@ TABLES = {
 }
 KEYS = {
     contract.EVENTS_TABLE: {"provider", "event_id"},
+    contract.HISTORY_TABLE: {"provider", "event_id", "valid_from"},
     contract.QUARANTINE_TABLE: {"source_topic", "source_partition", "source_offset", "failure"},
     contract.FEATURES_TABLE: {"provider", "entity", "entity_id"},
     contract.ERASURES_TABLE: {"id"},

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 EVENTS_TABLE: Final = "payment_events"
 QUARANTINE_TABLE: Final = "payment_events_quarantine"
+HISTORY_TABLE: Final = "payment_events_history"
 FEATURES_TABLE: Final = "entity_features"
 DECISIONS_TABLE: Final = "payment_decisions"
 ERASURES_TABLE: Final = "erasures"
@@ -82,8 +83,32 @@ EVENTS: Final = (
     Column("workflow_id", "text", False, "Temporal workflow that wrote the row."),
     Column("ingest_xid", "xid8", False, "Transaction that wrote the row: the lake's horizon."),
     Column("id", "bigint", False, "Order within the table; identity, gaps are normal."),
+    Column(
+        "corrected_at",
+        "timestamptz",
+        True,
+        "When a replay put this version in an earlier one's place, UTC; null: never.",
+    ),
 )
 """`payment_events`: primary key (provider, event_id)."""
+
+HISTORY: Final = (
+    Column(
+        "valid_from",
+        "timestamptz",
+        False,
+        "From when on payment_events had this version, UTC. Key.",
+    ),
+    Column(
+        "valid_to",
+        "timestamptz",
+        False,
+        "Until just before when it had it, UTC: the next version's valid_from.",
+    ),
+    Column("corrected_by", "text", False, "The replay that put another in its place."),
+    *EVENTS,
+)
+"""`payment_events_history`: primary key (provider, event_id, valid_from)."""
 
 QUARANTINE: Final = (
     Column("source_topic", "text", False, "Topic of the record that ended here. Key."),

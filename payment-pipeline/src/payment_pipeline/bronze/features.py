@@ -5,7 +5,7 @@ each in the order of the key, so they can wait for one another but never in a ci
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from operator import attrgetter
 from typing import Any, Final
@@ -43,13 +43,25 @@ async def fold(connection: asyncpg.Connection, events: Iterable[PaymentEvent]) -
             touching[key].append(event)
     if not touching:
         return
-    keys = sorted(touching)
-    columns = to_columns(keys)
-    await connection.execute(_SQL["insert_missing"], *columns)
-    states = to_states(await connection.fetch(_SQL["lock"], *columns))
+    states = await lock(connection, to_columns(sorted(touching)))
     for key, state in states.items():
         for event in touching[key]:
             apply(state, key, event)
+    await write_back(connection, states)
+
+
+async def lock(
+    connection: asyncpg.Connection, columns: tuple[list[str], list[str], list[str]]
+) -> dict[EntityKey, EntityState]:
+    """Hold the states of entities, given in the order of the key, until the commit."""
+    await connection.execute(_SQL["insert_missing"], *columns)
+    return to_states(await connection.fetch(_SQL["lock"], *columns))
+
+
+async def write_back(
+    connection: asyncpg.Connection, states: Mapping[EntityKey, EntityState]
+) -> None:
+    """Put states in the place of those that are locked."""
     await connection.execute(_SQL["create_incoming"])
     await connection.copy_records_to_table(
         "incoming_features",

@@ -17,7 +17,7 @@ from payment_pipeline.domain.scoring import EventScores, Score
 
 from .contract import EVENTS, InferenceStatus
 
-FILLED_BY_POSTGRES: Final = frozenset({"ingested_at", "ingest_xid", "id"})
+FILLED_BY_POSTGRES: Final = frozenset({"ingested_at", "ingest_xid", "id", "corrected_at"})
 SCORES: Final = ("fraud_score", "churn_score", "retry_strategy")
 """The columns of `EventScores`' fields of the same name; any other answer is in `scores` alone."""
 

@@ -47,7 +47,7 @@ def parse(since: str | None, until: str | None, now: datetime) -> Window:
     end = _instant(until, now) if until else now
     start = _instant(since, now) if since else None
     if start is not None and start >= end:
-        raise UserError(f"The window is empty: --since {start} is not before --until {end}.")
+        raise UserError(f"The window is empty: {start} is not before {end}.")
     return Window(start, end)
 
 

@@ -1,7 +1,5 @@
 """The normalizer's process: `python -m payment_pipeline.normalizer`."""
 
-from importlib.metadata import version
-
 from aiokafka.errors import KafkaConnectionError
 
 from payment_pipeline import settings, telemetry
@@ -10,6 +8,7 @@ from payment_pipeline.domain.failures import UserError
 from payment_pipeline.providers import Context
 
 from .service import GROUP, Normalizer
+from .version import normalizer_version
 
 
 async def main() -> None:
@@ -18,7 +17,7 @@ async def main() -> None:
     telemetry.configure("normalizer", config)
     context = Context(
         pseudonym_key=config.secret("pseudonym_key").encode(),
-        normalizer_version=version("payment-pipeline"),
+        normalizer_version=normalizer_version(),
     )
     source = kafka.consumer(config, group=GROUP)
     sink = kafka.producer(config)

@@ -1,0 +1,38 @@
+-- Corrections: what a row said before, and which features are to be folded anew. May run twice.
+
+ALTER TABLE payment_events ADD COLUMN IF NOT EXISTS corrected_at timestamptz;
+COMMENT ON COLUMN payment_events.corrected_at IS
+    'When a replay put this version in an earlier one''s place, UTC; null: never.';
+
+-- The columns of payment_events after three of its own: whatever a row had is kept as it was.
+CREATE TABLE IF NOT EXISTS payment_events_history (
+    valid_from   timestamptz NOT NULL,
+    valid_to     timestamptz NOT NULL,
+    corrected_by text NOT NULL,
+    LIKE payment_events INCLUDING COMMENTS,
+    CONSTRAINT payment_events_history_key PRIMARY KEY (event_id, provider, valid_from),
+    CONSTRAINT history_is_a_span CHECK (valid_from < valid_to)
+);
+
+COMMENT ON TABLE payment_events_history IS
+    'What rows of payment_events said until a replay corrected them, with system-time validity.';
+COMMENT ON COLUMN payment_events_history.valid_from IS
+    'From when on payment_events had this version, UTC. Key.';
+COMMENT ON COLUMN payment_events_history.valid_to IS
+    'Until just before when it had it, UTC: the next version''s valid_from.';
+COMMENT ON COLUMN payment_events_history.corrected_by IS 'The replay that put another in its place.';
+
+-- Written with a correction, emptied with the states: a replay that dies in between is made good by
+-- the next one.
+CREATE TABLE IF NOT EXISTS entity_features_due (
+    provider  text NOT NULL,
+    entity    text NOT NULL,
+    entity_id text NOT NULL,
+    CONSTRAINT entity_features_due_key PRIMARY KEY (provider, entity, entity_id)
+);
+
+COMMENT ON TABLE entity_features_due IS
+    'Entities whose online features a correction has made stale, until they are folded anew.';
+COMMENT ON COLUMN entity_features_due.provider IS 'Whose id entity_id is. Key.';
+COMMENT ON COLUMN entity_features_due.entity IS 'customer, merchant or card. Key.';
+COMMENT ON COLUMN entity_features_due.entity_id IS 'The provider''s id, or the card''s keyed hash. Key.';

@@ -1,0 +1,104 @@
+-- Correcting payment_events and folding its features anew: bronze/corrections.py and refold.py.
+
+-- name: stored
+-- The rows of these keys as they are.
+SELECT stored.*
+FROM unnest($1::text[], $2::text[]) AS wanted (provider, event_id)
+JOIN payment_events AS stored USING (provider, event_id)
+
+-- name: lock
+-- The same, held until the commit, taken in the order of the key as every writer takes them.
+SELECT stored.*
+FROM unnest($1::text[], $2::text[]) AS wanted (provider, event_id)
+JOIN payment_events AS stored USING (provider, event_id)
+ORDER BY stored.provider, stored.event_id
+FOR UPDATE OF stored
+
+-- name: quarantined
+-- Which of these bodies are in the quarantine: $1 event ids, which are indexed, $2 their bodies' hashes.
+SELECT kept.body_sha256
+FROM unnest($1::text[], $2::text[]) AS wanted (event_id, body_sha256)
+JOIN payment_events_quarantine AS kept USING (event_id, body_sha256)
+
+-- name: quarantined_records
+-- Which of these raw records are in the quarantine, whatever they were refused for.
+SELECT kept.source_topic, kept.source_partition, kept.source_offset
+FROM unnest($1::text[], $2::integer[], $3::bigint[])
+    AS wanted (source_topic, source_partition, source_offset)
+JOIN payment_events_quarantine AS kept USING (source_topic, source_partition, source_offset)
+
+-- name: archive
+-- Keep what stands under these keys ($1, $2), until the moment $3, corrected by $4.
+INSERT INTO payment_events_history
+SELECT coalesce(old.corrected_at, old.ingested_at), $3, $4, old.*
+FROM unnest($1::text[], $2::text[]) AS wanted (provider, event_id)
+JOIN payment_events AS old USING (provider, event_id)
+
+-- name: supersede
+-- Put what was copied to incoming_events in the place of what stands there. Who the event is, how it
+-- came, how it was scored and which workflow wrote it stay; the new transaction puts the row before
+-- the lake again.
+UPDATE payment_events AS event
+SET
+    event_type = new.event_type,
+    provider_event_type = new.provider_event_type,
+    kind = new.kind,
+    occurred_at = new.occurred_at,
+    api_version = new.api_version,
+    livemode = new.livemode,
+    merchant_id = new.merchant_id,
+    customer_id = new.customer_id,
+    payment_id = new.payment_id,
+    object_id = new.object_id,
+    status = new.status,
+    amount_minor = new.amount_minor,
+    currency = new.currency,
+    currency_exponent = new.currency_exponent,
+    attributes = new.attributes,
+    normalizer_version = new.normalizer_version,
+    corrected_at = $1,
+    ingest_xid = pg_current_xact_id()
+FROM incoming_events AS new
+WHERE event.provider = new.provider AND event.event_id = new.event_id
+
+-- name: note_due
+-- These entities' features are to be folded anew; $1, $2, $3 as in features.sql.
+INSERT INTO entity_features_due (provider, entity, entity_id)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[])
+ON CONFLICT (provider, entity, entity_id) DO NOTHING
+
+-- name: due
+-- Whose features are to be folded anew.
+SELECT provider, entity, entity_id FROM entity_features_due
+ORDER BY provider, entity, entity_id
+
+-- name: done
+-- These entities' features are exact again.
+DELETE FROM entity_features_due AS due
+USING unnest($1::text[], $2::text[], $3::text[]) AS folded (provider, entity, entity_id)
+WHERE
+    due.provider = folded.provider
+    AND due.entity = folded.entity
+    AND due.entity_id = folded.entity_id
+
+-- name: horizon
+-- Every transaction below it has ended, and shows in this one's snapshot if it committed.
+SELECT pg_snapshot_xmin(pg_current_snapshot())::text
+
+-- name: events_of
+-- Every event that touches one of some customers ($1, $2), merchants ($3, $4) or cards ($5, $6).
+SELECT *
+FROM payment_events
+WHERE
+    (provider, customer_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+    OR (provider, coalesce(merchant_id, 'platform')) IN (
+        SELECT * FROM unnest($3::text[], $4::text[])
+    )
+    OR (provider, attributes #>> '{payment_method,card_hash}') IN (
+        SELECT * FROM unnest($5::text[], $6::text[])
+    )
+
+-- name: events_since
+-- What was written by transactions from that one on: new events, and rows that were scored again.
+SELECT * FROM payment_events
+WHERE ingest_xid >= $1::text::xid8

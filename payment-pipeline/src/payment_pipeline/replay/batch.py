@@ -1,0 +1,197 @@
+"""How is one batch of raw records brought to bronze? Asked first, written only where it differs.
+
+raw record ─ today's normalizer ─┬─ as bronze has it            nothing is written
+                                 ├─ other than bronze has it    corrected in place
+                                 ├─ in no table                 sent on, like a new one
+                                 ├─ rejected, and in no table   into the quarantine
+                                 └─ what a person must judge    named, not touched
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+import asyncpg
+from aiokafka import AIOKafkaProducer
+
+from payment_pipeline.adapters.kafka import partition_of, raw_event
+from payment_pipeline.bronze import corrections, writer
+from payment_pipeline.domain import topics
+from payment_pipeline.domain.events import PaymentEvent
+from payment_pipeline.domain.failures import BadRecord, Unmodelled, UserError
+from payment_pipeline.domain.raw import RawEvent
+from payment_pipeline.ledger.window import Window
+from payment_pipeline.normalizer.step import message, step
+from payment_pipeline.orchestrator.letters import of_dead_letters
+from payment_pipeline.providers import Context, providers
+
+from .source import Record
+from .standing import Report, Standing
+
+SEND_S_MAX: Final = 60.0
+"""How long Kafka may take for the events of one batch that are sent on."""
+
+# PostgreSQL's classes 22 (data) and 23 (constraints): no retry will help, and the rest is well.
+_REFUSALS: Final = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+
+
+class Request(NamedTuple):
+    """Which receipts to normalize again, and how."""
+
+    window: Window
+    provider: str | None = None
+    event_type: str | None = None
+    """The provider's name of the type, or ours."""
+    dry_run: bool = False
+    rate: float = 0.0
+    """Raw records a second at most; 0 is as fast as it goes."""
+
+
+class Stores(NamedTuple):
+    """What a replay writes to; the owner's to close."""
+
+    pool: asyncpg.Pool
+    sink: AIOKafkaProducer
+
+
+class _Work(NamedTuple):
+    record: Record
+    raw: RawEvent
+    outcome: PaymentEvent | BadRecord | Unmodelled
+
+
+class Replayed:
+    """Batches of one replay, and the report of it."""
+
+    def __init__(self, stores: Stores, context: Context, request: Request, report: Report) -> None:
+        self._stores = stores
+        self._context = context
+        self._request = request
+        self._report = report
+
+    async def batch(self, records: Sequence[Record]) -> None:
+        """Normalize records again, and bring bronze to what comes of them.
+
+        Raises:
+            asyncpg.PostgresError, OSError, UserError: a store can't do it now; once more is safe.
+        """
+        works = self._wanted(records)
+        self._report.records += len(works)
+        await self._taken(works)
+        await self._not_taken(works)
+
+    def _wanted(self, records: Iterable[Record]) -> list[_Work]:
+        """The records of the request, normalized."""
+        found, now = [], datetime.now(UTC)
+        for record in records:
+            raw = raw_event(record)
+            if raw.received_at not in self._request.window:
+                continue
+            if self._request.provider not in (None, raw.provider):
+                continue
+            outcome = self._normalized(record, raw, now)
+            known_as = {raw.event_type, getattr(outcome, "event_type", None)}
+            if self._request.event_type is None or self._request.event_type in known_as:
+                found.append(_Work(record, raw, outcome))
+        return found
+
+    def _normalized(
+        self, record: Record, raw: RawEvent, now: datetime
+    ) -> PaymentEvent | BadRecord | Unmodelled:
+        if record.topic == topics.DLQ_WEBHOOKS:
+            return of_dead_letters([record])[0]
+        return step(raw, providers()[raw.provider], self._context, now)
+
+    async def _taken(self, works: Sequence[_Work]) -> None:
+        """What is an event today."""
+        works_by_source = {each.raw.coordinates: each for each in works}
+        outcomes = [each.outcome for each in works]
+        events = [each for each in outcomes if not isinstance(each, BadRecord | Unmodelled)]
+        compared = await corrections.compare(self._stores.pool, events)
+        self._report.standings[Standing.UNCHANGED] += len(compared.unchanged)
+        await self._correct([each.event for each in compared.corrections])
+        kept = await corrections.quarantined(
+            self._stores.pool, [*compared.absent, *compared.others]
+        )
+        lost = []
+        for event in (*compared.absent, *compared.others):
+            if event.body_sha256 not in kept:
+                lost.append(works_by_source[event.source])
+                self._note(Standing.SENT_ON, event, "in no table")
+        await self._send_on(lost)
+        for event in compared.absent:
+            if event.body_sha256 in kept:
+                self._note(Standing.REDRIVABLE, event, "in the quarantine")
+        held = sum(event.body_sha256 in kept for event in compared.others)
+        self._report.standings[Standing.STILL_REJECTED] += held
+
+    async def _correct(self, events: Sequence[PaymentEvent]) -> None:
+        if self._request.dry_run:
+            found = (await corrections.compare(self._stores.pool, events)).corrections
+        else:
+            found = await self._corrected(events)
+        for correction in found:
+            self._report.columns.update(correction.columns)
+            self._note(Standing.CORRECTED, correction.event, ", ".join(correction.columns))
+
+    async def _corrected(self, events: Sequence[PaymentEvent]) -> list[corrections.Correction]:
+        """Correct in one transaction; one by one if PostgreSQL won't take one of them."""
+        if not events:
+            return []
+        try:
+            return await corrections.correct(self._stores.pool, events, self._report.by)
+        except _REFUSALS as refusal:
+            if len(events) == 1:
+                about = f"PostgreSQL: {type(refusal).__name__}"
+                self._note(Standing.NO_LONGER_TAKEN, events[0], about)
+                return []
+        return [each for event in events for each in await self._corrected([event])]
+
+    async def _not_taken(self, works: Sequence[_Work]) -> None:
+        """What is none today, and so should not be in bronze."""
+        works = [each for each in works if isinstance(each.outcome, BadRecord | Unmodelled)]
+        in_bronze = await corrections.bodies(
+            self._stores.pool, [(each.raw.provider, each.raw.event_id or "") for each in works]
+        )
+        letters = []
+        for work in works:
+            raw, outcome = work.raw, work.outcome
+            if raw.body_sha256 in in_bronze:
+                about = outcome.failure if isinstance(outcome, BadRecord) else "unmodelled"
+                self._report.note(Standing.NO_LONGER_TAKEN, raw.provider, raw.event_id, about)
+            elif isinstance(outcome, BadRecord):
+                letters.append(outcome)
+            else:
+                self._report.standings[Standing.UNMODELLED] += 1
+        absent = await corrections.without_letter(self._stores.pool, letters)
+        self._report.standings[Standing.STILL_REJECTED] += len(letters) - len(absent)
+        for letter in absent:
+            self._report.note(
+                Standing.QUARANTINED, letter.provider, letter.event_id, letter.failure
+            )
+        if absent and not self._request.dry_run:
+            await writer.quarantine(self._stores.pool, absent, self._report.by)
+
+    async def _send_on(self, works: Sequence[_Work]) -> None:
+        if self._request.dry_run or not works:
+            return
+        partitions = len(await self._stores.sink.partitions_for(topics.NORMALIZED))
+        try:
+            async with asyncio.timeout(SEND_S_MAX):
+                sent = []
+                for work in works:
+                    topic, value, headers = message(work.outcome, work.raw, work.record.headers)
+                    key = work.record.key
+                    place = partition_of(key or b"", partitions)
+                    sent.append(
+                        await self._stores.sink.send(
+                            topic, value, key, place, headers=list(headers)
+                        )
+                    )
+                await asyncio.gather(*sent)
+        except TimeoutError:
+            raise UserError("Kafka takes nothing: is it well? Run the replay again.", 1) from None
+
+    def _note(self, standing: Standing, event: PaymentEvent, about: str) -> None:
+        self._report.note(standing, event.provider, event.event_id, about)
