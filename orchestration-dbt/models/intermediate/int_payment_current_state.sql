@@ -3,23 +3,47 @@
     incremental_strategy='merge',
     unique_key='payment_key',
     on_schema_change='append_new_columns',
+    post_hook="{{ forget_payments_without_events(this) }}",
 ) }}
 
 with
 
-events as (
+about_payments as (
 
     select * from {{ ref('int_payment_events') }}
+    where {{ is_about_a_payment() }}
+
+),
+
+{% if is_incremental() %}
+-- A payment is computed anew, from all its events, when they are not those that it was computed
+-- from: one is new, was scored later, or was corrected; a corrected one may have been about another
+-- payment before, which has one less now.
+changed as (
+
+    select held.payment_key
+    from (
+        select
+            payment_key,
+            count(*) as events,
+            max(ingest_xid) as ingest_xid
+        from about_payments
+        group by payment_key
+    ) as held
+    left join {{ this }} as known on held.payment_key = known.payment_key
     where
-        kind in ('payment', 'charge', 'refund', 'dispute')
-        and payment_key is not null
-        {% if is_incremental() %}
-            -- A payment that anything new is about is computed anew, from all its events.
-            and payment_key in (
-                select fresh.payment_key from {{ ref('int_payment_events') }} as fresh
-                where fresh.ingest_xid >= (select coalesce(max(known.ingest_xid), 0) from {{ this }} as known)
-            )
-        {% endif %}
+        held.events is distinct from known.events
+        or held.ingest_xid is distinct from known.ingest_xid
+
+),
+
+{% endif %}
+events as (
+
+    select * from about_payments
+    {% if is_incremental() %}
+        where payment_key in (select changed.payment_key from changed)
+    {% endif %}
 
 ),
 
@@ -114,7 +138,8 @@ payments as (
         min(occurred_at) filter (where lifecycle_state = 'canceled') as canceled_at,
         max(occurred_at) as last_event_at,
         max(ingested_at) as ingested_at,
-        max(ingest_xid) as ingest_xid
+        max(ingest_xid) as ingest_xid,
+        count(*) as currency_events
     from decided
     group by payment_key, currency
 
@@ -127,7 +152,8 @@ ranked as (
     select
         *,
         row_number() over (partition by payment_key order by recency desc) as preference,
-        max(ingest_xid) over (partition by payment_key) as payment_ingest_xid
+        max(ingest_xid) over (partition by payment_key) as payment_ingest_xid,
+        sum(currency_events) over (partition by payment_key) as events
     from payments
 
 )
@@ -174,6 +200,7 @@ select
     state_at,
     last_event_at,
     ingested_at,
-    payment_ingest_xid as ingest_xid
+    payment_ingest_xid as ingest_xid,
+    events
 from ranked
 where preference = 1

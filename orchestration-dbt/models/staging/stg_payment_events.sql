@@ -89,6 +89,7 @@ renamed as (
         occurred_at,
         received_at,
         ingested_at,
+        corrected_at,
         {{ moment('own.arrival_at') }} as arrival_at,
         {{ moment('own.evidence_due_at') }} as evidence_due_at,
         {{ moment('own.current_period_start_at') }} as current_period_start_at,

@@ -1,0 +1,273 @@
+"""Does a replay bring bronze to what today's normalizer makes of the raw topics, and no further?
+
+The raw records are the simulator's. What an earlier normalizer made of them is written to bronze by
+the test: most of it right, some of it wrong, some not at all.
+"""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from aiokafka import AIOKafkaProducer, TopicPartition
+
+import commands
+from payment_pipeline.adapters import kafka, postgres
+from payment_pipeline.bronze import features, writer
+from payment_pipeline.bronze.contract import InferenceStatus
+from payment_pipeline.bronze.rows import ScoredEvent
+from payment_pipeline.domain import headers as names
+from payment_pipeline.domain import topics
+from payment_pipeline.domain.events import PAYMENT_EVENT, Charge, PaymentEvent
+from payment_pipeline.domain.failures import Rejected, Unmodelled, UserError
+from payment_pipeline.domain.features import EntityKey, EntityState, fold
+from payment_pipeline.domain.raw import Coordinates, RawEvent
+from payment_pipeline.ledger.window import Window
+from payment_pipeline.normalizer.version import normalizer_version
+from payment_pipeline.providers import Context, Envelope, providers
+from payment_pipeline.replay import run as replaying
+from payment_pipeline.replay.batch import Request
+from payment_pipeline.replay.standing import Report, Standing
+from payment_pipeline.settings import Settings
+from payment_pipeline.simulator import traffic
+
+pytestmark = pytest.mark.stack
+
+STRIPE = providers()["stripe"]
+PERIOD = traffic.Period(until=datetime(2026, 6, 30, tzinfo=UTC))
+COUNT = 300
+
+
+@dataclass
+class Received:
+    """What lies on the raw topics, and bronze."""
+
+    settings: Settings
+    pool: asyncpg.Pool
+    since: datetime
+    raws: list[RawEvent] = field(default_factory=list)
+
+    def events(self) -> list[PaymentEvent]:
+        """What an earlier normalizer made of them, before any of its bugs."""
+        context = Context(self.settings.secret("pseudonym_key").encode(), "0")
+        made = [STRIPE.normalize(raw, context) for raw in self.raws]
+        return [each for each in made if not isinstance(each, Rejected | Unmodelled)]
+
+    async def write(self, events: Sequence[PaymentEvent]) -> None:
+        rows = [ScoredEvent(event, None, InferenceStatus.NOT_APPLICABLE) for event in events]
+        await writer.write(self.pool, rows, "test")
+
+    async def replay(self, request: Request | None = None) -> Report:
+        wanted = request or Request(self.window())
+        return await replaying.replay(self.settings, wanted, lambda _: None)
+
+    def window(self) -> Window:
+        return Window(self.since, datetime.now(UTC))
+
+    async def states(self) -> dict[EntityKey, EntityState]:
+        found = features.to_states(await self.pool.fetch("SELECT * FROM entity_features"))
+        return {key: state for key, state in found.items() if state != EntityState()}
+
+    async def send(self, bodies: Sequence[tuple[str, bytes]]) -> None:
+        """Webhooks onto the raw topics, as the gateway puts them there."""
+        async with kafka.producer(self.settings) as sink:
+            for event_id, body in bodies:
+                self.raws.append(await self._send(sink, event_id, body))
+
+    async def _send(self, sink: AIOKafkaProducer, event_id: str, body: bytes) -> RawEvent:
+        envelope = STRIPE.read(body)
+        assert isinstance(envelope, Envelope)
+        topic, key = topics.raw("stripe", envelope.resource), envelope.key.encode()
+        now = datetime.now(UTC)
+        given = {
+            names.CE_ID: event_id,
+            names.CE_TYPE: envelope.event_type,
+            names.CE_SOURCE: "/webhooks/stripe",
+            names.BODY_SHA256: sha256(body).hexdigest(),
+            names.RECEIVED_AT: now.isoformat(),
+            names.VERDICT: "verified:stripe:test",
+        }
+        headers = [(name, value.encode()) for name, value in given.items()]
+        place = kafka.partition_of(key, self.settings.kafka_partitions)
+        at = await sink.send_and_wait(topic, body, key, place, headers=headers)
+        return RawEvent(
+            provider="stripe",
+            coordinates=Coordinates(topic=topic, partition=at.partition, offset=at.offset),
+            body=body,
+            event_id=event_id,
+            body_sha256=given[names.BODY_SHA256],
+            received_at=now,
+            verdict=given[names.VERDICT],
+            traceparent=None,
+            event_type=envelope.event_type,
+        )
+
+
+def wrong(event: PaymentEvent) -> PaymentEvent:
+    """As a normalizer with a bug would have it."""
+    if isinstance(event, Charge) and event.amount_minor:
+        return event.model_copy(update={"amount_minor": event.amount_minor * 100})
+    return event
+
+
+async def ends(settings: Settings, topic: str) -> dict[TopicPartition, int]:
+    async with kafka.consumer(settings, group=None) as consumer:
+        places = [TopicPartition(topic, number) for number in range(settings.kafka_partitions)]
+        return dict(await consumer.end_offsets(places))
+
+
+async def came(settings: Settings, topic: str, after: dict[TopicPartition, int]) -> list[bytes]:
+    """The values of a topic's records past these offsets."""
+    upto = await ends(settings, topic)
+    ranges = kafka.RangeReader(settings)
+    found = [
+        record.value
+        for place, end in upto.items()
+        for record in await ranges.read(topic, place.partition, after[place], end)
+    ]
+    await ranges.close()
+    return found
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def received(private_stores: Settings) -> AsyncIterator[Received]:
+    pool = await postgres.pool(private_stores)
+    await pool.execute(
+        "TRUNCATE payment_events, payment_events_history, payment_events_quarantine, "
+        "entity_features, entity_features_due"
+    )
+    found = Received(private_stores, pool, datetime.now(UTC))
+    await found.send([(e.event_id, e.body) for e in traffic.events(3, COUNT, PERIOD)])
+    yield found
+    await pool.close()
+
+
+async def test_a_bug_is_corrected_once_and_the_features_with_it(received: Received) -> None:
+    right = received.events()
+    await received.write([wrong(event) for event in right])
+    broken = [event for event in right if wrong(event) != event]
+    report = await received.replay()
+    assert report.ok
+    assert report.records == COUNT
+    assert report.standings[Standing.CORRECTED] == len(broken) > 20
+    assert report.standings[Standing.UNCHANGED] == len(right) - len(broken)
+    assert report.columns == {"amount_minor": len(broken)}
+    amounts = await received.pool.fetch("SELECT event_id, amount_minor FROM payment_events")
+    assert dict(map(tuple, amounts)) == {each.event_id: each.amount_minor for each in right}
+    versions = await received.pool.fetch(
+        "SELECT normalizer_version, count(*) FROM payment_events GROUP BY 1"
+    )
+    assert dict(map(tuple, versions)) == {
+        "0": len(right) - len(broken),
+        normalizer_version(): len(broken),
+    }
+    states: dict[EntityKey, EntityState] = {}
+    for _ in fold(right, states):
+        pass
+    assert await received.states() == states
+
+    again = await received.replay()
+    assert again.standings[Standing.CORRECTED] == 0
+    assert again.refolded == 0
+    history = "SELECT count(*) FROM payment_events_history"
+    assert await received.pool.fetchval(history) == len(broken)
+
+
+async def test_a_dry_run_says_the_same_and_writes_nothing(received: Received) -> None:
+    right = received.events()
+    await received.write([wrong(event) for event in right[5:]])
+    before = await received.pool.fetch("SELECT * FROM payment_events ORDER BY id")
+    normalized = await ends(received.settings, topics.NORMALIZED)
+    would = await received.replay(Request(received.window(), dry_run=True))
+    assert await received.pool.fetch("SELECT * FROM payment_events ORDER BY id") == before
+    assert await ends(received.settings, topics.NORMALIZED) == normalized
+    did = await received.replay()
+    assert (would.standings, would.columns) == (did.standings, did.columns)
+    assert did.standings[Standing.SENT_ON] == 5
+
+
+async def test_what_is_in_no_table_is_sent_on_as_it_came(received: Received) -> None:
+    right = received.events()
+    await received.write(right[3:])
+    before = await ends(received.settings, topics.NORMALIZED)
+    report = await received.replay()
+    assert report.standings[Standing.SENT_ON] == 3
+    sent = await came(received.settings, topics.NORMALIZED, before)
+    found = {event.event_id: event for event in map(PAYMENT_EVENT.validate_json, sent)}
+    assert found.keys() == {event.event_id for event in right[:3]}
+    for event in right[:3]:
+        version = {"normalizer_version": normalizer_version()}
+        assert found[event.event_id] == event.model_copy(update=version)
+
+
+async def test_what_was_rejected_and_lost_is_quarantined_once(received: Received) -> None:
+    await received.write(received.events())
+    body = json.loads(received.raws[0].body)
+    body["data"]["object"]["id"] = 7
+    await received.send([("evt_invalid", json.dumps(body).encode())])
+    assert isinstance(STRIPE.normalize(received.raws[-1], Context(b"", "0")), Rejected)
+    first, second = await received.replay(), await received.replay()
+    assert first.standings[Standing.QUARANTINED] == second.standings[Standing.STILL_REJECTED] == 1
+    assert second.standings[Standing.QUARANTINED] == 0
+    (row,) = await received.pool.fetch("SELECT * FROM payment_events_quarantine")
+    assert row["source_offset"] == received.raws[-1].coordinates.offset
+    assert row["body"] == received.raws[-1].body
+
+
+async def test_a_row_that_is_taken_no_more_stays_and_is_named(
+    received: Received, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = received.events()
+    await received.write(right)
+    strict = right[0].event_id
+    normalize = STRIPE.normalize
+
+    def stricter(raw: RawEvent, context: Context) -> object:
+        if raw.event_id == strict:
+            raise ZeroDivisionError
+        return normalize(raw, context)
+
+    monkeypatch.setattr(STRIPE, "normalize", stricter)
+    report = await received.replay()
+    assert not report.ok
+    assert [each.event_id for each in report.named[Standing.NO_LONGER_TAKEN]] == [strict]
+    rows = await received.pool.fetchval("SELECT count(*) FROM payment_events")
+    assert rows == len(right)
+    assert await received.pool.fetchval("SELECT count(*) FROM payment_events_quarantine") == 0
+
+
+async def test_only_what_is_asked_for_is_replayed(received: Received) -> None:
+    right = received.events()
+    await received.write([wrong(event) for event in right])
+    failed = [event for event in right if event.event_type == "charge.failed"]
+    report = await received.replay(Request(received.window(), event_type="charge.failed"))
+    assert report.records == len(failed) == report.standings[Standing.CORRECTED] > 0
+    middle = received.raws[COUNT // 2].received_at
+    first_half = Window(received.since, middle)
+    report = await received.replay(Request(first_half, dry_run=True))
+    assert report.records == COUNT // 2
+    later = Window(datetime.now(UTC), datetime.now(UTC) + timedelta(seconds=1))
+    assert (await received.replay(Request(later))).records == 0
+    with pytest.raises(UserError, match="No provider acme: there are"):
+        await received.replay(Request(later, provider="acme"))
+
+
+async def test_the_command_says_what_it_did(received: Received) -> None:
+    right = received.events()
+    await received.write([wrong(event) for event in right])
+    window = ("--from", received.since.isoformat(), "--to", "0s")
+    dry = commands.call(received.settings, "replay", *window, "--dry-run", "--json")
+    assert dry.returncode == 0, dry.stderr
+    told = json.loads(dry.stdout)
+    assert told["dry_run"]
+    done = commands.call(received.settings, "replay", *window)
+    assert done.returncode == 0, done.stderr
+    assert f"{told['corrected']:,} " in done.stdout
+    assert "the old rows are in payment_events_history" in done.stdout
+    wrong_way = commands.call(received.settings, "replay", "--from", "0s", "--to", "1h")
+    assert wrong_way.returncode == 2
+    assert "The window is empty" in wrong_way.stderr
