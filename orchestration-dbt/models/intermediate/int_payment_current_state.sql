@@ -15,34 +15,28 @@ about_payments as (
 
 ),
 
-{% if is_incremental() %}
--- A payment is computed anew, from all its events, when they are not those that it was computed
--- from: one is new, was scored later, or was corrected; a corrected one may have been about another
--- payment before, which has one less now.
-changed as (
-
-    select held.payment_key
-    from (
-        select
-            payment_key,
-            count(*) as events,
-            max(ingest_xid) as ingest_xid
-        from about_payments
-        group by payment_key
-    ) as held
-    left join {{ this }} as known on held.payment_key = known.payment_key
-    where
-        held.events is distinct from known.events
-        or held.ingest_xid is distinct from known.ingest_xid
-
-),
-
-{% endif %}
 events as (
 
     select * from about_payments
     {% if is_incremental() %}
-        where payment_key in (select changed.payment_key from changed)
+        -- A payment is computed anew, from all its events, when they are not those that it was
+        -- computed from: one is new, was scored later, or was corrected; a corrected one may have
+        -- been about another payment before, which has one less now.
+        where payment_key in (
+            select held.payment_key
+            from (
+                select
+                    counted.payment_key,
+                    count(*) as events,
+                    max(counted.ingest_xid) as ingest_xid
+                from about_payments as counted
+                group by counted.payment_key
+            ) as held
+            left join {{ this }} as known on held.payment_key = known.payment_key
+            where
+                held.events is distinct from known.events
+                or held.ingest_xid is distinct from known.ingest_xid
+        )
     {% endif %}
 
 ),

@@ -7,6 +7,7 @@ from time import monotonic
 from typing import Final, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from payment_pipeline.adapters import kafka
@@ -71,16 +72,18 @@ async def raw_topics(
         UserError: the broker does not answer, or has none of them.
     """
     consumer = kafka.consumer(settings, group=None)
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
     try:
         await consumer.start()
-        there = set(topics) & await consumer.topics()
-        if not there:
-            raise UserError(f"Kafka has no topic {topics[0]}: create it with `payments migrate`.")
+        await admin.start()
         places = [
-            TopicPartition(topic, partition)
-            for topic in sorted(there)
-            for partition in sorted(consumer.partitions_for_topic(topic) or ())
+            TopicPartition(described["topic"], partition["partition"])
+            for described in await admin.describe_topics()
+            if described["topic"] in topics
+            for partition in described["partitions"]
         ]
+        if not places:
+            raise UserError(f"Kafka has no topic {topics[0]}: create it with `payments migrate`.")
         # All at once and paused: none is fetched before its turn.
         consumer.assign(places)
         consumer.pause(*places)
@@ -91,6 +94,7 @@ async def raw_topics(
             "start it with `payments up`, or set PAYMENTS_KAFKA_BOOTSTRAP_SERVERS."
         ) from None
     finally:
+        await admin.close()
         await consumer.stop()
 
 
