@@ -241,6 +241,35 @@ def replay(
 
 
 @app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="A new file; keep it as safe as the database.")],
+) -> None:
+    """Write bronze's rows, as of one moment, to a file; everything goes on meanwhile."""
+    from local_stack import backup as backups
+
+    done = backups.backup(settings.load(), file)
+    typer.echo(f"{done.events:,} events in {file}, {done.bytes:,} bytes")
+
+
+@app.command()
+def restore(file: Annotated[Path, typer.Argument(help="What `payments backup` wrote.")]) -> None:
+    """Bring a backup's rows into an empty database, and say what to run then."""
+    from datetime import timedelta
+
+    from local_stack import backup as backups
+
+    done = backups.restore(settings.load(), file)
+    since = done.taken_at - timedelta(hours=1)
+    typer.echo(
+        f"{done.events:,} events are back, as of {done.taken_at:%Y-%m-%dT%H:%M:%SZ}. Now run:\n"
+        f"  payments replay --from {since:%Y-%m-%dT%H:%M:%SZ} --to 0s    what came since\n"
+        "  payments audit                                        proves that nothing is missing\n"
+        "  payments lake reanchor                                the lake goes on from here\n"
+        "and rebuild the marts, `dbt build --full-refresh`: see docs/runbooks/replay-and-restore.md."
+    )
+
+
+@app.command()
 def demo(
     events: Annotated[
         int, typer.Option(min=100, help="Genuine events; a third as many payments.")

@@ -3,10 +3,13 @@
 
 -- name: source
 -- Which database this is, and how far back its oldest writer holds the horizon. A promoted or
--- restored server has another timeline, a rebuilt one another identifier. Writers of every database
--- of the cluster count; what other roles do shows only to members of pg_read_all_stats.
+-- restored server has another timeline, a rebuilt one another identifier; one whose rows came back
+-- from a dump names the restore. Writers of every database of the cluster count; what other roles
+-- do shows only to members of pg_read_all_stats.
 SELECT
-    system_identifier || '/' || timeline_id AS source,
+    system_identifier || '/' || timeline_id || coalesce(
+        '/' || (SELECT extract(EPOCH FROM max(started_at))::bigint FROM bronze_restores), ''
+    ) AS source,
     pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon_xid,
     coalesce(
         extract(

@@ -16,7 +16,9 @@ import asyncpg
 from aiokafka import AIOKafkaProducer
 
 from payment_pipeline.adapters.kafka import partition_of, raw_event
-from payment_pipeline.bronze import corrections, writer
+from payment_pipeline.bronze import corrections, erased, writer
+from payment_pipeline.bronze.contract import InferenceStatus
+from payment_pipeline.bronze.rows import ScoredEvent
 from payment_pipeline.domain import topics
 from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.domain.failures import BadRecord, Unmodelled, UserError
@@ -108,6 +110,9 @@ class Replayed:
         works_by_source = {each.raw.coordinates: each for each in works}
         outcomes = [each.outcome for each in works]
         events = [each for each in outcomes if not isinstance(each, BadRecord | Unmodelled)]
+        # Of somebody who was erased, what came later stands under a token, and stays there.
+        rows = [ScoredEvent(event, None, InferenceStatus.UNAVAILABLE) for event in events]
+        events = [row.event for row in await erased.under_tokens(self._stores.pool, rows)]
         compared = await corrections.compare(self._stores.pool, events)
         self._report.standings[Standing.UNCHANGED] += len(compared.unchanged)
         await self._correct([each.event for each in compared.corrections])

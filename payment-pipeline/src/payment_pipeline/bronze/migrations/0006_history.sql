@@ -36,3 +36,16 @@ COMMENT ON TABLE entity_features_due IS
 COMMENT ON COLUMN entity_features_due.provider IS 'Whose id entity_id is. Key.';
 COMMENT ON COLUMN entity_features_due.entity IS 'customer, merchant or card. Key.';
 COMMENT ON COLUMN entity_features_due.entity_id IS 'The provider''s id, or the card''s keyed hash. Key.';
+
+-- A restored database may have the name, and even the cluster, of the one before. What the lake holds
+-- is compared with it first: the loader refuses a database whose restore it doesn't know.
+CREATE TABLE IF NOT EXISTS bronze_restores (
+    started_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    finished_at timestamptz,
+    CONSTRAINT bronze_restores_key PRIMARY KEY (started_at)
+);
+GRANT SELECT ON bronze_restores TO PUBLIC;
+
+COMMENT ON TABLE bronze_restores IS 'When bronze was brought back from a backup.';
+COMMENT ON COLUMN bronze_restores.started_at IS 'When it began, UTC: what the lake knows it by. Key.';
+COMMENT ON COLUMN bronze_restores.finished_at IS 'When all rows were there, UTC; null: cut off.';

@@ -1,0 +1,199 @@
+"""Is bronze the same after a backup and a restore, and does the lake go on from it?"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from pydantic import SecretStr
+
+from bronze_events import events, scored
+from lake_loads import EVENTS, assert_exact, bronze, in_lake, insert, rescore
+from local_stack.backup import backup, restore
+from orchestration_dagster.lake import compare, tables
+from orchestration_dagster.lake.catalog import open_catalog
+from orchestration_dagster.lake.loader import load
+from orchestration_dagster.lake.rewrite import Rewritten, reanchor
+from payment_pipeline.adapters import postgres
+from payment_pipeline.bronze import corrections, writer
+from payment_pipeline.bronze.contract import (
+    DECISIONS_TABLE,
+    EVENTS_TABLE,
+    FEATURES_TABLE,
+    HISTORY_TABLE,
+    QUARANTINE_TABLE,
+)
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.settings import Settings
+
+pytestmark = pytest.mark.stack
+
+TABLES = (EVENTS_TABLE, HISTORY_TABLE, QUARANTINE_TABLE, DECISIONS_TABLE, FEATURES_TABLE)
+EMPTY = f"TRUNCATE {', '.join(TABLES)}"
+
+
+@pytest.fixture
+def filled(fresh_stack: Callable[..., Settings]) -> Settings:
+    """A PostgreSQL with events, features and a correction."""
+    settings = fresh_stack("postgres")
+
+    async def fill() -> None:
+        pool = await postgres.pool(settings)
+        given = events(200)
+        await writer.write(pool, [scored(event) for event in given], "test")
+        corrected = given[0].model_copy(update={"status": "corrected"})
+        await corrections.correct(pool, [corrected], "replay/test")
+        await pool.close()
+
+    asyncio.run(fill())
+    return settings
+
+
+def contents(settings: Settings) -> dict[str, list[tuple[object, ...]]]:
+    """Every row of every table, without the number of its transaction."""
+    with bronze(settings) as connection:
+        return {
+            table: connection.execute(
+                f"SELECT (to_jsonb(each) - 'ingest_xid')::text FROM {table} AS each ORDER BY 1"
+            ).fetchall()
+            for table in TABLES
+        }
+
+
+def one(settings: Settings, query: str) -> object:
+    with bronze(settings) as connection:
+        return (connection.execute(query).fetchone() or (None,))[0]
+
+
+def test_a_new_cluster_has_what_the_old_one_had(
+    filled: Settings, fresh_stack: Callable[..., Settings], tmp_path: Path
+) -> None:
+    file = tmp_path / "bronze.dump"
+    backed_up = backup(filled, file)
+    assert backed_up.events == 200
+    assert file.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(UserError, match="is there already"):
+        backup(filled, file)
+
+    other = fresh_stack("postgres")
+    restored = restore(other, file)
+    assert restored.events == 200
+    assert contents(other) == contents(filled)
+    with pytest.raises(UserError, match="The database has 200 events"):
+        restore(other, file)
+
+    # Ids go on, and every row lies below what commits from now on.
+    insert(other, "new", 1)
+    assert one(other, "SELECT count(*) FROM payment_events WHERE event_id = 'new1' AND id > 200")
+    newest = "SELECT event_id FROM payment_events ORDER BY ingest_xid DESC LIMIT 1"
+    assert one(other, newest) == "new1"
+    assert one(other, "SELECT count(*) FROM bronze_restores WHERE finished_at IS NOT NULL") == 1
+
+
+def test_a_restore_that_was_cut_off_begins_anew(
+    filled: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "bronze.dump"
+    backup(filled, file)
+    before = contents(filled)
+    with bronze(filled) as connection:
+        connection.execute(EMPTY)
+
+    def cut(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(psycopg.Connection, "transaction", cut)
+        with pytest.raises(KeyboardInterrupt):
+            restore(filled, file)
+    assert one(filled, "SELECT count(*) FROM payment_events") == 200
+    assert restore(filled, file).events == 200
+    assert contents(filled) == before
+
+
+def test_what_is_no_backup_is_refused_and_changes_nothing(
+    fresh_stack: Callable[..., Settings], tmp_path: Path
+) -> None:
+    empty = fresh_stack("postgres")
+    with pytest.raises(UserError, match="No backup"):
+        restore(empty, tmp_path / "nothing")
+    (tmp_path / "text").write_text("select 1;")
+    with pytest.raises(UserError, match="pg_restore failed"):
+        restore(empty, tmp_path / "text")
+    assert one(empty, "SELECT count(*) FROM bronze_restores") == 0
+
+
+@pytest.fixture
+def house(
+    lakehouse: Settings,
+    fresh_stack: Callable[..., Settings],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Callable[[], Settings]]:
+    """A maker of empty PostgreSQLs over one lake of the test's own."""
+    monkeypatch.setattr(tables, "NAMESPACE", f"test_{uuid4().hex}")
+
+    def make() -> Settings:
+        dsn = SecretStr(fresh_stack("postgres").dsn)
+        return lakehouse.model_copy(update={"postgres_dsn": dsn})
+
+    yield make
+    catalog = open_catalog(lakehouse)
+    for identifier in catalog.list_tables(tables.NAMESPACE):
+        catalog.drop_table(identifier)
+    catalog.drop_namespace(tables.NAMESPACE)
+
+
+def test_the_lake_goes_on_from_a_new_cluster(house: Callable[[], Settings], tmp_path: Path) -> None:
+    old = house()
+    insert(old, "a", 6)
+    rescore(old, "a1")
+    load(old, EVENTS.name)
+    backup(old, tmp_path / "bronze.dump")
+    insert(old, "late", 2)
+    rescore(old, "a2")
+    load(old, EVENTS.name)
+
+    new = house()
+    restore(new, tmp_path / "bronze.dump")
+    with pytest.raises(UserError, match="payments lake reanchor payment_events"):
+        load(new, EVENTS.name)
+    with pytest.raises(UserError, match="2 rows of payment_events are in the lake and no longer"):
+        reanchor(new, EVENTS.name)
+    insert(new, "other", 3)  # comes first now, and takes the ids that the late ones had
+    insert(new, "late", 2)  # what a replay brings back
+    assert reanchor(new, EVENTS.name).deleted == 8
+    load(new, EVENTS.name)
+    _assert_same(new)
+    insert(new, "newer", 2)
+    rescore(new, "a2", "late1")
+    assert load(new, EVENTS.name).rows == 4
+    _assert_same(new)
+
+
+def test_the_lake_notices_a_restore_into_the_same_database(
+    house: Callable[[], Settings], tmp_path: Path
+) -> None:
+    settings = house()
+    insert(settings, "a", 5)
+    backup(settings, tmp_path / "bronze.dump")
+    insert(settings, "late", 2)
+    load(settings, EVENTS.name)
+    with bronze(settings) as connection:
+        connection.execute(EMPTY)
+    restore(settings, tmp_path / "bronze.dump")
+    insert(settings, "other", 2)
+    with pytest.raises(UserError, match="payments lake reanchor payment_events"):
+        load(settings, EVENTS.name)
+    insert(settings, "late", 2)
+    assert isinstance(reanchor(settings, EVENTS.name), Rewritten)
+    load(settings, EVENTS.name)
+    _assert_same(settings)
+
+
+def _assert_same(settings: Settings) -> None:
+    assert_exact(settings)
+    assert compare.differences(settings, EVENTS.name) == []
+    assert compare.waiting(settings, EVENTS.name).rows == 0
+    assert set(in_lake(settings).values()) == {1}
