@@ -21,6 +21,7 @@ from payment_pipeline import settings
 from payment_pipeline.dlq import cli as dlq
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.orchestrator import review_verbs
+from payment_pipeline.replay import recovery_verbs
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -195,78 +196,6 @@ def trace(
     from payment_pipeline.ledger import verbs
 
     sys.exit(verbs.show_trace(settings.load(), wanted, as_json=as_json))
-
-
-@app.command()
-def replay(
-    since: Annotated[
-        str, typer.Option("--from", help="Received from then on: RFC 3339, or 15m, 2h, 7d ago.")
-    ],
-    until: Annotated[str, typer.Option("--to", help="Received before then: the same, or 0s ago.")],
-    provider: Annotated[str | None, typer.Option(help="Only this one's.")] = None,
-    type_: Annotated[
-        str | None, typer.Option("--type", help="Only these, by the provider's name or by ours.")
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done, and write nothing.")
-    ] = False,
-    rate: Annotated[
-        float, typer.Option(min=0, help="Raw records a second at most; 0: as fast as it goes.")
-    ] = 0,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object, for a machine.")
-    ] = False,
-) -> None:
-    """Normalize a window of receipts again, and bring bronze to what comes of it.
-
-    A row that today's normalizer makes otherwise is corrected in its place: the old one goes to
-    `payment_events_history`, the scores and decisions stay as they were taken, the online features
-    are folded anew, and the next load brings it to the lake and the marts. What is in no table
-    (after a restore) is sent on like a new event. An unchanged row is not written. Run it again at
-    will. Exit 1 when something is left for a person: a row that is taken no more, a window that
-    Kafka no longer holds.
-    """
-    from payment_pipeline.replay import verbs
-
-    done = verbs.replay_window(
-        settings.load(),
-        (since, until),
-        provider=provider,
-        event_type=type_,
-        dry_run=dry_run,
-        rate=rate,
-        as_json=as_json,
-    )
-    sys.exit(done)
-
-
-@app.command()
-def backup(
-    file: Annotated[Path, typer.Argument(help="A new file; keep it as safe as the database.")],
-) -> None:
-    """Write bronze's rows, as of one moment, to a file; everything goes on meanwhile."""
-    from local_stack import backup as backups
-
-    done = backups.backup(settings.load(), file)
-    typer.echo(f"{done.events:,} events in {file}, {done.bytes:,} bytes")
-
-
-@app.command()
-def restore(file: Annotated[Path, typer.Argument(help="What `payments backup` wrote.")]) -> None:
-    """Bring a backup's rows into an empty database, and say what to run then."""
-    from datetime import timedelta
-
-    from local_stack import backup as backups
-
-    done = backups.restore(settings.load(), file)
-    since = done.taken_at - timedelta(hours=1)
-    typer.echo(
-        f"{done.events:,} events are back, as of {done.taken_at:%Y-%m-%dT%H:%M:%SZ}. Now run:\n"
-        f"  payments replay --from {since:%Y-%m-%dT%H:%M:%SZ} --to 0s    what came since\n"
-        "  payments audit                                        proves that nothing is missing\n"
-        "  payments lake reanchor                                the lake goes on from here\n"
-        "and rebuild the marts, `dbt build --full-refresh`: see docs/runbooks/replay-and-restore.md."
-    )
 
 
 @app.command()
@@ -460,6 +389,7 @@ def forget(
     sys.exit(verbs.main(settings.load(), request, marts.rebuild))
 
 
+app.add_typer(recovery_verbs.app)
 app.add_typer(review_verbs.app, name="review")
 app.add_typer(secrets_verbs.app, name="secrets")
 
