@@ -9,7 +9,7 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from payment_pipeline.adapters import kafka
+from payment_pipeline.adapters import kafka, topic_configs
 from payment_pipeline.adapters.kafka import RangeExpiredError, RangeReader
 from payment_pipeline.settings import Settings
 
@@ -104,3 +104,24 @@ async def test_the_largest_record_fits_its_topic(log: Log) -> None:
     largest = b"x" * (kafka.record_bytes_max(log.settings) - 1024)
     await log.write([largest])
     assert await log.read(0, 1) == [largest]
+
+
+async def test_a_topic_that_exists_is_raised_to_the_settings_and_never_lowered(
+    log: Log,
+) -> None:
+    hour_ms = 3_600_000
+
+    async def held() -> dict[str, str]:
+        admin = AIOKafkaAdminClient(bootstrap_servers=log.settings.kafka)
+        await admin.start()
+        found = await topic_configs.read(admin, [log.topic])
+        await admin.close()
+        return found[log.topic]
+
+    before = await held()
+    longer = log.settings.kafka_retention_ms + hour_ms
+    wanted = log.settings.model_copy(update={"kafka_retention_ms": longer})
+    assert await kafka.ensure_topics(wanted, [log.topic]) == (f"{log.topic} retention.ms={longer}",)
+    assert await held() == {**before, "retention.ms": str(longer)}
+    assert await kafka.ensure_topics(log.settings, [log.topic]) == ()
+    assert await held() == {**before, "retention.ms": str(longer)}

@@ -113,11 +113,13 @@ def doctor(
 ) -> None:
     """Check what the stack needs of this machine, and say what to do where it is red; exit 1 then.
 
-    It starts and changes nothing.
+    Of stores that run it says too whether Kafka keeps what is still needed for long enough, and
+    whether a transaction holds the lake back. It starts and changes nothing.
     """
-    from local_stack import components, preflight, report
+    from local_stack import claims, components, preflight, report
 
     checks = preflight.checks(settings.load(), components.chosen(groups=_named(groups)))
+    checks += claims.checks(settings.load())
     if as_json:
         typer.echo(json.dumps([check._asdict() for check in checks], indent=2))
     else:

@@ -24,6 +24,7 @@ from aiokafka.errors import (
     for_code,
 )
 
+from payment_pipeline.adapters import topic_configs
 from payment_pipeline.domain import headers as names
 from payment_pipeline.domain.raw import Coordinates, RawEvent
 from payment_pipeline.settings import Settings
@@ -101,6 +102,8 @@ def partition_of(key: bytes, partitions: int) -> int:
 async def ensure_topics(settings: Settings, topics: Iterable[str]) -> tuple[str, ...]:
     """Create those of `topics` (`providers.topics()`) that don't exist; return their names.
 
+    Of those that do, raise what the settings want more of, and return what was raised.
+
     Raises:
         KafkaError: the broker can't be reached, or refuses.
         TimeoutError: it took the topics and doesn't show them.
@@ -110,8 +113,9 @@ async def ensure_topics(settings: Settings, topics: Iterable[str]) -> tuple[str,
     try:
         await admin.start()
         missing = sorted(wanted - set(await admin.list_topics()))
+        raised = await topic_configs.raise_to(admin, wanted - {*missing}, configs(settings))
         if not missing:
-            return ()
+            return raised
         answer = await admin.create_topics([_new_topic(name, settings) for name in missing])
         created = _created(answer.topic_errors)
         async with asyncio.timeout(TOPICS_SHOWN_S_MAX):
@@ -120,7 +124,19 @@ async def ensure_topics(settings: Settings, topics: Iterable[str]) -> tuple[str,
                 await asyncio.sleep(0.05)
     finally:
         await admin.close()
-    return created
+    return *created, *raised
+
+
+def configs(settings: Settings) -> dict[str, str]:
+    """What the settings want of every topic."""
+    replicas = settings.kafka_replication_factor
+    return {
+        # One replica may be away and writes go on; with one replica there is none to spare.
+        "min.insync.replicas": str(max(1, replicas - 1)),
+        topic_configs.RETENTION_MS: str(settings.kafka_retention_ms),
+        "segment.ms": str(min(SEGMENT_MS, settings.kafka_retention_ms)),
+        "max.message.bytes": str(record_bytes_max(settings)),
+    }
 
 
 async def partitions(settings: Settings, topics: Iterable[str]) -> list[TopicPartition]:
@@ -149,14 +165,7 @@ async def partitions(settings: Settings, topics: Iterable[str]) -> list[TopicPar
 
 def _new_topic(name: str, settings: Settings) -> NewTopic:
     replicas = settings.kafka_replication_factor
-    configs = {
-        # One replica may be away and writes go on; with one replica there is none to spare.
-        "min.insync.replicas": str(max(1, replicas - 1)),
-        "retention.ms": str(settings.kafka_retention_ms),
-        "segment.ms": str(min(SEGMENT_MS, settings.kafka_retention_ms)),
-        "max.message.bytes": str(record_bytes_max(settings)),
-    }
-    return NewTopic(name, settings.kafka_partitions, replicas, topic_configs=configs)
+    return NewTopic(name, settings.kafka_partitions, replicas, topic_configs=configs(settings))
 
 
 def _created(answers: Iterable[tuple[str, int, str | None]]) -> tuple[str, ...]:

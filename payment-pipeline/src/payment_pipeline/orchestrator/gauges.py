@@ -6,14 +6,21 @@ from typing import Final
 
 import asyncpg
 import structlog
+from aiokafka.errors import KafkaError
 from temporalio.client import Client
 from temporalio.service import RPCError
 
 from payment_pipeline.bronze import reader
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.domain.topics import DEAD_LETTERS, NORMALIZED
 from payment_pipeline.orchestrator import worker_metrics as metrics
+from payment_pipeline.orchestrator.claims import claims
+from payment_pipeline.settings import Settings
 
 SAMPLE_S: Final = 30.0
 """Each time costs one indexed count in PostgreSQL and one in Temporal a type of workflow."""
+CLAIMS_S: Final = 120.0
+"""Retention is days: this is often enough. Each time reads a record of each partition behind."""
 STATUSES: Final = {
     "Running": "running",
     "Failed": "failed",
@@ -41,6 +48,21 @@ async def keep_sampling(pool: asyncpg.Pool, client: Client, workflows: Sequence[
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, RPCError) as error:
             log.warning("gauges_old", error=type(error).__name__)
         await asyncio.sleep(SAMPLE_S)
+
+
+async def keep_watching_claims(settings: Settings, client: Client) -> None:
+    """Say how near what is needed of each topic is to its retention, for as long as it runs."""
+    while True:
+        try:
+            shares: dict[str, float] = {}
+            for claim in await claims(settings, client):
+                share = max(claim.share, 1.0 if claim.lost else 0.0)
+                shares[claim.topic] = max(share, shares.get(claim.topic, 0.0))
+            for topic in (NORMALIZED, *DEAD_LETTERS, *shares):
+                metrics.CLAIM_AGE.labels(topic).set(shares.get(topic, 0.0))
+        except (UserError, KafkaError, OSError, RPCError) as error:
+            log.warning("gauges_old", error=type(error).__name__)
+        await asyncio.sleep(CLAIMS_S)
 
 
 async def _count(client: Client, workflow: str) -> None:

@@ -89,6 +89,8 @@ async def resources(settings: Settings) -> AsyncIterator[tuple[Client, Activitie
         names = [workflow.__name__ for workflow in WORKFLOWS]
         sampling = asyncio.create_task(gauges.keep_sampling(pool, client, names))
         stack.callback(sampling.cancel)
+        watching = asyncio.create_task(gauges.keep_watching_claims(settings, client))
+        stack.callback(watching.cancel)
         yield client, Activities(pool, ranges, Scorer(session, settings.inference), rules)
 
 

@@ -44,3 +44,8 @@ WORKFLOWS: Final = Gauge(
     "Workflows that Temporal still knows, by type; running, or failed for good.",
     ["workflow", "status"],
 )
+CLAIM_AGE: Final = Gauge(
+    "payments_worker_claim_age_ratio",
+    "Age of a topic's oldest record that is still needed, over its retention; at 1 it may go.",
+    ["topic"],
+)

@@ -1,0 +1,106 @@
+"""Does Kafka keep what is still needed for long enough, and does anything hold the lake back?
+
+Asked of a stack that runs; of one that doesn't there is nothing to say.
+"""
+
+import asyncio
+import logging
+from typing import Final
+
+import psycopg
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from temporalio.service import RPCError
+
+from local_stack.preflight import Check
+from payment_pipeline import providers
+from payment_pipeline.adapters import kafka, temporal, topic_configs
+from payment_pipeline.adapters.sql import queries
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.orchestrator.claims import Claim, claims
+from payment_pipeline.settings import Settings
+
+HORIZON_AGE_S_MAX: Final = 60.0
+"""A writer's transaction takes a tenth of a second, and PostgreSQL ends an idle one after this."""
+DAY_S: Final = 86_400
+
+_SQL: Final = queries("local_stack", "claims.sql")
+
+
+def checks(settings: Settings) -> list[Check]:
+    """What is red or green of the stores that answer."""
+    # A client's own log lines say again, and worse, what a finding says.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    return [*asyncio.run(_kafka(settings)), *_horizon(settings)]
+
+
+async def _kafka(settings: Settings) -> list[Check]:
+    try:
+        return [await _retention(settings), judged(await _claims(settings))]
+    except (UserError, KafkaError, OSError):
+        return []
+
+
+async def _claims(settings: Settings) -> list[Claim]:
+    try:
+        return await claims(settings, await temporal.connect(settings))
+    except (UserError, RPCError):  # what is under way is unknown; what isn't dispatched is not
+        return await claims(settings, None)
+
+
+def judged(found: list[Claim]) -> Check:
+    """The most urgent claim as a line of the doctor's."""
+    if not found:
+        return Check("Claims", True, "nothing on the topics is still needed", "")
+    worst = found[0]
+    where = f"{worst.topic}/{worst.partition} from offset {worst.offset} on"
+    if worst.lost:
+        return Check(
+            "Claims",
+            False,
+            f"{where}: {worst.lost} offsets that were needed are gone",
+            "run `payments audit`, and replay their time: docs/runbooks/replay-and-restore.md",
+        )
+    said = (
+        f"{where} is needed, {worst.age_s:,.0f} s old of {worst.retention_s / DAY_S:,.1f} days' "
+        f"retention ({worst.share:.0%})"
+    )
+    return Check(
+        "Claims",
+        worst.ok,
+        said,
+        "raise PAYMENTS_KAFKA_RETENTION_MS and run `payments migrate`, then bring back what is "
+        "behind: docs/runbooks/alerts.md#claimsexpire",
+    )
+
+
+async def _retention(settings: Settings) -> Check:
+    """Whether the topics keep records as long as the settings say."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    try:
+        await admin.start()
+        there = set(await admin.list_topics()) & set(providers.topics())
+        held = await topic_configs.read(admin, there)
+    finally:
+        await admin.close()
+    wanted = kafka.configs(settings)[topic_configs.RETENTION_MS]
+    name = topic_configs.RETENTION_MS
+    short = sorted(topic for topic in held if topic_configs.is_less(held[topic].get(name), wanted))
+    said = f"{short[0]} keeps records for less than the settings say" if short else "as set"
+    return Check("Retention", not short, said, "run `payments migrate`, which raises it")
+
+
+def _horizon(settings: Settings) -> list[Check]:
+    try:
+        with psycopg.connect(settings.dsn, autocommit=True, connect_timeout=2) as connection:
+            row = connection.execute(_SQL["oldest_writer"]).fetchone()
+    except (psycopg.Error, UserError):
+        return []
+    if row is None:
+        return [Check("Horizon", True, "no transaction holds the lake back", "")]
+    pid, application, age_s = row
+    said = (
+        f"a transaction of {application or 'somebody'} (pid {pid}) has been writing {age_s:.0f} s"
+    )
+    remedy = f"end it if it is nobody's work: `SELECT pg_terminate_backend({pid})`"
+    return [Check("Horizon", age_s <= HORIZON_AGE_S_MAX, said, remedy)]

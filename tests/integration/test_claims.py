@@ -1,0 +1,65 @@
+"""Is the oldest record that is still needed found, in the log and in ranges under way?"""
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+
+from local_stack.claims import checks
+from normalized_events import produce
+from payment_pipeline.adapters import kafka
+from payment_pipeline.domain.topics import NORMALIZED
+from payment_pipeline.orchestrator.claims import claims
+from payment_pipeline.settings import Settings
+
+pytestmark = pytest.mark.stack
+
+FIRST = TopicPartition(NORMALIZED, 0)
+
+
+async def commit(settings: Settings, offset: int) -> None:
+    """As the dispatcher does."""
+    async with kafka.consumer(settings, group="dispatcher") as consumer:
+        consumer.assign([FIRST])
+        await consumer.commit({FIRST: offset})
+
+
+async def test_what_is_not_dispatched_is_needed_until_it_is(private_stores: Settings) -> None:
+    at = await produce(private_stores, NORMALIZED, [b"{}"] * 10)
+    first, last = at[0].offset, at[-1].offset
+    await commit(private_stores, first + 4)
+    (found,) = await claims(private_stores, None)
+    assert (found.topic, found.partition, found.offset) == (NORMALIZED, 0, first + 4)
+    assert found.lost == 0
+    assert 0 <= found.age_s < 60
+    assert found.retention_s == private_stores.kafka_retention_ms / 1000
+    assert found.ok
+
+    await _delete_before(private_stores, first + 7)
+    (found,) = await claims(private_stores, None)
+    assert (found.lost, found.ok) == (3, False)
+
+    await commit(private_stores, last + 1)
+    assert await claims(private_stores, None) == []
+
+
+async def _delete_before(settings: Settings, offset: int) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    await admin.start()
+    await admin.delete_records({FIRST: RecordsToDelete(before_offset=offset)})
+    await admin.close()
+
+
+def test_the_doctor_asks_the_stores_that_run(private_stores: Settings) -> None:
+    found = {check.name: check for check in checks(private_stores)}
+    assert found.keys() == {"Retention", "Claims", "Horizon"}
+    assert all(check.ok for check in found.values()), found
+    longer = private_stores.kafka_retention_ms * 2
+    wanted = private_stores.model_copy(update={"kafka_retention_ms": longer})
+    retention = next(check for check in checks(wanted) if check.name == "Retention")
+    assert not retention.ok
+    assert "payments migrate" in retention.remedy
+
+
+def test_of_a_stack_that_does_not_run_there_is_nothing_to_say() -> None:
+    nobody = Settings(kafka_port=1, postgres_port=1, temporal_port=1, postgres_password="x")
+    assert checks(nobody) == []
