@@ -137,9 +137,14 @@ async def server(*, skips_time: bool = True) -> AsyncIterator[WorkflowEnvironmen
 
 
 @asynccontextmanager
-async def running(client: Client, script: Script) -> AsyncIterator[str]:
-    """A worker over the script; yields its task queue."""
-    queue = f"scripted-{uuid4().hex[:8]}"
+async def running(
+    client: Client,
+    script: Script,
+    queue: str | None = None,
+    workflows: Sequence[type] = WORKFLOWS,
+) -> AsyncIterator[str]:
+    """A worker over the script, on a queue of its own if none is given; yields the queue."""
+    queue = queue or f"scripted-{uuid4().hex[:8]}"
     activities: list[Callable[..., Any]] = [
         script.score_range,
         script.persist_range,
@@ -153,7 +158,7 @@ async def running(client: Client, script: Script) -> AsyncIterator[str]:
     async with Worker(
         client,
         task_queue=queue,
-        workflows=WORKFLOWS,
+        workflows=workflows,
         activities=activities,
         workflow_runner=RUNNER,
     ):

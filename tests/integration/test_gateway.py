@@ -74,8 +74,9 @@ class Gateway:
 
 
 @contextmanager
-def running(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
+def running(settings: Settings, **more: str) -> Iterator[subprocess.Popen[bytes]]:
     given = {
+        **more,
         "PAYMENTS_VAR": str(settings.var),
         "PAYMENTS_KAFKA_PORT": str(settings.kafka_port),
         "PAYMENTS_GATEWAY_PORT": str(settings.gateway_port),
@@ -172,6 +173,39 @@ async def test_one_payments_events_stay_in_order(gateway: Gateway) -> None:
     ]
     assert [record.value for record in found] == bodies
     assert len({record.partition for record in found}) == 1
+
+
+async def test_two_versions_of_a_gateway_serve_one_kafka(
+    gateway: Gateway, private_stores: Settings, tmp_path: Path
+) -> None:
+    """As in a rolling upgrade: the next one has other settings, and knows the old secret too."""
+    folder = tmp_path / "next"
+    folder.mkdir()
+    settings = settings_for(private_stores, folder)
+    (settings.secrets_dir / "webhook_secrets_stripe").write_text("whsec_next,whsec_first\n")
+    with running(settings, PAYMENTS_BODY_BYTES_MAX="4096", PAYMENTS_RETRY_AFTER_S="7") as found:
+        other = Gateway(settings, found)
+        async with other.client:
+            await other.until_ready()
+            bodies = [event(6).replace(b"evt_6", b"evt_6_%d" % number) for number in range(40)]
+            sent = [
+                (gateway if number % 2 else other).post(body, "whsec_first")
+                for number, body in enumerate(bodies)
+            ]
+            # The provider may send the same to the other one, and signs with either secret.
+            again = other.post(bodies[1], "whsec_next")
+            assert {answer.status_code for answer in await asyncio.gather(*sent, again)} == {200}
+            assert (await other.post(event(6).ljust(5000))).status_code == 413
+            assert (await gateway.post(event(6).ljust(5000))).status_code == 200
+    found_records = [
+        record
+        for record in await records(gateway.settings, "webhooks.stripe.charge")
+        if record.key == b"pi_6" and len(record.value or b"") < 5000
+    ]
+    assert sorted(str(record.value) for record in found_records) == sorted(
+        map(str, [*bodies, bodies[1]])
+    )
+    assert len({record.partition for record in found_records}) == 1
 
 
 @pytest.mark.parametrize("body", [b"\xff no event", b'{"object":"v2.core.event","id":"evt_9"}'])

@@ -31,7 +31,7 @@ NOT_ROWS_OF_OURS: Final = ("*yoyo*", "bronze_restores")
 """What was migrated and restored is this database's own to know."""
 ORDERED: Final = (EVENTS_TABLE, QUARANTINE_TABLE, DECISIONS_TABLE)
 """The tables that the lake reads in the order of their transactions."""
-CREATED_AT: Final = ";     Archive created at "
+CREATED_AT: Final = "; Archive created at "
 
 _SQL: Final = queries("local_stack", "backup.sql")
 
