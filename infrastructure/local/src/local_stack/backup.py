@@ -112,7 +112,7 @@ def _connected(settings: Settings) -> psycopg.Connection[tuple[int, ...]]:
     try:
         return psycopg.connect(settings.dsn, autocommit=True, connect_timeout=10)
     except psycopg.Error as refusal:
-        raise unreachable(settings, type(refusal).__name__) from None
+        raise unreachable(settings.dsn, type(refusal).__name__) from None
 
 
 def _count(connection: psycopg.Connection[tuple[int, ...]]) -> int:

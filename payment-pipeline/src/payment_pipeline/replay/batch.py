@@ -19,13 +19,13 @@ from payment_pipeline.adapters.kafka import partition_of, raw_event
 from payment_pipeline.bronze import corrections, erased, writer
 from payment_pipeline.bronze.contract import InferenceStatus
 from payment_pipeline.bronze.rows import ScoredEvent
+from payment_pipeline.dlq.letters import of_dead_letters
 from payment_pipeline.domain import topics
 from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.domain.failures import BadRecord, Unmodelled, UserError
 from payment_pipeline.domain.raw import RawEvent
 from payment_pipeline.ledger.window import Window
 from payment_pipeline.normalizer.step import message, step
-from payment_pipeline.orchestrator.letters import of_dead_letters
 from payment_pipeline.providers import Context, providers
 
 from .source import Record

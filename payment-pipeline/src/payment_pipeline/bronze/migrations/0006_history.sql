@@ -44,7 +44,6 @@ CREATE TABLE IF NOT EXISTS bronze_restores (
     finished_at timestamptz,
     CONSTRAINT bronze_restores_key PRIMARY KEY (started_at)
 );
-GRANT SELECT ON bronze_restores TO PUBLIC;
 
 COMMENT ON TABLE bronze_restores IS 'When bronze was brought back from a backup.';
 COMMENT ON COLUMN bronze_restores.started_at IS 'When it began, UTC: what the lake knows it by. Key.';

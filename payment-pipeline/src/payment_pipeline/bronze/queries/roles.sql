@@ -32,7 +32,7 @@ GRANT SELECT ON erased_objects TO {role}
 
 -- name: payments_lake
 -- Reads what the lake holds, which is no signed body. How far it has loaded stands in the lake.
-GRANT SELECT ON payment_events, payment_decisions TO {role};
+GRANT SELECT ON payment_events, payment_decisions, bronze_restores TO {role};
 GRANT SELECT ({quarantine_but_body}) ON payment_events_quarantine TO {role}
 
 -- name: payments_reader
