@@ -38,5 +38,6 @@ GRANT SELECT ({quarantine_but_body}) ON payment_events_quarantine TO {role}
 -- name: payments_reader
 -- The audit and the trace read, the dead letters' bodies too: a control total is computed of them.
 GRANT SELECT ON
-    payment_events, payment_events_quarantine, payment_decisions, entity_features, erasures
+    payment_events, payment_events_quarantine, payment_decisions, entity_features, erasures,
+    payment_events_history, entity_features_due, bronze_restores
 TO {role}
