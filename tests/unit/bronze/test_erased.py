@@ -7,6 +7,7 @@ import pytest
 
 from normalized_events import NOWHERE, charge
 from payment_pipeline.bronze.contract import InferenceStatus
+from payment_pipeline.bronze.corrections import _compared
 from payment_pipeline.bronze.erased import objects_of, under_tokens
 from payment_pipeline.bronze.rows import ScoredEvent
 from payment_pipeline.domain.events import Charge
@@ -68,3 +69,10 @@ async def test_an_event_that_names_nobody_goes_on_naming_nobody(row: ScoredEvent
     nameless = row._replace(event=row.event.model_copy(update={"customer_id": None}))
     event = (await stored(Pool(objects_of(row.event)[0]), nameless)).event
     assert event.customer_id is None
+
+
+def test_a_correction_names_nobody_again(row: ScoredEvent) -> None:
+    event = row.event
+    stored = {"body_sha256": event.body_sha256, "customer_id": TOKEN}
+    found = _compared([event], {row.key: stored})
+    assert (found.unchanged, found.corrections) == ([event], [])
