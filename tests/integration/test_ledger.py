@@ -224,6 +224,7 @@ async def test_every_event_in_its_one_place_is_clean(pipeline: Pipeline, tmp_pat
         "unmodelled": (1, 1),
         "bronze": (3, 3),
         "quarantine": (4, 5),
+        "redriven": (0, 0),
     }
     assert audit.stages[Stage.RAW].hash_total == {"EUR": 2999, "JPY": 500, "XQQ": 1000}
     assert audit.stages[Stage.BRONZE].hash_total == {"EUR": 2000, "JPY": 500}
