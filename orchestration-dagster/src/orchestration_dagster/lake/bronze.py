@@ -178,7 +178,7 @@ def _columns(table: LakeTable) -> str:
     Signed bodies stay behind, and so does a patch, which quotes one: the lake is read by many, and
     the raw store by few. The lake's role may not even read them.
     """
-    as_read = {"ingest_xid": _XID, "body": "''::bytea", "patch": "NULL::jsonb"}
+    as_read = {"ingest_xid": _XID.format("ingest_xid"), "body": "''::bytea", "patch": "NULL::jsonb"}
     return ", ".join(f"{as_read.get(one.name, one.name)} AS {one.name}" for one in table.columns)
 
 
