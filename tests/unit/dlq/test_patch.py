@@ -62,6 +62,11 @@ def test_a_misfit_is_told_without_the_bodys_values(operations: list[dict[str, An
     assert SECRET not in answer.reason
 
 
+def test_a_patch_that_leaves_no_json_is_told() -> None:
+    answer = patched([{"op": "add", "path": "/a", "value": 1}], b'{"amount": NaN}')
+    assert answer == NotPatched("what the patch leaves is no JSON")
+
+
 def test_a_misfit_names_the_patchs_own_path() -> None:
     answer = patched([{"op": "replace", "path": "/data/amount", "value": 1}], b'{"data": {}}')
     assert answer == NotPatched("the patch does not fit: /data/amount can't be reached")
