@@ -214,7 +214,9 @@ class Redrive:
     ) -> None:
         patched = ready.body_sha256 != ready.letter.body_sha256
         sent_to = str(place) if place else None
-        self._result(ready.letter, outcome, reason, patched=patched, sent_to=sent_to)
+        # The id that could be read by now: what the gateway couldn't read had none.
+        named = ready.letter._replace(event_id=ready.event_id)
+        self._result(named, outcome, reason, patched=patched, sent_to=sent_to)
 
     def _result(
         self,
