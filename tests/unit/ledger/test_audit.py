@@ -99,7 +99,7 @@ def test_missing_is_named_with_where_it_was_last_seen(stages: list[Stage], last:
     "stages",
     [
         (*MODELLED, Stage.QUARANTINE),
-        (*MODELLED, Stage.UNMODELLED),
+        (*REJECTED, Stage.UNMODELLED),
         (*MODELLED, Stage.BRONZE),
         (*REJECTED, Stage.QUARANTINE),
         (*REJECTED, Stage.NORMALIZED),
@@ -111,6 +111,13 @@ def test_two_places_or_two_rows_are_duplicated(stages: tuple[Stage, ...]) -> Non
     assert not audit.ok
     assert names(audit.duplicated) == ["evt_twice"]
     assert audit.missing.count == 0
+
+
+def test_what_was_unmodelled_and_is_normalized_since_is_in_one_place() -> None:
+    audit = Story().has("evt_u", *UNMODELLED, Stage.NORMALIZED, Stage.BRONZE).audit()
+    assert audit.ok
+    lost = Story().has("evt_u", *UNMODELLED, Stage.NORMALIZED).audit()
+    assert names(lost.missing) == ["evt_u"]
 
 
 def test_two_bodies_of_one_id_in_bronze_are_duplicated() -> None:

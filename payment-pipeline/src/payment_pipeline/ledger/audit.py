@@ -7,6 +7,7 @@ The rules, on distinct events (an event is its body; the same id with another bo
 - what is in a place that excludes another is in no other, and has one row in each table;
 - a duplicate delivery may be quarantined once a delivery, never more often;
 - a dead letter that was redriven is its event, which is where bronze has it;
+- what no model covered when it came may be normalized since, by a replay;
 - every record of an event says the same id, currency and amount, or it is mismatched;
 - what the next load brings is pending, and not missing yet, unless it was waited for.
 
@@ -134,7 +135,11 @@ def _duplicated(events: Events) -> Flags:
         twice |= (events.records[table] > 1) | (present & events.same_id_twice(present))
     held = events.present
     # What it was rejected as, and where it was sent on from, is behind a letter that was redriven.
-    standing = {**held, Stage.REJECTED: held[Stage.REJECTED] & ~held[Stage.REDRIVEN]}
+    standing = {
+        **held,
+        Stage.REJECTED: held[Stage.REJECTED] & ~held[Stage.REDRIVEN],
+        Stage.UNMODELLED: held[Stage.UNMODELLED] & ~held[Stage.NORMALIZED],
+    }
     for places in EXCLUSIVE:
         twice |= np.sum([standing[place] for place in places], axis=0) > 1
     letters = events.records[Stage.QUARANTINE] + events.records[Stage.REDRIVEN]

@@ -50,7 +50,8 @@ EXCLUSIVE: Final = (
     (Stage.NORMALIZED, Stage.REJECTED, Stage.UNMODELLED),
     (Stage.BRONZE, Stage.QUARANTINE, Stage.UNMODELLED),
 )
-"""Of each of these an event is in one at most; a rejection that was redriven doesn't count."""
+"""Of each of these an event is in one at most; what was rejected and redriven, or unmodelled and
+replayed, counts where it is now."""
 
 ONE_ROW: Final = (Stage.BRONZE, Stage.LAKE, Stage.FACTS)
 """Where an event has one row, and an id one event."""
