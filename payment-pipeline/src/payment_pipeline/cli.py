@@ -225,7 +225,7 @@ def drill(
         int | None, typer.Option(min=0, help="Repeats a drill's choices; a random one if left out.")
     ] = None,
     rounds: Annotated[
-        int, typer.Option(min=1, help="One takes some ten seconds a drill; hundreds, an hour.")
+        int, typer.Option(min=1, help="One takes seconds to two minutes a drill; hundreds, hours.")
     ] = 1,
 ) -> None:
     """Kill, starve, flood and forge: try on real processes what is promised; exit 1 if it fails.

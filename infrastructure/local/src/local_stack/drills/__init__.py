@@ -16,7 +16,7 @@ for underscores. To add one, write that file and nothing else:
 - `ground.settings` is an isolated stack on which everything in `needs` (and what that needs) is
   ready: nobody's data but the drills'. The drills of one call share it one after another, so put
   right what you break, and look only at what you sent (`ground.began_at`, a ledger of your own).
-- Scale with `ground.rounds`: one round is what `make test` has time for (about ten seconds).
+- Scale with `ground.rounds`: one round is what `make test` has time for (some ten seconds).
 - Take every choice from `ground.dice`, so that the seed repeats it.
 - A control takes a protection away by composing, subclassing or patching in a process of the
   drill's own (`controls`): product code has no switch for it.
