@@ -37,6 +37,8 @@ REFUSAL_S_MAX: Final = 2.5
 GROWTH_MIB_MAX: Final = 64
 """Of the gateway's memory: as many bodies as it may hold."""
 CONTROL_EVENTS: Final = 30
+CONNECT_TRIES_MAX: Final = 10
+CONNECT_S_MAX: Final = 3.0
 MIB: Final = 1024**2
 
 
@@ -176,11 +178,17 @@ class _Memory:
 
 
 async def _control_ready(controlled: Ground, port: int) -> None:
-    """Its producer is connected once one event of it is in bronze."""
-    ledger = controlled.folder / "ledger.jsonl"
-    sender = Sender(controlled.settings, ledger, port)
-    await through(controlled.settings, sender, next(modelled(controlled, 1)))
-    sender.close()
+    """Its producer is connected once an event of it is in bronze; until then it loses them."""
+    sender = Sender(controlled.settings, controlled.folder / "ready.jsonl", port)
+    for probe in modelled(controlled, CONNECT_TRIES_MAX):
+        try:
+            async with asyncio.timeout(CONNECT_S_MAX):
+                await through(controlled.settings, sender, probe)
+        except TimeoutError:
+            continue
+        sender.close()
+        return
+    raise RuntimeError("the control's producer doesn't connect")
 
 
 async def _send_to(controlled: Ground, port: int) -> int:
