@@ -60,7 +60,8 @@ _SCORED_FOR_FRAUD: Final = (
     *("payment.succeeded", "charge.succeeded", "charge.captured"),
 )
 _FAILED: Final = ("payment.failed", "charge.failed", "invoice.payment_failed")
-_STRATEGIES: Final = ("retry_in_24h", "retry_in_72h", "retry_at_payday", "ask_customer")
+_DELAYS_S: Final = {"retry_in_24h": 86_400.0, "retry_in_72h": 259_200.0, "retry_at_payday": 6e5}
+_STRATEGIES: Final = (*_DELAYS_S, "ask_customer")
 _REASONS: Final = [Reason(feature="customer_failures_30d", contribution=0.1)]
 REVIEWED_ABOVE: Final = 0.9
 
@@ -113,14 +114,10 @@ def decision_rows(rows: Iterable[Row]) -> list[Row]:
             review = _decision(row, "review", 2, answer, fraud_score=score, decided_by="ada")
             made.setdefault(opened["workflow_id"], opened)
             made.setdefault(opened["workflow_id"] + "/2", review)
-        elif row["event_type"] == "payment.failed":
+        elif row["event_type"] == "payment.failed" and row["retry_strategy"] in _DELAYS_S:
             ended = "recovered" if row["payment_id"] in paid else "exhausted"
-            advice = _decision(
-                row, "recovery", 1, "pending", strategy=row["retry_strategy"], attempts_left=3
-            )
-            if advice["workflow_id"] not in made:
-                made[advice["workflow_id"]] = advice
-                made[advice["workflow_id"] + "/2"] = _decision(row, "recovery", 2, ended)
+            last = _decision(row, "recovery", 1, ended, strategy=row["retry_strategy"])
+            made.setdefault(last["workflow_id"], last)
     return list(made.values())
 
 
@@ -198,12 +195,14 @@ def _scores(event: PaymentEvent, reported: bool) -> EventScores | None:
         answers["churn_score"] = _score(round(share**2, 6), "churn")
     if event.event_type in _FAILED:
         strategy = _STRATEGIES[int(share * len(_STRATEGIES))]
-        answers["retry_strategy"] = _score(strategy, "retry_strategy")
+        delay_s = _DELAYS_S.get(strategy)
+        detail: dict[str, float | str] | None = {"delay_s": delay_s} if delay_s else None
+        answers["retry_strategy"] = _score(strategy, "retry_strategy", detail)
     return EventScores(event_id=event.event_id, **answers) if answers else None
 
 
-def _score(value: float | str, model: str) -> Score:
-    return Score(value=value, model=model, version="test", reasons=_REASONS)
+def _score(value: float | str, model: str, detail: dict[str, float | str] | None = None) -> Score:
+    return Score(value=value, model=model, version="test", reasons=_REASONS, detail=detail)
 
 
 def _decision(row: Row, kind: str, step: int, outcome: str, **more: object) -> Row:

@@ -89,6 +89,7 @@ select
     fraud_score,
     churn_score,
     retry_strategy,
+    retry_delay_s,
     inference_status,
     answers,
     occurred_at,

@@ -82,6 +82,7 @@ renamed as (
         fraud_score,
         churn_score,
         retry_strategy,
+        try_cast(json_extract_scalar(scores, '$.retry_strategy.detail.delay_s') as double) as retry_delay_s,
         inference_status,
         answers,
 

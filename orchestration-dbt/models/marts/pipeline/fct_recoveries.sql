@@ -1,24 +1,56 @@
 with
 
+-- What begins a recovery: see payment_pipeline.orchestrator.triage. The first advice stands in the
+-- failed event's own row; the orchestrator records those that follow, and how it ended.
+failures as (
+
+    select * from {{ ref('int_payment_events') }}
+    where
+        retry_delay_s is not null
+        and payment_key is not null
+        and (event_type = 'payment.failed' or (event_type = 'charge.failed' and payment_id = object_id))
+
+),
+
+begun as (
+
+    select
+        payment_key,
+        min_by(retry_strategy, row(occurred_at, event_id)) as first_strategy,
+        min(occurred_at) as started_at,
+        max_by(date_add('second', cast(retry_delay_s as bigint), occurred_at), row(occurred_at, event_id)) as due_at
+    from failures
+    group by payment_key
+
+),
+
 decisions as (
 
-    select * from {{ ref('stg_payment_decisions') }}
+    select
+        payment_key,
+        max_by(outcome, row(decided_at, step)) as outcome,
+        count_if(outcome = 'pending') as later_advices,
+        max_by(due_at, row(decided_at, step)) as due_at,
+        max(decided_at) filter (where outcome <> 'pending') as ended_at
+    from {{ ref('stg_payment_decisions') }}
     where kind = 'recovery'
+    group by payment_key
 
 ),
 
 recoveries as (
 
     select
-        payment_key,
-        min_by(strategy, row(decided_at, step)) as first_strategy,
-        max_by(outcome, row(decided_at, step)) as outcome,
-        max_by(due_at, row(decided_at, step)) as due_at,
-        count_if(outcome = 'pending') as advices,
-        min(decided_at) as started_at,
-        max(decided_at) filter (where outcome <> 'pending') as ended_at
-    from decisions
-    group by payment_key
+        begun.payment_key,
+        begun.first_strategy,
+        begun.started_at,
+        decisions.ended_at,
+        decisions.payment_key is not null as is_recorded,
+        coalesce(decisions.outcome, 'pending') as outcome,
+        1 + coalesce(decisions.later_advices, 0) as advices,
+        coalesce(decisions.due_at, begun.due_at) as due_at
+    from begun
+    left join decisions on begun.payment_key = decisions.payment_key
 
 ),
 
@@ -37,8 +69,8 @@ select
     payments.merchant_id,
 
     -- the recovery
-    coalesce(recoveries.first_strategy, 'none') as first_strategy,
-    recoveries.outcome,
+    recoveries.first_strategy,
+    cast(recoveries.outcome as varchar) as outcome,
     payments.decline_reason,
     payments.decline_class,
     recoveries.advices,
@@ -58,3 +90,5 @@ select
     recoveries.ended_at
 from recoveries
 inner join payments on recoveries.payment_key = payments.payment_key
+-- Who paid before it could begin needed none; whom it has yet to see paying comes with its last word.
+where recoveries.is_recorded or payments.authorized_at is null
