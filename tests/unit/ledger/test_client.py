@@ -81,3 +81,12 @@ def test_a_file_that_is_no_ledger_is_refused(tmp_path: Path) -> None:
 
 def test_an_empty_ledger_is_a_ledger(tmp_path: Path) -> None:
     assert read(tmp_path)[1] == 0
+
+
+def test_on_one_clock_no_attempt_is_too_near_to_an_end(tmp_path: Path) -> None:
+    path = tmp_path / "client.jsonl"
+    path.write_bytes(line("first", 200, NOW) + line("before", 200, NOW - timedelta(seconds=1)))
+    reading = Reading()
+    window = Window(NOW, NOW + timedelta(seconds=2))
+    client.read(path, window, reading, open_ended=True, edge=timedelta(0))
+    assert names(reading.stages[Stage.ACKNOWLEDGED]) == ["first"]

@@ -15,10 +15,12 @@ from .window import Window
 
 EDGE: Final = timedelta(minutes=1)
 """The client's clock and the gateway's differ: attempts so near to the window's ends are left out,
-unless the window has no such end."""
+unless the window has no such end, or the clocks are known to be one."""
 
 
-def read(path: Path, window: Window, reading: Reading, *, open_ended: bool) -> int:
+def read(
+    path: Path, window: Window, reading: Reading, *, open_ended: bool, edge: timedelta = EDGE
+) -> int:
     """Add the file's attempts within the window; return how many lines can't be read.
 
     Args:
@@ -26,12 +28,13 @@ def read(path: Path, window: Window, reading: Reading, *, open_ended: bool) -> i
         window: `since` and `until` of the audit.
         reading: where they are added.
         open_ended: the window ends now, so that no attempt is too late for it.
+        edge: how far the client's clock and the gateway's may be apart.
 
     Raises:
         UserError: there is no such file, or nothing in it is a client's ledger.
     """
-    since = window.since + EDGE if window.since else None
-    until = None if open_ended else window.until - EDGE
+    since = window.since + edge if window.since else None
+    until = None if open_ended else window.until - edge
     lines = unread = 0
     try:
         with path.open("rb") as file:

@@ -46,6 +46,9 @@ class Request:
     through: Stage | None = None
     """One of `THROUGH`: audit up to it, without it there is no answer, and nothing may be pending
     there. `None` is as far as there is something to audit."""
+    client_edge: timedelta = client.EDGE
+    """Attempts so near to the window's ends are left out; zero where the client and the gateway
+    have one clock."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,11 @@ async def run(
         unread = 0
         if request.client_ledger:
             unread = client.read(
-                request.client_ledger, window, reading, open_ended=request.open_ended
+                request.client_ledger,
+                window,
+                reading,
+                open_ended=request.open_ended,
+                edge=request.client_edge,
             )
         deadline = began + request.wait_s
         settled = await settling.settled(kafka, deadline, progress)

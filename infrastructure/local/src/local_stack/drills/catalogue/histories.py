@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from temporalio import workflow
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
@@ -29,6 +30,7 @@ from payment_pipeline.simulator.run import Faults
 
 STORED: Final = REPOSITORY / "tests" / "replay" / "histories"
 EVENTS_A_ROUND: Final = 300
+TASK_COMPLETED: Final = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
 LIVE_MAX: Final = 500
 """Histories of this stack's own workflows that are replayed too."""
 
@@ -75,7 +77,10 @@ async def _live(ground: Ground) -> AsyncIterator[WorkflowHistory]:
         f"StartTime >= '{ground.began_at.isoformat()}'", limit=LIVE_MAX
     ):
         handle = client.get_workflow_handle(each.id, run_id=each.run_id)
-        yield await handle.fetch_history()
+        fetched = await handle.fetch_history()
+        # Replaying one that no worker has had yet would wait for its first task for ever.
+        if any(event.event_type == TASK_COMPLETED for event in fetched.events):
+            yield fetched
 
 
 async def breaks(stored: WorkflowHistory) -> bool:
