@@ -6,6 +6,7 @@ workers, on ports of its own. `fresh_stack` makes one for a test that kills proc
 that pytest was called in stops the shared one, whatever happened.
 """
 
+import json
 import os
 import shutil
 import tempfile
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 import local_stack
+from local_stack import files
 from local_stack.isolated import free_ports
 from local_stack.isolated import settings as stack_settings
 from payment_pipeline import settings as settings_module
@@ -47,6 +49,19 @@ def shared_settings() -> Settings:
     os.environ.update(local_stack.environment(settings))
     settings_module.load.cache_clear()
     return settings
+
+
+def collector_port(var: Path) -> int:
+    """Where a test listens for the shared stack's spans: no component's port; again the same."""
+    stack_settings(var)
+    taken = set(json.loads((var / "ports.json").read_text()).values())
+    path = var / "collector.port"
+    with files.exclusive(var / "collector.lock"):
+        if not path.exists():
+            path.write_text(
+                str(next(port for port in free_ports(len(taken) + 1) if port not in taken))
+            )
+    return int(path.read_text())
 
 
 @pytest.fixture(scope="session")
