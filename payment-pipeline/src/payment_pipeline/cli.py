@@ -203,8 +203,8 @@ def trace(
 @app.command()
 def demo(
     events: Annotated[
-        int, typer.Option(min=100, help="Genuine events; a third as many payments.")
-    ] = 9_000,
+        int, typer.Option(min=100, help="Genuine events; a fifth as many payments.")
+    ] = 15_000,
 ) -> None:
     """Go from nothing to dashboards: start everything, simulate, load, model, audit.
 

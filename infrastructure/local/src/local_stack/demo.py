@@ -22,8 +22,6 @@ from payment_pipeline.settings import Settings
 from payment_pipeline.simulator.run import Run
 from payment_pipeline.simulator.run import main as simulate
 
-EVENTS: Final = 15_000
-"""Of about three thousand payments over ninety days."""
 SEED_BASE: Final = 100
 """The seeds below are left to a person's own simulations: one seed is one set of event ids."""
 GROUPS: Final = (LAKEHOUSE, DASHBOARDS)
@@ -43,7 +41,7 @@ FIGURES: Final = {
 """What is counted in the marts; amounts have their currency, and belong on the dashboards."""
 
 
-def run(settings: Settings, events: int = EVENTS) -> int:
+def run(settings: Settings, events: int) -> int:
     """Run the demo under the reader's eyes; the exit code is the audit's.
 
     Raises:
