@@ -6,7 +6,6 @@ workers, on ports of its own. `fresh_stack` makes one for a test that kills proc
 that pytest was called in stops the shared one, whatever happened.
 """
 
-import json
 import os
 import shutil
 import tempfile
@@ -17,7 +16,6 @@ from pathlib import Path
 import pytest
 
 import local_stack
-from local_stack import files
 from local_stack.isolated import free_ports
 from local_stack.isolated import settings as stack_settings
 from payment_pipeline import settings as settings_module
@@ -29,6 +27,8 @@ STORES = ("postgres", "kafka", "temporal")
 STACK_PREFIX = "payments-test-"
 SHARED_VAR = "TEST_STACK_VAR"
 """The shared stack's folder, handed to xdist's workers in their environment."""
+COLLECTOR_PORT = "TEST_COLLECTOR_PORT"
+"""Where a test may listen for the shared stack's spans: no component's port."""
 # A test must not depend on what the developer's shell or .env says.
 for name in [name for name in os.environ if name.startswith(("PAYMENTS_", "OTEL_"))]:
     del os.environ[name]
@@ -41,27 +41,12 @@ def shared_settings() -> Settings:
     """The run's shared stack as settings, and as this process's environment.
 
     It traces the requests that ask for it; a test that wants the spans listens where they are sent.
-    It has no Superset, so that port is the collector's.
     """
-    var = Path(os.environ[SHARED_VAR])
-    endpoint = f"http://127.0.0.1:{stack_settings(var).superset_port}"
-    settings = stack_settings(var, otlp_endpoint=endpoint, trace_ratio=0)
+    endpoint = f"http://127.0.0.1:{os.environ[COLLECTOR_PORT]}"
+    settings = stack_settings(Path(os.environ[SHARED_VAR]), otlp_endpoint=endpoint, trace_ratio=0)
     os.environ.update(local_stack.environment(settings))
     settings_module.load.cache_clear()
     return settings
-
-
-def collector_port(var: Path) -> int:
-    """Where a test listens for the shared stack's spans: no component's port; again the same."""
-    stack_settings(var)
-    taken = set(json.loads((var / "ports.json").read_text()).values())
-    path = var / "collector.port"
-    with files.exclusive(var / "collector.lock"):
-        if not path.exists():
-            path.write_text(
-                str(next(port for port in free_ports(len(taken) + 1) if port not in taken))
-            )
-    return int(path.read_text())
 
 
 @pytest.fixture(scope="session")
@@ -120,6 +105,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Choose the shared stack's folder, where pytest was called; nothing starts yet."""
     if not hasattr(config, "workerinput"):
         os.environ[SHARED_VAR] = tempfile.mkdtemp(prefix=STACK_PREFIX)
+        taken = set(stack_settings(Path(os.environ[SHARED_VAR])).model_dump().values())
+        free = set(free_ports(len(Settings.model_fields)))
+        os.environ[COLLECTOR_PORT] = str((free - taken).pop())
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -127,6 +115,5 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         return
     var = Path(os.environ[SHARED_VAR])
-    if (var / "ports.json").exists():
-        local_stack.down(stack_settings(var))
+    local_stack.down(stack_settings(var))
     shutil.rmtree(var)

@@ -43,8 +43,18 @@ def test_ok_needs_everything_and_a_control_that_failed(found: Findings, ok: bool
 def test_what_does_not_hold_is_said() -> None:
     found = Findings(control_failed=True)
     found.require(True, "never said")
-    found.require(False, "it was slow")
-    assert found.faults == ["it was slow"]
+    found.require(False, "it was wrong")
+    assert found.faults == ["it was wrong"]
+    assert not found.right
+
+
+def test_what_is_late_is_said_apart_from_what_is_wrong() -> None:
+    found = Findings(control_failed=True)
+    found.require_in_time(True, "never said")
+    found.require_in_time(False, "it was slow")
+    assert found.late == ["it was slow"]
+    assert found.right
+    assert not found.ok
 
 
 def test_recovery_is_the_nearest_rank_of_the_95th_percentile() -> None:

@@ -33,16 +33,28 @@ class Findings:
     figures: dict[str, float | int | str] = field(default_factory=dict)
     """What else was measured, by name, units last."""
     faults: list[str] = field(default_factory=list)
+    late: list[str] = field(default_factory=list)
+    """Each limit of time that was not kept: on a busy machine the pipeline may not be the cause."""
 
     def require(self, holds: bool, sentence: str) -> None:
         """Note a requirement that does not hold."""
         if not holds:
             self.faults.append(sentence)
 
+    def require_in_time(self, holds: bool, sentence: str) -> None:
+        """Note a limit of time that was not kept."""
+        if not holds:
+            self.late.append(sentence)
+
+    @property
+    def right(self) -> bool:
+        """Nothing lost or twice, every requirement but those of time held, the control failed."""
+        return self.control_failed and not (self.lost or self.duplicated or self.faults)
+
     @property
     def ok(self) -> bool:
-        """Nothing lost or twice, every requirement held, and the control failed."""
-        return self.control_failed and not (self.lost or self.duplicated or self.faults)
+        """Right, and in time."""
+        return self.right and not self.late
 
     @property
     def recovery_s_p95(self) -> float | None:
@@ -69,5 +81,6 @@ class Findings:
             "control_failed": self.control_failed,
             "figures": self.figures,
             "faults": self.faults,
+            "late": self.late,
             "ok": self.ok,
         }

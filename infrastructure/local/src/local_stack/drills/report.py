@@ -27,7 +27,7 @@ def show(result: "Result", console: Console) -> None:
     found = result.findings
     for name, value in found.figures.items():
         console.print(f"{name:<34}{_number(value)}", markup=False)
-    for fault in found.faults:
+    for fault in (*found.faults, *found.late):
         console.print(f"✗ {fault}", style="red", markup=False, soft_wrap=True)
     if not found.control_failed:
         console.print("✗ The control did not fail: the drill proves nothing.", style="red")

@@ -71,7 +71,7 @@ def _judge(before: list[Answered], beside: "_Seen", found: Findings) -> None:
         "gateway_growth_mib": round(beside.growth_mib),
     }
     found.require(success >= SUCCESS_MIN, f"only {success:.2%} of the valid traffic was accepted")
-    found.require(
+    found.require_in_time(
         hostile_s <= max(SLOWER_MAX * usual_s, P99_S_UNNOTICED),
         f"the 99th percentile went from {usual_s:.3f} s to {hostile_s:.3f} s",
     )

@@ -74,7 +74,7 @@ async def _kill_all(ground: Ground, ledger: Path, found: Findings) -> None:
         after_s = _p95(took.recovered_s - took.restarted_s for took in each)
         found.figures[f"{name}_after_restart_s_p95"] = after_s
         limit_s = AFTER_RESTART_S_MAX if len(each) >= JUDGED_FROM_KILLS else STUCK_S
-        found.require(
+        found.require_in_time(
             after_s <= limit_s, f"{name} was back, but no event got through for {after_s} s more"
         )
 
