@@ -1,17 +1,17 @@
-"""Does a record become a RawEvent whoever wrote it, and do the limits fit each other?"""
+"""Does a record become a RawEvent whoever wrote it, is each read once, and do the limits fit?"""
 
 import random
 from datetime import UTC, datetime
 from hashlib import sha256
 
 import pytest
-from aiokafka import ConsumerRecord
+from aiokafka import ConsumerRecord, TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
 from payment_pipeline.adapters import kafka
 from payment_pipeline.domain import headers as names
-from payment_pipeline.domain.failures import BadRecord, FailureClass, FieldError
+from payment_pipeline.domain.failures import BadRecord, FailureClass, FieldError, UserError
 from payment_pipeline.domain.raw import Coordinates
 from payment_pipeline.settings import Settings
 
@@ -30,11 +30,14 @@ def record(
     headers: tuple[tuple[str, bytes], ...] = WRITTEN_BY_THE_GATEWAY,
     topic: str = "webhooks.stripe.charge",
     value: bytes | None = BODY,
+    *,
+    partition: int = 2,
+    offset: int = 7,
 ) -> "ConsumerRecord[bytes, bytes]":
     return ConsumerRecord(
         topic=topic,
-        partition=2,
-        offset=7,
+        partition=partition,
+        offset=offset,
         timestamp=1_700_000_000_000,
         timestamp_type=0,
         key=b"pi_1",
@@ -113,3 +116,72 @@ def test_a_dead_letter_of_the_largest_body_fits_a_record(body_bytes_max: int) ->
         rejected_at=datetime.now(UTC),
     )
     assert len(dead_letter.model_dump_json()) < kafka.record_bytes_max(settings)
+
+
+class Log:
+    """As much of a consumer as reading takes: each partition's offsets that hold a record."""
+
+    def __init__(self, offsets: dict[int, list[int]], end: int) -> None:
+        self.offsets = offsets
+        self.end = end
+        self.resumed: set[TopicPartition] = set()
+        self.positions: dict[TopicPartition, int] = {}
+
+    def seek(self, place: TopicPartition, offset: int) -> None:
+        self.positions[place] = offset
+
+    def resume(self, *places: TopicPartition) -> None:
+        self.resumed.update(places)
+
+    def pause(self, *places: TopicPartition) -> None:
+        self.resumed.difference_update(places)
+
+    async def position(self, place: TopicPartition) -> int:
+        return self.positions[place]
+
+    async def getmany(
+        self, timeout_ms: int, max_records: int
+    ) -> dict[TopicPartition, "list[ConsumerRecord[bytes, bytes]]"]:
+        del timeout_ms
+        found = {}
+        for place in sorted(self.resumed):
+            rest = [at for at in self.offsets[place.partition] if at >= self.positions[place]]
+            taken = rest[:max_records]
+            # Behind the last record there may be offsets that none has.
+            self.positions[place] = taken[-1] + 1 if taken else self.end
+            found[place] = [record(partition=place.partition, offset=at) for at in taken]
+        return {place: records for place, records in found.items() if records}
+
+
+def places(*partitions: int) -> list[TopicPartition]:
+    return [TopicPartition("webhooks.stripe.charge", partition) for partition in partitions]
+
+
+async def offsets(log: Log, positions: kafka.Offsets, ends: kafka.Offsets) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = {}
+    async for records in kafka.read_up_to(log, positions, ends, records_max=2):
+        assert len(records) <= 2
+        for each in records:
+            found.setdefault(each.partition, []).append(each.offset)
+    return found
+
+
+async def test_each_partition_is_read_from_its_place_up_to_its_end() -> None:
+    log = Log({0: [0, 1, 2, 3, 4], 1: [0, 4, 5, 9], 2: [0, 1]}, end=12)
+    first, second, third = places(0, 1, 2)
+    positions = {first: 1, second: 1, third: 2}
+    assert await offsets(log, positions, {first: 4, second: 7, third: 2}) == {
+        0: [1, 2, 3],
+        1: [4, 5],
+    }
+    assert positions == {first: 4, second: 7, third: 2}
+    assert not log.resumed, "or it would fetch on, past the end"
+    assert await offsets(log, positions, {first: 5, second: 12, third: 2}) == {0: [4], 1: [9]}
+    assert await offsets(log, positions, {first: 5, second: 12, third: 2}) == {}
+
+
+async def test_a_broker_that_brings_nothing_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kafka, "STALL_S", 0.0)
+    log = Log({0: []}, end=0)
+    with pytest.raises(UserError, match=r"Kafka brings nothing of webhooks\.stripe\.charge"):
+        await offsets(log, dict.fromkeys(places(0), 0), dict.fromkeys(places(0), 5))

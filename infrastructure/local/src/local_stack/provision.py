@@ -9,11 +9,9 @@ from aiokafka.errors import KafkaConnectionError
 
 from local_stack import roles
 from payment_pipeline import providers
-from payment_pipeline.adapters.kafka import ensure_topics
-from payment_pipeline.adapters.postgres import unreachable
+from payment_pipeline.adapters import kafka, postgres
 from payment_pipeline.adapters.temporal import ensure_search_attributes
 from payment_pipeline.bronze.migrate import migrate as migrate_bronze
-from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
 Step = Callable[[Settings], Awaitable[tuple[str, ...]]]
@@ -25,18 +23,15 @@ async def _schema(settings: Settings) -> tuple[str, ...]:
         try:
             await roles.ensure(settings)
         except psycopg.OperationalError as refusal:
-            raise unreachable(settings.dsn, type(refusal).__name__) from refusal
+            raise postgres.unreachable(settings.dsn, type(refusal).__name__) from refusal
     return tuple(await asyncio.to_thread(migrate_bronze, settings))
 
 
 async def _topics(settings: Settings) -> tuple[str, ...]:
     try:
-        return await ensure_topics(settings, providers.topics())
+        return await kafka.ensure_topics(settings, providers.topics())
     except KafkaConnectionError as refusal:
-        raise UserError(
-            f"Kafka does not answer at {settings.kafka}: start it with `payments up`, "
-            "or set PAYMENTS_KAFKA_BOOTSTRAP_SERVERS."
-        ) from refusal
+        raise kafka.unreachable(settings, refusal) from refusal
 
 
 # Temporal first: a program that ends right after its SDK's last call may abort.

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from zlib import crc32
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
@@ -26,6 +26,7 @@ from aiokafka.errors import (
 
 from payment_pipeline.adapters import topic_configs
 from payment_pipeline.domain import headers as names
+from payment_pipeline.domain.failures import UserError
 from payment_pipeline.domain.raw import Coordinates, RawEvent
 from payment_pipeline.settings import Settings
 
@@ -52,8 +53,13 @@ would double the retention."""
 RANGE_FETCH_WAIT_MS: Final = 20
 """A range's records are there already, so a fetch that would wait is only in the next one's way."""
 
-RANGE_STALL_S: Final = 30.0
-"""A range that brings nothing for so long is a fault of the broker's, to be tried again."""
+STALL_S: Final = 30.0
+"""What brings nothing for so long, though it holds more, is a fault of the broker's."""
+
+POLL_MS: Final = 200
+POLL_RECORDS_MAX: Final = 5_000
+
+Offsets: TypeAlias = dict[TopicPartition, int]
 
 
 def record_bytes_max(settings: Settings) -> int:
@@ -97,6 +103,14 @@ def partition_of(key: bytes, partitions: int) -> int:
     webhook. Whoever writes to a raw topic uses it, or a payment's events part ways.
     """
     return crc32(key) % partitions
+
+
+def unreachable(settings: Settings, refusal: KafkaError) -> UserError:
+    """The sentence for a broker that can't be had: where, and what its client says of it."""
+    return UserError(
+        f"Kafka does not answer at {settings.kafka} ({type(refusal).__name__}): "
+        "start it with `payments up`, or set PAYMENTS_KAFKA_BOOTSTRAP_SERVERS."
+    )
 
 
 async def ensure_topics(settings: Settings, topics: Iterable[str]) -> tuple[str, ...]:
@@ -224,6 +238,50 @@ def _received_at(found: dict[str, bytes], timestamp_ms: int) -> datetime:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
+# --- from here to there -----------------------------------------------------------------------
+
+
+async def read_up_to(
+    consumer: AIOKafkaConsumer,
+    positions: Offsets,
+    ends: Offsets,
+    records_max: int = POLL_RECORDS_MAX,
+) -> AsyncIterator[list[ConsumerRecord[bytes, bytes]]]:
+    """The records of some partitions up to, but not including, their `ends`, in order in each.
+
+    Each list is of one partition, and of `records_max` records at most. `positions` move along, so
+    that the next call goes on from there.
+
+    Args:
+        consumer: has all of them assigned, and paused; each is paused again at its end.
+        positions: where each begins.
+        ends: where each ends; a log may have gaps, so fewer records may lie before.
+        records_max: how many one poll brings at most.
+
+    Raises:
+        UserError: the broker brings nothing for `STALL_S`, though there is more.
+        KafkaError: it can't be reached.
+    """
+    left = {place for place, end in ends.items() if positions[place] < end}
+    for place in left:
+        consumer.seek(place, positions[place])
+    consumer.resume(*left)
+    moved_at = monotonic()
+    while left:
+        got = await consumer.getmany(timeout_ms=POLL_MS, max_records=records_max)
+        for place, records in got.items():
+            yield [record for record in records if record.offset < ends[place]]
+        for place in tuple(left):
+            reached = min(await consumer.position(place), ends[place])
+            if reached > positions[place]:
+                positions[place], moved_at = reached, monotonic()
+            if reached == ends[place]:
+                consumer.pause(place)
+                left.remove(place)
+        if monotonic() - moved_at > STALL_S:
+            raise UserError(f"Kafka brings nothing of {next(iter(left)).topic}: is it well?", 1)
+
+
 # --- ranges -----------------------------------------------------------------------------------
 
 
@@ -258,7 +316,7 @@ class RangeReader:
 
         Raises:
             RangeExpiredError: the topic's retention has taken the start of the range.
-            RangeStalledError: nothing came for `RANGE_STALL_S`.
+            RangeStalledError: nothing came for `STALL_S`.
             KafkaError: the broker can't be reached.
         """
         place = TopicPartition(topic, partition)
@@ -310,6 +368,6 @@ async def _read(
         reached = await source.position(place)
         if reached > position:
             position, moved_at = reached, monotonic()
-        elif monotonic() - moved_at > RANGE_STALL_S:
+        elif monotonic() - moved_at > STALL_S:
             raise RangeStalledError(f"{place.topic}/{place.partition} stands at {position} < {end}")
     return found

@@ -64,7 +64,7 @@ async def collected(settings: Settings, pool: asyncpg.Pool, *, keep: bool) -> Co
     try:
         return await collect.collect(settings, pool, keep=keep)
     except KafkaError as refusal:
-        raise _away(settings, refusal) from None
+        raise kafka.unreachable(settings, refusal) from None
 
 
 @asynccontextmanager
@@ -80,17 +80,9 @@ async def redrive_stores(settings: Settings, pool: asyncpg.Pool) -> AsyncIterato
         await producer.start()
         yield Stores(pool, Bodies(ranges), producer, unmodelled)
     except KafkaError as refusal:
-        raise _away(settings, refusal) from None
+        away = kafka.unreachable(settings, refusal)
+        raise UserError(f"{away} What was sent is found again by the same command.", 1) from None
     finally:
         await unmodelled.close()
         await ranges.close()
         await producer.stop()
-
-
-def _away(settings: Settings, refusal: KafkaError) -> UserError:
-    return UserError(
-        f"Kafka does not answer at {settings.kafka} ({type(refusal).__name__}): start it with "
-        "`payments up`, or set PAYMENTS_KAFKA_BOOTSTRAP_SERVERS. What was sent is found again by "
-        "the same command.",
-        1,
-    )

@@ -7,11 +7,12 @@ from typing import Final
 
 from aiokafka import TopicPartition
 
+from payment_pipeline.adapters.kafka import Offsets
 from payment_pipeline.domain.topics import DEAD_LETTERS, NORMALIZED
 
 from .lake import Lakehouse, Place
 from .stages import Stage
-from .topics import Offsets, Progress, Topics
+from .topics import Progress, Topics
 
 NORMALIZER: Final = "normalizer"
 DISPATCHER: Final = "dispatcher"

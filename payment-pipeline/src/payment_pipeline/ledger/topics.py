@@ -7,7 +7,6 @@ was in the earlier one before, so a pipeline that is at work is never seen to ha
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from time import monotonic
 from typing import Final, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -20,6 +19,7 @@ from aiokafka.errors import (
 )
 
 from payment_pipeline.adapters import kafka
+from payment_pipeline.adapters.kafka import Offsets, read_up_to
 from payment_pipeline.domain import topics
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
@@ -29,10 +29,6 @@ from .stages import Reading, Stage
 from .tally import day_of
 from .window import Window
 
-POLL_RECORDS_MAX: Final = 5_000
-POLL_MS: Final = 200
-STALL_S: Final = 30.0
-"""A topic that brings nothing for so long, though it holds more, is a fault of the broker's."""
 CLOCK_SLACK: Final = timedelta(minutes=1)
 """How far a record's own timestamp may lie before its receipt: two clocks, or one that was set."""
 
@@ -43,7 +39,6 @@ _NOBODY_KNOWS_YET: Final = (
 )
 """What a broker answers about a group just after its start, and while no group ever committed."""
 
-Offsets: TypeAlias = dict[TopicPartition, int]
 Progress: TypeAlias = Callable[[str], None]
 
 
@@ -133,7 +128,8 @@ class Topics:
             ends = dict(await self._consumer.end_offsets(places))
             for place, end in ends.items():
                 self._positions[place] = max(starts[place], end - records_max // len(places))
-            yield [r async for batch in self._batches(ends) for r in batch if is_wanted(r)]
+            batches = read_up_to(self._consumer, self._positions, ends)
+            yield [r async for batch in batches for r in batch if is_wanted(r)]
 
     def _last_stages_first(self) -> list[str]:
         order = list(Stage)
@@ -144,36 +140,13 @@ class Topics:
         self, topic: str, ends: Offsets, window: Window, reading: Reading
     ) -> None:
         stages = [reading.stages[stage] for stage in records.stages_of(topic)]
-        async for batch in self._batches(ends):
+        async for batch in read_up_to(self._consumer, self._positions, ends):
             for record in batch:
                 seen, received_at = records.read(record)
                 if received_at in window:
                     day = day_of(received_at)
                     for tally in stages:
                         tally.add(seen, day)
-
-    async def _batches(self, ends: Offsets) -> AsyncIterator[list[ConsumerRecord]]:
-        """The records up to `ends`, in batches; moves the positions."""
-        left = {place for place, end in ends.items() if self._positions[place] < end}
-        if not left:
-            return
-        for place in left:
-            self._consumer.seek(place, self._positions[place])
-        self._consumer.resume(*left)
-        moved_at = monotonic()
-        while left:
-            got = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=POLL_RECORDS_MAX)
-            for place, batch in got.items():
-                yield [record for record in batch if record.offset < ends[place]]
-            for place in tuple(left):
-                reached = min(await self._consumer.position(place), ends[place])
-                if reached > self._positions[place]:
-                    self._positions[place], moved_at = reached, monotonic()
-                if reached == ends[place]:
-                    self._consumer.pause(place)
-                    left.remove(place)
-            if monotonic() - moved_at > STALL_S:
-                raise UserError(f"Kafka brings nothing of {next(iter(left)).topic}: is it well?", 1)
 
 
 @asynccontextmanager
@@ -192,10 +165,7 @@ async def connected(settings: Settings) -> AsyncIterator[Topics]:
         await found.discover()
         yield found
     except KafkaError as refusal:
-        raise UserError(
-            f"Kafka does not answer at {settings.kafka} ({type(refusal).__name__}): "
-            "start it with `payments up`, or set PAYMENTS_KAFKA_BOOTSTRAP_SERVERS."
-        ) from None
+        raise kafka.unreachable(settings, refusal) from None
     finally:
         await admin.close()
         await consumer.stop()

@@ -5,7 +5,6 @@ quarantine. Everything else is searched: what processes say and serve, what trav
 and what is kept of it.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing
 from typing import Any, Final, NamedTuple
@@ -13,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import aiohttp
 import psycopg
 import pyarrow as pa
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from psycopg import sql
 from temporalio.client import Client
@@ -29,7 +28,6 @@ CONTROL: Final = "canary_control"
 """What is planted to be found is called so, everywhere."""
 BODIES: Final = "body"
 """The quarantine's signed bytes: raw store."""
-READ_S: Final = 30.0
 STORES: Final = frozenset({"kafka", "postgres", "seaweedfs", "secrets"})
 """Folders that are searched through their servers, or are nobody's to read."""
 FILES: Final = "logs and other files"
@@ -136,28 +134,16 @@ async def _records(settings: Settings) -> AsyncIterator[ConsumerRecord]:
     await consumer.start()
     try:
         topics = [topic for topic in await consumer.topics() if not topic.startswith("__")]
-        places = [
-            TopicPartition(topic, partition)
-            for topic in topics
-            for partition in await _partitions(consumer, topic)
-        ]
+        places = await kafka.partitions(settings, topics)
         consumer.assign(places)
-        await consumer.seek_to_beginning(*places)
-        ends = await consumer.end_offsets(places)
-        async with asyncio.timeout(READ_S):
-            while any([await consumer.position(place) < ends[place] for place in places]):
-                for batch in (await consumer.getmany(timeout_ms=200)).values():
-                    for record in batch:
-                        yield record
+        consumer.pause(*places)
+        starts = dict(await consumer.beginning_offsets(places))
+        ends = dict(await consumer.end_offsets(places))
+        async for records in kafka.read_up_to(consumer, starts, ends):
+            for record in records:
+                yield record
     finally:
         await consumer.stop()
-
-
-async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
-    async with asyncio.timeout(READ_S):
-        while not (found := consumer.partitions_for_topic(topic)):
-            await consumer._client.force_metadata_update()  # noqa: SLF001 - it has no other way
-    return set(found)
 
 
 async def _workflows(settings: Settings, texts: Sequence[str]) -> Hits:
