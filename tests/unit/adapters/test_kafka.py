@@ -1,11 +1,13 @@
-"""Does a record become a RawEvent whoever wrote it, is each read once, and do the limits fit?"""
+"""Does a record become a RawEvent whoever wrote it, what is sent and read, and do limits fit?"""
 
+import asyncio
 import random
 from datetime import UTC, datetime
 from hashlib import sha256
 
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka.structs import RecordMetadata
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -185,3 +187,55 @@ async def test_a_broker_that_brings_nothing_is_told_of(monkeypatch: pytest.Monke
     log = Log({0: []}, end=0)
     with pytest.raises(UserError, match=r"Kafka brings nothing of webhooks\.stripe\.charge"):
         await offsets(log, dict.fromkeys(places(0), 0), dict.fromkeys(places(0), 5))
+
+
+class Broker:
+    """As much of a producer as sending takes: two partitions, which it acknowledges backwards."""
+
+    def __init__(self, *, acknowledges: bool = True) -> None:
+        self.acknowledges = acknowledges
+        self.taken: list[tuple[bytes | None, bytes, int]] = []
+        self._due: list[tuple[asyncio.Future[RecordMetadata], RecordMetadata]] = []
+
+    async def partitions_for(self, topic: str) -> set[int]:
+        del topic
+        return {0, 1}
+
+    async def send(
+        self, topic: str, value: bytes, key: bytes | None, partition: int, headers: list[object]
+    ) -> "asyncio.Future[RecordMetadata]":
+        assert type(headers) is list, "aiokafka takes nothing else"
+        offset = sum(partition == each for _, _, each in self.taken)
+        self.taken.append((key, value, partition))
+        place = TopicPartition(topic, partition)
+        future = asyncio.get_running_loop().create_future()
+        self._due.append((future, RecordMetadata(*place, place, offset, 0, 0, 0)))
+        if self.acknowledges:
+            asyncio.get_running_loop().call_soon(self._acknowledge)
+        return future
+
+    def _acknowledge(self) -> None:
+        future, metadata = self._due.pop()
+        future.set_result(metadata)
+
+
+def outgoing(*values: bytes) -> list[kafka.Outgoing]:
+    return [kafka.Outgoing("t", b"pi_%b" % value, value, (("ce_id", value),)) for value in values]
+
+
+async def test_all_are_sent_in_order_and_each_is_told_where_it_lies() -> None:
+    broker, values = Broker(), [b"%d" % number for number in range(20)]
+    places = await kafka.send_all(broker, outgoing(*values))
+    assert [value for _, value, _ in broker.taken] == values
+    for key, value, partition in broker.taken:
+        assert partition == kafka.partition_of(key or b"", 2)
+        earlier = [each for each in broker.taken[: values.index(value)] if each[2] == partition]
+        at = Coordinates(topic="t", partition=partition, offset=len(earlier))
+        assert places[values.index(value)] == at
+    assert await kafka.send_all(broker, []) == []
+
+
+async def test_what_is_not_acknowledged_in_time_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kafka, "ACKNOWLEDGED_S_MAX", 0.01)
+    with pytest.raises(UserError, match="Kafka did not acknowledge within"):
+        await kafka.send_all(Broker(acknowledges=False), outgoing(b"1"))

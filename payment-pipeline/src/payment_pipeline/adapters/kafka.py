@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
 from time import monotonic
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 from zlib import crc32
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
@@ -27,6 +27,7 @@ from aiokafka.errors import (
 from payment_pipeline.adapters import topic_configs
 from payment_pipeline.domain import headers as names
 from payment_pipeline.domain.failures import UserError
+from payment_pipeline.domain.headers import Headers
 from payment_pipeline.domain.raw import Coordinates, RawEvent
 from payment_pipeline.settings import Settings
 
@@ -55,6 +56,9 @@ RANGE_FETCH_WAIT_MS: Final = 20
 
 STALL_S: Final = 30.0
 """What brings nothing for so long, though it holds more, is a fault of the broker's."""
+
+ACKNOWLEDGED_S_MAX: Final = 60.0
+"""How long a broker that is well may take for a few hundred records, at the very most."""
 
 POLL_MS: Final = 200
 POLL_RECORDS_MAX: Final = 5_000
@@ -236,6 +240,52 @@ def _received_at(found: dict[str, bytes], timestamp_ms: int) -> datetime:
     except ValueError:
         at = datetime.fromtimestamp(timestamp_ms / 1000, UTC)
     return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+# --- sent, and there --------------------------------------------------------------------------
+
+
+class Outgoing(NamedTuple):
+    """A record to be sent."""
+
+    topic: str
+    key: bytes | None
+    value: bytes
+    headers: Headers
+
+
+async def send_all(producer: AIOKafkaProducer, records: Iterable[Outgoing]) -> list[Coordinates]:
+    """Send records in their order, and wait for every acknowledgement; where each lies now.
+
+    Raises:
+        UserError: the broker did not acknowledge in time. They may be there all the same, so this
+            is for what does no harm twice.
+        KafkaError: it refuses one.
+    """
+    try:
+        async with asyncio.timeout(ACKNOWLEDGED_S_MAX):
+            # One after the other into the producer's buffer, so that their order stays.
+            sent = [await _buffered(producer, record) for record in records]
+            places = await asyncio.gather(*sent)
+    except TimeoutError:
+        raise UserError(
+            f"Kafka did not acknowledge within {ACKNOWLEDGED_S_MAX:.0f} s: `payments status`, "
+            "then the same command again; nothing comes to bronze twice.",
+            1,
+        ) from None
+    return [
+        Coordinates(topic=place.topic, partition=place.partition, offset=place.offset)
+        for place in places
+    ]
+
+
+async def _buffered(producer: AIOKafkaProducer, record: Outgoing) -> "asyncio.Future[Any]":
+    topic, key, value, headers = record
+    partition = partition_of(key or b"", len(await producer.partitions_for(topic)))
+    future: asyncio.Future[Any] = await producer.send(
+        topic, value, key, partition, headers=list(headers)
+    )
+    return future
 
 
 # --- from here to there -----------------------------------------------------------------------

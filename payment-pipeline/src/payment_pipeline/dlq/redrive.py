@@ -18,12 +18,12 @@ import asyncpg
 from aiokafka import AIOKafkaProducer
 from jsonpatch import JsonPatch
 
+from payment_pipeline.adapters.kafka import Outgoing, send_all
 from payment_pipeline.bronze.contract import Resolution
 from payment_pipeline.domain.raw import Coordinates
 
 from . import patch as patches
 from . import store
-from .outbox import Outbox
 from .plan import SETTLED, Held, Letter, Outcome, Ready, plan
 from .source import Bodies
 from .store import Closer
@@ -154,7 +154,8 @@ class Redrive:
     async def _send(self, ready: Sequence[Ready]) -> None:
         if any(one.unmodelled for one in ready):
             await self.stores.unmodelled.begin()
-        places = await Outbox(self.stores.producer).send(ready)
+        records = [Outgoing(one.topic, one.key, one.body, one.headers) for one in ready]
+        places = await send_all(self.stores.producer, records)
         for one, place in zip(ready, places, strict=True):
             self._waiting[one.letter.id] = _Sent(one, place)
 

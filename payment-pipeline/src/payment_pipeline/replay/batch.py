@@ -7,7 +7,6 @@ raw record ─ today's normalizer ─┬─ as bronze has it            nothing 
                                  └─ what a person must judge    named, not touched
 """
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
@@ -15,14 +14,14 @@ from typing import Final, NamedTuple
 import asyncpg
 from aiokafka import AIOKafkaProducer
 
-from payment_pipeline.adapters.kafka import partition_of, raw_event
+from payment_pipeline.adapters.kafka import Outgoing, raw_event, send_all
 from payment_pipeline.bronze import corrections, erased, writer
 from payment_pipeline.bronze.contract import InferenceStatus
 from payment_pipeline.bronze.rows import ScoredEvent
 from payment_pipeline.dlq.letters import of_dead_letters
 from payment_pipeline.domain import topics
 from payment_pipeline.domain.events import PaymentEvent
-from payment_pipeline.domain.failures import BadRecord, Unmodelled, UserError
+from payment_pipeline.domain.failures import BadRecord, Unmodelled
 from payment_pipeline.domain.raw import RawEvent
 from payment_pipeline.ledger.window import Window
 from payment_pipeline.normalizer.step import message, step
@@ -30,9 +29,6 @@ from payment_pipeline.providers import Context, providers
 
 from .source import Record
 from .standing import Report, Standing
-
-SEND_S_MAX: Final = 60.0
-"""How long Kafka may take for the events of one batch that are sent on."""
 
 # PostgreSQL's classes 22 (data) and 23 (constraints): no retry will help, and the rest is well.
 _REFUSALS: Final = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
@@ -181,22 +177,11 @@ class Replayed:
     async def _send_on(self, works: Sequence[_Work]) -> None:
         if self._request.dry_run or not works:
             return
-        partitions = len(await self._stores.sink.partitions_for(topics.NORMALIZED))
-        try:
-            async with asyncio.timeout(SEND_S_MAX):
-                sent = []
-                for work in works:
-                    topic, value, headers = message(work.outcome, work.raw, work.record.headers)
-                    key = work.record.key
-                    place = partition_of(key or b"", partitions)
-                    sent.append(
-                        await self._stores.sink.send(
-                            topic, value, key, place, headers=list(headers)
-                        )
-                    )
-                await asyncio.gather(*sent)
-        except TimeoutError:
-            raise UserError("Kafka takes nothing: is it well? Run the replay again.", 1) from None
+        records = []
+        for work in works:
+            topic, value, headers = message(work.outcome, work.raw, work.record.headers)
+            records.append(Outgoing(topic, work.record.key, value, headers))
+        await send_all(self._stores.sink, records)
 
     def _note(self, standing: Standing, event: PaymentEvent, about: str) -> None:
         self._report.note(standing, event.provider, event.event_id, about)
