@@ -1,5 +1,7 @@
-"""How the pipeline talks to PostgreSQL: a pool with limits of its own, and one clear refusal."""
+"""How the pipeline talks to PostgreSQL: a pool with limits of its own, locks, one clear refusal."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
@@ -76,6 +78,28 @@ async def pool(
         )
     except _CANNOT_CONNECT as refusal:
         raise unreachable(dsn, _said(refusal)) from None
+
+
+@asynccontextmanager
+async def alone(
+    pool: asyncpg.Pool, lock_key: int, refusal: str
+) -> AsyncIterator[asyncpg.Connection]:
+    """Be the only one at some work on this database; yields the connection that holds the lock.
+
+    The lock goes with its connection: whoever is killed leaves none behind.
+
+    Args:
+        pool: of `pool`; one of its connections is held.
+        lock_key: the work's advisory lock.
+        refusal: the sentence for whoever comes second.
+
+    Raises:
+        UserError: somebody else is at it.
+    """
+    async with pool.acquire() as connection:  # the pool unlocks what it gets back
+        if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", lock_key):
+            raise UserError(refusal, 1)
+        yield connection
 
 
 def unreachable(dsn: str, said: str) -> UserError:

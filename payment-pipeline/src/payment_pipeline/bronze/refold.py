@@ -10,14 +10,14 @@ One caller at a time: `lock` is for the whole of a replay.
 """
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 import asyncpg
 
+from payment_pipeline.adapters import postgres
 from payment_pipeline.domain.events import PaymentEvent
-from payment_pipeline.domain.failures import UserError
 from payment_pipeline.domain.features import Entity, EntityKey, EntityState, apply, entities
 
 from . import features
@@ -29,20 +29,14 @@ LOCK_KEY: Final = 0x7265706C6179
 ROWS_A_FETCH: Final = 2_000
 
 
-@asynccontextmanager
-async def lock(pool: asyncpg.Pool) -> AsyncIterator[None]:
+def lock(pool: asyncpg.Pool) -> AbstractAsyncContextManager[asyncpg.Connection]:
     """Keep every other replay of this database out.
 
     Raises:
         UserError: one is at work.
     """
-    async with pool.acquire() as connection:
-        if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK_KEY):
-            raise UserError("Another replay is at work on this database: wait for its end.", 1)
-        try:
-            yield
-        finally:
-            await connection.execute("SELECT pg_advisory_unlock($1)", LOCK_KEY)
+    refusal = "Another replay is at work on this database: wait for its end."
+    return postgres.alone(pool, LOCK_KEY, refusal)
 
 
 async def refold(pool: asyncpg.Pool) -> int:

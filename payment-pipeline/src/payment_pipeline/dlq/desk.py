@@ -1,7 +1,7 @@
 """Which clients does the dead-letter desk work with, and who else is at it?"""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 
 import asyncpg
@@ -15,7 +15,6 @@ from . import collect
 from .collect import Collected
 from .redrive import Stores
 from .source import Bodies
-from .store import SQL
 from .unmodelled import Unmodelled
 
 APPLICATION: Final = "payments-dlq"
@@ -40,19 +39,14 @@ async def quarantine(settings: Settings) -> AsyncIterator[asyncpg.Pool]:
         await pool.close()
 
 
-@asynccontextmanager
-async def alone(pool: asyncpg.Pool) -> AsyncIterator[None]:
+def alone(pool: asyncpg.Pool) -> AbstractAsyncContextManager[asyncpg.Connection]:
     """Be the only redrive. Two would do no harm, bronze sees to that, but all the work twice.
-
-    The lock goes with its connection: a killed redrive leaves none behind.
 
     Raises:
         UserError: somebody else is at it.
     """
-    async with pool.acquire() as connection:
-        if not await connection.fetchval(SQL["lock"], LOCK_KEY):
-            raise UserError("Another redrive is under way: wait for its end, then look again.", 1)
-        yield
+    refusal = "Another redrive is under way: wait for its end, then look again."
+    return postgres.alone(pool, LOCK_KEY, refusal)
 
 
 async def collected(settings: Settings, pool: asyncpg.Pool, *, keep: bool) -> Collected:

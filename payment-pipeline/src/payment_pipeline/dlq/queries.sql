@@ -177,7 +177,3 @@ SET
     ingest_xid = pg_current_xact_id()
 WHERE id = ANY ($1::bigint[]) AND resolution = 'dismissed'
 RETURNING id
-
--- name: lock
--- Be the only redrive until this connection ends.
-SELECT pg_try_advisory_lock($1)

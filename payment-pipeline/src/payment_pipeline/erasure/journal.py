@@ -1,10 +1,12 @@
 """What is kept of an erasure itself? When, how much, which topics were cut; never who."""
 
+from contextlib import AbstractAsyncContextManager
+
 import asyncpg
 from aiokafka import TopicPartition
 
+from payment_pipeline.adapters import postgres
 from payment_pipeline.adapters.sql import queries
-from payment_pipeline.domain.failures import UserError
 
 from .topics import Cut
 
@@ -14,14 +16,14 @@ LOCK_KEY = 0x657261736572
 SQL = queries(__package__, "queries.sql")
 
 
-async def alone(connection: asyncpg.Connection) -> None:
-    """Hold the one place until the connection ends.
+def alone(pool: asyncpg.Pool) -> AbstractAsyncContextManager[asyncpg.Connection]:
+    """Be the only erasure, on the connection that this yields.
 
     Raises:
-        UserError: another erasure is under way.
+        UserError: another one is under way.
     """
-    if not await connection.fetchval(SQL["lock_erasures"], LOCK_KEY):
-        raise UserError("Another erasure is under way: call again when it has ended.", 1)
+    refusal = "Another erasure is under way: call again when it has ended."
+    return postgres.alone(pool, LOCK_KEY, refusal)
 
 
 async def begin(connection: asyncpg.Connection, provider: str, found: dict[str, int]) -> int:

@@ -151,10 +151,6 @@ WHERE provider = $1 AND entity = 'customer' AND entity_id = $2
 -- Which transaction this is: what the lake must have reached to have it.
 SELECT pg_current_xact_id()::text
 
--- name: lock_erasures
--- One erasure at a time; held by the connection.
-SELECT pg_try_advisory_lock($1)
-
 -- name: begin
 -- That an erasure is under way, and what it found ($2).
 INSERT INTO erasures (provider, found) VALUES ($1, $2) RETURNING id

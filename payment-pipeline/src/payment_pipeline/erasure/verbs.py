@@ -103,10 +103,9 @@ async def opened(settings: Settings, lakehouse: Lakehouse | None) -> AsyncIterat
     client = await temporal.connect(settings)
     pool = await postgres.pool(settings, application="payments-forget")
     try:
-        async with pool.acquire() as connection:
+        async with journal.alone(pool) as connection:
             # A search reads whole tables, and a person may have many rows.
             await connection.execute("SET statement_timeout = 0")
-            await journal.alone(connection)
             yield Stores(settings, connection, client, lakehouse)
     finally:
         await pool.close()
