@@ -45,16 +45,19 @@ ORDER BY table_name
 SELECT count(*) FROM {table} AS each
 WHERE strpos(each::text, $1) > 0 OR strpos(each::text, encode(convert_to($1, 'UTF8'), 'hex')) > 0
 
+-- name: holding_one
+-- That a dead letter's bytes hold one of these ids ($2), as a part of the queries below.
+provider = $1
+AND length(body) > 0
+AND EXISTS (
+    SELECT FROM unnest($2::text[]) AS each
+    WHERE position(convert_to(each, 'UTF8') IN body) > 0
+)
+
 -- name: quarantined
--- Dead letters whose bytes hold one of these ids ($2).
+-- How many such dead letters there are.
 SELECT count(*) FROM payment_events_quarantine
-WHERE
-    provider = $1
-    AND length(body) > 0
-    AND EXISTS (
-        SELECT FROM unnest($2::text[]) AS each
-        WHERE position(convert_to(each, 'UTF8') IN body) > 0
-    )
+WHERE {holding_one}
 
 -- name: lock
 -- Their rows, in the order in which every writer locks.
@@ -99,16 +102,11 @@ SET
 WHERE provider = $1 AND (customer_id = $2 OR payment_id = ANY ($3))
 
 -- name: erase_quarantined
--- The signed bytes go, the dead letter stays: its hash is what the ledger knows it by.
+-- The signed bytes of such dead letters go, the letters stay: their hashes are what the ledger
+-- knows them by.
 UPDATE payment_events_quarantine
 SET body = ''::bytea, patch = NULL, ingest_xid = pg_current_xact_id()
-WHERE
-    provider = $1
-    AND length(body) > 0
-    AND EXISTS (
-        SELECT FROM unnest($2::text[]) AS each
-        WHERE position(convert_to(each, 'UTF8') IN body) > 0
-    )
+WHERE {holding_one}
 
 -- name: lock_features
 -- The states that know the person, in the order in which every writer locks; $3 are the cards.

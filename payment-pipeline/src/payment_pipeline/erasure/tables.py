@@ -17,6 +17,8 @@ DUE_TABLE: Final = "entity_features_due"
 """It and the history are there once corrections are (`payments replay`)."""
 
 SQL: Final = queries(__package__, "queries.sql")
+_QUARANTINED: Final = SQL["quarantined"].format(holding_one=SQL["holding_one"])
+_ERASE_QUARANTINED: Final = SQL["erase_quarantined"].format(holding_one=SQL["holding_one"])
 
 
 class Erased(NamedTuple):
@@ -53,7 +55,7 @@ async def find(connection: asyncpg.Connection, person: Person) -> dict[str, int]
         if count:
             found[name] = count
     # A body may be about a payment of theirs without naming them.
-    if bodies := await connection.fetchval(SQL["quarantined"], person.provider, person.ids):
+    if bodies := await connection.fetchval(_QUARANTINED, person.provider, person.ids):
         found[QUARANTINE_TABLE] = max(bodies, found.get(QUARANTINE_TABLE, 0))
     return found
 
@@ -82,7 +84,7 @@ async def erase(connection: asyncpg.Connection, person: Person) -> Erased:
                 if table in there
             ],
             await connection.execute(SQL["erase_decisions"], *theirs, payments, token),
-            await connection.execute(SQL["erase_quarantined"], person.provider, person.ids),
+            await connection.execute(_ERASE_QUARANTINED, person.provider, person.ids),
         ]
         await connection.execute(SQL["lock_features"], *theirs, cards)
         changed += [

@@ -9,25 +9,29 @@ SELECT
 FROM payment_events
 WHERE ($1::timestamptz IS NULL OR received_at >= $1) AND received_at < $2
 
+-- name: stage
+-- The stage that a letter stands in, as a part of the queries below. Where one was closed because
+-- bronze has its event, bronze is asked: if it doesn't, the letter is in no stage.
+CASE
+    WHEN resolution IS NULL OR resolution = 'dismissed' THEN 'quarantine'
+    WHEN
+        resolution = 'unmodelled' OR EXISTS (
+            SELECT FROM payment_events AS event
+            WHERE
+                event.provider = letter.provider
+                AND event.event_id = coalesce(letter.redriven_event_id, letter.event_id)
+                AND event.body_sha256
+                = coalesce(letter.redriven_body_sha256, letter.body_sha256)
+        )
+        THEN 'redriven'
+    WHEN resolution = 'duplicate' THEN 'quarantine'
+END
+
 -- name: quarantined_received
--- Every dead letter of a window of receipts, the body for its control total. Where one was closed
--- because bronze has its event, bronze is asked: if it doesn't, the letter is in no stage.
+-- Every dead letter of a window of receipts, the body for its control total.
 SELECT
     provider, event_id, body_sha256, body, received_at,
-    CASE
-        WHEN resolution IS NULL OR resolution = 'dismissed' THEN 'quarantine'
-        WHEN
-            resolution = 'unmodelled' OR EXISTS (
-                SELECT FROM payment_events AS event
-                WHERE
-                    event.provider = letter.provider
-                    AND event.event_id = coalesce(letter.redriven_event_id, letter.event_id)
-                    AND event.body_sha256
-                    = coalesce(letter.redriven_body_sha256, letter.body_sha256)
-            )
-            THEN 'redriven'
-        WHEN resolution = 'duplicate' THEN 'quarantine'
-    END AS stage,
+    {stage} AS stage,
     coalesce((ingest_xid, id) > ($3::text::xid8, $4::bigint), false) AS pending
 FROM payment_events_quarantine AS letter
 WHERE ($1::timestamptz IS NULL OR received_at >= $1) AND received_at < $2
@@ -46,20 +50,7 @@ JOIN unnest($1::text[], $2::text[]) AS lost (id, identity)
 -- The same of the dead letters; one of a body, however often it was delivered.
 SELECT DISTINCT ON (body_sha256)
     provider, event_id, body_sha256, body, received_at,
-    CASE
-        WHEN resolution IS NULL OR resolution = 'dismissed' THEN 'quarantine'
-        WHEN
-            resolution = 'unmodelled' OR EXISTS (
-                SELECT FROM payment_events AS event
-                WHERE
-                    event.provider = letter.provider
-                    AND event.event_id = coalesce(letter.redriven_event_id, letter.event_id)
-                    AND event.body_sha256
-                    = coalesce(letter.redriven_body_sha256, letter.body_sha256)
-            )
-            THEN 'redriven'
-        WHEN resolution = 'duplicate' THEN 'quarantine'
-    END AS stage,
+    {stage} AS stage,
     coalesce((ingest_xid, id) > ($3::text::xid8, $4::bigint), false) AS pending
 FROM payment_events_quarantine AS letter
 WHERE left(body_sha256, $2) = ANY ($1::text[])

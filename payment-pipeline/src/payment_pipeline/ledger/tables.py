@@ -20,8 +20,9 @@ BODIES_A_FETCH: Final = 32
 """Dead letters come with their bodies, of up to a megabyte each."""
 LOOKUP_EVENTS_MAX: Final = 5_000
 
-
 SQL: Final = queries("payment_pipeline.ledger", "queries.sql")
+_QUARANTINED_RECEIVED: Final = SQL["quarantined_received"].format(stage=SQL["stage"])
+_QUARANTINED_BY_IDENTITY: Final = SQL["quarantined_by_identity"].format(stage=SQL["stage"])
 
 
 async def read(
@@ -46,7 +47,7 @@ async def read(
         async for row in connection.cursor(SQL["events_received"], *given, prefetch=ROWS_A_FETCH):
             _add_event(reading, row)
         given = (*span, *_mark(reached, Stage.LAKE_QUARANTINE))
-        rows = connection.cursor(SQL["quarantined_received"], *given, prefetch=BODIES_A_FETCH)
+        rows = connection.cursor(_QUARANTINED_RECEIVED, *given, prefetch=BODIES_A_FETCH)
         async for row in rows:
             _add_dead_letter(reading, row)
 
@@ -69,7 +70,7 @@ async def look_up(
             _add_event(reading, row)
             found.ids.append(row["event_id"])
         rows = await pool.fetch(
-            SQL["quarantined_by_identity"], identities, IDENTITY_HEX, *quarantine_mark
+            _QUARANTINED_BY_IDENTITY, identities, IDENTITY_HEX, *quarantine_mark
         )
         for row in rows:
             _add_dead_letter(reading, row)
