@@ -13,8 +13,6 @@ from .person import Person
 
 RANDOM_BYTES: Final = 16
 EVENTS_TABLES: Final = (EVENTS_TABLE, "payment_events_history")
-DUE_TABLE: Final = "entity_features_due"
-"""It and the history are there once corrections are (`payments replay`)."""
 
 SQL: Final = queries(__package__, "queries.sql")
 _QUARANTINED: Final = SQL["quarantined"].format(holding_one=SQL["holding_one"])
@@ -73,7 +71,6 @@ async def erase(connection: asyncpg.Connection, person: Person) -> Erased:
         objects = sorted(person.objects)
         await connection.execute(SQL["remember_objects"], *theirs, token, objects)
         tokens = [_token() for _ in cards]
-        there = {row["table_name"] for row in await connection.fetch(SQL["tables"])}
         changed = [
             *[
                 await connection.execute(
@@ -81,7 +78,6 @@ async def erase(connection: asyncpg.Connection, person: Person) -> Erased:
                     *(*theirs, payments, token, cards, tokens),
                 )
                 for table in EVENTS_TABLES
-                if table in there
             ],
             await connection.execute(SQL["erase_decisions"], *theirs, payments, token),
             await connection.execute(_ERASE_QUARANTINED, person.provider, person.ids),
@@ -90,9 +86,8 @@ async def erase(connection: asyncpg.Connection, person: Person) -> Erased:
         changed += [
             await connection.execute(SQL["erase_features"], *theirs, cards),
             await connection.execute(SQL["leave_features"], *theirs),
+            await connection.execute(SQL["erase_due"], *theirs),
         ]
-        if DUE_TABLE in there:
-            changed.append(await connection.execute(SQL["erase_due"], *theirs))
         xid = int(await connection.fetchval(SQL["transaction"]))
     return Erased(sum(int(said.rpartition(" ")[2]) for said in changed), xid)
 
