@@ -22,7 +22,7 @@ from conftest import free_ports
 from local_stack import process, rotation
 from payment_pipeline.adapters import kafka
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.settings import Settings
+from payment_pipeline.settings import Settings, fingerprint
 
 pytestmark = pytest.mark.stack
 
@@ -233,7 +233,7 @@ async def test_what_a_stranger_sends_is_nowhere(gateway: Gateway) -> None:
 
 async def test_secrets_rotate_under_load_without_a_refused_request(gateway: Gateway) -> None:
     settings, signing, answered = gateway.settings, gateway.secret, Counter[int]()
-    old = rotation.fingerprint(signing)
+    old = fingerprint(signing)
 
     async def load() -> None:
         while signing:

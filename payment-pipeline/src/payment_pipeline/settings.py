@@ -7,6 +7,7 @@ once.
 
 import os
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import urlsplit
@@ -20,6 +21,8 @@ REPOSITORY: Final = Path(__file__).resolve().parents[3]
 
 NO_SECRETS: Final = ("", "whsec_")
 """A prefix that was never filled in is as good as nothing: anybody knows it."""
+
+FINGERPRINT_HEX: Final = 8
 
 Service = Literal["worker", "lake", "reader"]
 """Who has a PostgreSQL role of its own, `payments_<service>`; what it may do: bronze/roles.sql."""
@@ -276,6 +279,11 @@ class MissingSecretError(UserError):
         super().__init__(
             f"No secret: set PAYMENTS_{name.upper()} or write {path} (payments up generates it)."
         )
+
+
+def fingerprint(secret: str) -> str:
+    """What a secret is called where it may be seen: logs, metrics, a record's `verdict` header."""
+    return sha256(secret.encode()).hexdigest()[:FINGERPRINT_HEX]
 
 
 @cache

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from local_stack import files, rotation
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.settings import Settings
+from payment_pipeline.settings import Settings, fingerprint
 
 SettingsOf = Callable[..., Settings]
 GIVEN = "whsec_" + "a1" * 16
@@ -28,7 +28,7 @@ def path(settings: Settings) -> Path:
 
 def test_the_new_one_comes_first_and_the_old_one_stays(settings: Settings) -> None:
     (old,) = settings.webhook_secrets("stripe")
-    assert rotation.rotate_signing(settings, "stripe", f" {GIVEN}\n") == rotation.fingerprint(GIVEN)
+    assert rotation.rotate_signing(settings, "stripe", f" {GIVEN}\n") == fingerprint(GIVEN)
     assert settings.webhook_secrets("stripe") == (GIVEN, old)
     assert path(settings).stat().st_mode & 0o777 == 0o600
 

@@ -9,7 +9,6 @@ password to its file's, so what was interrupted between the two is made good.
 import asyncio
 import secrets
 import time
-from hashlib import sha256
 from typing import Final, NamedTuple
 
 import aiohttp
@@ -21,7 +20,7 @@ from local_stack.files import WEBHOOK_SECRETS, exclusive, run_dir, write_private
 from local_stack.http import TIMEOUT
 from payment_pipeline.adapters.postgres import unreachable
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.settings import Settings
+from payment_pipeline.settings import Settings, fingerprint
 
 SECRET_CHARS_MIN: Final = 20
 """Of a signing secret: Stripe's are `whsec_` and 32 letters and digits. Less could be guessed."""
@@ -30,8 +29,6 @@ LIVE_MAX: Final = 3
 LIVE_WAIT_S: Final = 5.0
 POLL_S: Final = 0.1
 USED_METRIC: Final = "payments_gateway_secret_used_timestamp_seconds"
-FINGERPRINT_HEX: Final = 8
-"""As in a record's `verdict` header."""
 
 
 class Used(NamedTuple):
@@ -40,11 +37,6 @@ class Used(NamedTuple):
     fingerprint: str
     at_s: float
     """When it verified a request last, Unix time; 0 if never since the gateway's start."""
-
-
-def fingerprint(secret: str) -> str:
-    """What a secret is called where it may be seen."""
-    return sha256(secret.encode()).hexdigest()[:FINGERPRINT_HEX]
 
 
 def live(settings: Settings, provider: str) -> list[str]:

@@ -7,13 +7,12 @@ unreadable or empty changes nothing but the log: the last good secrets go on.
 
 import asyncio
 from collections.abc import Iterable
-from hashlib import sha256
 from typing import Final
 
 import structlog
 
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.settings import MissingSecretError, Settings
+from payment_pipeline.settings import MissingSecretError, Settings, fingerprint
 
 from . import metrics
 
@@ -62,7 +61,7 @@ class LiveSecrets:
         return [verdict.decode() for verdict in self.verdicts]
 
     def _set(self, secrets: tuple[str, ...]) -> None:
-        prints = [sha256(secret.encode()).hexdigest()[:8] for secret in secrets]
+        prints = [fingerprint(secret) for secret in secrets]
         for retired in set(self._prints).difference(prints):
             metrics.SECRET_USED_S.remove(self._provider, retired)
         self._prints = prints

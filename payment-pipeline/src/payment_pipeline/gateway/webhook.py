@@ -25,6 +25,7 @@ from payment_pipeline.providers import (
     Unparseable,
     Unsupported,
     event_headers,
+    source,
 )
 from payment_pipeline.settings import Settings
 from payment_pipeline.telemetry import trace_id, traces
@@ -51,8 +52,9 @@ class _Endpoint:
         self.provider = provider
         self.secrets = secrets
         self.signature_header = provider.signature_header.encode()
-        self.source = f"{PREFIX}{provider.name}".encode()
-        self.span = f"POST {PREFIX}{provider.name}"
+        path = source(provider.name)
+        self.source = path.encode()
+        self.span = f"POST {path}"
         self.topics = {each: topics.raw(provider.name, each) for each in provider.resources}
 
 
@@ -121,12 +123,12 @@ class Webhooks:
         given = headers.get(b"traceparent", b"").decode("latin-1")
         # Only from here on: whoever can't sign makes no spans.
         with traces.tracer().serve(endpoint.span, given, began) as span:
-            receipt = (
-                (names.TRACEPARENT, span.traceparent.encode()),
-                (names.BODY_SHA256, sha256(body).hexdigest().encode()),
-                (names.RECEIVED_AT, now.isoformat(timespec="microseconds").encode()),
-                (names.VERDICT, endpoint.secrets.verdicts[verdict.secret_index]),
-            )
+            receipt = {
+                names.TRACEPARENT: span.traceparent.encode(),
+                names.BODY_SHA256: sha256(body).hexdigest().encode(),
+                names.RECEIVED_AT: now.isoformat(timespec="microseconds").encode(),
+                names.VERDICT: endpoint.secrets.verdicts[verdict.secret_index],
+            }
             try:
                 return await self._keep(endpoint, body, receipt, span)
             except Exception:
@@ -158,30 +160,26 @@ class Webhooks:
             return self._unavailable.overloaded
         return None
 
-    async def _keep(self, endpoint: _Endpoint, body: bytes, receipt: Headers, span: Span) -> Answer:
+    async def _keep(
+        self, endpoint: _Endpoint, body: bytes, receipt: Mapping[str, bytes], span: Span
+    ) -> Answer:
         """Put the body on the topic that it belongs to; answer only when it is there."""
         event = endpoint.provider.read(body)
         if isinstance(event, Envelope):
             topic, key = endpoint.topics[event.resource], event.key.encode()
-            headers, answer = (
-                event_headers(endpoint.provider.name, event) + receipt,
-                answers.ACCEPTED,
-            )
+            headers, answer = event_headers(endpoint.provider.name, event), answers.ACCEPTED
         else:
             topic, key = topics.DLQ_WEBHOOKS, None
             reason, answer = _dead_letter(event)
-            headers = (
-                (names.CE_SOURCE, endpoint.source),
-                (names.REASON, reason.encode()),
-                *receipt,
-            )
+            headers = ((names.CE_SOURCE, endpoint.source), (names.REASON, reason.encode()))
             log.warning(
                 "dead_letter",
                 provider=endpoint.provider.name,
                 reason=reason,
-                body_sha256=sha256(body).hexdigest(),
-                trace_id=trace_id(dict(receipt)[names.TRACEPARENT].decode()),
+                body_sha256=receipt[names.BODY_SHA256].decode(),
+                trace_id=trace_id(span.traceparent),
             )
+        headers = (*headers, *receipt.items())
         answer = await self._publish(topic, key, body, headers) or answer
         if span.recording:
             span.tell(_told(topic, event, answer), failed=answer.status >= 500)

@@ -132,16 +132,18 @@ def topics() -> tuple[str, ...]:
     return (*PIPELINE, *(raw(each.name, resource) for each in found for resource in each.resources))
 
 
+def source(provider: str, account: str | None = None) -> str:
+    """Where a provider's events come in: CloudEvents' `source`, and the webhook's path."""
+    return f"/webhooks/{provider}" if account is None else f"/webhooks/{provider}/{account}"
+
+
 def event_headers(provider: str, event: Envelope) -> Headers:
     """CloudEvents' attributes of a record; each value has passed the provider's closed format."""
-    source = f"/webhooks/{provider}"
-    if event.account is not None:
-        source += f"/{event.account}"
     headers: Headers = (
         (names.CE_SPECVERSION, b"1.0"),
         (names.CE_ID, event.event_id.encode()),
         (names.CE_TYPE, event.event_type.encode()),
-        (names.CE_SOURCE, source.encode()),
+        (names.CE_SOURCE, source(provider, event.account).encode()),
     )
     if event.occurred_at is not None:
         headers += ((names.CE_TIME, event.occurred_at.isoformat().encode()),)
