@@ -138,18 +138,20 @@ class Redrive:
         """Without what bronze has, from an earlier try or from the provider; that is answered."""
         pool, patch = self.stores.pool, self.request.patch
         by_id = {one.letter.id: one for one in ready}
-        # First what an earlier try says it sent, before this one says otherwise.
-        for say_so in (False, True):
-            if say_so:
-                operations = patches.operations(patch) if patch else None
-                await store.intend(pool, list(by_id.values()), operations)
-            found = await store.settle(pool, dict.fromkeys(by_id), self.request.closer)
-            for letter_id, resolution in found.items():
-                self._answer(by_id.pop(letter_id), Outcome(resolution))
+        # What an earlier try says it sent is asked for before this one says otherwise.
+        await self._settle_found(by_id)
+        await store.intend(pool, list(by_id.values()), patches.operations(patch) if patch else None)
+        await self._settle_found(by_id)
         for letter_id in await store.conflicts(pool, list(by_id)):
             reason = "bronze has its id with another body, and keeps it"
             self._answer(by_id.pop(letter_id), Outcome.CONFLICT, reason)
         return list(by_id.values())
+
+    async def _settle_found(self, by_id: dict[int, Ready]) -> None:
+        """Take out and answer those whose event is in bronze."""
+        found = await store.settle(self.stores.pool, dict.fromkeys(by_id), self.request.closer)
+        for letter_id, resolution in found.items():
+            self._answer(by_id.pop(letter_id), Outcome(resolution))
 
     async def _send(self, ready: Sequence[Ready]) -> None:
         if any(one.unmodelled for one in ready):

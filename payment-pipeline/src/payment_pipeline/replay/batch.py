@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaProducer
 from payment_pipeline.adapters.kafka import Outgoing, raw_event, send_all
 from payment_pipeline.bronze import corrections, erased, writer
 from payment_pipeline.bronze.contract import InferenceStatus
+from payment_pipeline.bronze.corrections import Correction
 from payment_pipeline.bronze.rows import ScoredEvent
 from payment_pipeline.dlq.letters import of_dead_letters
 from payment_pipeline.domain import topics
@@ -111,7 +112,7 @@ class Replayed:
         events = [row.event for row in await erased.under_tokens(self._stores.pool, rows)]
         compared = await corrections.compare(self._stores.pool, events)
         self._report.standings[Standing.UNCHANGED] += len(compared.unchanged)
-        await self._correct([each.event for each in compared.corrections])
+        await self._correct(compared.corrections)
         kept = await corrections.quarantined(
             self._stores.pool, [*compared.absent, *compared.others]
         )
@@ -127,16 +128,14 @@ class Replayed:
         held = sum(event.body_sha256 in kept for event in compared.others)
         self._report.standings[Standing.STILL_REJECTED] += held
 
-    async def _correct(self, events: Sequence[PaymentEvent]) -> None:
-        if self._request.dry_run:
-            found = (await corrections.compare(self._stores.pool, events)).corrections
-        else:
-            found = await self._corrected(events)
-        for correction in found:
+    async def _correct(self, wanted: Sequence[Correction]) -> None:
+        if not self._request.dry_run:
+            wanted = await self._corrected([each.event for each in wanted])
+        for correction in wanted:
             self._report.columns.update(correction.columns)
             self._note(Standing.CORRECTED, correction.event, ", ".join(correction.columns))
 
-    async def _corrected(self, events: Sequence[PaymentEvent]) -> list[corrections.Correction]:
+    async def _corrected(self, events: Sequence[PaymentEvent]) -> list[Correction]:
         """Correct in one transaction; one by one if PostgreSQL won't take one of them."""
         if not events:
             return []
