@@ -27,21 +27,21 @@ def names(tally: Tally) -> list[str]:
 
 def read(
     path: Path, *lines: bytes, window: Window | None = None, open_ended: bool = True
-) -> tuple[Reading, int]:
+) -> tuple[Reading, client.Attempts]:
     (path / "client.jsonl").write_bytes(b"".join(lines))
     reading = Reading()
     window = window or Window(None, NOW)
-    unread = client.read(path / "client.jsonl", window, reading, open_ended=open_ended)
-    return reading, unread
+    attempts = client.read(path / "client.jsonl", window, reading, open_ended=open_ended)
+    return reading, attempts
 
 
 def test_answers_are_told_apart(tmp_path: Path) -> None:
     answers: dict[str, object] = {"a": 200, "b": 202, "c": 401, "d": 413, "e": 503, "f": "unknown"}
-    reading, unread = read(tmp_path, *(line(*each) for each in answers.items()))
+    reading, attempts = read(tmp_path, *(line(*each) for each in answers.items()))
     assert names(reading.stages[Stage.ACKNOWLEDGED]) == ["a", "b"]
     assert names(reading.refused) == ["c", "d"]
     assert names(reading.unanswered) == ["e", "f"]
-    assert unread == 0
+    assert attempts == client.Attempts(judged=6, at_edge=0, outside=0, unread=0)
 
 
 @pytest.mark.parametrize(
@@ -57,19 +57,33 @@ def test_answers_are_told_apart(tmp_path: Path) -> None:
     ],
 )
 def test_a_line_that_cannot_be_read_is_counted(tmp_path: Path, cut: bytes) -> None:
-    reading, unread = read(tmp_path, line("b", 200), cut)
+    reading, attempts = read(tmp_path, line("b", 200), cut)
     assert names(reading.stages[Stage.ACKNOWLEDGED]) == ["b"]
-    assert unread == 1
+    assert (attempts.judged, attempts.unread) == (1, 1)
 
 
 def test_attempts_near_the_windows_ends_are_left_out(tmp_path: Path) -> None:
     window = Window(NOW - timedelta(hours=1), NOW)
-    times = {"early": -61, "at_start": -59.5, "in": -30, "at_end": -0.5, "late": 1}
+    times = {"early": -62, "before": -61, "at_start": -59.5, "in": -30, "at_end": -0.5, "late": 1}
     lines = [line(name, 200, NOW + timedelta(minutes=at)) for name, at in times.items()]
-    reading, _ = read(tmp_path, *lines, window=window, open_ended=False)
+    reading, attempts = read(tmp_path, *lines, window=window, open_ended=False)
     assert names(reading.stages[Stage.ACKNOWLEDGED]) == ["in"]
-    reading, _ = read(tmp_path, *lines, window=window)
+    assert attempts == client.Attempts(judged=1, at_edge=3, outside=2, unread=0)
+    reading, attempts = read(tmp_path, *lines, window=window)
     assert names(reading.stages[Stage.ACKNOWLEDGED]) == ["in", "at_end", "late"]
+    assert attempts == client.Attempts(judged=3, at_edge=2, outside=1, unread=0)
+
+
+def test_a_window_that_leaves_out_every_attempt_judges_nothing(tmp_path: Path) -> None:
+    half_a_minute = Window(NOW - timedelta(seconds=30), NOW)
+    at_edge = line("a", 200, NOW - timedelta(seconds=20))
+    long_ago = line("b", 200, datetime.min.replace(tzinfo=UTC))
+    for given in (at_edge, long_ago):
+        reading, attempts = read(tmp_path, given, window=half_a_minute)
+        assert not reading.stages[Stage.ACKNOWLEDGED]
+        assert attempts.nothing_judged
+    assert not read(tmp_path, window=half_a_minute)[1].nothing_judged
+    assert not read(tmp_path, at_edge)[1].nothing_judged
 
 
 def test_a_file_that_is_no_ledger_is_refused(tmp_path: Path) -> None:
@@ -80,7 +94,7 @@ def test_a_file_that_is_no_ledger_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_empty_ledger_is_a_ledger(tmp_path: Path) -> None:
-    assert read(tmp_path)[1] == 0
+    assert read(tmp_path)[1] == client.Attempts(0, 0, 0, 0)
 
 
 def test_on_one_clock_no_attempt_is_too_near_to_an_end(tmp_path: Path) -> None:
@@ -88,5 +102,6 @@ def test_on_one_clock_no_attempt_is_too_near_to_an_end(tmp_path: Path) -> None:
     path.write_bytes(line("first", 200, NOW) + line("before", 200, NOW - timedelta(seconds=1)))
     reading = Reading()
     window = Window(NOW, NOW + timedelta(seconds=2))
-    client.read(path, window, reading, open_ended=True, edge=timedelta(0))
+    attempts = client.read(path, window, reading, open_ended=True, edge=timedelta(0))
+    assert attempts == client.Attempts(judged=1, at_edge=0, outside=1, unread=0)
     assert names(reading.stages[Stage.ACKNOWLEDGED]) == ["first"]

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from payment_pipeline.ledger import report
 from payment_pipeline.ledger.audit import reconcile
+from payment_pipeline.ledger.client import Attempts
 from payment_pipeline.ledger.run import Report
 from payment_pipeline.ledger.stages import PIPELINE, Reading, Stage
 from payment_pipeline.ledger.tally import UNSTATED, Money, Seen
@@ -27,7 +28,8 @@ def audited(*ends: int, with_client: bool = True, complete: bool = True) -> Repo
         for stage in WAY[:end]:
             money = UNSTATED if stage is Stage.ACKNOWLEDGED else Money("EUR", HUGE)
             reading.stages[stage].add(Seen(None, f"evt_{number}", f"{number:032x}" * 2, money))
-    return Report(reconcile(reading), Window(None, NOW, complete), True, with_client, 0, 0.5)
+    attempts = Attempts(len(ends), 0, 0, 0) if with_client else None
+    return Report(reconcile(reading), Window(None, NOW, complete), True, attempts, 0.5)
 
 
 def lakehoused(*ends: int, pending: int = 0) -> Report:
@@ -42,7 +44,7 @@ def lakehoused(*ends: int, pending: int = 0) -> Report:
             reading.stages[stage].add(event, 1 + number)
         if number >= len(ends) - pending:
             reading.pending[Stage.LAKE].add(event, 1 + number)
-    return Report(reconcile(reading), Window(None, NOW, True), True, False, 0, 0.5)
+    return Report(reconcile(reading), Window(None, NOW, True), True, None, 0.5)
 
 
 def said(found: Report) -> str:
@@ -84,7 +86,31 @@ def test_the_json_has_each_list_its_count_and_each_stage_its_total() -> None:
 def test_without_a_client_nothing_is_said_of_it() -> None:
     answer = report.as_json(audited(4, with_client=False))
     assert "acknowledged" not in answer["stages"]
-    assert "others" not in answer
+    assert not {"others", "attempts"} & answer.keys()
+    assert "Client's ledger" not in said(audited(4, with_client=False))
+
+
+def test_what_the_client_did_at_the_windows_edge_is_said() -> None:
+    found = replace(audited(4), attempts=Attempts(judged=1, at_edge=1_200, outside=7, unread=2))
+    answer = report.as_json(found)
+    assert answer["ok"] is True
+    assert answer["attempts"] == {"judged": 1, "at_edge": 1_200, "outside": 7}
+    assert answer["client_lines_unread"] == 2
+    text = " ".join(said(found).split())
+    assert "Client's ledger: 1,200 attempts left out, so near to the window's ends" in text
+    assert "Client's ledger: 7 attempts outside of the window." in text
+    assert "Client's ledger: 2 lines that can't be read." in text
+
+
+@pytest.mark.parametrize("left_out", [Attempts(0, 40, 0, 0), Attempts(0, 0, 40, 0)])
+def test_an_audit_that_judged_none_of_the_clients_attempts_is_not_clean(left_out: Attempts) -> None:
+    found = replace(audited(), attempts=left_out)
+    assert (found.ok, report.as_json(found)["ok"]) == (False, False)
+    assert report.verdict(found).startswith("nothing judged: the window leaves out every attempt")
+    assert "clean" not in said(found)
+    assert replace(audited(), attempts=Attempts(0, 0, 0, 0)).ok
+    faulty = replace(audited(3), attempts=left_out)
+    assert report.verdict(faulty).startswith("not clean: 1 missing")
 
 
 def test_a_window_that_is_partly_covered_is_not_called_complete() -> None:

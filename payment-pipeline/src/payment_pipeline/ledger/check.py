@@ -54,7 +54,7 @@ async def _verdict(
     lakehouse, absent = await find_lakehouse(settings, through, schemas)
     async with opened(settings, lakehouse) as stores:
         audit = await look(stores, window, tables_only(), lambda _said: None, excuse_pending=True)
-    found = Report(audit, window, True, False, 0, 0.0, absent)
+    found = Report(audit, window, True, None, 0.0, absent)
     return Verdict(audit.ok, report.verdict(found), report.as_json(found))
 
 

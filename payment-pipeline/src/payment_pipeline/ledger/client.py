@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from payment_pipeline.domain import client_ledger
 from payment_pipeline.domain.client_ledger import Attempt
@@ -18,10 +18,27 @@ EDGE: Final = timedelta(minutes=1)
 unless the window has no such end, or the clocks are known to be one."""
 
 
+class Attempts(NamedTuple):
+    """How many attempts of the file take part in an audit, and how many don't."""
+
+    judged: int
+    at_edge: int
+    """So near to an end of the window that two clocks may differ about them."""
+    outside: int
+    """Clearly before or after the window."""
+    unread: int
+    """Lines that can't be read."""
+
+    @property
+    def nothing_judged(self) -> bool:
+        """The window leaves out every attempt that there is."""
+        return not self.judged and bool(self.at_edge or self.outside)
+
+
 def read(
     path: Path, window: Window, reading: Reading, *, open_ended: bool, edge: timedelta = EDGE
-) -> int:
-    """Add the file's attempts within the window; return how many lines can't be read.
+) -> Attempts:
+    """Add the file's attempts within the window; return how many those are, and the others.
 
     Args:
         path: the file, as `domain.client_ledger` describes it.
@@ -33,9 +50,8 @@ def read(
     Raises:
         UserError: there is no such file, or nothing in it is a client's ledger.
     """
-    since = window.since + edge if window.since else None
-    until = None if open_ended else window.until - edge
-    lines = unread = 0
+    ends = [end for end in (window.since, None if open_ended else window.until) if end]
+    lines = judged = at_edge = unread = 0
     try:
         with path.open("rb") as file:
             for line in file:
@@ -44,14 +60,19 @@ def read(
                 at = _sent_at(attempt) if attempt else None
                 if attempt is None or at is None:
                     unread += 1
-                elif (since is None or at >= since) and (until is None or at < until):
+                elif any(-edge <= at - end < edge for end in ends):
+                    at_edge += 1
+                elif (window.since is None or at >= window.since) and (
+                    open_ended or at < window.until
+                ):
+                    judged += 1
                     seen = Seen(None, attempt.event_id, attempt.sha256, UNSTATED)
                     _tally(attempt.answer, reading).add(seen)
     except OSError as error:
         raise UserError(f"The client ledger {path} can't be read: {error.strerror}.") from None
     if lines and unread == lines:
         raise UserError(f"{path} is no client ledger: not one of its lines can be read.")
-    return unread
+    return Attempts(judged, at_edge, lines - judged - at_edge - unread, unread)
 
 
 def _sent_at(attempt: Attempt) -> datetime | None:

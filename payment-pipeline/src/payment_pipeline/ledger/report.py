@@ -46,7 +46,7 @@ def as_json(report: Report) -> dict[str, Any]:
     """The audit as `payments audit --json` prints it."""
     audit = report.audit
     return {
-        "ok": audit.ok,
+        "ok": report.ok,
         "verdict": verdict(report),
         "window": _window(report.window),
         "settled": report.settled,
@@ -68,8 +68,7 @@ def as_json(report: Report) -> dict[str, Any]:
         **_named("mismatched", audit.mismatched),
         **_named("unknown", audit.unknown),
         "conflicts": audit.conflicts,
-        **({"others": audit.others} if report.with_client else {}),
-        "client_lines_unread": report.client_lines_unread,
+        **_client(report),
     }
 
 
@@ -83,7 +82,7 @@ def show(report: Report, console: Console, *, by_day: bool = False) -> None:
     for note in _notes(report):
         console.print(note, style="dim", markup=False)
     console.print()
-    style = "green" if report.audit.ok else "red"
+    style = "green" if report.ok else "red"
     console.print(verdict(report), style=style, markup=False, soft_wrap=True)
     for step in next_steps(report.audit):
         console.print(f"  → {step}", markup=False, soft_wrap=True)
@@ -92,6 +91,11 @@ def show(report: Report, console: Console, *, by_day: bool = False) -> None:
 def verdict(report: Report) -> str:
     """The answer in one sentence."""
     audit = report.audit
+    if audit.ok and not report.ok:
+        return (
+            "nothing judged: the window leaves out every attempt of the client's ledger; begin it "
+            "more than a minute before the first of them, and leave --until out"
+        )
     if audit.ok:
         stage, summary = _shown(report)[0]
         word, count = _WORDS[stage], summary.events
@@ -209,15 +213,33 @@ def _notes(report: Report) -> list[str]:
                 f"{audit.unknown.count:,} attempts never got an answer: present or absent.",
             ),
             (
-                report.with_client and audit.others,
+                report.attempts and audit.others,
                 f"{audit.others:,} events are not in the client's ledger: other senders'.",
             ),
-            (
-                report.client_lines_unread,
-                f"{report.client_lines_unread:,} lines of the client's ledger can't be read.",
-            ),
+            *((count, f"Client's ledger: {count:,} {said}.") for said, count in _left_out(report)),
         )
         if applies
+    ]
+
+
+def _client(report: Report) -> dict[str, Any]:
+    attempts = report.attempts
+    if attempts is None:
+        return {"client_lines_unread": 0}
+    judged = {name: getattr(attempts, name) for name in ("judged", "at_edge", "outside")}
+    others = report.audit.others
+    return {"others": others, "attempts": judged, "client_lines_unread": attempts.unread}
+
+
+def _left_out(report: Report) -> list[tuple[str, int]]:
+    """What of the client's ledger takes no part, and how much of that there is."""
+    if report.attempts is None:
+        return []
+    _, at_edge, outside, unread = report.attempts
+    return [
+        ("attempts left out, so near to the window's ends that two clocks may differ", at_edge),
+        ("attempts outside of the window", outside),
+        ("lines that can't be read", unread),
     ]
 
 
@@ -237,7 +259,7 @@ def _shown(report: Report) -> list[tuple[Stage, Summary]]:
     return [
         (stage, summary)
         for stage, summary in report.audit.stages.items()
-        if report.with_client or stage is not Stage.ACKNOWLEDGED
+        if report.attempts or stage is not Stage.ACKNOWLEDGED
     ]
 
 

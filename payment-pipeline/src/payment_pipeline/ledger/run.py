@@ -60,11 +60,16 @@ class Report:
     """What was audited: less than was asked for where the topics hold less."""
     settled: bool
     """No stage was behind when it was read."""
-    with_client: bool
-    client_lines_unread: int
+    attempts: client.Attempts | None
+    """Of the client's ledger, if one was given."""
     elapsed_s: float
     absent: dict[Stage, str] = field(default_factory=dict)
     """Why a stage that wasn't asked for by name isn't audited."""
+
+    @property
+    def ok(self) -> bool:
+        """No fault was found, and not because the window left out all that the client did."""
+        return self.audit.ok and not (self.attempts and self.attempts.nothing_judged)
 
 
 async def run(
@@ -86,9 +91,9 @@ async def run(
         opened(settings, lakehouse, kafka) as stores,
     ):
         window = await _held(stores, kafka, request.window, settings)
-        unread = 0
+        attempts = None
         if request.client_ledger:
-            unread = client.read(
+            attempts = client.read(
                 request.client_ledger,
                 window,
                 reading,
@@ -106,9 +111,7 @@ async def run(
             progress(f"waiting: {audit.missing.count:,} events on their way")
             await asyncio.sleep(LOOK_AGAIN_S)
             audit = await look(stores, window, reading, progress, excuse_pending=excuse)
-    with_client = request.client_ledger is not None
-    elapsed_s = monotonic() - began
-    return Report(audit, window, settled, with_client, unread, elapsed_s, absent)
+    return Report(audit, window, settled, attempts, monotonic() - began, absent)
 
 
 async def _held(

@@ -45,7 +45,7 @@ def audit(
         sys.stdout.write(json.dumps(report.as_json(found)) + "\n")
     else:
         report.show(found, Console(highlight=False), by_day=by_day)
-    return 0 if found.audit.ok else 1
+    return 0 if found.ok else 1
 
 
 def show_trace(settings: Settings, wanted: str, *, as_json: bool) -> int:

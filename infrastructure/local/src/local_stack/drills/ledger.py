@@ -73,7 +73,7 @@ def account(ground: Ground, ledger: Path, found: Findings) -> None:
     found.require(
         judged == len(known.acknowledged), f"the audit judged {judged} of the acknowledged events"
     )
-    found.require(told.audit.ok, report.verdict(told))
+    found.require(told.ok, report.verdict(told))
     found.require(told.settled, "the stages were still behind when the audit's wait ended")
 
 
