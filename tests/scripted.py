@@ -1,6 +1,6 @@
 """How do the workflows behave when we say what the activities answer, and time can be skipped?
 
-A real Temporal server that skips time, the worker's own sandbox, and activities that answer what a
+A real Temporal server that skips time, the sandbox, and activities that answer what a
 test put in and note what they were asked.
 """
 
@@ -33,7 +33,8 @@ from payment_pipeline.orchestrator.messages import (
     ReviewRequest,
     Subject,
 )
-from payment_pipeline.orchestrator.worker import RUNNER, WORKFLOWS
+from payment_pipeline.orchestrator.sandbox import SANDBOX
+from payment_pipeline.orchestrator.worker import WORKFLOWS
 
 BATCH = OffsetRange("payments.normalized", 0, 0, 3)
 SCORES = b"scores"
@@ -160,6 +161,6 @@ async def running(
         task_queue=queue,
         workflows=workflows,
         activities=activities,
-        workflow_runner=RUNNER,
+        workflow_runner=SANDBOX,
     ):
         yield queue

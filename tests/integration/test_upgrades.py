@@ -19,7 +19,7 @@ from payment_pipeline.bronze import features, writer
 from payment_pipeline.bronze.migrate import migrate
 from payment_pipeline.orchestrator import messages
 from payment_pipeline.orchestrator.messages import Outcome, ReviewAnswer, ReviewState
-from payment_pipeline.orchestrator.worker import RUNNER
+from payment_pipeline.orchestrator.sandbox import SANDBOX
 from payment_pipeline.settings import Settings
 from scripted import Script, review, running, server
 
@@ -53,7 +53,7 @@ async def test_a_new_version_of_a_workflow_leaves_open_ones_on_their_way() -> No
         assert [each.outcome for each in script.decisions] == [Outcome.APPROVED] * 2
         history = await old.fetch_history()
     # The control: without the patch the open one would have stood still.
-    replayer = Replayer(workflows=[UnpatchedReview], workflow_runner=RUNNER)
+    replayer = Replayer(workflows=[UnpatchedReview], workflow_runner=SANDBOX)
     with pytest.raises(Exception, match=r"[Nn]ondeterminism"):
         await replayer.replay_workflow(history)
 

@@ -7,7 +7,8 @@ import pytest
 from temporalio.worker import Replayer
 
 from local_stack.drills.catalogue.histories import STORED, breaks, history
-from payment_pipeline.orchestrator.worker import RUNNER, WORKFLOWS
+from payment_pipeline.orchestrator.sandbox import SANDBOX
+from payment_pipeline.orchestrator.worker import WORKFLOWS
 
 HISTORIES = sorted(STORED.glob("*.json"))
 
@@ -20,7 +21,7 @@ def kind(path: Path) -> str:
 
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
 async def test_a_stored_history_replays(path: Path) -> None:
-    replayer = Replayer(workflows=WORKFLOWS, workflow_runner=RUNNER)
+    replayer = Replayer(workflows=WORKFLOWS, workflow_runner=SANDBOX)
     await replayer.replay_workflow(history(path))
 
 

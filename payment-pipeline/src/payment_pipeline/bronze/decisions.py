@@ -1,5 +1,6 @@
 """What was decided about a payment after its scores, and what became of the payment since?"""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -40,13 +41,13 @@ class FailedAttempt(NamedTuple):
     """As in `payment_events.scores`."""
 
 
-async def record(pool: asyncpg.Pool, decision: Decision) -> None:
-    """Append a decision; the same one again changes nothing.
+async def record(pool: asyncpg.Pool, made: Iterable[Decision]) -> None:
+    """Append decisions, all or none of them; the same ones again change nothing.
 
     Raises:
         asyncpg.PostgresError, OSError: PostgreSQL can't do it now; try the same call again.
     """
-    await pool.execute(_SQL["record"], *decision)
+    await pool.executemany(_SQL["record"], made)
 
 
 async def succeeded(pool: asyncpg.Pool, provider: str, payment_id: str) -> bool:

@@ -164,27 +164,7 @@ class Activities:
     @activity.defn(name=messages.RECORD_DECISION)
     async def record_decision(self, decision: Decision) -> None:
         """Append a decision to `payment_decisions`."""
-        await decisions.record(
-            self._pool,
-            decisions.Decision(
-                workflow_id=decision.workflow_id,
-                step=decision.step,
-                kind=decision.kind,
-                provider=decision.subject.provider,
-                payment_id=decision.subject.payment_id,
-                event_id=decision.subject.event_id,
-                customer_id=decision.subject.customer_id,
-                merchant_id=decision.subject.merchant_id,
-                outcome=decision.outcome.value,
-                decided_at=decision.decided_at,
-                fraud_score=decision.fraud_score,
-                strategy=decision.strategy,
-                due_at=decision.due_at,
-                attempts_left=decision.attempts_left,
-                decided_by=decision.decided_by,
-                note=decision.note,
-            ),
-        )
+        await decisions.record(self._pool, [_decided(decision)])
 
     @activity.defn(name=messages.CHECK_PAYMENT)
     async def check_payment(self, check: PaymentCheck) -> PaymentNow:
@@ -212,10 +192,14 @@ class Activities:
 
         At the time of the event's receipt: a step that is tried again then records the same row.
         """
+        if not follow_ups.reviews:
+            return
         received_at = {row.event.event_id: row.event.received_at for row in rows}
-        for review in follow_ups.reviews:
-            at = received_at[review.subject.event_id]
-            await self.record_decision(triage.opened(review, at))
+        opened = (
+            triage.opened(review, received_at[review.subject.event_id])
+            for review in follow_ups.reviews
+        )
+        await decisions.record(self._pool, map(_decided, opened))
 
     async def _score(self, events: Sequence[PaymentEvent]) -> bytes:
         keys = {key for event in events for key in entities(event)}
@@ -266,6 +250,28 @@ def _row(event: PaymentEvent, scores: EventScores | None) -> ScoredEvent:
     if scores.scored:
         return ScoredEvent(event, scores, InferenceStatus.SCORED)
     return ScoredEvent(event, None, InferenceStatus.NOT_APPLICABLE)
+
+
+def _decided(decision: Decision) -> decisions.Decision:
+    subject = decision.subject
+    return decisions.Decision(
+        workflow_id=decision.workflow_id,
+        step=decision.step,
+        kind=decision.kind,
+        provider=subject.provider,
+        payment_id=subject.payment_id,
+        event_id=subject.event_id,
+        customer_id=subject.customer_id,
+        merchant_id=subject.merchant_id,
+        outcome=decision.outcome.value,
+        decided_at=decision.decided_at,
+        fraud_score=decision.fraud_score,
+        strategy=decision.strategy,
+        due_at=decision.due_at,
+        attempts_left=decision.attempts_left,
+        decided_by=decision.decided_by,
+        note=decision.note,
+    )
 
 
 def _refusal(row: ScoredEvent, failure: FailureClass, reason: str) -> Refusal:

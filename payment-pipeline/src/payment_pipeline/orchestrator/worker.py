@@ -13,8 +13,7 @@ from typing import Final, TypeVar
 import aiohttp
 import structlog
 from temporalio.client import Client
-from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from payment_pipeline import telemetry
 from payment_pipeline.adapters import postgres, temporal
@@ -101,7 +100,7 @@ def worker(client: Client, activities: Activities) -> Worker:
         task_queue=TASK_QUEUE,
         workflows=WORKFLOWS,
         activities=activities.all(),
-        workflow_runner=RUNNER,
+        workflow_runner=UnsandboxedWorkflowRunner(),  # tests have the sandbox: orchestrator.sandbox
         interceptors=[Steps()],
         max_concurrent_activities=ACTIVITIES_MAX,
         max_cached_workflows=WORKFLOWS_CACHED_MAX,
@@ -109,18 +108,6 @@ def worker(client: Client, activities: Activities) -> Worker:
         graceful_shutdown_timeout=STOP_GRACE,
         build_id=f"payment-pipeline-{version('payment-pipeline')}",
     )
-
-
-RUNNER: Final = SandboxedWorkflowRunner(
-    restrictions=SandboxRestrictions.default.with_passthrough_modules(
-        # Pure, and the same for every workflow: importing them anew for each costs milliseconds.
-        "payment_pipeline.domain",
-        "payment_pipeline.orchestrator.messages",
-        "payment_pipeline.orchestrator.search_attributes",
-        "payment_pipeline.orchestrator.workflows.follow_ups",
-        "payment_pipeline.orchestrator.workflows.policies",
-    )
-)
 
 
 async def _when_up(connect: Callable[[], Awaitable[Connected]]) -> Connected:

@@ -24,7 +24,8 @@ from payment_pipeline.orchestrator.messages import (
     Persisted,
     RangeOutcome,
 )
-from payment_pipeline.orchestrator.worker import RUNNER, WORKFLOWS
+from payment_pipeline.orchestrator.sandbox import SANDBOX
+from payment_pipeline.orchestrator.worker import WORKFLOWS
 from payment_pipeline.settings import REPOSITORY
 from payment_pipeline.simulator.run import Faults
 
@@ -54,7 +55,7 @@ def run(ground: Ground) -> Findings:
 async def _drill(ground: Ground, found: Findings) -> None:
     stored = [history(path) for path in sorted(STORED.glob("*.json"))]
     live = [each async for each in _live(ground)]
-    replayer = Replayer(workflows=WORKFLOWS, workflow_runner=RUNNER)
+    replayer = Replayer(workflows=WORKFLOWS, workflow_runner=SANDBOX)
     for each in (*stored, *live):
         try:
             await replayer.replay_workflow(each)
