@@ -1,0 +1,293 @@
+"""Is a person gone everywhere, is everybody else untouched, and does a crash on the way not matter?
+
+On a stack of its own, since an erasure cuts topics. Each test erases somebody else. The mart is one
+statement, named and keyed as dbt does it: what dbt builds, the marts' own tests try.
+"""
+
+import asyncio
+import json
+import subprocess
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import time
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+import commands
+from conftest import own_stack
+from orchestration_dagster.lake.loader import load
+from orchestration_dagster.lake.tables import TABLES
+from payment_pipeline.adapters.trino import connect
+from payment_pipeline.bronze.erased import STAND_IN
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.erasure import forget as erasure
+from payment_pipeline.erasure import tables, topics, verbs, workflows
+from payment_pipeline.erasure.forget import Found, Proof, Stores
+from payment_pipeline.erasure.person import Person
+from payment_pipeline.ledger import tables as ledger_tables
+from payment_pipeline.ledger.check import ledger_verdict
+from payment_pipeline.ledger.window import Window
+from payment_pipeline.settings import Settings
+from payment_pipeline.simulator.signing import signature
+from providers.stripe_bodies import body, example
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+
+PARTS = (
+    *("postgres", "kafka", "temporal", "inference", "gateway", "normalizer", "dispatcher"),
+    *("worker", "seaweedfs", "trino"),
+)
+TOTALS = "SELECT kind, currency, count(*), sum(amount_minor) FROM {} GROUP BY 1, 2"
+# Whoever has paid, and so has a review; those with most kinds of events at the end.
+PEOPLE = """
+SELECT customer_id FROM payment_events WHERE starts_with(customer_id, 'cus')
+GROUP BY 1
+HAVING bool_or(event_type = 'charge.succeeded' AND fraud_score > 0.0001)
+ORDER BY count(DISTINCT kind), 1
+"""
+MART = """
+CREATE OR REPLACE TABLE marts.fct_payment_events AS
+SELECT
+    provider, event_id, body_sha256, kind, amount_minor, currency, received_at, ingest_xid,
+    lower(to_hex(md5(to_utf8(
+        '6:stripe' || cast(length(customer_id) AS varchar) || ':' || customer_id
+    )))) AS customer_key
+FROM data.payment_events
+"""
+
+
+@dataclass
+class Stack:
+    """A stack after some traffic, and whom no test has erased yet."""
+
+    settings: Settings
+    people: list[str]
+
+    def search(self, customer: str) -> Found:
+        async def search() -> Found:
+            async with self._opened() as stores:
+                return await erasure.search(stores, Person("stripe", customer), print)
+
+        return asyncio.run(search())
+
+    def forget(self, customer: str) -> Proof:
+        async def forget() -> Proof:
+            async with self._opened() as stores:
+                found = await erasure.search(stores, Person("stripe", customer), print)
+                return await erasure.forget(stores, found, print)
+
+        return asyncio.run(forget())
+
+    def ask(self, query: str, *given: object) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.settings.dsn, autocommit=True) as connection:
+            return connection.execute(query, given).fetchall()
+
+    def totals(self) -> list[tuple[Any, ...]]:
+        """By kind and currency: bronze's, then the mart's."""
+        bronze = self.ask(TOTALS.format("payment_events"))
+        mart = ask_trino(self.settings, TOTALS.format("marts.fct_payment_events"))
+        return [*sorted(bronze, key=str), *sorted(map(tuple, mart), key=str)]
+
+    def send(self, event_type: str, found: dict[str, Any], event_id: str) -> None:
+        sent = body(event_type, found, id=event_id)
+        signed = signature(sent, self.settings.webhook_secrets("stripe")[0], int(time()))
+        url = f"http://{self.settings.host}:{self.settings.gateway_port}/webhooks/stripe"
+        headers = {"Stripe-Signature": signed, "Content-Type": "application/json"}
+        assert httpx.post(url, content=sent, headers=headers).status_code == 200
+
+    def load(self) -> None:
+        """Have the lake and the mart hold what bronze does."""
+        for table in TABLES:
+            load(self.settings, table)
+        build_mart(self.settings)
+
+    def settle(self) -> None:
+        """Whatever was sent has ended where it should, and the tables behind bronze agree."""
+        done = commands.call(self.settings, "audit", "--through", "bronze", "--json")
+        assert done.returncode == 0, done.stdout
+        verdict = ledger_verdict(self.settings, Window(None, datetime.now(UTC)))
+        assert verdict.ok, verdict.sentence
+
+    def _opened(self) -> AbstractAsyncContextManager[Stores]:
+        return verbs.opened(self.settings, verbs.WholeLake(self.settings, build_mart))
+
+
+def build_mart(settings: Settings) -> None:
+    ask_trino(settings, "CREATE SCHEMA IF NOT EXISTS marts")
+    ask_trino(settings, MART)
+
+
+def ask_trino(settings: Settings, statement: str) -> list[Any]:
+    with connect(settings) as connection:
+        cursor = connection.cursor()
+        cursor.execute(statement)
+        return list(cursor.fetchall())
+
+
+@pytest.fixture(scope="module")
+def stack_of_people() -> Iterator[Stack]:
+    # Every charge is reviewed, so that the person is in Temporal too.
+    with own_stack(*PARTS, fraud_review_threshold=0.0001) as settings:
+        words = ("simulate", "--events", "500", "--seed", "3", "--malformed", "0.03")
+        assert commands.call(settings, *words).returncode == 0
+        stack = Stack(settings, [])
+        assert commands.call(settings, "audit", "--through", "bronze").returncode == 0
+        stack.load()
+        stack.people = [customer for (customer,) in stack.ask(PEOPLE)]
+        yield stack
+
+
+def test_the_person_is_gone_everywhere_and_the_totals_stay(stack_of_people: Stack) -> None:
+    stack = stack_of_people
+    person, neighbour = stack.people.pop(), stack.people[0]
+    before, beside = stack.totals(), stack.search(neighbour)
+    rows = stack.ask("SELECT count(*) FROM payment_events WHERE customer_id = %s", person)
+    known = stack.search(person)
+    assert [run for run in known.runs if run.workflow_id.startswith("review")], known.runs
+
+    proof = stack.forget(person)
+
+    places = {place.split()[0] for place in proof.found}
+    assert places == {"topic", "workflows", "bronze", "lake"}, proof.found
+    assert "lake marts.fct_payment_events" in proof.found
+    assert proof.left == {}
+    assert not stack.search(person).counts()
+    assert stack.totals() == before
+    stack.settle()
+    # One token for all their rows, and nothing that leads back.
+    told = stack.ask("SELECT customer_id, count(*) FROM payment_events GROUP BY 1")
+    tokens = [(who, n) for who, n in told if who and who.startswith(STAND_IN)]
+    assert len(tokens) == 1
+    assert tokens[0][1] == rows[0][0]
+    said = json.dumps(stack.ask("SELECT e::text FROM erasures AS e"))
+    assert not [each for each in (person, *known.person.objects) if each in said]
+    after = stack.search(neighbour)
+    assert (after.rows, after.files) == (beside.rows, beside.files), "nobody else is touched"
+
+
+def test_what_comes_later_about_an_old_payment_takes_the_token(stack_of_people: Stack) -> None:
+    stack = stack_of_people
+    person = stack.people.pop()
+    ((payment,), *_) = stack.ask(
+        "SELECT payment_id FROM payment_events WHERE customer_id = %s AND kind = 'charge'", person
+    )
+    stack.forget(person)
+    charge = example("charge", payment_intent=payment, customer=person, id="ch_later")
+    stack.send("charge.refunded", charge, "evt_later")
+    stack.settle()
+
+    ((token, attributes),) = stack.ask(
+        "SELECT customer_id, attributes FROM payment_events WHERE event_id = 'evt_later'"
+    )
+    assert token.startswith(STAND_IN)
+    assert "card_hash" not in attributes.get("payment_method", {})
+    known = stack.ask(
+        "SELECT DISTINCT customer_id FROM payment_events WHERE payment_id = %s", payment
+    )
+    assert known == [(token,)]
+
+
+class CrashError(Exception):
+    """The process dies here."""
+
+
+STEPS: list[tuple[object, str]] = [
+    (topics, "apply"),
+    (workflows, "delete"),
+    (tables, "erase"),
+    (verbs.WholeLake, "catch_up"),
+    (verbs.WholeLake, "rebuild"),
+]
+
+
+def test_it_may_die_after_every_step(
+    stack_of_people: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each call gets one step further than the last; the one that lives ends in the same proof."""
+    stack = stack_of_people
+    stack.load()
+    person, before = stack.people.pop(), stack.totals()
+    for owner, step in STEPS:
+        with monkeypatch.context() as patched:
+            patched.setattr(owner, step, dying_after(getattr(owner, step)))
+            with pytest.raises(CrashError):
+                stack.forget(person)
+
+    assert stack.forget(person).left == {}
+    assert not stack.search(person).counts()
+    assert stack.totals() == before
+    stack.settle()
+    ended = stack.ask("SELECT finished_at IS NOT NULL FROM erasures ORDER BY id DESC LIMIT 6")
+    assert ended == [(True,), *[(False,)] * len(STEPS)]
+
+
+def dying_after(step: Callable[..., Any]) -> Callable[..., Any]:
+    def dies(*given: object) -> Awaitable[object]:
+        ended = step(*given)
+        if not asyncio.iscoroutine(ended):
+            raise CrashError
+        return awaited(ended)
+
+    async def awaited(ended: Awaitable[object]) -> None:
+        await ended
+        raise CrashError
+
+    return dies
+
+
+def test_nothing_is_cut_that_is_not_at_rest(
+    stack_of_people: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = stack_of_people
+    person = stack.people.pop()
+    before = stack.search(person).counts()
+    # What the ledger finds on the topics and not in bronze, whatever the stages say of themselves.
+    monkeypatch.setattr(erasure, "AT_REST_WITHIN_S", 1.0)
+    for name in ("events_received", "events_by_identity"):
+        monkeypatch.setitem(ledger_tables.SQL, name, f"{ledger_tables.SQL[name]} AND false")
+    with pytest.raises(UserError, match="nothing is cut"):
+        stack.forget(person)
+    monkeypatch.undo()
+    assert stack.search(person).counts() == before
+
+
+def test_the_command_says_what_is_where_and_asks_first(stack_of_people: Stack) -> None:
+    stack = stack_of_people
+    person = stack.people.pop()
+    told = commands.call(stack.settings, "forget", "--customer", person, "--dry-run", "--json")
+    assert told.returncode == 0, told.stderr
+    found = json.loads(told.stdout)["found"]
+    assert found == stack.search(person).counts()
+    # Nobody answers: nothing happens.
+    asked = subprocess.run(
+        [commands.PAYMENTS, "forget", "--customer", person],
+        env=commands.environment(stack.settings),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=commands.CALL_S,
+        check=False,
+    )
+    assert asked.returncode == 1
+    assert stack.search(person).counts() == found
+
+
+def test_of_two_at_once_one_is_refused(stack_of_people: Stack) -> None:
+    stack = stack_of_people
+
+    async def one() -> None:
+        async with verbs.opened(stack.settings, None):
+            pass
+
+    async def both() -> None:
+        async with verbs.opened(stack.settings, None):
+            await one()
+
+    with pytest.raises(UserError, match="Another erasure"):
+        asyncio.run(both())
+    # The one that was there is done, so the place is free.
+    asyncio.run(one())
