@@ -25,7 +25,7 @@ VICTIMS: Final = (
     *("kafka", "postgres", "temporal"),
 )
 RATE_PER_S: Final = 150.0
-EVENTS_A_ROUND: Final = 2_000
+EVENTS_A_ROUND: Final = 5_000
 """The load goes on until it has been acknowledged so many, however quick the kills."""
 PAUSE_S: Final = (0.2, 1.5)
 """Between a recovery and the next kill."""
