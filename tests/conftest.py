@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import local_stack
+from local_stack import isolated
 from local_stack.isolated import free_ports
 from local_stack.isolated import settings as stack_settings
 from payment_pipeline import settings as settings_module
@@ -91,14 +92,9 @@ def own_stack(*only: str, **overrides: object) -> Iterator[Settings]:
     Its folder is not one of pytest's: another session makes those 0700 again, and PostgreSQL,
     which doesn't run as root, could no longer enter its data.
     """
-    var = Path(tempfile.mkdtemp(prefix=STACK_PREFIX))
-    settings = stack_settings(var, **overrides)
-    try:
+    with isolated.temporary(None, **overrides) as settings:
         local_stack.up(settings, only=only)
         yield settings
-    finally:
-        local_stack.down(settings)
-        shutil.rmtree(var)
 
 
 def pytest_configure(config: pytest.Config) -> None:

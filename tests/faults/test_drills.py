@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from rich.console import Console
 
+from local_stack import isolated
 from local_stack.drills import registry, run
-from local_stack.drills.ground import isolated_stack
 from payment_pipeline.settings import Settings
 
 pytestmark = [pytest.mark.stack, pytest.mark.faults]
@@ -19,7 +19,7 @@ APART = {"disk-full"}
 @pytest.fixture(scope="module")
 def victim() -> Iterator[Settings]:
     """One stack for all drills: what shares one with other tests must not kill its processes."""
-    with isolated_stack(Settings()) as settings:
+    with isolated.temporary(Settings().var / "models") as settings:
         yield settings
 
 

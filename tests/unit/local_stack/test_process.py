@@ -76,3 +76,12 @@ def test_an_isolated_stack_reads_nothing_of_the_users(
     environment = supervisor.environment(found)
     assert environment["PAYMENTS_POSTGRES_DSN"] == ""
     assert environment["PAYMENTS_KAFKA_BOOTSTRAP_SERVERS"] == ""
+
+
+def test_a_temporary_stack_takes_models_along_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/fraud").write_text("trained")
+    with isolated.temporary(tmp_path / "models", gateway_deadline_s=1.5) as found:
+        assert (found.var / "models/fraud").read_text() == "trained"
+        assert found.gateway_deadline_s == 1.5
+    assert not found.var.exists()

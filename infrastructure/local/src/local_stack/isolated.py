@@ -6,16 +6,41 @@ that such a stack can reach neither the user's data nor stores that run elsewher
 
 import json
 import random
+import shutil
 import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from local_stack import files
+from local_stack import files, stack
 from payment_pipeline.settings import Settings
 
 # Below the ranges that Linux and macOS take outgoing ports from: the port of a process that was
 # killed must not become somebody's outgoing one before it is back.
 PORTS: Final = range(20_000, 32_000)
+
+
+@contextmanager
+def temporary(models: Path | None = None, **overrides: object) -> Iterator[Settings]:
+    """Settings of an isolated stack in a temporary folder; at the end it is stopped and removed.
+
+    Nothing is started yet.
+
+    Args:
+        models: trained ones, which take long to make; taken along if they are there.
+        overrides: settings that shall not have their default.
+    """
+    var = Path(tempfile.mkdtemp(prefix="payments-isolated-"))
+    found = settings(var, **overrides)
+    if models is not None and models.is_dir():
+        shutil.copytree(models, var / models.name)
+    try:
+        yield found
+    finally:
+        stack.down(found)
+        shutil.rmtree(var)
 
 
 def settings(var: Path, **overrides: object) -> Settings:

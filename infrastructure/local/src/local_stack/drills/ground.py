@@ -1,16 +1,12 @@
 """Where is a drill held? On an isolated stack, with dice from its seed."""
 
 import random
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from local_stack import isolated, stack
 from local_stack.drills.findings import Findings
 from payment_pipeline.settings import Settings
 
@@ -43,23 +39,3 @@ class Drill(NamedTuple):
     needs: tuple[str, ...]
     """The components that must be ready; what these need comes with them."""
     run: Callable[[Ground], Findings]
-
-
-@contextmanager
-def isolated_stack(user: Settings) -> Iterator[Settings]:
-    """Settings of a stack in a temporary folder; at the end it is stopped and removed.
-
-    Nothing is started yet. The user's cache of programs and trained models are used if they are
-    there: neither holds anybody's data, and both take long to make.
-    """
-    var = Path(tempfile.mkdtemp(prefix="payments-drill-"))
-    # PostgreSQL, which runs as a user of its own when we are root, has its data below.
-    var.chmod(0o755)
-    settings = isolated.settings(var, cache=user.cache)
-    if (user.var / "models").is_dir():
-        shutil.copytree(user.var / "models", var / "models")
-    try:
-        yield settings
-    finally:
-        stack.down(settings)
-        shutil.rmtree(var)

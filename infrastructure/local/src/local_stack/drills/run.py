@@ -15,10 +15,10 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from local_stack import files, stack
+from local_stack import files, isolated, stack
 from local_stack.drills import report
 from local_stack.drills.findings import Findings, SkippedError
-from local_stack.drills.ground import Drill, Ground, isolated_stack
+from local_stack.drills.ground import Drill, Ground
 from local_stack.drills.registry import drills
 from payment_pipeline.settings import Settings
 
@@ -73,7 +73,8 @@ def run(user: Settings, wanted: tuple[str, ...], seed: int | None, rounds: int) 
     logging.disable(logging.CRITICAL)
     # Told to end, it ends its stack first, as after Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(ENDED))
-    with isolated_stack(user) as settings:
+    # Neither programs nor models hold anybody's data, and both take long to make.
+    with isolated.temporary(files.var(user) / "models", cache=user.cache) as settings:
         for name, drill in chosen.items():
             console.rule(f"{drill.number} {name}, seed {seed}")
             console.print(drill.promise, style="dim")
