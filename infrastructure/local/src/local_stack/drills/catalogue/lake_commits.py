@@ -36,6 +36,8 @@ from orchestration_dagster.lake.loader import load
 from payment_pipeline.settings import Settings
 
 CRASHES_A_ROUND: Final = len(lake_crash.POINTS)
+CRASHES_TOLD: Final = 20
+"""How many go by between two lines."""
 ROWS: Final = 50
 CRASH_S_MAX: Final = 120
 INJECTED: Final = {
@@ -51,9 +53,12 @@ def run(ground: Ground) -> Findings:
     found = Findings()
     settings = ground.settings
     load(settings, EVENTS.name)
-    for number in range(CRASHES_A_ROUND * ground.rounds):
+    crashes = CRASHES_A_ROUND * ground.rounds
+    for number in range(1, crashes + 1):
         _more(ground, f"crash-{number}")
         found.recovery_s.append(_crash(settings, ground.dice.choice(lake_crash.POINTS)))
+        if number % CRASHES_TOLD == 0:
+            ground.say(f"{number} of {crashes} crashes put right")
     for name, failure in INJECTED.items():
         for landed in (True, False):
             _more(ground, f"{name}-{landed}")
@@ -67,7 +72,6 @@ def run(ground: Ground) -> Findings:
     with at_commits(_after_a_rewrite(settings)):
         load(settings, EVENTS.name)
     compare(settings, found)
-    crashes = CRASHES_A_ROUND * ground.rounds
     found.figures = {"loader_crashes": crashes, "injected": 2 * len(INJECTED)}
     found.control_failed = _control(ground)
     return found
