@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from types import SimpleNamespace
 
 import asyncpg
 import pytest
@@ -23,10 +24,11 @@ from payment_pipeline.bronze.rows import ScoredEvent
 from payment_pipeline.domain import headers as names
 from payment_pipeline.domain import topics
 from payment_pipeline.domain.events import PAYMENT_EVENT, Charge, PaymentEvent
-from payment_pipeline.domain.failures import Rejected, Unmodelled, UserError
+from payment_pipeline.domain.failures import BadRecord, Rejected, Unmodelled, UserError
 from payment_pipeline.domain.features import EntityKey, EntityState, fold
 from payment_pipeline.domain.raw import Coordinates, RawEvent
 from payment_pipeline.ledger.window import Window
+from payment_pipeline.normalizer.step import step
 from payment_pipeline.normalizer.version import normalizer_version
 from payment_pipeline.providers import Context, Envelope, providers
 from payment_pipeline.replay import run as replaying
@@ -38,6 +40,8 @@ from payment_pipeline.simulator import traffic
 pytestmark = pytest.mark.stack
 
 STRIPE = providers()["stripe"]
+BROKEN = SimpleNamespace(normalize=lambda _raw, _context: 1 / 0)
+"""As much of a provider as a step takes: one with a defect."""
 PERIOD = traffic.Period(until=datetime(2026, 6, 30, tzinfo=UTC))
 COUNT = 300
 
@@ -60,6 +64,16 @@ class Received:
     async def write(self, events: Sequence[PaymentEvent]) -> None:
         rows = [ScoredEvent(event, None, InferenceStatus.NOT_APPLICABLE) for event in events]
         await writer.write(self.pool, rows, "test")
+
+    async def reject(self, events: Sequence[PaymentEvent]) -> None:
+        """The dead letters that a normalizer with a bug left of them, in their order."""
+        raws = {raw.coordinates: raw for raw in self.raws}
+        letters = [
+            step(raws[each.source], BROKEN, Context(b"", "0"), each.received_at) for each in events
+        ]
+        await writer.quarantine(
+            self.pool, [each for each in letters if isinstance(each, BadRecord)], "test"
+        )
 
     async def replay(self, request: Request | None = None) -> Report:
         wanted = request or Request(self.window())
@@ -216,6 +230,58 @@ async def test_what_was_rejected_and_lost_is_quarantined_once(received: Received
     (row,) = await received.pool.fetch("SELECT * FROM payment_events_quarantine")
     assert row["source_offset"] == received.raws[-1].coordinates.offset
     assert row["body"] == received.raws[-1].body
+
+
+async def test_what_was_rejected_once_is_sent_on_and_its_letter_closed_once(
+    received: Received,
+) -> None:
+    right = received.events()
+    mended, dismissed = right[:3], right[3]
+    await received.write(right[4:])
+    await received.reject([*mended, dismissed])
+    await received.pool.execute(
+        "UPDATE payment_events_quarantine SET resolution = 'dismissed', resolved_by = 'ana',"
+        " resolved_at = clock_timestamp() WHERE event_id = $1",
+        dismissed.event_id,
+    )
+    before = await ends(received.settings, topics.NORMALIZED)
+    for dry_run in (True, False):
+        report = await received.replay(Request(received.window(), dry_run=dry_run, wait_s=0))
+        assert [report.standings[each] for each in (Standing.MENDED, Standing.REDRIVABLE)] == [3, 1]
+        assert (report.letters_closed, report.letters_open, report.ok) == (0, 3, dry_run)
+    sent = await came(received.settings, topics.NORMALIZED, before)
+    events = [PAYMENT_EVENT.validate_json(value) for value in sent]
+    assert {event.event_id for event in events} == {event.event_id for event in mended}
+
+    await received.write(events)
+    by, closed = [], []
+    for _ in range(2):
+        report = await received.replay(Request(received.window()))
+        by.append(report.by)
+        closed.append((report.letters_closed, report.letters_open, report.ok))
+    assert closed == [(3, 0, True), (0, 0, True)]
+    letters = {
+        row["event_id"]: row
+        for row in await received.pool.fetch("SELECT * FROM payment_events_quarantine")
+    }
+    assert letters.pop(dismissed.event_id)["resolved_by"] == "ana"
+    assert letters.keys() == {event.event_id for event in mended}
+    for row in letters.values():
+        assert (row["resolution"], row["resolved_by"]) == ("written", by[0])
+        assert row["resolution_note"] == f"normalizer {normalizer_version()}"
+        assert row["resolved_at"] > row["rejected_at"]
+
+
+async def test_a_letter_of_what_bronze_has_from_elsewhere_is_closed_too(received: Received) -> None:
+    right = received.events()
+    elsewhere = right[0].source.model_copy(update={"offset": 10**9})
+    await received.write([right[0].model_copy(update={"source": elsewhere}), *right[1:]])
+    await received.reject(right[:1])
+    told = await received.replay(Request(received.window(), dry_run=True))
+    assert (told.standings[Standing.UNCHANGED], told.letters_open) == (len(right), 1)
+    assert (await received.replay()).letters_closed == 1
+    (letter,) = await received.pool.fetch("SELECT * FROM payment_events_quarantine")
+    assert letter["resolution"] == "already_there"
 
 
 async def test_a_row_that_is_taken_no_more_stays_and_is_named(

@@ -30,7 +30,14 @@ from payment_pipeline.dlq.redrive import Redrive, Request
 from payment_pipeline.dlq.store import Closer
 from payment_pipeline.domain import headers as names
 from payment_pipeline.domain import topics
-from payment_pipeline.providers import Envelope, event_headers, providers
+from payment_pipeline.domain.events import PaymentEvent
+from payment_pipeline.domain.failures import Rejected, Unmodelled
+from payment_pipeline.domain.raw import RawEvent
+from payment_pipeline.ledger.window import Window
+from payment_pipeline.providers import Context, Envelope, event_headers, providers
+from payment_pipeline.replay import batch as replay
+from payment_pipeline.replay import run as replaying
+from payment_pipeline.replay.standing import Standing
 from payment_pipeline.settings import Settings
 from providers.stripe_bodies import body as stripe_body
 from providers.stripe_bodies import example
@@ -236,6 +243,36 @@ async def test_mended_code_and_a_redrive_are_enough_and_again_changes_nothing(
     await ranges.close()
     assert kafka.raw_event(record).received_at == story.at
     assert kafka.raw_event(record).verdict == VERDICT
+
+
+async def test_a_replay_by_mended_code_empties_the_class_and_the_audit_is_clean(
+    stack: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the running normalizer rejects is an event for the replay's."""
+    story = Story(stack, datetime.now(UTC), uuid4().hex[:8])
+    bodies = [story.charge(number, description="a\0b") for number in range(5)]
+    await story.receive(bodies)
+    await story.quarantined(5)
+    stripe = providers()["stripe"]
+    normalize = stripe.normalize
+
+    def mended(raw: RawEvent, context: Context) -> PaymentEvent | Rejected | Unmodelled:
+        return normalize(raw._replace(body=raw.body.replace(rb"\u0000", b"")), context)
+
+    monkeypatch.setattr(stripe, "normalize", mended)
+    request = replay.Request(Window(story.at, story.at + timedelta(seconds=1)))
+    done = await replaying.replay(stack, request, lambda _: None)
+    assert (done.standings[Standing.MENDED], done.letters_closed, done.ok) == (5, 5, True)
+    assert story.open() == {}
+    assert story.closed() == [("written", done.by, False)] * 5
+    expected = [(story.event_id(n), sha256(body).hexdigest()) for n, body in enumerate(bodies)]
+    assert [(event_id, digest) for event_id, digest, _ in story.stored()] == expected
+    again = await replaying.replay(stack, request, lambda _: None)
+    assert (again.standings[Standing.UNCHANGED], again.letters_closed, again.ok) == (5, 0, True)
+    assert len(story.stored()) == 5
+    audit = story.audit()
+    assert audit["ok"], audit
+    assert audit["stages"]["redriven"]["events"] == 5
 
 
 async def test_two_operators_at_once_double_nothing(story: Story, pool: asyncpg.Pool) -> None:

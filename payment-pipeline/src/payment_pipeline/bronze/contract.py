@@ -29,9 +29,9 @@ class Resolution(StrEnum):
     """How a dead letter was closed."""
 
     WRITTEN = "written"
-    """Its redrive put it into `payment_events`."""
+    """Its redrive, or a replay of its record, put it into `payment_events`."""
     ALREADY_THERE = "already_there"
-    """`payment_events` had it, from another delivery or another redrive."""
+    """`payment_events` had it, from another delivery, redrive or replay."""
     UNMODELLED = "unmodelled"
     """Its redrive put it on `payments.unmodelled`: genuine, and no model covers it."""
     DUPLICATE = "duplicate"

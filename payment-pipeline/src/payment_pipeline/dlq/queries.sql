@@ -92,10 +92,23 @@ SET
 FROM unnest($1::bigint[], $2::text[], $3::text[]) AS given (id, event_id, body_sha256)
 WHERE letter.id = given.id AND letter.resolution IS NULL
 
+-- name: rejected_by
+-- The open letters that a component ($1) left of these events (providers $2, ids $3, hashes of
+-- bodies $4), unless a redrive has sent another body for one.
+SELECT
+    letter.id, letter.body_sha256,
+    letter.source_topic, letter.source_partition, letter.source_offset
+FROM unnest($2::text[], $3::text[], $4::text[]) AS given (provider, event_id, body_sha256)
+JOIN payment_events_quarantine AS letter USING (provider, event_id, body_sha256)
+WHERE
+    letter.component = $1
+    AND letter.resolution IS NULL
+    AND coalesce(letter.redriven_body_sha256, letter.body_sha256) = letter.body_sha256
+
 -- name: settle
 -- Close the letters whose event is in bronze, with the body that was signed or with the one that
 -- was sent: bronze itself is asked, so nothing is closed that isn't there. Whose raw record made
--- the row tells whether this redrive wrote it. The new transaction id puts the letter before the
+-- the row tells whether this redrive, or this replay, wrote it. The new transaction id puts the letter before the
 -- lake again.
 UPDATE payment_events_quarantine AS letter
 SET

@@ -9,6 +9,7 @@ import asyncpg
 from payment_pipeline.adapters.sql import queries
 from payment_pipeline.bronze.contract import Resolution
 from payment_pipeline.bronze.rows import to_json
+from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.domain.raw import Coordinates
 
 from .plan import Letter, Ready
@@ -95,6 +96,28 @@ async def settle(
         closer.note,
     )
     return {row["id"]: Resolution(row["resolution"]) for row in rows}
+
+
+class Rejected(NamedTuple):
+    """An open letter, and the raw record that it is of."""
+
+    id: int
+    body_sha256: str
+    source: Coordinates
+
+
+async def rejected_by(
+    pool: asyncpg.Pool, component: str, events: Sequence[PaymentEvent]
+) -> list[Rejected]:
+    """The open letters that a component left of what is an event now, with the same body."""
+    rows = await pool.fetch(
+        SQL["rejected_by"],
+        component,
+        [event.provider for event in events],
+        [event.event_id for event in events],
+        [event.body_sha256 for event in events],
+    )
+    return [Rejected(row["id"], row["body_sha256"], _source(row)) for row in rows]
 
 
 async def conflicts(pool: asyncpg.Pool, ids: Sequence[int]) -> set[int]:

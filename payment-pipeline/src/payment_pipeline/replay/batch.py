@@ -3,6 +3,7 @@
 raw record ─ today's normalizer ─┬─ as bronze has it            nothing is written
                                  ├─ other than bronze has it    corrected in place
                                  ├─ in no table                 sent on, like a new one
+                                 ├─ a dead letter of its own    sent on, and the letter closed
                                  ├─ rejected, and in no table   into the quarantine
                                  └─ what a person must judge    named, not touched
 """
@@ -28,6 +29,7 @@ from payment_pipeline.ledger.window import Window
 from payment_pipeline.normalizer.step import message, step
 from payment_pipeline.providers import Context, providers
 
+from .letters import Letters
 from .source import Record
 from .standing import Report, Standing
 
@@ -45,6 +47,8 @@ class Request(NamedTuple):
     dry_run: bool = False
     rate: float = 0.0
     """Raw records a second at most; 0 is as fast as it goes."""
+    wait_s: float = 60.0
+    """How long the pipeline may take over what was sent on for a dead letter."""
 
 
 class Stores(NamedTuple):
@@ -52,6 +56,7 @@ class Stores(NamedTuple):
 
     pool: asyncpg.Pool
     sink: AIOKafkaProducer
+    letters: Letters
 
 
 class _Work(NamedTuple):
@@ -116,17 +121,23 @@ class Replayed:
         kept = await corrections.quarantined(
             self._stores.pool, [*compared.absent, *compared.others]
         )
-        lost = []
+        in_bronze = [*compared.unchanged, *(each.event for each in compared.corrections)]
+        mended = await self._stores.letters.find([*in_bronze, *compared.absent])
+        wanted = []
         for event in (*compared.absent, *compared.others):
             if event.body_sha256 not in kept:
-                lost.append(works_by_source[event.source])
+                wanted.append(works_by_source[event.source])
                 self._note(Standing.SENT_ON, event, "in no table")
-        await self._send_on(lost)
+            elif event.body_sha256 in mended:
+                wanted.append(works_by_source[event.source])
+                self._note(Standing.MENDED, event, "rejected when it came")
+        await self._send_on(wanted)
+        held = kept - mended
         for event in compared.absent:
-            if event.body_sha256 in kept:
+            if event.body_sha256 in held:
                 self._note(Standing.REDRIVABLE, event, "in the quarantine")
-        held = sum(event.body_sha256 in kept for event in compared.others)
-        self._report.standings[Standing.STILL_REJECTED] += held
+        still = sum(event.body_sha256 in held for event in compared.others)
+        self._report.standings[Standing.STILL_REJECTED] += still
 
     async def _correct(self, wanted: Sequence[Correction]) -> None:
         if not self._request.dry_run:

@@ -31,6 +31,10 @@ def replay(
     rate: Annotated[
         float, typer.Option(min=0, help="Raw records a second at most; 0: as fast as it goes.")
     ] = 0,
+    wait: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds that the pipeline may take over what was rejected once."),
+    ] = 60,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object, for a machine.")
     ] = False,
@@ -40,9 +44,10 @@ def replay(
     A row that today's normalizer makes otherwise is corrected in its place: the old one goes to
     `payment_events_history`, the scores and decisions stay as they were taken, the online features
     are folded anew, and the next load brings it to the lake and the marts. What is in no table
-    (after a restore) is sent on like a new event. An unchanged row is not written. Run it again at
-    will. Exit 1 when something is left for a person: a row that is taken no more, a window that
-    Kafka no longer holds.
+    (after a restore) is sent on like a new event, and so is what was rejected when it came: its
+    dead letter is closed once bronze has it. An unchanged row is not written. Run it again at will.
+    Exit 1 when something is left for a person: a row that is taken no more, a dead letter that is
+    open still, a window that Kafka no longer holds.
     """
     from payment_pipeline.replay import verbs
 
@@ -53,6 +58,7 @@ def replay(
         event_type=type_,
         dry_run=dry_run,
         rate=rate,
+        wait_s=wait,
         as_json=as_json,
     )
     sys.exit(done)

@@ -14,6 +14,7 @@ import asyncpg
 
 from payment_pipeline.adapters import kafka, postgres
 from payment_pipeline.bronze import refold
+from payment_pipeline.dlq.store import Closer
 from payment_pipeline.domain import topics
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.normalizer.version import normalizer_version
@@ -21,6 +22,7 @@ from payment_pipeline.providers import Context, providers
 from payment_pipeline.settings import Settings
 
 from .batch import Replayed, Request, Stores
+from .letters import Letters
 from .source import raw_topics
 from .standing import Report, Standing
 
@@ -45,7 +47,8 @@ async def replay(settings: Settings, request: Request, progress: Callable[[str],
         async with refold.lock(pool), raw_topics(settings, wanted, request.window) as source:
             report.complete = source.complete
             await sink.start()
-            replayed = Replayed(Stores(pool, sink), context, request, report)
+            letters = Letters(pool, Closer(report.by, f"normalizer {context.normalizer_version}"))
+            replayed = Replayed(Stores(pool, sink, letters), context, request, report)
             async for records in source.batches(BATCH_RECORDS):
                 await replayed.batch(records)
                 corrected = report.standings[Standing.CORRECTED]
@@ -54,6 +57,9 @@ async def replay(settings: Settings, request: Request, progress: Callable[[str],
             if not request.dry_run:
                 progress("folding the features anew")
                 report.refolded = await refold.refold(pool)
+                progress("closing dead letters")
+                await letters.settle(request.wait_s)
+            report.letters_closed, report.letters_open = letters.closed, letters.open
     except asyncpg.UndefinedTableError:
         raise UserError("Bronze lacks tables: create them with `payments migrate`.") from None
     finally:

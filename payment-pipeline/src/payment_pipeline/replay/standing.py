@@ -18,8 +18,11 @@ class Standing(StrEnum):
     """In no table: put on `payments.normalized` again, to be scored and written like a new one."""
     QUARANTINED = "quarantined"
     """Rejected, and in no table: written to the quarantine."""
+    MENDED = "mended"
+    """Rejected when it came, and taken today: sent on, and its dead letter is closed for it."""
     REDRIVABLE = "redrivable"
-    """In the quarantine, and taken today: dead letters are redriven, not replayed."""
+    """Taken today, and in the quarantine for a person: dismissed, in conflict, or redriven with a
+    patch."""
     STILL_REJECTED = "still_rejected"
     """In the quarantine, and rightly so."""
     UNMODELLED = "unmodelled"
@@ -51,6 +54,10 @@ class Report:
     columns: Counter[str] = field(default_factory=Counter)
     """How many corrections changed which column."""
     named: dict[Standing, list[Named]] = field(default_factory=dict)
+    letters_closed: int = 0
+    """Dead letters whose event bronze has now."""
+    letters_open: int = 0
+    """Those that wait for theirs; in a dry run, all that would be closed."""
     refolded: int = 0
     """Entities whose online features were folded anew."""
     seconds: float = 0.0
@@ -58,7 +65,8 @@ class Report:
     @property
     def ok(self) -> bool:
         """Whether nothing is left for a person."""
-        return self.complete and not self.standings[Standing.NO_LONGER_TAKEN]
+        done = self.dry_run or not self.letters_open
+        return self.complete and done and not self.standings[Standing.NO_LONGER_TAKEN]
 
     def note(self, standing: Standing, provider: str, event_id: str | None, about: str) -> None:
         """Count one, and name it while there is room."""

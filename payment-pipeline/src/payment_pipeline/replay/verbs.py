@@ -21,7 +21,8 @@ SAID = {
     Standing.CORRECTED: "corrected; the old rows are in payment_events_history",
     Standing.SENT_ON: "in no table: sent on to payments.normalized",
     Standing.QUARANTINED: "rejected and in no table: put into the quarantine",
-    Standing.REDRIVABLE: "in the quarantine, and valid today: `payments dlq redrive`",
+    Standing.MENDED: "rejected when it came: sent on to payments.normalized",
+    Standing.REDRIVABLE: "valid today, and in the quarantine for a person: `payments dlq list`",
     Standing.STILL_REJECTED: "in the quarantine, as before",
     Standing.UNMODELLED: "genuine, and no model covers it",
     Standing.NO_LONGER_TAKEN: "in bronze, and not taken today: left as it is, for you to judge",
@@ -37,6 +38,7 @@ def replay_window(
     event_type: str | None,
     dry_run: bool,
     rate: float,
+    wait_s: float,
     as_json: bool,
 ) -> int:
     """Replay, print what it did on standard output, and return the exit code.
@@ -45,7 +47,7 @@ def replay_window(
         UserError: the window can't be read, or a store does not answer.
     """
     span = window.parse(*ends, datetime.now(UTC))
-    request = Request(span, provider, event_type, dry_run, rate)
+    request = Request(span, provider, event_type, dry_run, rate, wait_s)
     # A client's own log lines say again, and worse, what the sentence on standard error says.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     with Console(stderr=True).status("connecting") as status:
@@ -71,6 +73,8 @@ def to_json(report: Report) -> dict[str, object]:
             standing.value: [each._asdict() for each in names]
             for standing, names in report.named.items()
         },
+        "letters_closed": report.letters_closed,
+        "letters_open": report.letters_open,
         "refolded_entities": report.refolded,
         "seconds": round(report.seconds, 3),
     }
@@ -88,9 +92,26 @@ def show(report: Report, console: Console) -> None:
             console.print(f"  {standing.value}: {each.event_id} ({each.about})", markup=False)
         if (more := report.standings[standing] - SHOWN_MAX) > 0:
             console.print(f"  {standing.value}: and {more:,} more; `--json` names 100")
+    for line in _of_letters(report):
+        console.print(line, soft_wrap=True)
     if report.refolded:
         console.print(f"{report.refolded:,} entities' online features were folded anew.")
     if not report.complete:
         console.print("Kafka's retention may have taken a part of the window.", style="red")
     did = "would do; nothing was written" if report.dry_run else "did"
     console.print(f"That is what {report.by} {did}: {report.records:,} raw records.")
+
+
+def _of_letters(report: Report) -> list[str]:
+    """What became of the dead letters of what is an event today."""
+    lines, still = [], report.letters_open
+    if report.letters_closed:
+        lines.append(f"{report.letters_closed:,} dead letters are closed: bronze has their events.")
+    if still and report.dry_run:
+        lines.append(f"{still:,} dead letters would be closed.")
+    elif still:
+        lines.append(
+            f"{still:,} dead letters are open still, since bronze has not got their events yet: "
+            "`payments status`, then the same replay again."
+        )
+    return lines
