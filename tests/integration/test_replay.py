@@ -68,12 +68,10 @@ class Received:
     async def reject(self, events: Sequence[PaymentEvent]) -> None:
         """The dead letters that a normalizer with a bug left of them, in their order."""
         raws = {raw.coordinates: raw for raw in self.raws}
-        letters = [
-            step(raws[each.source], BROKEN, Context(b"", "0"), each.received_at) for each in events
-        ]
-        await writer.quarantine(
-            self.pool, [each for each in letters if isinstance(each, BadRecord)], "test"
-        )
+        now, context = datetime.now(UTC), Context(b"", "0")
+        made = [step(raws[event.source], BROKEN, context, now) for event in events]
+        letters = [each for each in made if isinstance(each, BadRecord)]
+        await writer.quarantine(self.pool, letters, "test")
 
     async def replay(self, request: Request | None = None) -> Report:
         wanted = request or Request(self.window())
