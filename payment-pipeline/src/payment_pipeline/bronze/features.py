@@ -28,7 +28,8 @@ from .contract import FEATURES
 SUM_MINOR_MAX: Final = 2**63 - 1
 """Where a sum of amounts stays, rather than make its entity impossible to write."""
 
-_SQL: Final = queries("payment_pipeline.bronze", "queries/features.sql")
+SQL: Final = queries("payment_pipeline.bronze", "queries/features.sql")
+_LOCK: Final = SQL["lock"].format(states=SQL["states"])
 _FIELDS: Final = tuple(field.name for field in fields(EntityState))
 _COLUMNS: Final = tuple(column.name for column in FEATURES)
 _AMOUNTS: Final = _FIELDS.index("amounts")
@@ -54,21 +55,21 @@ async def lock(
     connection: asyncpg.Connection, columns: tuple[list[str], list[str], list[str]]
 ) -> dict[EntityKey, EntityState]:
     """Hold the states of entities, given in the order of the key, until the commit."""
-    await connection.execute(_SQL["insert_missing"], *columns)
-    return to_states(await connection.fetch(_SQL["lock"], *columns))
+    await connection.execute(SQL["insert_missing"], *columns)
+    return to_states(await connection.fetch(_LOCK, *columns))
 
 
 async def write_back(
     connection: asyncpg.Connection, states: Mapping[EntityKey, EntityState]
 ) -> None:
     """Put states in the place of those that are locked."""
-    await connection.execute(_SQL["create_incoming"])
+    await connection.execute(SQL["create_incoming"])
     await connection.copy_records_to_table(
         "incoming_features",
         records=[_record(key, state) for key, state in states.items()],
         columns=_COLUMNS,
     )
-    await connection.execute(_SQL["write_back"])
+    await connection.execute(SQL["write_back"])
 
 
 def to_states(rows: Iterable[asyncpg.Record]) -> dict[EntityKey, EntityState]:

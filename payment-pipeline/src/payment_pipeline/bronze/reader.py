@@ -20,7 +20,7 @@ async def feature_states(
 ) -> dict[EntityKey, EntityState]:
     """The states of those entities that were ever seen, as of the last commit; one indexed read."""
     columns = features.to_columns(keys)
-    return features.to_states(await pool.fetch(_SQL["feature_states"], *columns))
+    return features.to_states(await pool.fetch(features.SQL["states"], *columns))
 
 
 async def unscored(pool: asyncpg.Pool, limit: int) -> list[PaymentEvent]:

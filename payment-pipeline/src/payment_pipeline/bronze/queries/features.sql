@@ -8,8 +8,8 @@ INSERT INTO entity_features (provider, entity, entity_id)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[])
 ON CONFLICT (provider, entity, entity_id) DO NOTHING
 
--- name: lock
--- The states as they are now, held until the commit, taken in the order of the key.
+-- name: states
+-- The states of some entities as they were committed last.
 SELECT
     provider, entity, entity_id,
     events, attempts, successes, failures, refunds, disputes, fraud_warnings, invoices_failed,
@@ -17,6 +17,10 @@ SELECT
     counterparties, amounts, subscription_status, subscription_status_at
 FROM unnest($1::text[], $2::text[], $3::text[]) AS wanted (provider, entity, entity_id)
 JOIN entity_features AS state USING (provider, entity, entity_id)
+
+-- name: lock
+-- Those states as they are now, held until the commit, taken in the order of the key.
+{states}
 ORDER BY provider, entity, entity_id
 FOR UPDATE OF state
 
