@@ -4,7 +4,6 @@ Asked of a stack that runs; of one that doesn't there is nothing to say.
 """
 
 import asyncio
-import logging
 from typing import Final
 
 import psycopg
@@ -29,8 +28,7 @@ _SQL: Final = queries("local_stack", "claims.sql")
 
 def checks(settings: Settings) -> list[Check]:
     """What is red or green of the stores that answer."""
-    # A client's own log lines say again, and worse, what a finding says.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    kafka.quiet()
     return [*asyncio.run(_kafka(settings)), *_horizon(settings)]
 
 

@@ -5,6 +5,7 @@ of the transactional offset commit, without fencing by group generation.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -115,6 +116,11 @@ def unreachable(settings: Settings, refusal: KafkaError) -> UserError:
         f"Kafka does not answer at {settings.kafka} ({type(refusal).__name__}): "
         "start it with `payments up`, or set PAYMENTS_KAFKA_BOOTSTRAP_SERVERS."
     )
+
+
+def quiet() -> None:
+    """Leave it to the caller to say what is wrong: the client's log says it again, and worse."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 
 async def ensure_topics(settings: Settings, topics: Iterable[str]) -> tuple[str, ...]:
@@ -289,6 +295,19 @@ async def _buffered(producer: AIOKafkaProducer, record: Outgoing) -> "asyncio.Fu
 
 
 # --- from here to there -----------------------------------------------------------------------
+
+
+async def offsets_at(consumer: AIOKafkaConsumer, moment: datetime, ends: Offsets) -> Offsets:
+    """Of each partition its first record from a moment on, by the records' own timestamps.
+
+    Args:
+        consumer: has them assigned.
+        moment: with its time zone.
+        ends: what is said of a partition that has none.
+    """
+    at_ms = max(0, int(moment.timestamp() * 1000))
+    found = await consumer.offsets_for_times(dict.fromkeys(ends, at_ms))
+    return {place: found[place].offset if found[place] else end for place, end in ends.items()}
 
 
 async def read_up_to(

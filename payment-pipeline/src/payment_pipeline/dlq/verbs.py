@@ -1,7 +1,6 @@
 """How does a line of the `payments dlq` command become an answer on the terminal?"""
 
 import asyncio
-import logging
 import os
 import sys
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any, Final, TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from payment_pipeline.adapters import kafka
 from payment_pipeline.bronze.contract import Resolution
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
@@ -158,8 +158,7 @@ def closer(by: str, note: str) -> Closer:
 
 
 def _run(work: Coroutine[None, None, Answer]) -> Answer:
-    # A client's own log lines say again, and worse, what the sentence on standard error says.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    kafka.quiet()
     return asyncio.run(work)
 
 

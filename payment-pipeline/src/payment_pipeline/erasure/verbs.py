@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from temporalio.service import RPCError
 
-from payment_pipeline.adapters import postgres, temporal
+from payment_pipeline.adapters import kafka, postgres, temporal
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.ledger.check import ledger_verdict
 from payment_pipeline.ledger.window import Window
@@ -59,7 +58,7 @@ def main(settings: Settings, request: Request, rebuild_marts: Callable[[Settings
     if request.through not in THROUGH:
         raise UserError(f"--through {request.through}: it is one of {', '.join(THROUGH)}.")
     person = Person(request.provider, checked(request.customer_id))
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    kafka.quiet()
     lakehouse = WholeLake(settings, rebuild_marts) if request.through == FACTS else None
     try:
         return asyncio.run(_run(settings, request, person, lakehouse))

@@ -79,13 +79,8 @@ class Topics:
             window = window.within(retention, datetime.now(UTC))
         self._positions = first
         if window.since is not None:
-            start_ms = max(0, int((window.since - CLOCK_SLACK).timestamp() * 1000))
-            found = await self._consumer.offsets_for_times(
-                dict.fromkeys(self._partitions, start_ms)
-            )
-            ends = await self.ends()
-            for place in self._partitions:
-                self._positions[place] = found[place].offset if found[place] else ends[place]
+            since = window.since - CLOCK_SLACK
+            self._positions = await kafka.offsets_at(self._consumer, since, await self.ends())
         return window
 
     async def starts(self) -> Offsets:

@@ -2,13 +2,13 @@
 
 import asyncio
 import json
-import logging
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 
+from payment_pipeline.adapters import kafka
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
@@ -37,7 +37,7 @@ def audit(
     span = window.parse(since, until, datetime.now(UTC))
     last = Stage(through) if through else None
     request = run.Request(span, until is None, client_ledger, wait_s, last)
-    _quiet()
+    kafka.quiet()
     with Console(stderr=True).status("connecting") as status:
         found = asyncio.run(run.run(settings, request, status.update))
     if as_json:
@@ -54,7 +54,7 @@ def show_trace(settings: Settings, wanted: str, *, as_json: bool) -> int:
     Raises:
         UserError: nothing has that id, or a store does not answer.
     """
-    _quiet()
+    kafka.quiet()
     with Console(stderr=True).status("connecting") as status:
         found = asyncio.run(trace.trace(settings, wanted, status.update))
     if as_json:
@@ -62,8 +62,3 @@ def show_trace(settings: Settings, wanted: str, *, as_json: bool) -> int:
     else:
         trace_report.show(found, Console(highlight=False))
     return 0
-
-
-def _quiet() -> None:
-    """A client's own log lines say again, and worse, what the sentence on standard error says."""
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -11,13 +11,13 @@ from aiokafka.errors import KafkaError
 from payment_pipeline.adapters import kafka
 from payment_pipeline.adapters.kafka import Offsets
 from payment_pipeline.domain.failures import UserError
+from payment_pipeline.ledger.topics import CLOCK_SLACK
 from payment_pipeline.ledger.window import Window
 from payment_pipeline.settings import Settings
 
-BEFORE_SLACK: Final = timedelta(minutes=1)
-"""How far a record's own timestamp may lie before its receipt: two clocks, or one that was set."""
 AFTER_SLACK: Final = timedelta(minutes=10)
-"""How far it may lie behind: a gateway that waits for its broker gives up long before."""
+"""How far a record's own timestamp may lie behind its receipt: a gateway that waits for its broker
+gives up long before."""
 
 Record: TypeAlias = "ConsumerRecord[bytes, bytes]"
 
@@ -72,16 +72,9 @@ async def _located(
     ends = dict(await consumer.end_offsets(places))
     starts = first
     if window.since is not None:
-        starts = await _offsets_at(consumer, window.since - BEFORE_SLACK, ends)
-    ends = await _offsets_at(consumer, window.until + AFTER_SLACK, ends)
+        starts = await kafka.offsets_at(consumer, window.since - CLOCK_SLACK, ends)
+    ends = await kafka.offsets_at(consumer, window.until + AFTER_SLACK, ends)
     # Where retention has deleted something and the window begins at what is left, it may have
     # reached into the window too.
     complete = all(not first[place] or starts[place] > first[place] for place in places)
     return RawTopics(consumer, starts, ends, complete=complete)
-
-
-async def _offsets_at(consumer: AIOKafkaConsumer, moment: datetime, ends: Offsets) -> Offsets:
-    """Of each partition the first record from a moment on; its end where there is none."""
-    at_ms = max(0, int(moment.timestamp() * 1000))
-    found = await consumer.offsets_for_times(dict.fromkeys(ends, at_ms))
-    return {place: found[place].offset if found[place] else end for place, end in ends.items()}

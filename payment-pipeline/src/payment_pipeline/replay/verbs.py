@@ -2,13 +2,13 @@
 
 import asyncio
 import json
-import logging
 import sys
 from datetime import UTC, datetime
 
 from rich.console import Console
 from rich.table import Table
 
+from payment_pipeline.adapters import kafka
 from payment_pipeline.ledger import window
 from payment_pipeline.settings import Settings
 
@@ -48,8 +48,7 @@ def replay_window(
     """
     span = window.parse(*ends, datetime.now(UTC))
     request = Request(span, provider, event_type, dry_run, rate, wait_s)
-    # A client's own log lines say again, and worse, what the sentence on standard error says.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    kafka.quiet()
     with Console(stderr=True).status("connecting") as status:
         report = asyncio.run(replay(settings, request, status.update))
     if as_json:
