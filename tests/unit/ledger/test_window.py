@@ -26,7 +26,13 @@ def test_a_window_begins_when_a_person_says(text: str, since: datetime) -> None:
     assert parse(text, None, NOW) == Window(since, NOW)
 
 
-@pytest.mark.parametrize("text", ["yesterday", "5", "99999999999d", "999999999d", "-5m", ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("yesterday", "5", "99999999999d", "999999999d", "-5m", ""),
+        *("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"),
+    ],
+)
 def test_what_is_no_time_is_refused_in_a_sentence(text: str) -> None:
     if not text:
         assert parse(text, None, NOW).since is None

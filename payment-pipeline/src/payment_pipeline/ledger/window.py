@@ -7,6 +7,8 @@ from typing import Final, NamedTuple
 from payment_pipeline.domain.failures import UserError
 
 _AGO: Final = re.compile(r"(\d{1,9})([smhd])")
+_ROOM: Final = timedelta(days=1)
+"""Between an end and the calendar's: clocks differ, so those who read topics look beyond an end."""
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -54,8 +56,10 @@ def parse(since: str | None, until: str | None, now: datetime) -> Window:
 def _instant(text: str, now: datetime) -> datetime:
     try:
         if ago := _AGO.fullmatch(text):
-            return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        at = datetime.fromisoformat(text)
+            at = now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        else:
+            at = datetime.fromisoformat(text)
+        _ = at - _ROOM, at + _ROOM
     except (ValueError, OverflowError):
         raise UserError(
             f"{text!r} is no time: give RFC 3339 (2026-01-31T12:00:00Z) or 90s, 15m, 2h, 7d ago."
