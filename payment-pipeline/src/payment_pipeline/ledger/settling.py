@@ -1,7 +1,7 @@
 """Has the pipeline worked off what lay on its topics, and if not, who is behind?"""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
 from typing import Final
 
@@ -35,19 +35,12 @@ async def settled(topics: Topics, deadline: float, progress: Progress) -> bool:
         False if somebody is still behind at the deadline.
     """
     starts, ends = await topics.starts(), await topics.ends()
-    while True:
-        lags = {
-            group: await _lag(topics, group, starts, ends) for group in (NORMALIZER, DISPATCHER)
-        }
-        behind = {group: lag for group, lag in lags.items() if lag}
-        if not behind:
-            return True
-        if monotonic() >= deadline:
-            return False
-        progress(
-            "waiting: " + ", ".join(f"{group} {lag:,} behind" for group, lag in behind.items())
-        )
-        await asyncio.sleep(ASK_AGAIN_S)
+
+    async def behind() -> str:
+        lags = {g: await _lag(topics, g, starts, ends) for g in (NORMALIZER, DISPATCHER)}
+        return ", ".join(f"{group} {lag:,} behind" for group, lag in lags.items() if lag)
+
+    return await _until_nobody_is(behind, deadline, lambda who: progress(f"waiting: {who}"))
 
 
 async def loaded(
@@ -66,15 +59,25 @@ async def loaded(
     """
     if Stage.LAKE in goal:
         goal = {**goal, Stage.FACTS: goal[Stage.LAKE]}
-    while True:
+
+    async def behind() -> str:
         reached = await asyncio.to_thread(lakehouse.reached)
-        behind = [stage for stage, place in reached.items() if place < goal.get(stage, Place())]
-        if not behind:
-            return True
+        return ", ".join(s for s, place in reached.items() if place < goal.get(s, Place()))
+
+    said = "waiting for the next load"
+    return await _until_nobody_is(behind, deadline, lambda who: progress(f"{said}: {who}"))
+
+
+async def _until_nobody_is(
+    behind: Callable[[], Awaitable[str]], deadline: float, progress: Progress
+) -> bool:
+    """Ask who is behind until nobody is; false at the deadline."""
+    while who := await behind():
         if monotonic() >= deadline:
             return False
-        progress(f"waiting for the next load: {', '.join(behind)}")
+        progress(who)
         await asyncio.sleep(ASK_AGAIN_S)
+    return True
 
 
 async def _lag(topics: Topics, group: str, starts: Offsets, ends: Offsets) -> int:
