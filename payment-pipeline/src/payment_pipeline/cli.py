@@ -171,7 +171,8 @@ def audit(
     with the rows of bronze and the quarantine, and these with the lake and the facts if they are
     there, by body hash and by the amounts of each currency. What the next load brings into the lake
     is not missing, unless `--through` waits for it. With a client's ledger the proof doesn't rest
-    on what the pipeline says of itself.
+    on what the pipeline says of itself; its attempts within a minute of the window's ends are left
+    out, since two clocks differ, and if those are all there are, that is no proof: exit 1.
     """
     from payment_pipeline.ledger import verbs
 
