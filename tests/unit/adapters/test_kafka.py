@@ -239,3 +239,13 @@ async def test_what_is_not_acknowledged_in_time_is_said(monkeypatch: pytest.Monk
     monkeypatch.setattr(kafka, "ACKNOWLEDGED_S_MAX", 0.01)
     with pytest.raises(UserError, match="Kafka did not acknowledge within"):
         await kafka.send_all(Broker(acknowledges=False), outgoing(b"1"))
+
+
+async def test_a_broker_that_is_away_is_told_of_in_one_sentence() -> None:
+    nowhere = Settings(kafka_bootstrap_servers="127.0.0.1:1")
+    with pytest.raises(
+        UserError, match=r"^Kafka does not answer at 127\.0\.0\.1:1 \(Kafka\w+\): "
+    ) as refused:
+        async with kafka.reader(nowhere):
+            pass
+    assert refused.value.exit_code == 2

@@ -101,6 +101,23 @@ def consumer(settings: Settings, *topics: str, group: str | None) -> AIOKafkaCon
     )
 
 
+@asynccontextmanager
+async def reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
+    """A connected consumer of no group, for who reads from here to there and answers a person.
+
+    Raises:
+        UserError: the broker does not answer, or does no more.
+    """
+    source = consumer(settings, group=None)
+    try:
+        await source.start()
+        yield source
+    except KafkaError as refusal:
+        raise unreachable(settings, refusal) from None
+    finally:
+        await source.stop()
+
+
 def partition_of(key: bytes, partitions: int) -> int:
     """The partition of a payment's key, of so many; on the raw topics and on those behind them.
 

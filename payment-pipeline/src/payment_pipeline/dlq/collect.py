@@ -3,14 +3,13 @@
 Usually none, a moment after they came; all of them while Temporal or the worker is away.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple, TypeAlias
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 import asyncpg
-from aiokafka import TopicPartition
 
 from payment_pipeline.adapters import kafka
-from payment_pipeline.adapters.kafka import RangeExpiredError, RangeReader
+from payment_pipeline.adapters.kafka import Offsets, RangeExpiredError, RangeReader
 from payment_pipeline.bronze import writer
 from payment_pipeline.domain.failures import BadRecord
 from payment_pipeline.domain.topics import DEAD_LETTERS
@@ -18,8 +17,6 @@ from payment_pipeline.settings import Settings
 
 from . import letters
 from .store import SQL
-
-Offsets: TypeAlias = Mapping[TopicPartition, int]
 
 WORKFLOW: Final = "dlq/collect"
 """What `workflow_id` says of a letter that no workflow brought."""
@@ -43,20 +40,19 @@ async def collect(settings: Settings, pool: asyncpg.Pool, *, keep: bool) -> Coll
     Keyed by source and failure: whoever brings the same letter at the same time changes nothing.
 
     Raises:
-        KafkaError: the broker doesn't answer.
+        UserError: the broker does not answer.
     """
-    places = await kafka.partitions(settings, DEAD_LETTERS)
-    consumer, ranges = kafka.consumer(settings, group=None), RangeReader(settings)
-    try:
-        await consumer.start()
+    ranges = RangeReader(settings)
+    async with kafka.reader(settings) as consumer:
+        places = await kafka.partitions(settings, DEAD_LETTERS)
         consumer.assign(places)
         consumer.pause(*places)  # its offsets are wanted, not its records
         starts = await consumer.beginning_offsets(places)
         ends = await consumer.end_offsets(places)
-        return await _collect(starts, ends, ranges, pool, keep=keep)
-    finally:
-        await ranges.close()
-        await consumer.stop()
+        try:
+            return await _collect(starts, ends, ranges, pool, keep=keep)
+        finally:
+            await ranges.close()
 
 
 async def _collect(

@@ -11,8 +11,6 @@ from payment_pipeline.adapters import kafka, postgres
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
-from . import collect
-from .collect import Collected
 from .redrive import Stores
 from .source import Bodies
 from .unmodelled import Unmodelled
@@ -47,18 +45,6 @@ def alone(pool: asyncpg.Pool) -> AbstractAsyncContextManager[asyncpg.Connection]
     """
     refusal = "Another redrive is under way: wait for its end, then look again."
     return postgres.alone(pool, LOCK_KEY, refusal)
-
-
-async def collected(settings: Settings, pool: asyncpg.Pool, *, keep: bool) -> Collected:
-    """The letters on the topics; those that the quarantine lacks are brought there to be kept.
-
-    Raises:
-        UserError: the broker does not answer.
-    """
-    try:
-        return await collect.collect(settings, pool, keep=keep)
-    except KafkaError as refusal:
-        raise kafka.unreachable(settings, refusal) from None
 
 
 @asynccontextmanager

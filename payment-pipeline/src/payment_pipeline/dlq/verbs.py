@@ -18,7 +18,7 @@ from payment_pipeline.settings import Settings
 
 from . import desk, report, store
 from . import redrive as redriving
-from .collect import Collected
+from .collect import Collected, collect
 from .redrive import Redrive, Request, Result
 from .selection import Selection
 from .store import Closer, Group
@@ -40,7 +40,7 @@ def show_list(settings: Settings, selection: Selection, *, closed: bool, as_json
         async with desk.quarantine(settings) as pool:
             groups = await store.groups(pool, selection, closed=closed)
             try:
-                return groups, await desk.collected(settings, pool, keep=False)
+                return groups, await collect(settings, pool, keep=False)
             except UserError:  # at 3 a.m. half an answer is better than none
                 return groups, None
 
@@ -92,7 +92,7 @@ def redrive(settings: Settings, selection: Selection, request: Request, *, as_js
             desk.quarantine(settings) as pool,
             nullcontext() if dry_run else desk.alone(pool),
         ):
-            collected = await desk.collected(settings, pool, keep=not dry_run)
+            collected = await collect(settings, pool, keep=not dry_run)
             ids = await store.select(pool, selection)
             async with desk.redrive_stores(settings, pool) as stores:
                 with _progress(len(ids)) as progress:

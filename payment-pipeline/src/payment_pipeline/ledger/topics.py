@@ -14,7 +14,6 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import (
     GroupCoordinatorNotAvailableError,
     GroupLoadInProgressError,
-    KafkaError,
     NotCoordinatorForGroupError,
 )
 
@@ -151,16 +150,12 @@ async def connected(settings: Settings) -> AsyncIterator[Topics]:
     Raises:
         UserError: it does not answer.
     """
-    consumer = kafka.consumer(settings, group=None)
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
-    try:
-        await consumer.start()
-        await admin.start()
-        found = Topics(consumer, admin)
-        await found.discover()
-        yield found
-    except KafkaError as refusal:
-        raise kafka.unreachable(settings, refusal) from None
-    finally:
-        await admin.close()
-        await consumer.stop()
+    async with kafka.reader(settings) as consumer:
+        try:
+            await admin.start()
+            found = Topics(consumer, admin)
+            await found.discover()
+            yield found
+        finally:
+            await admin.close()

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Final, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
 
 from payment_pipeline.adapters import kafka
 from payment_pipeline.adapters.kafka import Offsets
@@ -48,9 +47,7 @@ async def raw_topics(
     Raises:
         UserError: the broker does not answer, or has none of them.
     """
-    consumer = kafka.consumer(settings, group=None)
-    try:
-        await consumer.start()
+    async with kafka.reader(settings) as consumer:
         there = await consumer.topics()
         if not (wanted := [topic for topic in topics if topic in there]):
             raise UserError(f"Kafka has no topic {topics[0]}: create it with `payments migrate`.")
@@ -59,10 +56,6 @@ async def raw_topics(
         consumer.assign(places)
         consumer.pause(*places)
         yield await _located(consumer, places, window)
-    except KafkaError as refusal:
-        raise kafka.unreachable(settings, refusal) from None
-    finally:
-        await consumer.stop()
 
 
 async def _located(

@@ -130,9 +130,7 @@ async def _headers_and_events(settings: Settings, texts: Sequence[str]) -> Hits:
 
 
 async def _records(settings: Settings) -> AsyncIterator[ConsumerRecord]:
-    consumer = kafka.consumer(settings, group=None)
-    await consumer.start()
-    try:
+    async with kafka.reader(settings) as consumer:
         topics = [topic for topic in await consumer.topics() if not topic.startswith("__")]
         places = await kafka.partitions(settings, topics)
         consumer.assign(places)
@@ -142,8 +140,6 @@ async def _records(settings: Settings) -> AsyncIterator[ConsumerRecord]:
         async for records in kafka.read_up_to(consumer, starts, ends):
             for record in records:
                 yield record
-    finally:
-        await consumer.stop()
 
 
 async def _workflows(settings: Settings, texts: Sequence[str]) -> Hits:
