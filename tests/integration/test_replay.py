@@ -234,18 +234,23 @@ async def test_what_was_rejected_once_is_sent_on_and_its_letter_closed_once(
     received: Received,
 ) -> None:
     right = received.events()
-    mended, dismissed = right[:3], right[3]
-    await received.write(right[4:])
-    await received.reject([*mended, dismissed])
+    mended, dismissed, patched = right[:3], right[3], right[4]
+    await received.write(right[5:])
+    await received.reject([*mended, dismissed, patched])
     await received.pool.execute(
         "UPDATE payment_events_quarantine SET resolution = 'dismissed', resolved_by = 'ana',"
         " resolved_at = clock_timestamp() WHERE event_id = $1",
         dismissed.event_id,
     )
+    await received.pool.execute(
+        "UPDATE payment_events_quarantine SET redriven_event_id = event_id,"
+        " redriven_body_sha256 = repeat('f', 64) WHERE event_id = $1",
+        patched.event_id,
+    )
     before = await ends(received.settings, topics.NORMALIZED)
     for dry_run in (True, False):
         report = await received.replay(Request(received.window(), dry_run=dry_run, wait_s=0))
-        assert [report.standings[each] for each in (Standing.MENDED, Standing.REDRIVABLE)] == [3, 1]
+        assert [report.standings[each] for each in (Standing.MENDED, Standing.REDRIVABLE)] == [3, 2]
         assert (report.letters_closed, report.letters_open, report.ok) == (0, 3, dry_run)
     sent = await came(received.settings, topics.NORMALIZED, before)
     events = [PAYMENT_EVENT.validate_json(value) for value in sent]
@@ -263,6 +268,7 @@ async def test_what_was_rejected_once_is_sent_on_and_its_letter_closed_once(
         for row in await received.pool.fetch("SELECT * FROM payment_events_quarantine")
     }
     assert letters.pop(dismissed.event_id)["resolved_by"] == "ana"
+    assert letters.pop(patched.event_id)["resolution"] is None
     assert letters.keys() == {event.event_id for event in mended}
     for row in letters.values():
         assert (row["resolution"], row["resolved_by"]) == ("written", by[0])
