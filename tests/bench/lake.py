@@ -91,7 +91,7 @@ def lake_figures(settings: Settings) -> list[Figure]:
     """The loader's rate against its own two calls and against the peers; medians of rounds."""
     with migrated_schema(settings) as own:
         write(own, events(EVENTS))
-        rows = _multiply(own)
+        rows = multiply(own, OWN, COPIES)
         ours_s, bare_s = [], []
         with open_bronze(own) as bronze:
             for _ in range(ROUNDS):
@@ -134,20 +134,16 @@ async def _write(settings: Settings, given: Sequence[PaymentEvent]) -> None:
     await pool.close()
 
 
-def _multiply(settings: Settings) -> int:
-    """Copy the events; how many rows there are then."""
+def multiply(settings: Settings, own: Mapping[str, str], copies: int) -> int:
+    """Copy the events, each with what `own` says is its own; how many rows there are then."""
+    kept = [column.name for column in TABLE.columns if column.name not in {"id", "ingest_xid"}]
+    values = ", ".join(own.get(name, name) for name in kept)
+    copy = COPY.format(columns=", ".join(kept), values=values, copies=copies)
     with psycopg.connect(settings.dsn, autocommit=True) as connection:
-        connection.execute(copy_statement(OWN, COPIES))
+        connection.execute(copy.encode())
         connection.execute("VACUUM ANALYZE payment_events")
         (count,) = connection.execute("SELECT count(*) FROM payment_events").fetchone() or (0,)
     return int(count)
-
-
-def copy_statement(own: Mapping[str, str], copies: int) -> bytes:
-    """The statement that copies the events of a bench; `own` is what a copy has of its own."""
-    kept = [column.name for column in TABLE.columns if column.name not in {"id", "ingest_xid"}]
-    values = ", ".join(own.get(name, name) for name in kept)
-    return COPY.format(columns=", ".join(kept), values=values, copies=copies).encode()
 
 
 Way = Callable[[Settings, Bronze, Catalog], None]

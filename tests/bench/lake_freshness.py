@@ -16,7 +16,7 @@ from trino.exceptions import TrinoUserError
 
 import commands
 from bench.figure import Figure
-from bench.whole_way import simulate
+from bench.whole_way import simulate, simulation
 from payment_pipeline.adapters import trino
 from payment_pipeline.domain import client_ledger
 from payment_pipeline.settings import Settings
@@ -66,10 +66,10 @@ def freshness_figures(settings: Settings) -> list[Figure]:
 
 def _ages_s(settings: Settings, ledger: Path) -> list[float]:
     """From each event's POST to when it was first found among the facts, sorted."""
-    words = ["--events", str(EVENTS), "--seed", "2", "--rate", str(RATE), "--ledger", str(ledger)]
+    words = simulation(ledger, events=EVENTS, seed=2, rate=RATE)
     since = datetime.now(UTC)
     seen_at_s: dict[str, float] = {}
-    with commands.start(settings, "simulate", *words, "--json") as sending:
+    with commands.start(settings, *words) as sending:
         while sending.poll() is None:
             _look(settings, since, seen_at_s)
             time.sleep(POLL_S)

@@ -11,10 +11,8 @@ from statistics import median
 from time import perf_counter
 from typing import Final, NamedTuple
 
-import psycopg
-
 from bench.figure import Figure
-from bench.lake import OWN, copy_statement, write
+from bench.lake import OWN, multiply, write
 from bronze_events import events
 from databases import migrated_schema
 from dbt_project import Dbt
@@ -53,7 +51,7 @@ def growth_figures(settings: Settings) -> list[Figure]:
         write(own, every[:HISTORY])
         micro_batch(own, dbt)
         few = [_new_rows(own, dbt, batch) for batch in fresh[:ROUNDS]]
-        _multiply(own)
+        multiply(own, EACH_COPYS, TIMES - 1)
         micro_batch(own, dbt)
         many = [_new_rows(own, dbt, batch) for batch in fresh[ROUNDS:]]
     return [
@@ -92,9 +90,3 @@ def micro_batch(settings: Settings, dbt: Dbt) -> Seconds:
     took = Seconds(loaded - began, perf_counter() - loaded)
     print(f"load {took.load:.1f} s, dbt {took.dbt:.1f} s", file=sys.stderr)
     return took
-
-
-def _multiply(settings: Settings) -> None:
-    with psycopg.connect(settings.dsn, autocommit=True) as connection:
-        connection.execute(copy_statement(EACH_COPYS, TIMES - 1))
-        connection.execute("VACUUM ANALYZE payment_events")

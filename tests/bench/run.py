@@ -29,11 +29,11 @@ from bench.orchestrator import orchestrator_figures
 from bench.tracing import tracing_figures
 from bench.whole_way import whole_way_figures
 from conftest import stack_settings
+from local_stack import report
 from local_stack.components import LAKEHOUSE
 from payment_pipeline.settings import REPOSITORY, Settings
 
 WRITTEN: Final = REPOSITORY / "var" / "bench.json"
-FILE_COLUMNS: Final = 200
 console = Console(stderr=True)
 
 
@@ -73,8 +73,7 @@ def main(names: list[str]) -> int:
             console.print(f"measuring {name} …")
             figures += map(asdict, measure(PARTS[name], Path(folder) / name))
     WRITTEN.write_text(json.dumps(figures, indent=2) + "\n")
-    # Piped into a file a table is as wide as it needs to be.
-    Console(width=None if sys.stdout.isatty() else FILE_COLUMNS).print(table(figures))
+    report.console().print(table(figures))
     console.print(f"written to {WRITTEN}")
     return 0
 

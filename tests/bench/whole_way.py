@@ -229,13 +229,19 @@ def simulate(
     settings: Settings, ledger: Path, *, events: int, seed: int, rate: int = 0
 ) -> dict[str, Any]:
     """The simulator's own summary of a run without faults."""
-    words = ["--events", str(events), "--seed", str(seed), "--rate", str(rate)]
-    done = commands.call(settings, "simulate", *words, "--ledger", str(ledger), "--json")
+    words = simulation(ledger, events=events, seed=seed, rate=rate)
+    done = commands.call(settings, *words)
     if done.returncode:
         raise RuntimeError(done.stderr)
     summary: dict[str, Any] = json.loads(done.stdout)
     answers = [json.loads(line)["answer"] for line in ledger.read_text().splitlines()]
     return {**summary, "acknowledged": answers.count(200)}
+
+
+def simulation(ledger: Path, *, events: int, seed: int, rate: int = 0) -> list[str]:
+    """The words that call for it."""
+    words = ["simulate", "--events", str(events), "--seed", str(seed), "--rate", str(rate)]
+    return [*words, "--ledger", str(ledger), "--json"]
 
 
 def event_ids(ledger: Path) -> list[str]:

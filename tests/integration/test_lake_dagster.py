@@ -20,6 +20,7 @@ from orchestration_dagster.lake.maintenance import (
 from orchestration_dagster.lake.tables import TABLES
 from orchestration_dagster.naming import HORIZON_CHECKS, LAKE_KEYS
 from payment_pipeline import settings as settings_module
+from payment_pipeline.adapters.trino import connect
 from payment_pipeline.settings import Settings
 
 pytestmark = [
@@ -164,7 +165,7 @@ def test_upkeep_of_models_takes_each_table_and_changes_no_row(
 ) -> None:
     monkeypatch.setattr(maintenance, "SNAPSHOTS_KEPT", "0s")
     schema = tables.NAMESPACE
-    with maintenance.trino(lake) as connection:
+    with connect(lake) as connection:
 
         def run(statement: str) -> list[list[object]]:
             rows: list[list[object]] = connection.cursor().execute(statement).fetchall()

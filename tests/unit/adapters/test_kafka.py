@@ -16,6 +16,7 @@ from payment_pipeline.domain import headers as names
 from payment_pipeline.domain.failures import BadRecord, FailureClass, FieldError, UserError
 from payment_pipeline.domain.raw import Coordinates
 from payment_pipeline.settings import Settings
+from records import record
 
 BODY = b'{"id":"evt_1"}'
 WRITTEN_BY_THE_GATEWAY = (
@@ -28,7 +29,7 @@ WRITTEN_BY_THE_GATEWAY = (
 )
 
 
-def record(
+def written(
     headers: tuple[tuple[str, bytes], ...] = WRITTEN_BY_THE_GATEWAY,
     topic: str = "webhooks.stripe.charge",
     value: bytes | None = BODY,
@@ -36,23 +37,11 @@ def record(
     partition: int = 2,
     offset: int = 7,
 ) -> "ConsumerRecord[bytes, bytes]":
-    return ConsumerRecord(
-        topic=topic,
-        partition=partition,
-        offset=offset,
-        timestamp=1_700_000_000_000,
-        timestamp_type=0,
-        key=b"pi_1",
-        value=value,
-        checksum=None,
-        serialized_key_size=4,
-        serialized_value_size=len(value or b""),
-        headers=headers,
-    )
+    return record(topic, value, headers, partition=partition, offset=offset)
 
 
 def test_what_the_gateway_wrote_is_read_back() -> None:
-    raw = kafka.raw_event(record())
+    raw = kafka.raw_event(written())
     assert raw.provider == "stripe"
     assert raw.coordinates == Coordinates(topic="webhooks.stripe.charge", partition=2, offset=7)
     assert (raw.body, raw.event_id, raw.body_sha256) == (BODY, "evt_1", "ab" * 32)
@@ -62,7 +51,7 @@ def test_what_the_gateway_wrote_is_read_back() -> None:
 
 
 def test_a_strangers_record_is_read_and_unverified() -> None:
-    raw = kafka.raw_event(record(headers=()))
+    raw = kafka.raw_event(written(headers=()))
     assert (raw.provider, raw.event_id, raw.verdict) == ("stripe", None, "unverified")
     assert raw.body_sha256 == sha256(BODY).hexdigest()
     assert raw.received_at == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
@@ -70,7 +59,7 @@ def test_a_strangers_record_is_read_and_unverified() -> None:
 
 def test_a_dead_letter_names_its_provider() -> None:
     headers = ((names.CE_SOURCE, b"/webhooks/stripe"), (names.REASON, b"not_json"))
-    assert kafka.raw_event(record(headers, topic="webhooks.dlq")).provider == "stripe"
+    assert kafka.raw_event(written(headers, topic="webhooks.dlq")).provider == "stripe"
 
 
 header_values = st.binary() | st.sampled_from([b"2026-01-02T03:04:05", b"/", b"\xff"])
@@ -81,7 +70,7 @@ header_values = st.binary() | st.sampled_from([b"2026-01-02T03:04:05", b"/", b"\
     st.none() | st.binary(),
 )
 def test_no_record_stops_the_reader(headers: dict[str, bytes], value: bytes | None) -> None:
-    raw = kafka.raw_event(record(tuple(headers.items()), value=value))
+    raw = kafka.raw_event(written(tuple(headers.items()), value=value))
     assert raw.received_at.tzinfo is not None
     assert raw.body == (value or b"")
 
@@ -151,7 +140,7 @@ class Log:
             taken = rest[:max_records]
             # Behind the last record there may be offsets that none has.
             self.positions[place] = taken[-1] + 1 if taken else self.end
-            found[place] = [record(partition=place.partition, offset=at) for at in taken]
+            found[place] = [written(partition=place.partition, offset=at) for at in taken]
         return {place: records for place, records in found.items() if records}
 
 

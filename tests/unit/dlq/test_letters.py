@@ -4,30 +4,17 @@ from datetime import UTC, datetime
 from hashlib import sha256
 
 import pytest
-from aiokafka import ConsumerRecord
 
 from payment_pipeline.dlq import letters
-from payment_pipeline.dlq.letters import Record
 from payment_pipeline.domain.failures import BadRecord, FailureClass, FieldError
 from payment_pipeline.domain.raw import Coordinates
+from records import record
 
 AT = datetime(2026, 1, 15, 12, tzinfo=UTC)
 
 
-def record(topic: str, value: bytes | None, **headers: str) -> Record:
-    return ConsumerRecord(
-        topic=topic,
-        partition=2,
-        offset=7,
-        timestamp=int(AT.timestamp() * 1000),
-        timestamp_type=0,
-        key=b"pi_1",
-        value=value,
-        checksum=None,
-        serialized_key_size=4,
-        serialized_value_size=len(value or b""),
-        headers=[(name, text.encode()) for name, text in headers.items()],
-    )
+def headed(**headers: str) -> tuple[tuple[str, bytes], ...]:
+    return tuple((name, text.encode()) for name, text in headers.items())
 
 
 def bad_record() -> BadRecord:
@@ -60,10 +47,12 @@ def test_an_unreadable_body_is_kept_with_the_gateways_reason() -> None:
             record(
                 "webhooks.dlq",
                 b"{",
-                reason="not_json",
-                verdict="verified:stripe:9f2c1a",
-                ce_source="/webhooks/stripe",
-                received_at=AT.isoformat(),
+                headed(
+                    reason="not_json",
+                    verdict="verified:stripe:9f2c1a",
+                    ce_source="/webhooks/stripe",
+                    received_at=AT.isoformat(),
+                ),
             )
         ]
     )
@@ -81,12 +70,12 @@ def test_garbage_on_the_dead_letter_topic_is_a_dead_letter(value: bytes | None) 
 
 
 def test_a_letters_hash_is_of_its_own_bytes() -> None:
-    moved = record("payments.normalized", b"{}", body_sha256="0" * 64, ce_id="evt_1")
+    moved = record("payments.normalized", b"{}", headed(body_sha256="0" * 64, ce_id="evt_1"))
     letter = letters.of_refused(moved, FailureClass.UNPROCESSABLE, "why")
     assert letter.body_sha256 == sha256(b"{}").hexdigest()
     assert letter.event_id == "evt_1"
 
 
 def test_the_same_record_gives_the_same_letter() -> None:
-    given = record("webhooks.dlq", b"{", reason="not_json")
+    given = record("webhooks.dlq", b"{", headed(reason="not_json"))
     assert letters.of_dead_letters([given]) == letters.of_dead_letters([given])

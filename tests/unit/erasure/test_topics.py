@@ -4,9 +4,8 @@ import json
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from types import SimpleNamespace
 
-from aiokafka import TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 
 from payment_pipeline.domain import headers as names
 from payment_pipeline.domain.failures import BadRecord, FailureClass
@@ -14,29 +13,28 @@ from payment_pipeline.domain.raw import Coordinates
 from payment_pipeline.domain.topics import DLQ_VALIDATION
 from payment_pipeline.erasure.person import Person
 from payment_pipeline.erasure.topics import RESOLUTION, _Scan
+from records import record
 
 JANE = Person("stripe", "cus_jane", objects=frozenset({"pi_1"}))
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 CHARGE = "webhooks.stripe.charge"
 
 
-def record(
-    offset: int, value: bytes, topic: str = CHARGE, partition: int = 0, key: bytes = b"k"
-) -> SimpleNamespace:
-    """Received a second an offset after noon."""
-    at = (NOON + timedelta(seconds=offset)).isoformat()
-    return SimpleNamespace(
-        topic=topic,
-        partition=partition,
-        offset=offset,
-        key=key,
-        value=value,
-        timestamp=0,
-        headers=((names.RECEIVED_AT, at.encode()),),
-    )
+def received(
+    offset: int,
+    value: bytes,
+    topic: str = CHARGE,
+    partition: int = 0,
+    key: bytes = b"k",
+    at: datetime | None = None,
+) -> "ConsumerRecord[bytes, bytes]":
+    """Received a second an offset after noon, if no time is given."""
+    at = at or NOON + timedelta(seconds=offset)
+    headers = ((names.RECEIVED_AT, at.isoformat().encode()),)
+    return record(topic, value, headers, key=key, partition=partition, offset=offset)
 
 
-def scanned(*records: SimpleNamespace) -> _Scan:
+def scanned(*records: "ConsumerRecord[bytes, bytes]") -> _Scan:
     scan = _Scan(JANE)
     for each in records:
         scan(each)
@@ -48,7 +46,11 @@ HERS, OTHERS = b'{"customer": "cus_jane"}', b'{"customer": "cus_john"}'
 
 def test_cut_is_behind_the_last_of_hers_and_no_further() -> None:
     cut = scanned(
-        record(3, OTHERS), record(4, HERS), record(5, OTHERS), record(7, HERS), record(8, OTHERS)
+        received(3, OTHERS),
+        received(4, HERS),
+        received(5, OTHERS),
+        received(7, HERS),
+        received(8, OTHERS),
     ).cut
     assert cut.before == {TopicPartition(CHARGE, 0): 8}
     assert (cut.theirs, cut.neighbours) == ({CHARGE: 2}, 2)
@@ -56,21 +58,20 @@ def test_cut_is_behind_the_last_of_hers_and_no_further() -> None:
 
 
 def test_a_partition_without_her_stays_whole() -> None:
-    cut = scanned(record(1, HERS, partition=1), record(9, OTHERS, partition=2)).cut
+    cut = scanned(received(1, HERS, partition=1), received(9, OTHERS, partition=2)).cut
     assert cut.before == {TopicPartition(CHARGE, 1): 2}
     assert cut.whole_from == NOON + timedelta(seconds=1) + RESOLUTION
 
 
 def test_the_topics_are_whole_from_the_latest_receipt_that_goes() -> None:
     # A neighbour's was received after hers, and lies before it.
-    late = record(2, OTHERS)
-    late.headers = ((names.RECEIVED_AT, (NOON + timedelta(hours=1)).isoformat().encode()),)
-    cut = scanned(late, record(3, HERS)).cut
+    late = received(2, OTHERS, at=NOON + timedelta(hours=1))
+    cut = scanned(late, received(3, HERS)).cut
     assert cut.whole_from == NOON + timedelta(hours=1) + RESOLUTION
 
 
 def test_nobody_there_cuts_nothing() -> None:
-    cut = scanned(record(1, OTHERS)).cut
+    cut = scanned(received(1, OTHERS)).cut
     assert (cut.before, cut.whole_from, cut.neighbours) == ({}, None, 0)
 
 
@@ -92,8 +93,8 @@ def test_found_by_key_and_in_a_dead_letters_bytes() -> None:
     ).model_dump_json()
     assert b64encode(HERS).decode() == json.loads(letter)["body"], "not to be read as it lies"
     cut = scanned(
-        record(1, OTHERS, key=b"cus_jane"),
-        record(2, letter.encode(), DLQ_VALIDATION),
-        record(3, b"no JSON", DLQ_VALIDATION, 1),
+        received(1, OTHERS, key=b"cus_jane"),
+        received(2, letter.encode(), DLQ_VALIDATION),
+        received(3, b"no JSON", DLQ_VALIDATION, 1),
     ).cut
     assert cut.theirs == {CHARGE: 1, DLQ_VALIDATION: 1}

@@ -6,7 +6,6 @@ from typing import Any
 
 import orjson
 import pytest
-from aiokafka import ConsumerRecord
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from payment_pipeline.domain import topics
 from payment_pipeline.ledger.records import read, stages_of
 from payment_pipeline.ledger.stages import Stage
 from payment_pipeline.ledger.tally import UNSTATED, Money, Seen, Tally
+from records import record
 
 AT = "2026-01-31T12:00:00.123456Z"
 BODY = orjson.dumps(
@@ -41,12 +41,6 @@ REJECTED: dict[str, Any] = {
     "body_sha256": DIGEST,
     "received_at": AT,
 }
-
-
-def record(
-    topic: str, value: bytes | None, headers: tuple[tuple[str, bytes], ...] = ()
-) -> ConsumerRecord:
-    return ConsumerRecord(topic, 0, 0, 1_700_000_000_000, 0, None, value, None, 0, 0, headers)
 
 
 def test_each_topic_is_counted_in_its_stages() -> None:

@@ -1,28 +1,7 @@
 """Is a range read whole, and does a record that can't be read cost the others nothing?"""
 
-from datetime import UTC, datetime
-
-from aiokafka import ConsumerRecord
-
 from payment_pipeline.orchestrator import batches
-
-AT = datetime(2026, 1, 15, 12, tzinfo=UTC)
-
-
-def record(topic: str, value: bytes) -> "ConsumerRecord[bytes, bytes]":
-    return ConsumerRecord(
-        topic=topic,
-        partition=2,
-        offset=7,
-        timestamp=int(AT.timestamp() * 1000),
-        timestamp_type=0,
-        key=b"pi_1",
-        value=value,
-        checksum=None,
-        serialized_key_size=4,
-        serialized_value_size=len(value),
-        headers=[],
-    )
+from records import record
 
 
 def test_what_cannot_be_decoded_costs_the_others_nothing() -> None:

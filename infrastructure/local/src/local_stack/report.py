@@ -1,5 +1,7 @@
 """What does a person see of the stack: its start, its standing, the doctor's lines, its logs?"""
 
+from typing import Final
+
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -10,7 +12,15 @@ from local_stack.preflight import Check
 from local_stack.stack import Standing
 from payment_pipeline.settings import Settings
 
+FILE_COLUMNS: Final = 200
+"""A table in a file is as wide as it needs to be."""
 _UNREADY = {"down": "down", "elsewhere": "elsewhere"}
+
+
+def console() -> Console:
+    """The reader's terminal, or a file."""
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(highlight=False, width=FILE_COLUMNS)
 
 
 class _Live(stack.Watcher):

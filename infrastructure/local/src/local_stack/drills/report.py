@@ -1,22 +1,12 @@
 """How does a person read what the drills found?"""
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
     from local_stack.drills.run import Result
-
-
-WIDTH: Final = 130
-"""A table in a file is as wide as it needs to be."""
-
-
-def console() -> Console:
-    """The reader's terminal, or a file."""
-    found = Console(highlight=False)
-    return found if found.is_terminal else Console(highlight=False, width=WIDTH)
 
 
 def show(result: "Result", console: Console) -> None:

@@ -20,6 +20,7 @@ from local_stack.drills import report
 from local_stack.drills.findings import Findings, SkippedError
 from local_stack.drills.ground import Drill, Ground
 from local_stack.drills.registry import drills
+from local_stack.report import console as reader
 from payment_pipeline.settings import Settings
 
 SEED_MAX: Final = 2**31
@@ -65,7 +66,7 @@ def run(user: Settings, wanted: tuple[str, ...], seed: int | None, rounds: int) 
     Raises:
         UserError: a name is no drill's, or the stack doesn't come up.
     """
-    console = report.console()
+    console = reader()
     chosen = drills(wanted)
     seed = random.randrange(SEED_MAX) if seed is None else seed  # noqa: S311 - it is printed
     results = []
