@@ -172,13 +172,7 @@ async def _asked(
 
 def environment(settings: Settings) -> dict[str, str]:
     """What Dagster's processes see beside the settings; Trino's password is a secret."""
-    given = settings.trino_password
-    password = {"DBT_TRINO_PASSWORD": given.get_secret_value()} if given else {}
-    return {
-        "DAGSTER_HOME": str(home(settings)),
-        **trino.dbt_environment(settings),
-        **password,
-    }
+    return {"DAGSTER_HOME": str(home(settings)), **trino.dbt_environment(settings)}
 
 
 def main(part: str) -> None:

@@ -23,8 +23,6 @@ def rebuild(settings: Settings) -> None:
     Raises:
         UserError: dbt failed each time; the sentence ends with what it said.
     """
-    given = settings.trino_password
-    password = {"DBT_TRINO_PASSWORD": given.get_secret_value()} if given else {}
     for attempt in range(ATTEMPTS):
         with tempfile.TemporaryDirectory() as folder:
             paths = {"DBT_TARGET_PATH": folder, "DBT_LOG_PATH": folder}
@@ -36,7 +34,7 @@ def rebuild(settings: Settings) -> None:
                 ],
                 cwd=PROJECT,
                 env={
-                    **os.environ, "DBT_PROFILES_DIR": str(PROJECT), **paths, **password,
+                    **os.environ, "DBT_PROFILES_DIR": str(PROJECT), **paths,
                     **trino.dbt_environment(settings),
                 },
                 capture_output=True,

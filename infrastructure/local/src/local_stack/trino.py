@@ -175,15 +175,17 @@ async def _answered(settings: Settings, query: str) -> bool:
 
 
 def dbt_environment(settings: Settings) -> dict[str, str]:
-    """What dbt's profile asks for, the password left out."""
+    """What dbt's profile asks for; with a password, so only for a process's own environment."""
     where = urlsplit(settings.trino)
     secure = where.scheme == "https"
+    given = settings.trino_password
     return {
         "DBT_TRINO_HOST": where.hostname or settings.host,
         "DBT_TRINO_PORT": str(where.port or (443 if secure else 80)),
         "DBT_TRINO_SCHEME": where.scheme,
         "DBT_TRINO_USER": settings.trino_user,
         "DBT_TRINO_CATALOG": CATALOG,
+        **({"DBT_TRINO_PASSWORD": given.get_secret_value()} if given else {}),
     }
 
 

@@ -18,8 +18,10 @@ from pyarrow import fs
 from pyiceberg.catalog import Catalog
 from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.table import Table
+from requests import RequestException
+from trino.exceptions import Error as TrinoError
 
-from payment_pipeline.adapters.sql import queries
+from payment_pipeline.adapters.trino import NoTrinoError
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
@@ -32,8 +34,6 @@ HORIZON_S_MAX: Final = 120.0
 LOAD_AGAIN_S: Final = 1.0
 ABANDONED: Final = timedelta(hours=1)
 """A file that no snapshot has known for so long is of a writer that died: longer than any run."""
-
-_SQL: Final = queries(__package__, "maintenance.sql")
 
 
 def find(settings: Settings, texts: Sequence[str], schemas: Iterable[str] = ()) -> dict[str, int]:
@@ -81,18 +81,18 @@ def forget_history(settings: Settings, texts: Sequence[str], schemas: Iterable[s
     A loader may run meanwhile: Trino deletes just the files that only the expired snapshots had.
 
     Raises:
-        trino.exceptions.Error: Trino refuses, or can't be had.
+        UserError: Trino can't be had, or refuses.
     """
     catalog = open_catalog(settings)
-    with maintenance.trino(settings) as connection:
-        cursor = connection.cursor()
-        cursor.execute(_SQL["allow_any_retention"])
-        cursor.fetchall()
-        for table in _tables(catalog, schemas):
-            name = ".".join(f'"{part}"' for part in (maintenance.CATALOG, *table.name()))
-            statement = _SQL["expire_snapshots"].format(table=name, snapshots_kept="0s")
-            cursor.execute(statement)
-            cursor.fetchall()
+    found = [table.name() for table in _tables(catalog, schemas)]
+    try:
+        maintenance.expire_all_history(settings, [(schema, name) for schema, name in found])
+    except (NoTrinoError, TrinoError, RequestException) as refusal:
+        raise UserError(
+            f"Trino can't expire the lake's snapshots ({refusal}): see `payments logs trino`, "
+            "then call again: the rest is done.",
+            exit_code=1,
+        ) from None
     for table in _tables(catalog, schemas):
         _sweep(table, texts)
 

@@ -1,22 +1,22 @@
 """How do the lake's tables stay small and quick? Trino compacts, expires, sweeps and analyses."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
 
-from trino.auth import BasicAuthentication
 from trino.dbapi import Connection
 
 from payment_pipeline.adapters.sql import queries
+from payment_pipeline.adapters.trino import CATALOG, connect
 from payment_pipeline.settings import Settings
 
 from .catalog import METADATA_KEPT, open_catalog
 
-CATALOG: Final = "lakehouse"
 SMALL_FILE: Final = "64MB"
 """Smaller files are merged: a minute's load makes one of some hundred kilobytes."""
 SNAPSHOTS_KEPT: Final = "1d"
 """A table has a state a minute, each listed in the metadata that every commit writes anew."""
+NO_SNAPSHOTS_KEPT: Final = "0s"
 ORPHANS_KEPT: Final = "7d"
 """A file that nobody knows may be of a run that still goes on: none takes that long."""
 OPERATIONS: Final = ("compact", "expire_snapshots", "remove_orphan_files", "analyze")
@@ -43,18 +43,11 @@ def maintain(settings: Settings, operation: str, schema: str, table: str) -> Mai
     """Do one of `OPERATIONS` to a table; it changes no row.
 
     Raises:
-        trino.exceptions.Error: Trino refuses it, or can't be had.
+        NoTrinoError, trino.exceptions.Error: Trino can't be had, or refuses it.
     """
-    name = _quoted(schema, table)
-    with trino(settings) as connection:
+    with _trino(settings, SNAPSHOTS_KEPT) as connection:
         before = _standing(connection, schema, table)
-        statement = _SQL[operation].format(
-            table=name,
-            small_file=SMALL_FILE,
-            snapshots_kept=SNAPSHOTS_KEPT,
-            orphans_kept=ORPHANS_KEPT,
-        )
-        _rows(connection, statement)
+        _do(connection, operation, schema, table, SNAPSHOTS_KEPT)
         return Maintained(before, _standing(connection, schema, table))
 
 
@@ -62,9 +55,9 @@ def maintain_all(settings: Settings, operation: str, schemas: Sequence[str]) -> 
     """The same to every table of some schemas; the sums.
 
     Raises:
-        trino.exceptions.Error: as `maintain`.
+        NoTrinoError, trino.exceptions.Error: as `maintain`.
     """
-    with trino(settings) as connection:
+    with _trino(settings, SNAPSHOTS_KEPT) as connection:
         names = ", ".join(f"'{schema}'" for schema in schemas)
         found = _rows(connection, _SQL["tables"].format(catalog=CATALOG, schemas=names))
     done = [maintain(settings, operation, schema, table) for schema, table in found]
@@ -91,23 +84,35 @@ def forget_old_metadata(settings: Settings, schemas: Sequence[str]) -> int:
     return changed
 
 
-def trino(settings: Settings) -> Connection:
-    """A connection to the settings' Trino, in the lakehouse's catalog."""
-    url = urlsplit(settings.trino)
-    password = settings.trino_password
-    return Connection(
-        host=url.hostname or settings.host,
-        port=url.port or (443 if url.scheme == "https" else 80),
-        http_scheme=url.scheme,
-        user=settings.trino_user,
-        auth=BasicAuthentication(settings.trino_user, password.get_secret_value())
-        if password
-        else None,
-        catalog=CATALOG,
-        source="orchestration-dagster",
-        # Trino's own minimum is a week, lest somebody forgets states by mistake.
-        session_properties={f"{CATALOG}.expire_snapshots_min_retention": SNAPSHOTS_KEPT},
+def expire_all_history(settings: Settings, which: Iterable[tuple[str, str]]) -> None:
+    """Leave tables, given as schema and name, no state but the current one: for an erasure.
+
+    Raises:
+        NoTrinoError, trino.exceptions.Error: as `maintain`.
+    """
+    with _trino(settings, NO_SNAPSHOTS_KEPT) as connection:
+        for schema, table in which:
+            _do(connection, "expire_snapshots", schema, table, NO_SNAPSHOTS_KEPT)
+
+
+@contextmanager
+def _trino(settings: Settings, snapshots_kept: str) -> Iterator[Connection]:
+    """A connection that may expire younger snapshots than Trino's own minimum says."""
+    with connect(settings, application="orchestration-dagster") as connection:
+        _rows(connection, _SQL["allow_retention"].format(snapshots_kept=snapshots_kept))
+        yield connection
+
+
+def _do(
+    connection: Connection, operation: str, schema: str, table: str, snapshots_kept: str
+) -> None:
+    statement = _SQL[operation].format(
+        table=_quoted(schema, table),
+        small_file=SMALL_FILE,
+        snapshots_kept=snapshots_kept,
+        orphans_kept=ORPHANS_KEPT,
     )
+    _rows(connection, statement)
 
 
 def _standing(connection: Connection, schema: str, table: str) -> Standing:

@@ -20,7 +20,7 @@ from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings, load
 
 from .bronze import Bronze, open_bronze
-from .catalog import open_catalog
+from .catalog import find_table, open_catalog
 from .tables import TABLES, LakeTable
 from .watermark import Watermark
 
@@ -88,8 +88,8 @@ def sample(settings: Settings) -> None:
 
 def _sample_table(catalog: Catalog, bronze: Bronze, table: LakeTable) -> None:
     watermark = Watermark()
-    if catalog.table_exists(table.identifier):
-        lake = catalog.load_table(table.identifier)
+    lake = find_table(catalog, table)
+    if lake is not None:
         watermark = Watermark.of(lake.properties)
         snapshot = lake.current_snapshot()
         if snapshot is not None:
