@@ -23,7 +23,8 @@ FOLLOW_UPS: Final = frozenset({"FraudReview", "PaymentRecovery"})
 """About one payment: they end with the person. Any other that runs serves others too."""
 RESCORE: Final = "Rescore"
 IDS_A_QUERY: Final = 50
-GONE_WITHIN_S: Final = 30.0
+GONE_WITHIN_S: Final = 120.0
+"""Temporal deletes in a queue, behind what it has yet to do: over 30 s on a busy machine."""
 ASK_AGAIN_S: Final = 0.2
 
 
