@@ -18,6 +18,7 @@ import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer
 
+import commands
 from payment_pipeline.adapters import kafka, postgres
 from payment_pipeline.bronze import writer
 from payment_pipeline.bronze.contract import InferenceStatus
@@ -228,6 +229,26 @@ async def test_every_event_in_its_one_place_is_clean(pipeline: Pipeline, tmp_pat
     }
     assert audit.stages[Stage.RAW].hash_total == {"EUR": 2999, "JPY": 500, "XQQ": 1000}
     assert audit.stages[Stage.BRONZE].hash_total == {"EUR": 2000, "JPY": 500}
+
+
+async def test_a_window_that_leaves_out_all_that_the_client_did_is_not_called_clean(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    delivered = await pipeline.deliver(event("evt_ok"))
+    ledger, at = tmp_path / "client.jsonl", delivered.received_at
+    line = Attempt("evt_ok", delivered.body_sha256, 200, at.isoformat(), None)
+    ledger.write_bytes(client_ledger.dump(line))
+    span = (
+        "--since",
+        (at - timedelta(seconds=30)).isoformat(),
+        "--until",
+        pipeline.window.until.isoformat(),
+    )
+    words = *span, "--client-ledger", str(ledger), "--wait", "0", "--through", "bronze"
+    done = commands.call(pipeline.settings, "audit", *words)
+    assert done.returncode == 1, done.stderr
+    assert "nothing judged: the window leaves out every attempt" in done.stdout
+    assert "1 attempts left out" in " ".join(done.stdout.split())
 
 
 async def test_what_is_broken_on_purpose_is_named(pipeline: Pipeline) -> None:
