@@ -238,17 +238,13 @@ async def test_a_window_that_leaves_out_all_that_the_client_did_is_not_called_cl
     ledger, at = tmp_path / "client.jsonl", delivered.received_at
     line = Attempt("evt_ok", delivered.body_sha256, 200, at.isoformat(), None)
     ledger.write_bytes(client_ledger.dump(line))
-    span = (
-        "--since",
-        (at - timedelta(seconds=30)).isoformat(),
-        "--until",
-        pipeline.window.until.isoformat(),
-    )
+    since, until = at - timedelta(seconds=30), pipeline.window.until
+    span = "--since", since.isoformat(), "--until", until.isoformat()
     words = *span, "--client-ledger", str(ledger), "--wait", "0", "--through", "bronze"
     done = commands.call(pipeline.settings, "audit", *words)
     assert done.returncode == 1, done.stderr
     assert "nothing judged: the window leaves out every attempt" in done.stdout
-    assert "1 attempts left out" in " ".join(done.stdout.split())
+    assert "Left out: 1 of the client's attempts" in " ".join(done.stdout.split())
 
 
 async def test_what_is_broken_on_purpose_is_named(pipeline: Pipeline) -> None:

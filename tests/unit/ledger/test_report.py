@@ -87,7 +87,7 @@ def test_without_a_client_nothing_is_said_of_it() -> None:
     answer = report.as_json(audited(4, with_client=False))
     assert "acknowledged" not in answer["stages"]
     assert not {"others", "attempts"} & answer.keys()
-    assert "Client's ledger" not in said(audited(4, with_client=False))
+    assert "client" not in said(audited(4, with_client=False))
 
 
 def test_what_the_client_did_at_the_windows_edge_is_said() -> None:
@@ -97,9 +97,9 @@ def test_what_the_client_did_at_the_windows_edge_is_said() -> None:
     assert answer["attempts"] == {"judged": 1, "at_edge": 1_200, "outside": 7}
     assert answer["client_lines_unread"] == 2
     text = " ".join(said(found).split())
-    assert "Client's ledger: 1,200 attempts left out, so near to the window's ends" in text
-    assert "Client's ledger: 7 attempts outside of the window." in text
-    assert "Client's ledger: 2 lines that can't be read." in text
+    assert "Left out: 1,200 of the client's attempts, so near to the window's ends" in text
+    assert "Outside of the window: 7 of the client's attempts." in text
+    assert "Can't be read: 2 of the lines of the client's ledger." in text
 
 
 @pytest.mark.parametrize("left_out", [Attempts(0, 40, 0, 0), Attempts(0, 0, 40, 0)])

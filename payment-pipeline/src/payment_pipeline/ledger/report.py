@@ -216,7 +216,7 @@ def _notes(report: Report) -> list[str]:
                 report.attempts and audit.others,
                 f"{audit.others:,} events are not in the client's ledger: other senders'.",
             ),
-            *((count, f"Client's ledger: {count:,} {said}.") for said, count in _left_out(report)),
+            *_left_out(report),
         )
         if applies
     ]
@@ -231,15 +231,16 @@ def _client(report: Report) -> dict[str, Any]:
     return {"others": others, "attempts": judged, "client_lines_unread": attempts.unread}
 
 
-def _left_out(report: Report) -> list[tuple[str, int]]:
-    """What of the client's ledger takes no part, and how much of that there is."""
+def _left_out(report: Report) -> list[tuple[int, str]]:
+    """How much of the client's ledger takes no part, and the sentence that says so."""
     if report.attempts is None:
         return []
     _, at_edge, outside, unread = report.attempts
+    why = "so near to the window's ends that two clocks may differ"
     return [
-        ("attempts left out, so near to the window's ends that two clocks may differ", at_edge),
-        ("attempts outside of the window", outside),
-        ("lines that can't be read", unread),
+        (at_edge, f"Left out: {at_edge:,} of the client's attempts, {why}."),
+        (outside, f"Outside of the window: {outside:,} of the client's attempts."),
+        (unread, f"Can't be read: {unread:,} of the lines of the client's ledger."),
     ]
 
 
