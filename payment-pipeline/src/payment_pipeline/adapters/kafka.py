@@ -43,7 +43,8 @@ FETCH_BYTES_MAX: Final = 8 * 1024 * 1024
 """What one fetch of one partition may bring: a whole range of usual webhooks at once."""
 
 SESSION_TIMEOUT_MS: Final = 6_000
-"""How long a killed member's partitions stand still: the least that a broker allows by default."""
+"""How long a killed member's partitions stand still, unless it comes back under its name: the least
+that a broker allows by default."""
 
 TOPICS_SHOWN_S_MAX: Final = 30
 """A broker shows a new topic some milliseconds after it has acknowledged it."""
@@ -87,12 +88,24 @@ def producer(settings: Settings) -> AIOKafkaProducer:
     )
 
 
-def consumer(settings: Settings, *topics: str, group: str | None) -> AIOKafkaConsumer:
-    """A consumer from the earliest record on, which commits only what its owner commits."""
+def consumer(
+    settings: Settings, *topics: str, group: str | None, member: str | None = None
+) -> AIOKafkaConsumer:
+    """A consumer from the earliest record on, which commits only what its owner commits.
+
+    Args:
+        settings: whose broker, and how large a record may be.
+        topics: what to subscribe to; none if the owner assigns or subscribes itself.
+        group: whose offsets it commits; of none it commits nothing.
+        member: a name that is the process's own and the same after its restart, by which the broker
+            gives it its partitions back at once (static membership, KIP-345). Without it they stand
+            still until the session of the one that was killed is over.
+    """
     return AIOKafkaConsumer(
         *topics,
         bootstrap_servers=settings.kafka,
         group_id=group,
+        group_instance_id=member,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=FETCH_BYTES_MAX,

@@ -1,5 +1,7 @@
 """The normalizer's process: `python -m payment_pipeline.normalizer`."""
 
+import socket
+
 from aiokafka.errors import KafkaConnectionError
 
 from payment_pipeline import settings, telemetry
@@ -19,7 +21,9 @@ async def main() -> None:
         pseudonym_key=config.secret("pseudonym_key").encode(),
         normalizer_version=normalizer_version(),
     )
-    source = kafka.consumer(config, group=GROUP)
+    # No two processes of one host have the same port.
+    member = f"{socket.gethostname()}-{config.normalizer_metrics_port}"
+    source = kafka.consumer(config, group=GROUP, member=member)
     sink = kafka.producer(config)
     normalizer = Normalizer(source, sink, context, config.normalizer_batch_records_max)
     async with telemetry.serve_probes(

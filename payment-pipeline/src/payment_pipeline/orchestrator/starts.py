@@ -16,6 +16,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from payment_pipeline.domain.topics import NORMALIZED
 from payment_pipeline.orchestrator.messages import TASK_QUEUE, OffsetRange
+from payment_pipeline.orchestrator.workflows.policies import TASK_TIMEOUT
 
 
 async def start_range(
@@ -47,6 +48,7 @@ async def _start(client: Client, batch: OffsetRange, workflow_id: str) -> Workfl
         task_queue=TASK_QUEUE,
         id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        task_timeout=TASK_TIMEOUT,
         static_summary=f"{batch.end - batch.start} offsets of {batch.topic}",
     )
 

@@ -9,6 +9,7 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 
 from payment_pipeline.orchestrator import search_attributes
 from payment_pipeline.orchestrator.messages import FollowUps, RecoveryRequest, ReviewRequest
+from payment_pipeline.orchestrator.workflows.policies import TASK_TIMEOUT
 
 RESCORE_ID: Final = "rescore"
 MORE_TO_RESCORE: Final = "more"
@@ -35,6 +36,7 @@ async def _open(request: ReviewRequest | RecoveryRequest) -> None:
             id=request.workflow_id,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+            task_timeout=TASK_TIMEOUT,
             search_attributes=search_attributes.of(request.subject),
             memo=_memo(request),
         )

@@ -18,6 +18,10 @@ class ActivityOptions(TypedDict):
     retry_policy: RetryPolicy
 
 
+TASK_TIMEOUT: Final = timedelta(seconds=3)
+"""Of a workflow's own steps, which take milliseconds: one that was under way when its worker was
+killed goes to another worker after this, and not after Temporal's 10 s."""
+
 _UNTIL_DONE: Final = RetryPolicy(
     initial_interval=timedelta(milliseconds=500),
     backoff_coefficient=2.0,
