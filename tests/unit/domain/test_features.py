@@ -1,7 +1,7 @@
 """Does the fold end in the same state whatever the order, and does a vector say what was known?"""
 
 from copy import deepcopy
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payment_pipeline.domain.events import PAYMENT_EVENT, PaymentEvent
+from bare_event import NOON, event
+from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.domain.features import (
     COUNTERPARTIES_MAX,
     FEATURES,
@@ -22,28 +23,9 @@ from payment_pipeline.domain.features import (
     vector,
 )
 
-NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)
 CUSTOMER = EntityKey("stripe", Entity.CUSTOMER, "cus_1")
 CARD = EntityKey("stripe", Entity.CARD, "card_1")
 PLATFORM = EntityKey("stripe", Entity.MERCHANT, "platform")
-
-
-def event(event_type: str, at: datetime = NOON, **fields: object) -> PaymentEvent:
-    """An event of the type's kind; what isn't given is unknown."""
-    common = {
-        "kind": event_type.partition(".")[0],
-        "event_type": event_type,
-        "provider": "stripe",
-        "provider_event_type": event_type,
-        "event_id": "evt_1",
-        "occurred_at": at,
-        "received_at": NOON,
-        "livemode": False,
-        "body_sha256": "0" * 64,
-        "source": {"topic": "t", "partition": 0, "offset": 0},
-        "normalizer_version": "1",
-    }
-    return PAYMENT_EVENT.validate_python(common | fields)
 
 
 def charge(outcome: str, at: datetime = NOON, **fields: object) -> PaymentEvent:

@@ -1,31 +1,10 @@
 """Does a score item carry what the models and the retry rules ask about, and nothing of others?"""
 
-from datetime import UTC, datetime
-
 import pytest
 from pydantic import ValidationError
 
-from payment_pipeline.domain.events import PAYMENT_EVENT, PaymentEvent
+from bare_event import event
 from payment_pipeline.domain.scoring import EventScores, ScoreRequest, decline_inputs, score_item
-
-AT = datetime(2025, 6, 1, 12, tzinfo=UTC)
-
-
-def event(event_type: str, **fields: object) -> PaymentEvent:
-    common = {
-        "kind": event_type.partition(".")[0],
-        "event_type": event_type,
-        "provider": "stripe",
-        "provider_event_type": event_type,
-        "event_id": "evt_1",
-        "occurred_at": AT,
-        "received_at": AT,
-        "livemode": False,
-        "body_sha256": "0" * 64,
-        "source": {"topic": "t", "partition": 0, "offset": 0},
-        "normalizer_version": "1",
-    }
-    return PAYMENT_EVENT.validate_python(common | fields)
 
 
 def test_a_failed_charge_tells_its_codes_and_its_card() -> None:
