@@ -197,6 +197,7 @@ def test_what_comes_later_about_an_old_payment_takes_the_token(stack_of_people: 
     stack.forget(person)
     charge = example("charge", payment_intent=payment, customer=person, id="ch_later")
     stack.send("charge.refunded", charge, "evt_later")
+    stack.send("customer.updated", example("customer", id=person), "evt_alone")
     stack.settle()
 
     ((token, attributes),) = stack.ask(
@@ -208,6 +209,9 @@ def test_what_comes_later_about_an_old_payment_takes_the_token(stack_of_people: 
         "SELECT DISTINCT customer_id FROM payment_events WHERE payment_id = %s", payment
     )
     assert known == [(token,)]
+    # About the customer alone it is somebody new, who can be erased like anybody.
+    assert "bronze payment_events" in stack.search(person).counts()
+    assert stack.forget(person).left == {}
 
 
 class CrashError(Exception):
@@ -256,6 +260,24 @@ def dying_after(step: Callable[..., Any]) -> Callable[..., Any]:
         raise CrashError
 
     return dies
+
+
+def test_events_flow_and_a_loader_runs_meanwhile(stack_of_people: Stack) -> None:
+    stack = stack_of_people
+    person = stack.people.pop()
+    others = [
+        commands.start(stack.settings, "simulate", "--events", "300", "--seed", "4"),
+        commands.start(stack.settings, "lake", "load"),
+    ]
+    proof = stack.forget(person)
+    for process in others:
+        process.communicate(timeout=commands.CALL_S)
+        assert process.returncode == 0
+    assert proof.left == {}
+    assert commands.call(stack.settings, "audit", "--through", "bronze").returncode == 0
+    stack.load()
+    stack.settle()
+    assert not stack.search(person).counts()
 
 
 def test_nothing_is_cut_that_is_not_at_rest(

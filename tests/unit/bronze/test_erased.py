@@ -65,6 +65,13 @@ async def test_an_event_about_the_customer_alone_is_somebody_new(row: ScoredEven
     assert (await stored(Pool("pi_of_another"), row)).event == row.event
 
 
+async def test_a_batch_of_customers_alone_is_stored_as_it_is(row: ScoredEvent) -> None:
+    about = dict.fromkeys(("payment_id", "object_id", "charge_id", "invoice_id"))
+    alone = row._replace(event=row.event.model_copy(update=about))
+    assert not objects_of(alone.event)
+    assert await stored(Pool("pi_of_another"), alone) is alone
+
+
 async def test_an_event_that_names_nobody_goes_on_naming_nobody(row: ScoredEvent) -> None:
     nameless = row._replace(event=row.event.model_copy(update={"customer_id": None}))
     event = (await stored(Pool(objects_of(row.event)[0]), nameless)).event

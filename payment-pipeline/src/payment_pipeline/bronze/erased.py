@@ -31,6 +31,8 @@ async def under_tokens(pool: asyncpg.Pool, rows: Sequence[ScoredEvent]) -> Seque
     if not await pool.fetchval(_SQL["any_erased"]):
         return rows
     objects = {(row.event.provider, each) for row in rows for each in objects_of(row.event)}
+    if not objects:  # of customers alone
+        return rows
     found = await pool.fetch(_SQL["tokens"], *map(list, zip(*sorted(objects), strict=True)))
     tokens = {(provider, object_id): token for provider, object_id, token in found}
     return [_under_token(row, tokens) for row in rows] if tokens else rows
