@@ -1,6 +1,5 @@
 """Which workflows does Temporal know of an event or a payment, and where are they looked at?"""
 
-import re
 from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -11,6 +10,7 @@ from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
 from payment_pipeline.adapters import temporal
+from payment_pipeline.domain import ranges
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.domain.search_attributes import OUTCOME, PAYMENT_ID
 from payment_pipeline.settings import Settings
@@ -20,7 +20,6 @@ RUNS_MAX: Final = 100
 RANGES_MAX: Final = 1_000
 """The newest ranges of a partition among which the one of a record is looked for."""
 _OUTCOME: Final = SearchAttributeKey.for_keyword(OUTCOME)
-_RANGE: Final = re.compile(r"ingest/.+/\d+/(?P<start>\d+)-(?P<end>\d+)(?:@\d+)?")
 
 
 class Run(NamedTuple):
@@ -66,10 +65,10 @@ class Runs:
 
     async def of_record(self, topic: str, partition: int, offset: int) -> Run | None:
         """The workflow of the range that a record is in, if it is among the newest ones."""
-        prefix = f"ingest/{topic}/{partition}/"
+        prefix = ranges.prefix(topic, partition)
         async for run in self._list(f"WorkflowId STARTS_WITH '{prefix}'", RANGES_MAX):
-            span = _RANGE.fullmatch(run.id)
-            if span and int(span["start"]) <= offset < int(span["end"]):
+            found = ranges.range_of(run.id)
+            if found and found.start <= offset < found.end:
                 return run
         return None
 

@@ -5,7 +5,6 @@ that holds it can't be helped. Needed is, of each partition, what its group has 
 what a range that is still under way may read again.
 """
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
@@ -16,6 +15,7 @@ from temporalio.client import Client
 
 from payment_pipeline.adapters import kafka, topic_configs
 from payment_pipeline.adapters.kafka import RangeExpiredError, RangeReader
+from payment_pipeline.domain.ranges import range_of
 from payment_pipeline.ledger.settling import group_of
 from payment_pipeline.ledger.topics import Topics, connected
 from payment_pipeline.settings import Settings
@@ -25,8 +25,6 @@ SHARE_MAX: Final = 0.5
 RECORDS_LOOKED_AT_MAX: Final = 20
 """For one to ask for its time."""
 OPEN: Final = "ExecutionStatus = 'Running' AND WorkflowType IN ('IngestRange', 'QuarantineRange')"
-
-_RANGE: Final = re.compile(r"ingest/(?P<topic>.+)/(?P<partition>\d+)/(?P<start>\d+)-\d+(@\d+)?")
 
 
 class Claim(NamedTuple):
@@ -68,8 +66,8 @@ async def claims(settings: Settings, temporal: Client | None) -> list[Claim]:
     reader = RangeReader(settings, readers_max=1)
     try:
         async with connected(settings) as topics:
-            needed = await _needed(topics, open_ranges)
             starts, ends = await topics.starts(), await topics.ends()
+            needed = await _needed(topics, starts, open_ranges)
             retention_s = await _retention_s(settings, {place.topic for place in needed})
             found = []
             for place, offset in needed.items():
@@ -89,17 +87,18 @@ async def _open_ranges(temporal: Client) -> dict[TopicPartition, int]:
     """Where the oldest range under way begins, by partition."""
     found: dict[TopicPartition, int] = {}
     async for execution in temporal.list_workflows(OPEN):
-        if known := _RANGE.fullmatch(execution.id):
-            place = TopicPartition(known["topic"], int(known["partition"]))
-            found[place] = min(int(known["start"]), found.get(place, int(known["start"])))
+        if known := range_of(execution.id):
+            place = TopicPartition(known.topic, known.partition)
+            found[place] = min(known.start, found.get(place, known.start))
     return found
 
 
 async def _needed(
-    topics: Topics, open_ranges: Mapping[TopicPartition, int]
+    topics: Topics,
+    starts: Mapping[TopicPartition, int],
+    open_ranges: Mapping[TopicPartition, int],
 ) -> dict[TopicPartition, int]:
     """The first offset of each partition that somebody may still read."""
-    starts = await topics.starts()
     groups = {group for place in starts if (group := group_of(place.topic))}
     committed = {group: await topics.committed(group) for group in groups}
     needed = {}

@@ -9,6 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from payment_pipeline.domain import ranges
+
 TASK_QUEUE: Final = "payments"
 
 SCORE_RANGE: Final = "score_range"
@@ -35,8 +37,8 @@ class OffsetRange:
 
     @property
     def workflow_id(self) -> str:
-        """Deterministic, so that a range is started once however often it is dispatched."""
-        return f"ingest/{self.topic}/{self.partition}/{self.start}-{self.end}"
+        """See `domain.ranges`."""
+        return ranges.workflow_id(self.topic, self.partition, self.start, self.end)
 
 
 @dataclass(frozen=True)
