@@ -17,7 +17,7 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 from payment_pipeline.adapters.kafka import RangeExpiredError
 from payment_pipeline.orchestrator import worker_metrics as metrics
 
-BEAT_S: Final = 1.5
+BEAT_S: Final = 1.0
 """A step that is done before never beats: a beat is a request to the server."""
 
 log = structlog.get_logger()

@@ -41,6 +41,9 @@ WORKFLOWS_CACHED_MAX: Final = 100
 STICKY_TIMEOUT: Final = timedelta(seconds=1)
 """How long a workflow waits for a worker that was killed before another one may have it: on top of
 the activity's missed heartbeats, and both are to be over 5 s after the restart."""
+BEATS_APART_MAX: Final = timedelta(seconds=1)
+"""The SDK would pass beats on only every 2.4 s of the 3 that they may stay out: a busy moment of the
+machine would look like a death."""
 STOP_GRACE: Final = timedelta(seconds=10)
 CONNECT_PAUSE_S: Final = 1.0
 
@@ -104,6 +107,7 @@ def worker(client: Client, activities: Activities) -> Worker:
         interceptors=[Steps()],
         max_concurrent_activities=ACTIVITIES_MAX,
         max_cached_workflows=WORKFLOWS_CACHED_MAX,
+        max_heartbeat_throttle_interval=BEATS_APART_MAX,
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
         graceful_shutdown_timeout=STOP_GRACE,
         build_id=f"payment-pipeline-{version('payment-pipeline')}",

@@ -30,7 +30,7 @@ _UNTIL_DONE: Final = RetryPolicy(
 )
 
 # Long ones beat, so that a worker's death costs the heartbeat's timeout and not the whole one.
-_HEARTBEAT: Final = timedelta(seconds=4)
+_HEARTBEAT: Final = timedelta(seconds=3)
 
 SCORE: Final = ActivityOptions(
     start_to_close_timeout=timedelta(seconds=60),
