@@ -42,7 +42,7 @@ STICKY_TIMEOUT: Final = timedelta(seconds=1)
 """How long a workflow waits for a worker that was killed before another one may have it: on top of
 the activity's missed heartbeats, and both are to be over 5 s after the restart."""
 BEATS_APART_MAX: Final = timedelta(seconds=1)
-"""The SDK would pass beats on only every 2.4 s of the 3 that they may stay out: a busy moment of the
+"""The SDK would pass beats on only every 2.4 s of the 3 that they may stay out: a busy moment of a
 machine would look like a death."""
 STOP_GRACE: Final = timedelta(seconds=10)
 CONNECT_PAUSE_S: Final = 1.0
