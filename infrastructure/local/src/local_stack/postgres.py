@@ -43,8 +43,30 @@ def binaries() -> Path:
 
 
 def runs_as() -> str | None:
-    """The user that root drops to, because PostgreSQL refuses to run as root; None for others."""
-    return ROOT_RUNS_AS if os.geteuid() == 0 else None
+    """The user that root drops to, because PostgreSQL refuses to run as root; None for others.
+
+    It is made when it is missing, so that the supervisor, which reads its name first, finds it.
+
+    Raises:
+        UserError: it can't be made.
+    """
+    if os.geteuid() != 0:
+        return None
+    try:
+        pwd.getpwnam(ROOT_RUNS_AS)
+    except KeyError:
+        _make_user(ROOT_RUNS_AS)
+    return ROOT_RUNS_AS
+
+
+def _make_user(name: str) -> None:
+    try:
+        subprocess.run(["useradd", "--system", name], check=True, capture_output=True)  # noqa: S603, S607
+    except (OSError, subprocess.CalledProcessError) as failure:
+        raise UserError(
+            f"PostgreSQL doesn't run as root, and `useradd --system {name}` failed ({failure}): "
+            "make that user, or run this as another user than root."
+        ) from failure
 
 
 def address(settings: Settings) -> str:
@@ -113,11 +135,7 @@ def _dropped(*owned: Path) -> _RunsAs:
     name = runs_as()
     if name is None:
         return {}
-    try:
-        entry = pwd.getpwnam(name)
-    except KeyError:
-        subprocess.run(["useradd", "--system", name], check=True, capture_output=True)  # noqa: S603, S607
-        entry = pwd.getpwnam(name)
+    entry = pwd.getpwnam(name)
     for path in owned:
         os.chown(path, entry.pw_uid, entry.pw_gid)
     installation = binaries().parent
