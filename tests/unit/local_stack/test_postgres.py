@@ -3,13 +3,11 @@
 import os
 import pwd
 import subprocess
-from collections.abc import Callable
 
 import pytest
 
-from local_stack import files, postgres, supervisor
+from local_stack import postgres
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.settings import Settings
 
 Commands = list[list[str]]
 
@@ -31,14 +29,10 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Commands:
     return ran
 
 
-def test_the_user_is_there_before_the_supervisor_reads_its_name(
-    fresh: Commands, isolated: Callable[..., Settings]
-) -> None:
-    settings = isolated()
-    files.make_folders(settings)
-    supervisor.write_config(settings)
+def test_the_user_is_there_when_its_name_is_asked_for(fresh: Commands) -> None:
+    """The supervisor asks first, for its configuration, and refuses one that nobody has."""
+    assert postgres.runs_as() == postgres.ROOT_RUNS_AS
     assert fresh == [["useradd", "--system", postgres.ROOT_RUNS_AS]]
-    assert f"user = {postgres.ROOT_RUNS_AS}" in supervisor.config_path(settings).read_text()
 
 
 def test_who_is_not_root_needs_no_other_user(
