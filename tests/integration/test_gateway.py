@@ -21,6 +21,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 from conftest import free_ports
 from local_stack import process, rotation
 from payment_pipeline.adapters import kafka
+from payment_pipeline.adapters.kafka_ranges import RangeReader
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings, fingerprint
 
@@ -117,7 +118,7 @@ async def gateway(private_stores: Settings, tmp_path: Path) -> AsyncIterator[Gat
 
 async def records(settings: Settings, topic: str) -> "list[ConsumerRecord[bytes, bytes]]":
     """Everything that is on the topic now."""
-    reader = kafka.RangeReader(settings)
+    reader = RangeReader(settings)
     source = kafka.consumer(settings, topic, group=None)
     await source.start()
     try:

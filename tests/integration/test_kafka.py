@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 import pytest
+import uvloop
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.conn import AIOKafkaConnection
 
-from payment_pipeline.adapters import kafka, topic_configs
-from payment_pipeline.adapters.kafka import RangeExpiredError, RangeReader
+from payment_pipeline.adapters import kafka, kafka_ranges, topic_configs
+from payment_pipeline.adapters.kafka_ranges import RangeExpiredError, RangeReader, RangeStalledError
 from payment_pipeline.settings import Settings
 
 pytestmark = pytest.mark.stack
@@ -125,3 +127,40 @@ async def test_a_topic_that_exists_is_raised_to_the_settings_and_never_lowered(
     assert await held() == {**before, "retention.ms": str(longer)}
     assert await kafka.ensure_topics(log.settings, [log.topic]) == ()
     assert await held() == {**before, "retention.ms": str(longer)}
+
+
+def test_a_client_outlives_a_connection_that_breaks_as_it_writes(stores: Settings) -> None:
+    """As when the broker is killed: uvloop closes the transport before its reader hears of it."""
+
+    async def breaks_once() -> bool:
+        async with kafka.consumer(stores, group=None) as consumer:
+            client = consumer._client
+            connections: list[AIOKafkaConnection] = []
+            connect = client._get_conn
+
+            async def connect_and_break(*place: object) -> AIOKafkaConnection:
+                connection = await connect(*place)
+                if not connections:
+                    connection._writer.transport.abort()
+                    await asyncio.sleep(0)  # now it is closed, and in a turn its reader will know
+                connections.append(connection)
+                return connection
+
+            client._get_conn = connect_and_break
+            while not await client.force_metadata_update():
+                pass
+            return len(connections) > 1 and bool(await consumer.topics())
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(asyncio.wait_for(breaks_once(), 10))
+
+
+async def test_a_reader_that_stalled_is_not_used_again(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await log.write([b"1"])
+    monkeypatch.setattr(kafka_ranges, "STALL_S", 0.2)
+    with pytest.raises(RangeStalledError, match="stands at 1 < 2"):
+        await log.read(0, 2)
+    assert log.reader._idle == []
+    assert await log.read(0, 1) == [b"1"]

@@ -10,7 +10,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from normalized_events import NOWHERE, charge, normalized
-from payment_pipeline.adapters.kafka import RangeReader
+from payment_pipeline.adapters.kafka_ranges import RangeReader
 from payment_pipeline.domain.scoring import EventScores, Score, ScoreResponse
 from payment_pipeline.orchestrator.activities import Activities
 from payment_pipeline.orchestrator.messages import OffsetRange, Verdict

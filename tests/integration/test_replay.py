@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 
 import commands
 from payment_pipeline.adapters import kafka, postgres
+from payment_pipeline.adapters.kafka_ranges import RangeReader
 from payment_pipeline.bronze import features, writer
 from payment_pipeline.bronze.contract import InferenceStatus
 from payment_pipeline.bronze.rows import ScoredEvent
@@ -135,7 +136,7 @@ async def ends(settings: Settings, topic: str) -> dict[TopicPartition, int]:
 async def came(settings: Settings, topic: str, after: dict[TopicPartition, int]) -> list[bytes]:
     """The values of a topic's records past these offsets."""
     upto = await ends(settings, topic)
-    ranges = kafka.RangeReader(settings)
+    ranges = RangeReader(settings)
     found = [
         record.value
         for place, end in upto.items()

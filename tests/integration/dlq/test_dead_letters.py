@@ -23,6 +23,7 @@ import pytest_asyncio
 import commands
 from normalized_events import rows, until
 from payment_pipeline.adapters import kafka, postgres
+from payment_pipeline.adapters.kafka_ranges import RangeReader
 from payment_pipeline.dlq import desk, redrive
 from payment_pipeline.dlq import plan as planning
 from payment_pipeline.dlq.plan import Outcome
@@ -238,7 +239,7 @@ async def test_mended_code_and_a_redrive_are_enough_and_again_changes_nothing(
 
     sent = next(result["sent_to"] for result in told["results"] if result["sent_to"])
     topic, partition, offset = sent.split("/")
-    ranges = kafka.RangeReader(story.settings)
+    ranges = RangeReader(story.settings)
     (record,) = await ranges.read(topic, int(partition), int(offset), int(offset) + 1)
     await ranges.close()
     assert kafka.raw_event(record).received_at == story.at

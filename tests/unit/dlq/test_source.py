@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from payment_pipeline.adapters.kafka import RangeExpiredError
+from payment_pipeline.adapters.kafka_ranges import RangeExpiredError
 from payment_pipeline.dlq.plan import Letter
 from payment_pipeline.dlq.source import Bodies
 from payment_pipeline.domain.raw import Coordinates

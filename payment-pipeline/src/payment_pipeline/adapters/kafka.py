@@ -1,4 +1,4 @@
-"""How the pipeline talks to Kafka: producer, consumers, topics, ranges, and a record's headers.
+"""How the pipeline talks to Kafka: producer, consumers, topics, and a record's headers.
 
 Delivery is at least once with idempotent sinks, not Kafka transactions: aiokafka speaks version 0
 of the transactional offset commit, without fencing by group generation.
@@ -19,13 +19,12 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import (
     KafkaError,
     NoError,
-    OffsetOutOfRangeError,
     TopicAlreadyExistsError,
     UnknownTopicOrPartitionError,
     for_code,
 )
 
-from payment_pipeline.adapters import topic_configs
+from payment_pipeline.adapters import kafka_connection, topic_configs
 from payment_pipeline.domain import headers as names
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.domain.headers import Headers
@@ -53,9 +52,6 @@ SEGMENT_MS: Final = 24 * 3600 * 1000
 """What is deleted leaves the disk with its segment. Kafka's own is a week, which on a quiet topic
 would double the retention."""
 
-RANGE_FETCH_WAIT_MS: Final = 20
-"""A range's records are there already, so a fetch that would wait is only in the next one's way."""
-
 STALL_S: Final = 30.0
 """What brings nothing for so long, though it holds more, is a fault of the broker's."""
 
@@ -66,6 +62,8 @@ POLL_MS: Final = 200
 POLL_RECORDS_MAX: Final = 5_000
 
 Offsets: TypeAlias = dict[TopicPartition, int]
+
+kafka_connection.install()
 
 
 def record_bytes_max(settings: Settings) -> int:
@@ -379,94 +377,3 @@ async def read_up_to(
                 left.remove(place)
         if monotonic() - moved_at > STALL_S:
             raise UserError(f"Kafka brings nothing of {next(iter(left)).topic}: is it well?", 1)
-
-
-# --- ranges -----------------------------------------------------------------------------------
-
-
-class RangeExpiredError(Exception):
-    """The topic doesn't hold the range (any more): no retry can bring it back."""
-
-
-class RangeStalledError(Exception):
-    """The broker brings nothing of a range that it should hold: try again."""
-
-
-class RangeReader:
-    """Reads ranges of offsets over a few consumers that stay connected between the ranges."""
-
-    def __init__(self, settings: Settings, readers_max: int = 4) -> None:
-        """At most `readers_max` ranges are read at a time; a further one waits for its turn."""
-        self._settings = settings
-        self._turn = asyncio.Semaphore(readers_max)
-        self._idle: list[AIOKafkaConsumer] = []
-
-    async def close(self) -> None:
-        """Disconnect; no read may be under way."""
-        while self._idle:
-            await self._idle.pop().stop()
-
-    async def read(
-        self, topic: str, partition: int, start: int, end: int
-    ) -> list[ConsumerRecord[bytes, bytes]]:
-        """The records at offsets from `start` up to, but not including, `end`, in order.
-
-        There may be fewer than `end - start`: a log has gaps.
-
-        Raises:
-            RangeExpiredError: the topic's retention has taken the start of the range.
-            RangeStalledError: nothing came for `STALL_S`.
-            KafkaError: the broker can't be reached.
-        """
-        place = TopicPartition(topic, partition)
-        async with self._turn, self._consumer() as source:
-            source.assign([place])
-            source.seek(place, start)
-            try:
-                return await _read(source, place, start, end)
-            except OffsetOutOfRangeError as error:
-                raise RangeExpiredError(f"{topic}/{partition}/{start}-{end}") from error
-            finally:
-                source.pause(place)  # or it would fetch on, past the range
-
-    @asynccontextmanager
-    async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
-        if self._idle:
-            source = self._idle.pop()
-        else:
-            source = AIOKafkaConsumer(
-                bootstrap_servers=self._settings.kafka,
-                enable_auto_commit=False,
-                auto_offset_reset="none",
-                fetch_max_wait_ms=RANGE_FETCH_WAIT_MS,
-                max_partition_fetch_bytes=FETCH_BYTES_MAX,
-            )
-            await source.start()
-        try:
-            yield source
-        except KafkaError:
-            await source.stop()
-            raise
-        except BaseException:
-            self._idle.append(source)
-            raise
-        self._idle.append(source)
-
-
-async def _read(
-    source: AIOKafkaConsumer, place: TopicPartition, start: int, end: int
-) -> list[ConsumerRecord[bytes, bytes]]:
-    found: list[ConsumerRecord[bytes, bytes]] = []
-    position, moved_at = start, monotonic()
-    while position < end:
-        batch = await source.getmany(
-            place, timeout_ms=RANGE_FETCH_WAIT_MS * 5, max_records=end - position
-        )
-        # A gap lets `max_records` reach past the end.
-        found.extend(record for record in batch.get(place, ()) if record.offset < end)
-        reached = await source.position(place)
-        if reached > position:
-            position, moved_at = reached, monotonic()
-        elif monotonic() - moved_at > STALL_S:
-            raise RangeStalledError(f"{place.topic}/{place.partition} stands at {position} < {end}")
-    return found

@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 import asyncpg
 
 from payment_pipeline.adapters import kafka
-from payment_pipeline.adapters.kafka import Offsets, RangeExpiredError, RangeReader
+from payment_pipeline.adapters.kafka import Offsets
+from payment_pipeline.adapters.kafka_ranges import RangeExpiredError, RangeReader
 from payment_pipeline.bronze import writer
 from payment_pipeline.domain.failures import BadRecord
 from payment_pipeline.domain.topics import DEAD_LETTERS

@@ -8,6 +8,7 @@ import asyncpg
 from aiokafka.errors import KafkaError
 
 from payment_pipeline.adapters import kafka, postgres
+from payment_pipeline.adapters.kafka_ranges import RangeReader
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
@@ -54,7 +55,7 @@ async def redrive_stores(settings: Settings, pool: asyncpg.Pool) -> AsyncIterato
     Raises:
         UserError: the broker does not answer.
     """
-    ranges, producer = kafka.RangeReader(settings, readers_max=1), kafka.producer(settings)
+    ranges, producer = RangeReader(settings, readers_max=1), kafka.producer(settings)
     unmodelled = Unmodelled(settings)
     try:
         await producer.start()

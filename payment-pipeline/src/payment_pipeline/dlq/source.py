@@ -3,7 +3,7 @@
 from hashlib import sha256
 from typing import Final
 
-from payment_pipeline.adapters.kafka import RangeExpiredError, RangeReader
+from payment_pipeline.adapters.kafka_ranges import RangeExpiredError, RangeReader
 
 from .plan import Letter
 

@@ -14,7 +14,7 @@ import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from payment_pipeline.adapters.kafka import RangeReader
+from payment_pipeline.adapters.kafka_ranges import RangeReader
 from payment_pipeline.bronze import decisions, reader, writer
 from payment_pipeline.bronze.contract import InferenceStatus
 from payment_pipeline.bronze.rows import ScoredEvent

@@ -7,7 +7,7 @@ from typing import Final
 from aiokafka import ConsumerRecord
 from pydantic import ValidationError
 
-from payment_pipeline.adapters.kafka import RangeReader
+from payment_pipeline.adapters.kafka_ranges import RangeReader
 from payment_pipeline.bronze.rows import EventId
 from payment_pipeline.domain.events import PAYMENT_EVENT, PaymentEvent
 from payment_pipeline.domain.failures import FailureClass

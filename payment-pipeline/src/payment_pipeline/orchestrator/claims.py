@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from temporalio.client import Client
 
 from payment_pipeline.adapters import kafka, topic_configs
-from payment_pipeline.adapters.kafka import RangeExpiredError, RangeReader
+from payment_pipeline.adapters.kafka_ranges import RangeExpiredError, RangeReader
 from payment_pipeline.domain.ranges import range_of
 from payment_pipeline.ledger.settling import group_of
 from payment_pipeline.ledger.topics import Topics, connected

@@ -14,7 +14,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from payment_pipeline.adapters.kafka import RangeExpiredError
+from payment_pipeline.adapters.kafka_ranges import RangeExpiredError
 from payment_pipeline.orchestrator import worker_metrics as metrics
 
 BEAT_S: Final = 1.0

@@ -17,7 +17,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from payment_pipeline import telemetry
 from payment_pipeline.adapters import postgres, temporal
-from payment_pipeline.adapters.kafka import RangeReader
+from payment_pipeline.adapters.kafka_ranges import RangeReader
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.orchestrator import gauges
 from payment_pipeline.orchestrator.activities import Activities
