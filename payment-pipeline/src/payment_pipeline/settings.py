@@ -9,10 +9,10 @@ import os
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from payment_pipeline.domain.failures import UserError
@@ -157,7 +157,9 @@ class Settings(BaseSettings):
     # Where what is unpacked once for all stacks is kept.
     cache: Path = Path("~/.cache/payment-pipeline")
 
-    log_level: str = "INFO"
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(str.upper)
+    ] = "INFO"
 
     # Traces: the collector's base URL for OTLP over HTTP, and which share of new ones is kept.
     # The standard variables' names count too.
@@ -245,6 +247,7 @@ class Settings(BaseSettings):
 
         Raises:
             MissingSecretError: it is in neither, or it is empty.
+            UserError: its file is another user's.
         """
         given: SecretStr | None = getattr(self, name, None)
         if given is None and name not in type(self).model_fields:  # a provider's that was added
@@ -252,7 +255,12 @@ class Settings(BaseSettings):
         if given is not None and given.get_secret_value().strip():
             return given.get_secret_value().strip()
         path = self.secrets_dir / name
-        value = path.read_text().strip() if path.is_file() else ""
+        try:
+            value = path.read_text().strip()
+        except (FileNotFoundError, NotADirectoryError):
+            value = ""
+        except OSError as refusal:
+            raise UserError(f"{path} can't be read: {refusal.strerror}.") from None
         if not value:
             raise MissingSecretError(name, path)
         return value

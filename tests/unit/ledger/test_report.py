@@ -108,7 +108,11 @@ def test_an_audit_that_judged_none_of_the_clients_attempts_is_not_clean(left_out
     assert (found.ok, report.as_json(found)["ok"]) == (False, False)
     assert report.verdict(found).startswith("nothing judged: the window leaves out every attempt")
     assert "clean" not in said(found)
-    assert replace(audited(), attempts=Attempts(0, 0, 0, 0)).ok
+    empty = replace(audited(), attempts=Attempts(0, 0, 0, 0))
+    assert (empty.ok, report.verdict(empty)) == (
+        False,
+        "nothing judged: the client's ledger is empty",
+    )
     faulty = replace(audited(3), attempts=left_out)
     assert report.verdict(faulty).startswith("not clean: 1 missing")
 

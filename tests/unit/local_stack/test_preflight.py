@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 import local_stack
-from local_stack import java, preflight, process
+from local_stack import files, java, preflight, process
 from local_stack.components import BY_NAME
 from local_stack.preflight import Check
 from payment_pipeline.domain.failures import UserError
@@ -188,3 +188,32 @@ def test_a_stack_that_the_network_could_reach_does_not_start(
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
 def test_loopback_is_loopback_by_any_name(isolated: SettingsOf, host: str) -> None:
     assert the_check(isolated(host=host), "Host").ok
+
+
+def test_more_replicas_than_the_one_broker_are_refused_before_anything_starts(
+    isolated: SettingsOf,
+) -> None:
+    check = the_check(isolated(kafka_replication_factor=3), "Replicas", "kafka")
+    assert not check.ok
+    assert "PAYMENTS_KAFKA_REPLICATION_FACTOR" in check.remedy
+    elsewhere = isolated(kafka_replication_factor=3, kafka_bootstrap_servers="broker:9092")
+    names = [each.name for each in preflight.checks(elsewhere, (BY_NAME["kafka"],))]
+    assert "Replicas" not in names, "whose cluster it is knows how many brokers it has"
+
+
+def test_another_users_secrets_are_a_red_line(
+    isolated: SettingsOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = isolated()
+
+    def refused(path: Path) -> str:
+        raise PermissionError(13, "Permission denied", path)
+
+    files.make_folders(settings)
+    files.make_secrets(settings)
+    monkeypatch.setattr(Path, "read_text", refused)
+    check = the_check(settings, "Secret")
+    assert not check.ok
+    assert "(Permission denied)" in check.finding
+    with pytest.raises(UserError, match="can't be read: Permission denied"):
+        settings.secret("postgres_password")

@@ -259,6 +259,7 @@ def test_a_burst_is_due_at_once_and_on_top_of_the_rate() -> None:
     assert due[70:91] == [5.0] * 21
     assert due == sorted(due)
     assert [Pace(10).due_s(index) for index in (0, 1, 50)] == pytest.approx([0, 0.1, 5])
+    assert [Pace(0.05).due_s(index) for index in (0, 1)] == pytest.approx([0, 20])
     assert Pace().due_s(10**6) == 0
 
 

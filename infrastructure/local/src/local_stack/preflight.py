@@ -78,6 +78,7 @@ def checks(settings: Settings, components: tuple[Component, ...] | None = None) 
         _disk(settings, here),
         _memory(settings, here),
         *_programs({component.name for component in here}),
+        *_replicas(settings, here),
         *_secrets(settings),
         *_ports(settings, here, family),
     ]
@@ -190,6 +191,22 @@ def _programs(names: set[str]) -> list[Check]:
     return found
 
 
+def _replicas(settings: Settings, components: list[Component]) -> list[Check]:
+    """Kafka would refuse the topics, once half of the stack is up."""
+    wanted = settings.kafka_replication_factor
+    if wanted == 1 or "kafka" not in {component.name for component in components}:
+        return []
+    return [
+        Check(
+            "Replicas",
+            ok=False,
+            finding=f"{wanted} of each record are wanted, and one broker runs here",
+            remedy="leave PAYMENTS_KAFKA_REPLICATION_FACTOR at 1, or set "
+            "PAYMENTS_KAFKA_BOOTSTRAP_SERVERS to a cluster",
+        )
+    ]
+
+
 def _program(name: str, find: Callable[[], str]) -> Check:
     try:
         return Check(name, ok=True, finding=find())
@@ -214,21 +231,30 @@ def _jars() -> str:
 def _secrets(settings: Settings) -> list[Check]:
     found = []
     for name in files.GENERATED_SECRETS:
-        path = settings.secrets_dir / name
-        setting = f"PAYMENTS_{name.upper()}"
         if getattr(settings, name, None):
-            found.append(Check("Secret", ok=True, finding=f"{setting} is set"))
-        elif not path.exists():
-            found.append(Check("Secret", ok=True, finding=f"{name} will be generated"))
-        elif path.stat().st_mode & PRIVATE_MODE:
-            remedy = f"run `chmod 600 {path}`"
-            found.append(Check("Secret", False, f"{path} can be read by others", remedy))
-        elif not path.read_text().strip():
-            remedy = f"write the secret into it, remove it, or set {setting}"
-            found.append(Check("Secret", False, f"{path} is empty", remedy))
-        else:
-            found.append(Check("Secret", ok=True, finding=f"{name} is there, and private"))
+            found.append(Check("Secret", ok=True, finding=f"PAYMENTS_{name.upper()} is set"))
+            continue
+        path = settings.secrets_dir / name
+        try:
+            found.append(_secret_file(name, path))
+        except OSError as failure:
+            remedy = "run this as the user who started the stack, or set PAYMENTS_VAR to a folder"
+            finding = f"{path} can't be read ({failure.strerror})"
+            found.append(Check("Secret", False, finding, f"{remedy} of your own"))
     return found
+
+
+def _secret_file(name: str, path: Path) -> Check:
+    try:
+        mode, text = path.stat().st_mode, path.read_text()
+    except FileNotFoundError:
+        return Check("Secret", ok=True, finding=f"{name} will be generated")
+    if mode & PRIVATE_MODE:
+        return Check("Secret", False, f"{path} can be read by others", f"run `chmod 600 {path}`")
+    if not text.strip():
+        remedy = f"write the secret into it, remove it, or set PAYMENTS_{name.upper()}"
+        return Check("Secret", False, f"{path} is empty", remedy)
+    return Check("Secret", ok=True, finding=f"{name} is there, and private")
 
 
 def _ports(settings: Settings, components: list[Component], family: set[int]) -> list[Check]:

@@ -5,13 +5,14 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 import psycopg
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from local_stack import roles
 from payment_pipeline import providers
 from payment_pipeline.adapters import kafka, postgres
 from payment_pipeline.adapters.temporal import ensure_search_attributes
 from payment_pipeline.bronze.migrate import migrate as migrate_bronze
+from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
 Step = Callable[[Settings], Awaitable[tuple[str, ...]]]
@@ -32,6 +33,8 @@ async def _topics(settings: Settings) -> tuple[str, ...]:
         return await kafka.ensure_topics(settings, providers.topics())
     except KafkaConnectionError as refusal:
         raise kafka.unreachable(settings, refusal) from refusal
+    except KafkaError as refusal:
+        raise UserError(f"Kafka refuses the topics: {refusal}.", exit_code=1) from refusal
 
 
 # Temporal first: a program that ends right after its SDK's last call may abort.
@@ -46,7 +49,7 @@ async def migrate(settings: Settings) -> dict[str, tuple[str, ...]]:
     """Provision every store; what was made, by store.
 
     Raises:
-        UserError: a store can't be reached.
-        psycopg.Error, aiokafka's KafkaError, temporalio's RPCError: a store refused.
+        UserError: a store can't be reached, or Kafka refuses.
+        psycopg.Error, temporalio's RPCError: a store refused.
     """
     return {store: await step(settings) for store, step in STEPS.items()}

@@ -31,8 +31,8 @@ class Attempts(NamedTuple):
 
     @property
     def nothing_judged(self) -> bool:
-        """The window leaves out every attempt that there is."""
-        return not self.judged and bool(self.at_edge or self.outside)
+        """The window leaves out every attempt that there is, or there is none."""
+        return not self.judged
 
 
 def read(

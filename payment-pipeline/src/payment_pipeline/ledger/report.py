@@ -92,6 +92,8 @@ def verdict(report: Report) -> str:
     """The answer in one sentence."""
     audit = report.audit
     if audit.ok and not report.ok:
+        if not any(report.attempts or ()):
+            return "nothing judged: the client's ledger is empty"
         return (
             "nothing judged: the window leaves out every attempt of the client's ledger; begin it "
             "more than a minute before the first of them, and leave --until out"

@@ -48,10 +48,10 @@ class Pace(NamedTuple):
         """When the delivery of this index is due, in seconds from the start."""
         if self.rate_per_s is None:
             return 0.0
-        cycle, within = divmod(index, round(self.rate_per_s * BURST_EVERY_S) + self.burst)
-        steady = max(0, within - self.burst) / self.rate_per_s
         if not self.burst:
             return index / self.rate_per_s
+        cycle, within = divmod(index, round(self.rate_per_s * BURST_EVERY_S) + self.burst)
+        steady = max(0, within - self.burst) / self.rate_per_s
         return cycle * BURST_EVERY_S + steady
 
 

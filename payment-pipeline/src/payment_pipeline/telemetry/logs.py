@@ -47,7 +47,7 @@ def configure(service: str, settings: Settings) -> None:
         _name_trace,
         _describe_exception,
     ]
-    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    level = logging.getLevelNamesMapping()[settings.log_level]
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer(_dumps)],
         wrapper_class=structlog.make_filtering_bound_logger(level),

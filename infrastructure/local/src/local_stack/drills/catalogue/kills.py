@@ -46,7 +46,9 @@ def run(ground: Ground) -> Findings:
     with load(ground, ledger, RATE_PER_S, Faults(duplicates=0.02)) as ended:
         asyncio.run(_kill_all(ground, ledger, found))
         while len(answers(ledger).acknowledged) < EVENTS_A_ROUND * ground.rounds:
-            found.require(not ended.wait(1.0), "the load ended early")
+            if ended.wait(1.0):
+                found.require(False, "the load ended early")
+                break
     account(ground, ledger, found)
     found.figures["kills"] = len(VICTIMS) * ground.rounds
     found.control_failed = _control(ground)
