@@ -1,14 +1,18 @@
 """Is the oldest record that is still needed found, in the log and in ranges under way?"""
 
+import asyncio
+
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from local_stack.claims import checks
-from normalized_events import produce
+from normalized_events import produce, until
 from payment_pipeline.adapters import kafka
 from payment_pipeline.domain.topics import NORMALIZED
+from payment_pipeline.orchestrator import worker_metrics as metrics
 from payment_pipeline.orchestrator.claims import claims
+from payment_pipeline.orchestrator.worker import resources
 from payment_pipeline.settings import Settings
 
 pytestmark = pytest.mark.stack
@@ -27,7 +31,7 @@ async def test_what_is_not_dispatched_is_needed_until_it_is(private_stores: Sett
     at = await produce(private_stores, NORMALIZED, [b"{}"] * 10)
     first, last = at[0].offset, at[-1].offset
     await commit(private_stores, first + 4)
-    (found,) = await claims(private_stores, None)
+    (found,) = await claims(private_stores, {})
     assert (found.topic, found.partition, found.offset) == (NORMALIZED, 0, first + 4)
     assert found.lost == 0
     assert 0 <= found.age_s < 60
@@ -35,11 +39,29 @@ async def test_what_is_not_dispatched_is_needed_until_it_is(private_stores: Sett
     assert found.ok
 
     await _delete_before(private_stores, first + 7)
-    (found,) = await claims(private_stores, None)
+    (found,) = await claims(private_stores, {})
     assert (found.lost, found.ok) == (3, False)
 
     await commit(private_stores, last + 1)
-    assert await claims(private_stores, None) == []
+    assert await claims(private_stores, {}) == []
+
+
+async def test_a_worker_that_waits_for_its_stores_watches_the_claims(
+    private_stores: Settings,
+) -> None:
+    at = await produce(private_stores, NORMALIZED, [b"{}"])
+    nowhere = {"temporal_port": 1, "postgres_port": 1}
+    gauge = metrics.CLAIM_AGE.labels(NORMALIZED)
+    gauge.set(0)
+
+    async def start() -> None:
+        async with resources(private_stores.model_copy(update=nowhere)):
+            raise AssertionError("neither store answers")
+
+    starting = asyncio.create_task(start())
+    await until(lambda: gauge._value.get() > 0)
+    starting.cancel()
+    await commit(private_stores, at[0].offset + 1)
 
 
 async def _delete_before(settings: Settings, offset: int) -> None:

@@ -9,14 +9,14 @@ from typing import Final
 import psycopg
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
-from temporalio.service import RPCError
 
 from local_stack.preflight import Check
 from payment_pipeline import providers
-from payment_pipeline.adapters import kafka, temporal, topic_configs
+from payment_pipeline.adapters import kafka, topic_configs
+from payment_pipeline.adapters.kafka_ranges import RangeStalledError
 from payment_pipeline.adapters.sql import queries
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.orchestrator.claims import Claim, claims
+from payment_pipeline.orchestrator.claims import Claim, claims, ranges_under_way
 from payment_pipeline.settings import Settings
 
 HORIZON_AGE_S_MAX: Final = 60.0
@@ -34,16 +34,12 @@ def checks(settings: Settings) -> list[Check]:
 
 async def _kafka(settings: Settings) -> list[Check]:
     try:
-        return [await _retention(settings), judged(await _claims(settings))]
-    except (UserError, KafkaError, OSError):
+        retention = await _retention(settings)
+        # Without Temporal what is under way is unknown; what isn't dispatched is not.
+        found = await claims(settings, await ranges_under_way(settings) or {})
+        return [retention, judged(found)]
+    except (UserError, KafkaError, RangeStalledError, OSError):
         return []
-
-
-async def _claims(settings: Settings) -> list[Claim]:
-    try:
-        return await claims(settings, await temporal.connect(settings))
-    except (UserError, RPCError):  # what is under way is unknown; what isn't dispatched is not
-        return await claims(settings, None)
 
 
 def judged(found: list[Claim]) -> Check:

@@ -11,10 +11,11 @@ from typing import Final, NamedTuple
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from temporalio.client import Client
+from temporalio.service import RPCError
 
-from payment_pipeline.adapters import kafka, topic_configs
+from payment_pipeline.adapters import kafka, temporal, topic_configs
 from payment_pipeline.adapters.kafka_ranges import RangeExpiredError, RangeReader
+from payment_pipeline.domain.failures import UserError
 from payment_pipeline.domain.ranges import range_of
 from payment_pipeline.ledger.settling import group_of
 from payment_pipeline.ledger.topics import Topics, connected
@@ -51,23 +52,25 @@ class Claim(NamedTuple):
         return not self.lost and self.share <= SHARE_MAX
 
 
-async def claims(settings: Settings, temporal: Client | None) -> list[Claim]:
+Ranges = Mapping[TopicPartition, int]
+"""Where the oldest range under way begins, by partition."""
+
+
+async def claims(settings: Settings, under_way: Ranges) -> list[Claim]:
     """One claim for each partition of which anything is needed, the most urgent first.
 
     Args:
         settings: whose Kafka is asked.
-        temporal: who knows the ranges under way; without it only what is not dispatched counts.
+        under_way: what may be read again, beside what is not dispatched.
 
     Raises:
         UserError: the broker does not answer.
-        temporalio.service.RPCError: Temporal does not.
     """
-    open_ranges = await _open_ranges(temporal) if temporal else {}
     reader = RangeReader(settings, readers_max=1)
     try:
         async with connected(settings) as topics:
             starts, ends = await topics.starts(), await topics.ends()
-            needed = await _needed(topics, starts, open_ranges)
+            needed = await _needed(topics, starts, under_way)
             retention_s = await _retention_s(settings, {place.topic for place in needed})
             found = []
             for place, offset in needed.items():
@@ -83,20 +86,24 @@ async def claims(settings: Settings, temporal: Client | None) -> list[Claim]:
     return sorted(found, key=lambda claim: (claim.lost, claim.share), reverse=True)
 
 
-async def _open_ranges(temporal: Client) -> dict[TopicPartition, int]:
-    """Where the oldest range under way begins, by partition."""
+async def ranges_under_way(settings: Settings) -> Ranges | None:
+    """Those that Temporal knows of; None if it does not answer."""
     found: dict[TopicPartition, int] = {}
-    async for execution in temporal.list_workflows(OPEN):
-        if known := range_of(execution.id):
-            place = TopicPartition(known.topic, known.partition)
-            found[place] = min(known.start, found.get(place, known.start))
+    try:
+        client = await temporal.connect(settings)
+        async for execution in client.list_workflows(OPEN):
+            if known := range_of(execution.id):
+                place = TopicPartition(known.topic, known.partition)
+                found[place] = min(known.start, found.get(place, known.start))
+    except (UserError, RPCError):
+        return None
     return found
 
 
 async def _needed(
     topics: Topics,
     starts: Mapping[TopicPartition, int],
-    open_ranges: Mapping[TopicPartition, int],
+    under_way: Ranges,
 ) -> dict[TopicPartition, int]:
     """The first offset of each partition that somebody may still read."""
     groups = {group for place in starts if (group := group_of(place.topic))}
@@ -105,7 +112,7 @@ async def _needed(
     for place, start in starts.items():
         if (group := group_of(place.topic)) is not None:
             position = committed[group].get(place, start)
-            needed[place] = min(position, open_ranges.get(place, position))
+            needed[place] = min(position, under_way.get(place, position))
     return needed
 
 

@@ -10,11 +10,12 @@ from aiokafka.errors import KafkaError
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from payment_pipeline.adapters.kafka_ranges import RangeStalledError
 from payment_pipeline.bronze import reader
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.domain.topics import DEAD_LETTERS, NORMALIZED
 from payment_pipeline.orchestrator import worker_metrics as metrics
-from payment_pipeline.orchestrator.claims import claims
+from payment_pipeline.orchestrator.claims import Ranges, claims, ranges_under_way
 from payment_pipeline.settings import Settings
 
 SAMPLE_S: Final = 30.0
@@ -50,17 +51,23 @@ async def keep_sampling(pool: asyncpg.Pool, client: Client, workflows: Sequence[
         await asyncio.sleep(SAMPLE_S)
 
 
-async def keep_watching_claims(settings: Settings, client: Client) -> None:
-    """Say how near what is needed of each topic is to its retention, for as long as it runs."""
+async def keep_watching_claims(settings: Settings) -> None:
+    """Say how near what is needed of each topic is to its retention, for as long as it runs.
+
+    Without Temporal no range ends: those that it last knew of are needed still.
+    """
+    under_way: Ranges = {}
     while True:
         try:
+            if (known := await ranges_under_way(settings)) is not None:
+                under_way = known
             shares: dict[str, float] = {}
-            for claim in await claims(settings, client):
+            for claim in await claims(settings, under_way):
                 share = max(claim.share, 1.0 if claim.lost else 0.0)
                 shares[claim.topic] = max(share, shares.get(claim.topic, 0.0))
             for topic in (NORMALIZED, *DEAD_LETTERS, *shares):
                 metrics.CLAIM_AGE.labels(topic).set(shares.get(topic, 0.0))
-        except (UserError, KafkaError, OSError, RPCError) as error:
+        except (UserError, KafkaError, RangeStalledError, OSError) as error:
             log.warning("gauges_old", error=type(error).__name__)
         await asyncio.sleep(CLAIMS_S)
 

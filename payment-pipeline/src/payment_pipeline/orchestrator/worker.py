@@ -72,6 +72,9 @@ async def main() -> None:
 async def resources(settings: Settings) -> AsyncIterator[tuple[Client, Activities]]:
     """Everything that the worker is connected to; waits for what isn't up yet."""
     async with AsyncExitStack() as stack:
+        # Kafka's retention waits for no store: watched while this one waits, too.
+        watching = asyncio.create_task(gauges.keep_watching_claims(settings))
+        stack.callback(watching.cancel)
         client = await _when_up(lambda: temporal.connect(settings))
         pool = await _when_up(
             lambda: postgres.pool(
@@ -91,8 +94,6 @@ async def resources(settings: Settings) -> AsyncIterator[tuple[Client, Activitie
         names = [workflow.__name__ for workflow in WORKFLOWS]
         sampling = asyncio.create_task(gauges.keep_sampling(pool, client, names))
         stack.callback(sampling.cancel)
-        watching = asyncio.create_task(gauges.keep_watching_claims(settings, client))
-        stack.callback(watching.cancel)
         yield client, Activities(pool, ranges, Scorer(session, settings.inference), rules)
 
 
