@@ -32,3 +32,5 @@ ERRORS: Final = Counter(
     "Rounds that Kafka or Temporal did not answer.",
     ["component"],
 )
+for _component in ("kafka", "temporal"):
+    ERRORS.labels(_component)
