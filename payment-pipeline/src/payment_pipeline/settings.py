@@ -24,6 +24,9 @@ NO_SECRETS: Final = ("", "whsec_")
 
 FINGERPRINT_HEX: Final = 8
 
+ADDRESS: Final = r"[^\s,/]+:\d{1,5}"
+"""`host:port`. A client that is given another thing tries it for ever."""
+
 Service = Literal["worker", "lake", "reader"]
 """Who has a PostgreSQL role of its own, `payments_<service>`; what it may do: bronze/roles.sql."""
 
@@ -74,9 +77,9 @@ class Settings(BaseSettings):
     seaweedfs_admin_grpc_port: int = Field(9361, ge=1, le=65535)
 
     # Components that run elsewhere: unset means the native stack's, on `host` and the port above.
-    kafka_bootstrap_servers: str | None = None
+    kafka_bootstrap_servers: str | None = Field(None, pattern=rf"^({ADDRESS}(,{ADDRESS})*)?$")
     postgres_dsn: SecretStr | None = None
-    temporal_address: str | None = None
+    temporal_address: str | None = Field(None, pattern=rf"^({ADDRESS})?$")
     inference_url: str | None = None
     temporal_ui_url: str | None = None
     s3_endpoint: str | None = None

@@ -225,4 +225,5 @@ async def test_nothing_is_smuggled_behind_a_request(dial: Dial, lines: str, body
     answer = await rest(reader)
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert answer.count(b"HTTP/1.1") == 1
+    assert b"content-type: application/problem+json\r\n" in answer
     assert b"connection: close\r\n" in answer

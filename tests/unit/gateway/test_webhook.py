@@ -331,7 +331,7 @@ async def test_alive_without_kafka_and_ready_only_with(
 ) -> None:
     publisher.ready = False
     assert (await client.get("/livez")).status_code == 200
-    assert (await client.get("/readyz")).status_code == 503
+    assert_problem(await client.get("/readyz"), 503, "not_ready")
     publisher.ready = True
     assert (await client.get("/readyz")).status_code == 503, "remembered for a second"
 
@@ -368,6 +368,15 @@ async def test_through_a_proxy_the_webhooks_alone_are_reached(
     answer = await client.post("/webhooks/stripe", content=EVENT, headers=signed(EVENT) | added)
     assert answer.status_code == 200
     assert (await client.get("/metrics")).status_code == 200
+
+
+async def test_what_is_no_webhook_is_refused_as_webhooks_are(client: AsyncClient) -> None:
+    assert_problem(await client.post("/webhooks"), 404, "not_found")
+    assert_problem(await client.get("/elsewhere"), 404, "not_found")
+    assert_problem(await client.get("/metrics", headers={"Via": "1.1 proxy"}), 404, "not_found")
+    refused = await client.delete("/livez")
+    assert_problem(refused, 405, "method_not_allowed")
+    assert refused.headers["allow"] == "GET"
 
 
 async def test_no_page_loads_scripts_from_elsewhere(client: AsyncClient) -> None:

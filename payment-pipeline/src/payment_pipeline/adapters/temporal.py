@@ -2,6 +2,8 @@
 
 import atexit
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
 from typing import Final
@@ -48,13 +50,38 @@ async def connect(settings: Settings, *, lazy: bool = False) -> Client:
         ) from error
 
 
+@contextmanager
+def refusals(settings: Settings) -> Iterator[None]:
+    """Around what is asked for a person: Temporal's refusal as a sentence.
+
+    A client connects to a server whose namespace there isn't; only its first question tells.
+
+    Raises:
+        UserError: it refused, or answers no more.
+    """
+    try:
+        yield
+    except RPCError as refusal:
+        raise UserError(
+            f"Temporal at {settings.temporal} does not do that in its namespace "
+            f"{settings.temporal_namespace} ({refusal.status.name}): see `payments status`, and "
+            "PAYMENTS_TEMPORAL_NAMESPACE."
+        ) from refusal
+
+
 async def ensure_search_attributes(settings: Settings) -> tuple[str, ...]:
     """Register those search attributes that the namespace lacks; return their names.
 
     Raises:
-        UserError: nothing answers at the address, or an attribute has another type there.
+        UserError: nothing answers at the address, the namespace isn't there, or an attribute has
+            another type there.
     """
     client = await connect(settings)
+    with refusals(settings):
+        return await _ensure(client)
+
+
+async def _ensure(client: Client) -> tuple[str, ...]:
     known = await client.operator_service.list_search_attributes(
         ListSearchAttributesRequest(namespace=client.namespace)
     )

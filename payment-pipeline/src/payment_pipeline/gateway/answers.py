@@ -75,6 +75,14 @@ UNSUPPORTED: Final = _kept(
     "on `webhooks.dlq` with its class as the reason: sending it again would change nothing.",
 )
 
+NOT_FOUND: Final = _problem(404, "not_found", "Not found", "Webhooks go to `/webhooks/{provider}`.")
+MALFORMED: Final = _problem(
+    400, "malformed", "Malformed request", "It can't be read as one request.", connection="close"
+)
+PROBE_METHOD: Final = _problem(
+    405, "method_not_allowed", "Method not allowed", "Only webhooks are POSTed.", allow="GET"
+)
+NOT_READY: Final = _problem(503, "not_ready", "Not ready", "Kafka can't take an event now.")
 UNKNOWN_PROVIDER: Final = _problem(
     404, "unknown_provider", "Unknown provider", "No provider of this name is set up here."
 )
@@ -158,7 +166,7 @@ def all_answers() -> tuple[Answer, ...]:
     return (
         *(ACCEPTED, UNPARSEABLE, UNSUPPORTED),
         *(UNKNOWN_PROVIDER, METHOD_NOT_ALLOWED, NOT_JSON, ENCODED),
-        *(BODY_INCOMPLETE, REQUEST_TIMEOUT, BODY_TOO_LARGE, HEAD_TOO_LARGE, DEFECT),
+        *(MALFORMED, BODY_INCOMPLETE, REQUEST_TIMEOUT, BODY_TOO_LARGE, HEAD_TOO_LARGE, DEFECT),
         *REFUSED.values(),
         *unavailable(1),
     )

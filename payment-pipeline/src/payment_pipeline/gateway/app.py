@@ -1,16 +1,19 @@
 """The gateway's HTTP surface: the webhook route, the probes, the metrics, and what they mean."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Any, Final
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from payment_pipeline.telemetry import metrics_page
 
-from .openapi import webhook_operation
+from . import answers
+from .answers import Answer
+from .openapi import response_of, webhook_operation
 from .publisher import Publisher
 from .webhook import PREFIX, Webhooks
 
@@ -43,6 +46,8 @@ class Gateway(FastAPI):
         )
         self._webhooks = webhooks
         _add_probes(self, Readiness(publisher, topics))
+        self.add_exception_handler(404, _always(answers.NOT_FOUND))
+        self.add_exception_handler(405, _always(answers.PROBE_METHOD))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take the hot path past FastAPI's middleware, which it has no use for.
@@ -53,7 +58,7 @@ class Gateway(FastAPI):
         if scope["type"] == "http" and scope["path"].startswith(PREFIX):
             await self._webhooks(scope, receive, send)
         elif scope["type"] == "http" and not FORWARDED.isdisjoint(dict(scope["headers"])):
-            await PlainTextResponse("Not found\n", 404)(scope, receive, send)
+            await _response(answers.NOT_FOUND)(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
@@ -83,6 +88,20 @@ class Readiness:
             return self._ready
 
 
+def _response(answer: Answer) -> Response:
+    headers = {name.decode(): value.decode() for name, value in answer.start["headers"]}
+    return Response(answer.body["body"], answer.status, headers)
+
+
+def _always(answer: Answer) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """A handler of FastAPI's refusals, which would otherwise be JSON of its own."""
+
+    async def refuse(_request: Request, _refusal: Exception) -> Response:
+        return _response(answer)
+
+    return refuse
+
+
 def _add_probes(app: FastAPI, readiness: Readiness) -> None:
     @app.get("/livez", response_class=PlainTextResponse, tags=["probes"])
     async def livez() -> str:
@@ -93,14 +112,13 @@ def _add_probes(app: FastAPI, readiness: Readiness) -> None:
         "/readyz",
         response_class=PlainTextResponse,
         tags=["probes"],
-        responses={503: {"description": "Kafka can't take an event now."}},
+        responses={503: response_of([answers.NOT_READY])},
     )
-    async def readyz(response: Response) -> str:
+    async def readyz() -> Response:
         """Whether Kafka can take an event: connected, and a leader for every partition."""
         if await readiness():
-            return "ready\n"
-        response.status_code = 503
-        return "Kafka can't take an event now\n"
+            return PlainTextResponse("ready\n")
+        return _response(answers.NOT_READY)
 
     @app.get("/metrics", response_class=PlainTextResponse, tags=["probes"])
     async def prometheus() -> Response:

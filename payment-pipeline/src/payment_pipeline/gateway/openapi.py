@@ -57,10 +57,11 @@ def _responses() -> dict[str, Any]:
     by_status: defaultdict[int, list[Answer]] = defaultdict(list)
     for answer in answers.all_answers():
         by_status[answer.status].append(answer)
-    return {str(status): _response(cases) for status, cases in sorted(by_status.items())}
+    return {str(status): response_of(cases) for status, cases in sorted(by_status.items())}
 
 
-def _response(cases: list[Answer]) -> dict[str, Any]:
+def response_of(cases: list[Answer]) -> dict[str, Any]:
+    """One status's entry, of the cases that it may mean."""
     codes: dict[str, Any] = {"type": "string", "enum": [case.code for case in cases]}
     if cases[0].status == answers.ACCEPTED.status:
         codes["enum"].remove(answers.ACCEPTED.code)  # whose body is empty

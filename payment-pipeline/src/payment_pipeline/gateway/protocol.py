@@ -81,6 +81,11 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._request_bytes > self.settings.body_bytes_max + DISCARDED_BYTES_MAX:
             self.cut("body_bytes")
 
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own words
+        """Answer what can't be parsed as everything else is answered, and close."""
+        self.transport.write(answers.raw(answers.MALFORMED))
+        self.transport.close()
+
     def on_message_begin(self) -> None:
         """Start the clock for one request."""
         super().on_message_begin()

@@ -107,9 +107,10 @@ class Dispatcher:
                 await self._round(consumer, known)
                 if not self._under_way:
                     await self._client.service_client.check_health()
-            except RPCError as error:
+            except (RPCError, RuntimeError) as error:  # the latter of a first connect that failed
                 metrics.ERRORS.labels("temporal").inc()
-                log.warning("temporal_unreachable", error=error.status.name)
+                reason = error.status.name if isinstance(error, RPCError) else str(error)
+                log.warning("temporal_unreachable", error=reason)
                 await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
                 failures += 1
                 continue

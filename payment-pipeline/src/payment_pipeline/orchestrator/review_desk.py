@@ -21,7 +21,8 @@ def show_open(settings: Settings, *, as_json: bool) -> None:
     """
 
     async def ask() -> list[OpenReview]:
-        return await open_reviews(await temporal.connect(settings))
+        with temporal.refusals(settings):
+            return await open_reviews(await temporal.connect(settings))
 
     found = asyncio.run(ask())
     console = Console()
@@ -42,7 +43,8 @@ def give(settings: Settings, payment_id: str, verdict: Verdict, reviewer: str, n
 
     async def send() -> None:
         client = await temporal.connect(settings)
-        state = await answer(client, payment_id, verdict, reviewer, note)
+        with temporal.refusals(settings):
+            state = await answer(client, payment_id, verdict, reviewer, note)
         if state is None:
             console.print(f"{payment_id}: sent; it will be recorded when the worker is up.")
         elif state.outcome.value != verdict.value:  # somebody, or the timeout, was faster

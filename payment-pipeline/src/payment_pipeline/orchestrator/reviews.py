@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.client import (
+    Client,
+    WorkflowExecution,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+)
 
 from payment_pipeline.domain import search_attributes as names
 from payment_pipeline.domain.failures import UserError
@@ -45,7 +51,7 @@ async def open_reviews(client: Client) -> list[OpenReview]:
     """All of them, the one that is due first at the top.
 
     Raises:
-        UserError: Temporal doesn't answer.
+        temporalio.service.RPCError: Temporal doesn't answer, or refuses.
     """
     query = "WorkflowType = 'FraudReview' AND ExecutionStatus = 'Running'"
     found = [await _read(one) async for one in client.list_workflows(query)]
@@ -58,7 +64,9 @@ async def answer(
     """Approve or decline; the outcome once bronze has it, `None` if that takes longer.
 
     Raises:
-        UserError: there is no such review, it was decided before, or an argument is too long.
+        UserError: there is no such review, it was decided before, it was ended otherwise, or an
+            argument is too long.
+        temporalio.service.RPCError: Temporal doesn't answer, or refuses.
     """
     if not 0 < len(reviewer.strip()) <= REVIEWER_CHARS_MAX:
         raise UserError(f"Say who answers: --by NAME, of up to {REVIEWER_CHARS_MAX} characters.")
@@ -71,6 +79,8 @@ async def answer(
             state: ReviewState = await handle.result()
     except TimeoutError:
         return None
+    except WorkflowFailureError:  # terminated or cancelled, by whoever may
+        raise UserError(f"The review of {payment_id} was ended without an outcome.", 1) from None
     return state
 
 
