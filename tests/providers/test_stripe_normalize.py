@@ -122,6 +122,33 @@ def test_a_subscriptions_amount_is_the_sum_over_its_items_where_it_can_be_known(
     ) == (FailureClass.INVALID, {"data.object.items"})
 
 
+def every(
+    interval: str, count: int = 1, amount: int | None = 1000, usage: str = "licensed"
+) -> dict[str, Any]:
+    recurring = {"interval": interval, "interval_count": count, "usage_type": usage}
+    return {"price": {"unit_amount": amount, "recurring": recurring}, "quantity": 1}
+
+
+@pytest.mark.parametrize(
+    ("items", "billed"),
+    [
+        ([every("month"), every("month")], (2000, "month", 1)),
+        ([every("month"), every("year")], (None, None, None)),
+        ([every("month"), every("month", 3)], (None, None, None)),
+        ([every("month"), every("year", amount=0)], (1000, "month", 1)),
+        ([every("month", usage="metered"), every("year")], (1000, "year", 1)),
+        ([every("month", amount=0), every("year", amount=0)], (0, "month", 1)),
+        ([every("month"), every("year", amount=None)], (None, None, None)),
+    ],
+)
+def test_a_sum_is_of_one_interval_or_there_is_none(
+    items: list[dict[str, Any]], billed: tuple[int | None, str | None, int | None]
+) -> None:
+    """A year's amount beside a month's is neither; what adds nothing changes no interval."""
+    read = fields("customer.subscription.updated", example("subscription", items={"data": items}))
+    assert tuple(map(read.get, ("amount_minor", "interval", "interval_count"))) == billed
+
+
 def test_a_subscription_without_a_currency_has_its_items() -> None:
     found = example("subscription", items={"data": [{"plan": {"amount": 1, "currency": "mga"}}]})
     del found["currency"]

@@ -38,17 +38,22 @@ def invoice(found: Reader) -> Fields:
 
 
 def subscription(found: Reader) -> Fields:
-    """A Subscription. Its period is the one that ends first, should its items' periods differ."""
+    """A Subscription. Its period is the one that ends first, should its items' periods differ.
+
+    Should the intervals differ that its items are billed at, it has neither an amount nor an
+    interval: $10 a month and $120 a year have no sum, and a year's twelfth is seldom whole cents.
+    """
     listed = found.child("items")
     items = [_item(item) for item in listed.children("data")]
-    first = items[0] if items else _NO_ITEM
+    cycle = _cycle(items)
+    amount_minor = None if listed.flag("has_more") or cycle is None else _sum(found, items)
     started, ended = min((item.period for item in items), key=_end, default=_NO_PERIOD)
     return {
-        **in_currency(currency(found) or first.currency),
-        "amount_minor": None if listed.flag("has_more") else _sum(found, items),
+        **in_currency(currency(found) or next((item.currency for item in items), None)),
+        "amount_minor": amount_minor,
         "quantity": sum(item.quantity for item in items) if items else None,
-        "interval": first.interval,
-        "interval_count": first.interval_count,
+        "interval": cycle and cycle.interval,
+        "interval_count": cycle and cycle.interval_count,
         "started_at": found.moment("start_date"),
         "current_period_start_at": found.moment("current_period_start") or started,
         "current_period_end_at": found.moment("current_period_end") or ended,
@@ -68,6 +73,13 @@ class Period(NamedTuple):
     end_at: datetime | None
 
 
+class Cycle(NamedTuple):
+    """How often something is billed: every `interval_count` intervals."""
+
+    interval: str | None
+    interval_count: int | None
+
+
 class Item(NamedTuple):
     """What a subscription's item adds to the whole."""
 
@@ -76,13 +88,11 @@ class Item(NamedTuple):
     quantity: int
     """0 for what is metered: its usage isn't known beforehand, and the sum is of what is."""
     currency: Currency | None
-    interval: str | None
-    interval_count: int | None
+    cycle: Cycle
     period: Period
 
 
 _NO_PERIOD: Final = Period(None, None)
-_NO_ITEM: Final = Item(None, 0, None, None, None, _NO_PERIOD)
 
 
 def _item(item: Reader) -> Item:
@@ -100,8 +110,7 @@ def _item(item: Reader) -> Item:
         amount_minor=_times(unit_minor, _bundles(quantity, price.child(bundle))),
         quantity=quantity,
         currency=currency(price),
-        interval=recurring.choice("interval", INTERVALS),
-        interval_count=recurring.count("interval_count"),
+        cycle=Cycle(recurring.choice("interval", INTERVALS), recurring.count("interval_count")),
         period=Period(item.moment("current_period_start"), item.moment("current_period_end")),
     )
 
@@ -114,6 +123,13 @@ def _bundles(quantity: int, bundle: Reader) -> int:
 
 def _times(unit_minor: Fraction | int | None, bundles: int) -> Fraction | int | None:
     return None if unit_minor is None else unit_minor * bundles
+
+
+def _cycle(items: list[Item]) -> Cycle | None:
+    """The one that all are billed at; `None` when they differ. What adds nothing has no say."""
+    adding = [item for item in items if item.amount_minor != 0] or items[:1]
+    cycles = {item.cycle for item in adding}
+    return cycles.pop() if len(cycles) == 1 else None
 
 
 def _sum(found: Reader, items: list[Item]) -> int | None:
