@@ -27,19 +27,32 @@ ranked as (
 
 ),
 
+-- Tiers, a price that the payer chooses, and bills at different intervals have no amount beforehand.
+-- Nobody left by that: the last known price counts on; one that was never known counts nothing.
 moments as (
 
     select
         *,
-        coalesce(
-            case
-                when event_type <> 'subscription.deleted' and status in ('active', 'past_due')
-                    then {{ monthly_recurring('amount', 'billing_interval', 'billing_interval_count') }}
-            end,
-            cast(0 as decimal(38, 4))
-        ) as closing_mrr
+        last_value({{ monthly_recurring('amount', 'billing_interval', 'billing_interval_count') }}) ignore nulls over (
+            partition by provider, object_id, currency
+            order by occurred_at
+            rows between unbounded preceding and current row
+        ) as monthly_amount
     from ranked
     where recency = 1
+
+),
+
+closed as (
+
+    select
+        *,
+        if(
+            event_type <> 'subscription.deleted' and status in ('active', 'past_due') and monthly_amount is not null,
+            monthly_amount,
+            cast(0 as decimal(38, 4))
+        ) as closing_mrr
+    from moments
 
 ),
 
@@ -55,7 +68,7 @@ changes as (
             rows between unbounded preceding and 1 preceding
         ) as highest_mrr_before,
         lag(status) over (partition by provider, object_id, currency order by occurred_at) as status_before
-    from moments
+    from closed
 
 )
 
