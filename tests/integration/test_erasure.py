@@ -214,6 +214,32 @@ def test_what_comes_later_about_an_old_payment_takes_the_token(stack_of_people: 
     assert stack.forget(person).left == {}
 
 
+def test_those_with_a_longer_id_keep_all_of_theirs(stack_of_people: Stack) -> None:
+    stack = stack_of_people
+    person = stack.people.pop()
+    longer = f"{person}2", f"x_{person}"
+    for customer in longer:
+        about = {"payment_intent": f"pi_{customer}", "customer": customer}
+        paid = example("charge", id=f"ch_{customer}", **about)
+        stack.send("charge.succeeded", paid, f"evt_{customer}")
+        odd = example("charge", id=f"ch_{customer}_odd", currency="xxq", **about)
+        stack.send("charge.succeeded", odd, f"evt_{customer}_odd")
+    stack.settle()
+    stack.load()
+    before = [stack.rows_of(customer) for customer in longer]
+    assert all(len(rows) == 2 for rows in before)
+    runs = [stack.search_with_review(customer).runs for customer in longer]
+    letters = "SELECT body FROM payment_events_quarantine WHERE event_id = ANY (%s) ORDER BY 1"
+    kept = stack.ask(letters, [f"evt_{customer}_odd" for customer in longer])
+    assert len(kept) == 2
+
+    assert stack.forget(person).left == {}
+
+    assert [stack.rows_of(customer) for customer in longer] == before
+    assert [stack.search_with_review(customer).runs for customer in longer] == runs
+    assert stack.ask(letters, [f"evt_{customer}_odd" for customer in longer]) == kept
+
+
 class CrashError(Exception):
     """The process dies here."""
 

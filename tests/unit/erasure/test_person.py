@@ -2,6 +2,7 @@
 
 import pytest
 
+from mentions_of_jane import HERS, OTHERS
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.erasure.person import Person, checked, surrogate_key
 
@@ -11,11 +12,8 @@ JANE = Person("stripe", "cus_jane", objects=frozenset({"pi_1", "ch_1"}))
 @pytest.mark.parametrize(
     "body",
     [
-        b'{"customer": "cus_jane"}',
-        b'{"customer":"cus_jane"}',
-        b'{"customer": {"id": "cus_jane"',  # cut off: no JSON
+        *(text.encode() for text in HERS),
         b'{"payment_intent": "pi_1", "evidence": {"customer_name": "Jane"}}',
-        b"customer=cus_jane",
     ],
 )
 def test_bodies_about_the_person(body: bytes) -> None:
@@ -23,7 +21,7 @@ def test_bodies_about_the_person(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{}", b'{"customer": "cus_john"}', b'{"payment_intent": "pi_12"}', b"pi_1"]
+    "body", [*(text.encode() for text in OTHERS), b'{"payment_intent": "pi_12"}', b"pi_1"]
 )
 def test_bodies_about_somebody_else(body: bytes) -> None:
     assert not JANE.is_in(body)

@@ -75,6 +75,14 @@ def test_nobody_there_cuts_nothing() -> None:
     assert (cut.before, cut.whole_from, cut.neighbours) == ({}, None, 0)
 
 
+def test_a_longer_id_is_somebody_else() -> None:
+    longer, ending = b'{"customer": "cus_jane2"}', b'{"customer": "x_cus_jane"}'
+    cut = scanned(
+        received(1, longer), received(2, ending), received(3, OTHERS, key=b"cus_jane2")
+    ).cut
+    assert (cut.before, cut.theirs) == ({}, {})
+
+
 def test_found_by_key_and_in_a_dead_letters_bytes() -> None:
     letter = BadRecord(
         failure=FailureClass.INVALID,

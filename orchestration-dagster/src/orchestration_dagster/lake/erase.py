@@ -36,12 +36,14 @@ ABANDONED: Final = timedelta(hours=1)
 """A file that no snapshot has known for so long is of a writer that died: longer than any run."""
 
 
-def find(settings: Settings, texts: Sequence[str], schemas: Iterable[str] = ()) -> dict[str, int]:
-    """How many rows of files hold one of the texts, by table; empty where no lake is.
+def find(
+    settings: Settings, patterns: Sequence[str], schemas: Iterable[str] = ()
+) -> dict[str, int]:
+    """How many rows of files one of the patterns is found in, by table; empty where no lake is.
 
     Args:
         settings: whose catalog is read.
-        texts: what to look for, in every column that holds text or bytes.
+        patterns: what to look for, in every column that holds text or bytes; as RE2 reads them.
         schemas: where to look; all of them if none.
 
     Raises:
@@ -49,7 +51,7 @@ def find(settings: Settings, texts: Sequence[str], schemas: Iterable[str] = ()) 
     """
     found = {}
     for table in _tables(open_catalog(settings), schemas):
-        if count := sum(_rows_with(table, path, texts) for path in _files(table)):
+        if count := sum(_rows_with(table, path, patterns) for path in _files(table)):
             found[".".join(table.name())] = count
     return found
 
@@ -75,8 +77,10 @@ def catch_up(settings: Settings, xid: int) -> None:
             sleep(LOAD_AGAIN_S)
 
 
-def forget_history(settings: Settings, texts: Sequence[str], schemas: Iterable[str] = ()) -> None:
-    """Leave every table its current snapshot alone, and no dead writer's file with the texts.
+def forget_history(
+    settings: Settings, patterns: Sequence[str], schemas: Iterable[str] = ()
+) -> None:
+    """Leave every table its current snapshot alone, and no dead writer's file with the patterns.
 
     A loader may run meanwhile: Trino deletes just the files that only the expired snapshots had.
 
@@ -94,7 +98,7 @@ def forget_history(settings: Settings, texts: Sequence[str], schemas: Iterable[s
             exit_code=1,
         ) from None
     for table in _tables(catalog, schemas):
-        _sweep(table, texts)
+        _sweep(table, patterns)
 
 
 def _tables(catalog: Catalog, schemas: Iterable[str]) -> Iterator[Table]:
@@ -104,8 +108,8 @@ def _tables(catalog: Catalog, schemas: Iterable[str]) -> Iterator[Table]:
                 yield catalog.load_table(identifier)
 
 
-def _sweep(table: Table, texts: Sequence[str]) -> None:
-    """Delete files with the texts that no snapshot knows, and that are nobody's work any more."""
+def _sweep(table: Table, patterns: Sequence[str]) -> None:
+    """Delete files with the patterns that no snapshot knows, and that nobody works on any more."""
     known = {
         urlsplit(task.file.file_path).path
         for snapshot in table.metadata.snapshots
@@ -115,7 +119,8 @@ def _sweep(table: Table, texts: Sequence[str]) -> None:
     oldest = datetime.now(UTC) - ABANDONED
     for path in _files(table):
         unknown = not any(path.endswith(each.lstrip("/")) for each in known)
-        if unknown and system.get_file_info(path).mtime < oldest and _rows_with(table, path, texts):
+        abandoned = unknown and system.get_file_info(path).mtime < oldest
+        if abandoned and _rows_with(table, path, patterns):
             system.delete_file(path)
 
 
@@ -135,28 +140,27 @@ def _system(table: Table) -> fs.FileSystem:
     return table.io.fs_by_scheme(location.scheme, location.netloc)
 
 
-def _rows_with(table: Table, path: str, texts: Sequence[str]) -> int:
-    """How many rows of a file hold one of the texts in any column, however deep."""
+def _rows_with(table: Table, path: str, patterns: Sequence[str]) -> int:
+    """How many rows of a file hold one of the patterns in any column, however deep."""
     count = 0
     try:
         with _system(table).open_input_file(path) as source:
             for batch in pq.ParquetFile(source).iter_batches():
-                count += pc.sum(_matches(batch, texts)).as_py() or 0
+                count += pc.sum(_matches(batch, patterns)).as_py() or 0
     except FileNotFoundError:  # gone since it was listed
         return 0
     return count
 
 
-def _matches(batch: pa.RecordBatch, texts: Sequence[str]) -> pa.Array:
+def _matches(batch: pa.RecordBatch, patterns: Sequence[str]) -> pa.Array:
     found = pa.repeat(pa.scalar(value=False), batch.num_rows)
     for column in batch.columns:
         if pa.types.is_nested(column.type):
             column = pa.array([str(value) for value in column.to_pylist()])  # noqa: PLW2901
         if not _is_text(column.type):
             continue
-        for text in texts:
-            pattern = text.encode() if pa.types.is_binary(column.type) else text
-            here = pc.fill_null(pc.match_substring(column, pattern), fill_value=False)
+        for pattern in patterns:
+            here = pc.fill_null(pc.match_substring_regex(column, pattern), fill_value=False)
             found = pc.or_(found, here)
     return found
 

@@ -40,8 +40,8 @@ Progress = Callable[[str], None]
 class Lakehouse(Protocol):
     """What the tables behind bronze must do; each call blocks."""
 
-    def find(self, texts: Sequence[str]) -> dict[str, int]:
-        """Rows of files that hold one of the texts, by table."""
+    def find(self, patterns: Sequence[str]) -> dict[str, int]:
+        """Rows of files in which one of the patterns is found, by table."""
         ...
 
     def catch_up(self, xid: int) -> None:
@@ -52,7 +52,7 @@ class Lakehouse(Protocol):
         """Build what is made of the lake's tables anew."""
         ...
 
-    def forget_history(self, texts: Sequence[str]) -> None:
+    def forget_history(self, patterns: Sequence[str]) -> None:
         """Leave each table its current state alone."""
         ...
 
@@ -121,7 +121,7 @@ async def search(stores: Stores, person: Person, progress: Progress) -> Found:
     files = {}
     if stores.lakehouse:
         progress("searching the lake's files")
-        files = await asyncio.to_thread(stores.lakehouse.find, person.names)
+        files = await asyncio.to_thread(stores.lakehouse.find, person.patterns)
     return Found(person, cut, rows, runs, files)
 
 
@@ -166,7 +166,7 @@ async def _pass(stores: Stores, found: Found, number: int, progress: Progress) -
         progress("building the marts anew")
         await asyncio.to_thread(lakehouse.rebuild)
         progress("expiring the lake's snapshots")
-        await asyncio.to_thread(lakehouse.forget_history, person.names)
+        await asyncio.to_thread(lakehouse.forget_history, person.patterns)
 
 
 async def _prove_at_rest(settings: Settings, progress: Progress) -> None:

@@ -8,6 +8,8 @@ from typing import Final
 
 from payment_pipeline.domain.failures import UserError
 
+from .mentions import pattern
+
 _CUSTOMER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{3,254}", re.ASCII)
 """Shorter ones would be found in everything; others no provider's id may have."""
 _QUOTED: Final = re.compile(rb'"([^"\\\s]{3,255})"')
@@ -27,11 +29,13 @@ class Person:
     """Keyed hashes; others may have used the same card."""
     workflows: tuple[str, ...] = ()
     """That wrote their rows."""
-    _ids: frozenset[bytes] = field(init=False, repr=False, default=frozenset())
+    _objects: frozenset[bytes] = field(init=False, repr=False)
+    _named: re.Pattern[bytes] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        ids = frozenset(each.encode() for each in (self.customer_id, *self.objects))
-        object.__setattr__(self, "_ids", ids)
+        objects = frozenset(each.encode() for each in self.objects)
+        object.__setattr__(self, "_objects", objects)
+        object.__setattr__(self, "_named", re.compile(pattern(self.customer_id).encode()))
 
     @property
     def ids(self) -> list[str]:
@@ -43,11 +47,19 @@ class Person:
         """What must be found nowhere at the end: the id, and the marts' key that is made of it."""
         return self.customer_id, surrogate_key((self.provider, self.customer_id))
 
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """What finds the names, and no longer ones."""
+        return tuple(map(pattern, self.names))
+
     def is_in(self, body: bytes) -> bool:
         """Whether bytes are about the person, JSON or not."""
-        if self.customer_id.encode() in body:
-            return True
-        return not self._ids.isdisjoint(_QUOTED.findall(body))
+        return self.is_named_in(body) or not self._objects.isdisjoint(_QUOTED.findall(body))
+
+    def is_named_in(self, body: bytes) -> bool:
+        """Whether bytes hold the customer's own id."""
+        # Most bodies don't, and to look for a text is the faster question.
+        return self.customer_id.encode() in body and self._named.search(body) is not None
 
 
 def checked(customer_id: str) -> str:

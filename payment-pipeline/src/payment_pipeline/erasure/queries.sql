@@ -35,23 +35,36 @@ SELECT
     array(SELECT DISTINCT workflow_id FROM theirs) AS workflows
 
 -- name: tables
--- Every table that could name somebody. What was partitioned is searched part by part.
-SELECT table_name FROM information_schema.tables
+-- Every table that could name somebody, and its columns of bytes, which a row's text has in hex.
+-- What was partitioned is searched part by part.
+SELECT
+    table_name,
+    array(
+        SELECT column_name::text FROM information_schema.columns
+        WHERE
+            columns.table_schema = tables.table_schema
+            AND columns.table_name = tables.table_name
+            AND data_type = 'bytea'
+        ORDER BY ordinal_position
+    ) AS of_bytes
+FROM information_schema.tables
 WHERE table_schema = current_schema() AND table_type = 'BASE TABLE'
 ORDER BY table_name
 
 -- name: naming
--- How many rows of a table have a text ($1) anywhere: as text, or as bytes, which read as hex.
+-- How many rows of a table have a pattern ($1) anywhere: in their text, or in that of their bytes.
 SELECT count(*) FROM {table} AS each
-WHERE strpos(each::text, $1) > 0 OR strpos(each::text, encode(convert_to($1, 'UTF8'), 'hex')) > 0
+WHERE concat_ws(' ', each::text{of_bytes}) ~ $1
 
 -- name: holding_one
--- That a dead letter's bytes hold one of these ids ($2), as a part of the queries below.
+-- That a dead letter's bytes hold one of these ids ($2, whose patterns are $3), as a part of the
+-- queries below. There are many ids, and a text is sooner looked for than a pattern.
 provider = $1
 AND length(body) > 0
 AND EXISTS (
-    SELECT FROM unnest($2::text[]) AS each
-    WHERE position(convert_to(each, 'UTF8') IN body) > 0
+    SELECT FROM unnest($2::text[], $3::text[]) AS each (id, pattern)
+    WHERE position(convert_to(each.id, 'UTF8') IN body) > 0
+        AND encode(body, 'escape') ~ each.pattern
 )
 
 -- name: quarantined

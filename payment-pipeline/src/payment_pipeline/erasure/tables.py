@@ -9,6 +9,7 @@ from payment_pipeline.adapters.sql import queries
 from payment_pipeline.bronze.contract import EVENTS_TABLE, QUARANTINE_TABLE
 from payment_pipeline.bronze.erased import STAND_IN
 
+from .mentions import pattern
 from .person import Person
 
 RANDOM_BYTES: Final = 16
@@ -46,14 +47,12 @@ async def find(connection: asyncpg.Connection, person: Person) -> dict[str, int]
     found = {}
     for row in await connection.fetch(SQL["tables"]):
         name = row["table_name"]
-        quoted = '"' + name.replace('"', '""') + '"'
-        count = await connection.fetchval(
-            SQL["naming"].format(table=quoted), person.customer_id, timeout=None
-        )
-        if count:
+        of_bytes = "".join(f", encode({_quoted(each)}, 'escape')" for each in row["of_bytes"])
+        query = SQL["naming"].format(table=_quoted(name), of_bytes=of_bytes)
+        if count := await connection.fetchval(query, pattern(person.customer_id), timeout=None):
             found[name] = count
     # A body may be about a payment of theirs without naming them.
-    if bodies := await connection.fetchval(_QUARANTINED, person.provider, person.ids):
+    if bodies := await connection.fetchval(_QUARANTINED, *_in_bodies(person)):
         found[QUARANTINE_TABLE] = max(bodies, found.get(QUARANTINE_TABLE, 0))
     return found
 
@@ -80,7 +79,7 @@ async def erase(connection: asyncpg.Connection, person: Person) -> Erased:
                 for table in EVENTS_TABLES
             ],
             await connection.execute(SQL["erase_decisions"], *theirs, payments, token),
-            await connection.execute(_ERASE_QUARANTINED, person.provider, person.ids),
+            await connection.execute(_ERASE_QUARANTINED, *_in_bodies(person)),
         ]
         await connection.execute(SQL["lock_features"], *theirs, cards)
         changed += [
@@ -90,6 +89,15 @@ async def erase(connection: asyncpg.Connection, person: Person) -> Erased:
         ]
         xid = int(await connection.fetchval(SQL["transaction"]))
     return Erased(sum(int(said.rpartition(" ")[2]) for said in changed), xid)
+
+
+def _in_bodies(person: Person) -> tuple[str, list[str], list[str]]:
+    """What `holding_one` asks with."""
+    return person.provider, person.ids, [*map(pattern, person.ids)]
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _token() -> str:

@@ -119,11 +119,11 @@ class WholeLake:
     schemas: tuple[str, ...] = ()
     """Where to look; everywhere if none."""
 
-    def find(self, texts: Sequence[str]) -> dict[str, int]:
+    def find(self, patterns: Sequence[str]) -> dict[str, int]:
         """See `forget.Lakehouse`."""
         from orchestration_dagster.lake import erase
 
-        return erase.find(self.settings, texts, self.schemas)
+        return erase.find(self.settings, patterns, self.schemas)
 
     def catch_up(self, xid: int) -> None:
         """See `forget.Lakehouse`."""
@@ -135,11 +135,11 @@ class WholeLake:
         """See `forget.Lakehouse`."""
         self.rebuild_marts(self.settings)
 
-    def forget_history(self, texts: Sequence[str]) -> None:
+    def forget_history(self, patterns: Sequence[str]) -> None:
         """See `forget.Lakehouse`."""
         from orchestration_dagster.lake import erase
 
-        erase.forget_history(self.settings, texts, self.schemas)
+        erase.forget_history(self.settings, patterns, self.schemas)
 
 
 def _of_all_time() -> Window:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from time import monotonic
 from typing import Final, NamedTuple
 
+from google.protobuf.message import Message
 from temporalio.api.common.v1 import WorkflowExecution as Execution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
@@ -92,18 +93,27 @@ async def _candidates(client: Client, person: Person) -> AsyncIterator[WorkflowE
 
 
 async def _names(client: Client, one: WorkflowExecution, person: Person) -> bool:
-    wanted = person.customer_id.encode()
-    if wanted in one.raw_info.SerializeToString():
+    if _is_named_in(one.raw_info, person):
         return True
     handle = client.get_workflow_handle(one.id, run_id=one.run_id)
     try:
         async for event in handle.fetch_history_events():
-            if wanted in event.SerializeToString():
+            if _is_named_in(event, person):
                 return True
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:  # its retention has just passed
             raise
     return False
+
+
+def _is_named_in(message: Message, person: Person) -> bool:
+    """On the wire a text stands between its length and the next tag, which may look like letters.
+
+    So what may name the person is judged as text, where each value is quoted.
+    """
+    if person.customer_id.encode() not in message.SerializeToString():
+        return False
+    return person.is_named_in(str(message).encode())
 
 
 async def _exists(client: Client, run: Run) -> bool:
