@@ -21,6 +21,13 @@ EVENT_COLUMNS_SCORED = (
     "fraud_score = 0.1, churn_score = 0.1, retry_strategy = 'none', scores = '{}', "
     "inference_status = 'scored', ingest_xid = pg_current_xact_id()"
 )
+DEAD_LETTER = """
+INSERT INTO payment_events_quarantine (
+    source_topic, source_partition, source_offset, failure, provider, errors, component,
+    component_version, body, body_sha256, verdict, received_at, rejected_at, workflow_id
+) VALUES ('t', 0, 0, 'invalid', 'stripe', '[]', 'normalizer', '1', '', '', '', now(), now(), 'w')
+ON CONFLICT (source_topic, source_partition, source_offset, failure) DO NOTHING
+"""
 TABLES = ("payment_events", "payment_events_quarantine", "payment_decisions", "entity_features")
 
 
@@ -43,6 +50,7 @@ def attempt(dsn: str, statement: str) -> None:
         ),
         ("worker", "UPDATE entity_features SET events = 1 WHERE entity_id = 'x'"),
         ("worker", "SELECT token FROM erased_objects"),
+        ("worker", DEAD_LETTER),
         ("reader", "SELECT topics_whole_from FROM erasures"),
         ("lake", "SELECT timeline_id FROM pg_control_checkpoint()"),
         *(("lake", f"SELECT * FROM {table}") for table in ("payment_events", "payment_decisions")),
@@ -62,6 +70,8 @@ def test_a_service_may(stores: Settings, service: Service, statement: str) -> No
         ("worker", "UPDATE payment_events SET amount_minor = 0"),
         ("worker", "UPDATE payment_events SET status = 'succeeded'"),
         ("worker", "UPDATE payment_events_quarantine SET body = ''"),
+        ("worker", "SELECT body FROM payment_events_quarantine"),
+        ("worker", "SELECT errors FROM payment_events_quarantine WHERE failure = 'invalid'"),
         ("worker", "UPDATE payment_decisions SET outcome = 'approved'"),
         ("worker", "DROP TABLE payment_events"),
         ("worker", "UPDATE erased_objects SET token = ''"),

@@ -66,6 +66,10 @@ def test_each_component_is_told_its_own_secrets_alone(isolated: SettingsOf) -> N
     assert told["normalizer"] == {"pseudonym_key"}
     assert told["worker"] == {"postgres_worker_password"}
     assert not told["kafka"] | told["temporal"] | told["dispatcher"] | told["inference"]
+    reads_bodies = {name for name, seen in told.items() if "postgres_reader_password" in seen}
+    assert reads_bodies == {"dagster-code"}
+    for name in ("dagster-webserver", "dagster-daemon"):
+        assert told[name] == {"postgres_dagster_password"}
     assert not any("postgres_admin_password" in seen for seen in told.values())
 
 

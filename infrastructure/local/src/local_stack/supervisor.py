@@ -30,16 +30,17 @@ ALIVE: Final = ("STARTING", "RUNNING")
 """The states of a program that has a process. STARTING is its first second."""
 
 _LAKE: Final = (
-    *("postgres_dsn", "postgres_lake_password", "postgres_reader_password"),
-    *("s3_access_key", "s3_secret_key", "catalog_credential", "trino_password"),
+    *("postgres_dsn", "postgres_lake_password"),
+    *("s3_access_key", "s3_secret_key", "catalog_credential"),
 )
-_DAGSTER: Final = (*_LAKE, "dagster_dsn", "postgres_dagster_password")
+_DAGSTER: Final = ("dagster_dsn", "postgres_dagster_password")
 SECRETS_OF: Final = {
     "gateway": WEBHOOK_SECRETS,
     "normalizer": ("pseudonym_key",),
     "worker": ("postgres_dsn", "postgres_worker_password"),
     "lake-metrics": _LAKE,
-    "dagster-code": _DAGSTER,
+    # It starts the runs: dbt's, and the hourly ledger check, which reads as the audit does.
+    "dagster-code": (*_DAGSTER, *_LAKE, "trino_password", "postgres_reader_password"),
     "dagster-webserver": _DAGSTER,
     "dagster-daemon": _DAGSTER,
     "superset": ("superset_secret_key", "superset_admin_password", "trino_password"),

@@ -20,13 +20,18 @@ GRANT USAGE ON SCHEMA {schema} TO {role}
 
 -- name: payments_worker
 -- Adds rows, folds features, fills in scores that were not to be had. It changes no amount, status,
--- key or time of an event, and deletes nothing. It copies a batch into a temporary table first.
+-- key or time of an event, and deletes nothing. It copies a batch into a temporary table first. Of
+-- the quarantine it sees the key alone, by which it keeps a letter once.
 GRANT TEMPORARY ON DATABASE {database} TO {role};
 GRANT SELECT, INSERT ON payment_events TO {role};
 GRANT UPDATE (
     fraud_score, churn_score, retry_strategy, scores, inference_status, ingest_xid
 ) ON payment_events TO {role};
-GRANT SELECT, INSERT ON payment_events_quarantine, payment_decisions TO {role};
+GRANT INSERT ON payment_events_quarantine TO {role};
+GRANT SELECT (
+    source_topic, source_partition, source_offset, failure
+) ON payment_events_quarantine TO {role};
+GRANT SELECT, INSERT ON payment_decisions TO {role};
 GRANT SELECT, INSERT, UPDATE ON entity_features TO {role};
 GRANT SELECT ON erased_objects TO {role}
 
