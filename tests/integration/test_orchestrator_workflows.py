@@ -95,6 +95,22 @@ async def test_a_batch_opens_each_review_and_recovery_once(still: Client) -> Non
             await still.get_workflow_handle(request.workflow_id).terminate()
 
 
+async def test_a_payment_that_fails_after_its_recovery_has_ended_gets_another(
+    client: Client,
+) -> None:
+    first = recovery(timedelta(hours=1))
+    late = RecoveryRequest(first.subject, advice(timedelta(hours=1), "evt_late"))
+    for follow_ups in (FollowUps([], [first]), FollowUps([], [late])):
+        script = Script(persisted=persisted(follow_ups=follow_ups))
+        async with running(client, script) as queue:
+            await client.execute_workflow(
+                "IngestRange", BATCH, id=uuid4().hex, task_queue=queue, result_type=RangeOutcome
+            )
+            await client.get_workflow_handle(follow_ups.recoveries[0].workflow_id).result()
+        assert [one.outcome for one in script.decisions] == ["not_retried"]
+    assert f"check_payment {late.advice.event_id}" in script.asked
+
+
 async def test_rows_without_scores_wake_one_rescore(client: Client) -> None:
     late = [LateScores(2, "first"), LateScores(1, "second", FollowUps([review()]))]
     script = Script(persisted=persisted(follow_ups=FollowUps(rescore=True)), late=list(late))

@@ -1,4 +1,4 @@
-"""How does a batch open its reviews and recoveries? As children that outlive it, each one once."""
+"""How does a batch open its reviews and recoveries? As children that outlive it, one at a time."""
 
 import asyncio
 from typing import Final
@@ -28,20 +28,28 @@ async def open_follow_ups(follow_ups: FollowUps) -> None:
         await _wake_rescore()
 
 
+REVIEW: Final = "FraudReview", WorkflowIDReusePolicy.REJECT_DUPLICATE
+"""A payment is judged once."""
+RECOVERY: Final = "PaymentRecovery", WorkflowIDReusePolicy.ALLOW_DUPLICATE
+"""A payment can fail again when its recovery has ended, and has new advice then. While one is open,
+that one finds the new failure itself."""
+
+
 async def _open(request: ReviewRequest | RecoveryRequest) -> None:
+    name, reuse = REVIEW if isinstance(request, ReviewRequest) else RECOVERY
     try:
         await workflow.start_child_workflow(
-            "FraudReview" if isinstance(request, ReviewRequest) else "PaymentRecovery",
+            name,
             request,
             id=request.workflow_id,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            id_reuse_policy=reuse,
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
             task_timeout=TASK_TIMEOUT,
             search_attributes=search_attributes.of(request.subject),
             memo=_memo(request),
         )
     except WorkflowAlreadyStartedError:
-        return  # another event of the payment was first
+        return  # another event of the payment was first, and what it opened is open
 
 
 def _memo(request: ReviewRequest | RecoveryRequest) -> dict[str, str | float]:
