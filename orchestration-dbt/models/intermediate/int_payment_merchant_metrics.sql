@@ -52,13 +52,21 @@ changes as (
     from counted
     union all
     select
-        counted.merchant_key,
-        counted.counts_until_day as happened_on,
-        counted.measure,
+        merchant_key,
+        counts_until_day as happened_on,
+        measure,
         -1 as change
     from counted
-    inner join today on counted.counts_until_day <= today.last_on
+
+),
+
+-- A day says something when it is over: half of one would judge a merchant by its morning.
+finished_days as (
+
+    select changes.*
+    from changes
+    inner join today on changes.happened_on < today.last_on
 
 )
 
-{{ standing_totals('changes', 'merchant_key', 'happened_on') }}
+{{ standing_totals('finished_days', 'merchant_key', 'happened_on') }}

@@ -12,7 +12,8 @@ names as (
         merchant_key,
         arbitrary(provider) as provider,
         arbitrary(merchant_id) as merchant_id,
-        cast(min(occurred_at) as date) as first_seen_on
+        -- By a provider's clock that is ahead, a merchant would begin tomorrow.
+        cast(min(least(occurred_at, received_at)) as date) as first_seen_on
     from {{ ref('int_payment_events') }}
     group by merchant_key
 

@@ -1,0 +1,26 @@
+-- The version that holds now has begun: none of a merchant after the data's clock, none of a customer
+-- after the newest thing that happened, which a provider's clock may put ahead of it.
+with
+
+clocks as (
+
+    select
+        max(occurred_at) as newest_event_at,
+        max(least(occurred_at, received_at)) as now_at
+    from {{ ref('int_payment_events') }}
+
+)
+
+select
+    members.merchant_key as member_key,
+    members.valid_from
+from {{ ref('dim_merchant') }} as members
+inner join clocks on members.valid_from > clocks.now_at
+where members.is_current
+union all
+select
+    members.customer_key as member_key,
+    members.valid_from
+from {{ ref('dim_customer') }} as members
+inner join clocks on members.valid_from > clocks.newest_event_at
+where members.is_current
