@@ -33,9 +33,18 @@ class Inference:
     def __init__(self) -> None:
         self.statuses = [200]
         self.asked = 0
+        self.chokes_on: set[str] = set()
 
-    async def score(self, _: web.Request) -> web.Response:
+    async def score(self, request: web.Request) -> web.Response:
         self.asked += 1
+        if self.chokes_on:
+            ids = [event["event_id"] for event in (await request.json())["events"]]
+            if self.chokes_on.intersection(ids):
+                return web.Response(status=500)
+            fraud = {"value": 0.5, "model": "fraud", "version": "1", "reasons": []}
+            return web.json_response(
+                {"scores": [{"event_id": each, "fraud_score": fraud} for each in ids]}
+            )
         status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
         return web.Response(text=ANSWER, status=status, content_type="application/json")
 
@@ -84,6 +93,25 @@ async def test_while_it_is_down_a_batch_asks_once_and_its_return_is_noticed(
     assert inference.asked == 1
     inference.statuses = [200]
     assert await asking.score([ITEM]) != UNAVAILABLE
+
+
+async def test_an_event_that_a_model_chokes_on_costs_its_own_scores_alone(
+    asking: Scorer, inference: Inference
+) -> None:
+    items = [ITEM.model_copy(update={"event_id": f"evt_{number}"}) for number in range(100)]
+    inference.chokes_on = {"evt_40", "evt_41", "evt_97"}
+    scores = unpack(await asking.score(items))
+    assert scores is not None
+    assert [*scores] == [item.event_id for item in items]
+    assert {id_ for id_, one in scores.items() if not one.scored} == inference.chokes_on
+
+
+async def test_a_model_that_chokes_on_everything_is_down(
+    asking: Scorer, inference: Inference
+) -> None:
+    items = [ITEM.model_copy(update={"event_id": f"evt_{number}"}) for number in range(3)]
+    inference.chokes_on = {item.event_id for item in items}
+    assert await asking.score(items) == UNAVAILABLE
 
 
 async def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:

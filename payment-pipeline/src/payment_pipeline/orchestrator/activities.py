@@ -146,20 +146,20 @@ class Activities:
         if not events:
             return LateScores(events=0)
         packed = await self._score(events)
-        rows = _rows(events, packed)
-        if any(row.status is InferenceStatus.UNAVAILABLE for row in rows):
+        # One whose features fail waits on, and the others don't wait for it.
+        rows = [row for row in _rows(events, packed) if _is_answered(row)]
+        if not rows:
             raise ApplicationError("inference is still unavailable", type="InferenceUnavailable")
         follow_ups = triage.follow_ups(rows, self._rules)
         await self._record_opened(follow_ups, rows)
-        return LateScores(len(events), b64encode(packed).decode(), follow_ups)
+        return LateScores(len(rows), b64encode(packed).decode(), follow_ups)
 
     @activity.defn(name=messages.PERSIST_SCORES)
     async def persist_scores(self, scores: str) -> int:
         """Put scores on rows that still wait for theirs; return on how many."""
         events = await reader.unscored(self._pool, BATCH_MAX)
         rows = _rows(events, b64decode(scores))
-        scored = [row for row in rows if row.status is not InferenceStatus.UNAVAILABLE]
-        return await writer.rescore(self._pool, scored)
+        return await writer.rescore(self._pool, list(filter(_is_answered, rows)))
 
     @activity.defn(name=messages.RECORD_DECISION)
     async def record_decision(self, decision: Decision) -> None:
@@ -242,6 +242,10 @@ def _items(
 def _rows(events: Sequence[PaymentEvent], packed: bytes) -> list[ScoredEvent]:
     scores = unpack(packed) or {}
     return [_row(event, scores.get(event.event_id)) for event in events]
+
+
+def _is_answered(row: ScoredEvent) -> bool:
+    return row.status is not InferenceStatus.UNAVAILABLE
 
 
 def _row(event: PaymentEvent, scores: EventScores | None) -> ScoredEvent:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import aiohttp
+import orjson
 import structlog
 from pydantic import ValidationError
 
@@ -23,6 +24,9 @@ DEADLINE_S: Final = 8.0
 """For all tries of a batch together, its waiting in inference's queue included."""
 DEADLINE_WHEN_DOWN_S: Final = 3.0
 """While inference is known to be down a batch tries once, so that the backlog keeps moving."""
+
+CHOKED: Final = ("status 400", "status 422", "status 500")
+"""It is up, and something in the batch is too much for it."""
 
 UNAVAILABLE: Final = b""
 """What is packed in the place of scores when there are none."""
@@ -41,23 +45,51 @@ class Scorer:
 
     async def score(self, items: Sequence[ScoreItem]) -> bytes:
         """Packed scores of 1 to 1,000 items in their order, or `UNAVAILABLE`."""
-        body = ScoreRequest(events=list(items)).model_dump_json(exclude_none=True).encode()
-        reason = "deadline"
         try:
             async with asyncio.timeout(DEADLINE_WHEN_DOWN_S if self._down else DEADLINE_S):
-                for pause_s in (0.0,) if self._down else (0.0, *PAUSES_S):
-                    await asyncio.sleep(pause_s)
-                    answer = await self._post(body)
-                    if isinstance(answer, bytes):
-                        self._down = False
-                        return zlib.compress(answer, level=1)
-                    reason = answer
+                answer = await self._ask(items)
         except TimeoutError:
-            reason = "deadline"
-        self._down = True
-        metrics.INFERENCE_FAILURES.labels(reason).inc()
-        log.warning("inference_unavailable", reason=reason)
+            answer = "deadline"
+        self._down = isinstance(answer, str)
+        if isinstance(answer, bytes):
+            return zlib.compress(answer, level=1)
+        metrics.INFERENCE_FAILURES.labels(answer).inc()
+        log.warning("inference_unavailable", reason=answer)
         return UNAVAILABLE
+
+    async def _ask(self, items: Sequence[ScoreItem]) -> bytes | str:
+        """Inference's JSON, or why there is none."""
+        body = ScoreRequest(events=list(items)).model_dump_json(exclude_none=True).encode()
+        answer: bytes | str = ""
+        for pause_s in (0.0,) if self._down else (0.0, *PAUSES_S):
+            await asyncio.sleep(pause_s)
+            answer = await self._post(body)
+            if isinstance(answer, bytes):
+                return answer
+            if answer in CHOKED and len(items) > 1:
+                return await self._apart(items, answer)
+        return answer
+
+    async def _apart(self, items: Sequence[ScoreItem], why: str) -> bytes | str:
+        """Ask in halves, so that an event that a model chokes on costs its own scores alone.
+
+        Where it chokes on all of them, it is not the events.
+        """
+        middle = len(items) // 2
+        halves = items[:middle], items[middle:]
+        answers = [await self._ask(half) for half in halves]
+        if all(answer in CHOKED for answer in answers):
+            return why
+        scores: list[object] = []
+        for half, answer in zip(halves, answers, strict=True):
+            if isinstance(answer, bytes):
+                scores += orjson.loads(answer)["scores"]
+            elif answer not in CHOKED:
+                return answer
+            else:
+                log.error("events_unscorable", reason=answer, events=[one.event_id for one in half])
+                scores += [{"event_id": one.event_id} for one in half]
+        return orjson.dumps({"scores": scores})
 
     async def _post(self, body: bytes) -> bytes | str:
         """The answer's body, or why there is none."""

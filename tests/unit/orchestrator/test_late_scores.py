@@ -1,0 +1,52 @@
+"""Does an event that can't be scored hold up the late scores of the others?"""
+
+import zlib
+from collections.abc import Sequence
+from typing import Any, cast
+
+import orjson
+import pytest
+from temporalio.exceptions import ApplicationError
+
+from bronze_events import events
+from payment_pipeline.bronze import reader
+from payment_pipeline.domain.events import PaymentEvent
+from payment_pipeline.orchestrator.activities import Activities
+from payment_pipeline.orchestrator.messages import Verdict
+from payment_pipeline.orchestrator.scorer import UNAVAILABLE
+from payment_pipeline.orchestrator.triage import Rules
+
+WAITING = events(3)
+
+
+@pytest.fixture
+def activities(monkeypatch: pytest.MonkeyPatch) -> Activities:
+    async def unscored(*_: object) -> Sequence[PaymentEvent]:
+        return WAITING
+
+    monkeypatch.setattr(reader, "unscored", unscored)
+    nothing = cast("Any", None)
+    return Activities(nothing, nothing, nothing, Rules(0.9, 3600, Verdict.DECLINED))
+
+
+def answering(activities: Activities, monkeypatch: pytest.MonkeyPatch, packed: bytes) -> None:
+    async def score(_: Sequence[PaymentEvent]) -> bytes:
+        return packed
+
+    monkeypatch.setattr(activities, "_score", score)
+
+
+async def test_one_without_features_waits_alone(
+    activities: Activities, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = [{"event_id": event.event_id} for event in WAITING[1:]]
+    answering(activities, monkeypatch, zlib.compress(orjson.dumps({"scores": answered})))
+    assert (await activities.score_unscored()).events == 2
+
+
+async def test_while_nothing_is_answered_all_wait(
+    activities: Activities, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(activities, monkeypatch, UNAVAILABLE)
+    with pytest.raises(ApplicationError, match="still unavailable"):
+        await activities.score_unscored()
