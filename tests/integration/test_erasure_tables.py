@@ -1,11 +1,18 @@
 """Does an erasure in bronze take what is the person's, and nothing of those with a longer id?"""
 
+import asyncio
+from datetime import UTC, datetime
+
 import asyncpg
 import pytest
 
+from bronze_events import events, scored
 from bronze_letters import letter
 from mentions_of_jane import HERS, JANE, OTHERS
-from payment_pipeline.bronze import writer
+from payment_pipeline.bronze import corrections, decisions, refold, writer
+from payment_pipeline.bronze.decisions import Decision
+from payment_pipeline.bronze.erased import STAND_IN
+from payment_pipeline.domain.events import Charge
 from payment_pipeline.erasure import tables
 from payment_pipeline.erasure.person import Person
 
@@ -42,3 +49,96 @@ async def test_letters_about_a_longer_object_stay(bronze: asyncpg.Pool) -> None:
     async with bronze.acquire() as connection:
         await tables.erase(connection, Person("stripe", JANE, frozenset({"pi_1"})))
     assert await bodies(bronze) == [b"", given[1]]
+
+
+def paid(customer: str = JANE, card: str = "card-of-today") -> Charge:
+    charge = next(each for each in events(2_000) if isinstance(each, Charge) and each.payment_id)
+    assert charge.payment_method
+    method = charge.payment_method.model_copy(update={"card_hash": card})
+    return charge.model_copy(update={"customer_id": customer, "payment_method": method})
+
+
+async def erase(pool: asyncpg.Pool) -> None:
+    async with pool.acquire() as connection:
+        await tables.erase(connection, await tables.known_by(connection, "stripe", JANE))
+
+
+@pytest.mark.parametrize("refolded", [True, False], ids=["refolded", "a replay that died"])
+async def test_a_card_of_before_a_correction_goes_too(
+    bronze: asyncpg.Pool, *, refolded: bool
+) -> None:
+    await writer.write(bronze, [scored(paid(card="card-of-before"))], "wf")
+    assert await corrections.correct(bronze, [paid()], "replay/test")
+    if refolded:
+        await refold.refold(bronze)
+
+    await erase(bronze)
+    await refold.refold(bronze)
+
+    for table in (*tables.EVENTS_TABLES, "entity_features", "entity_features_due"):
+        named = f"SELECT each::text FROM {table} AS each WHERE each::text ~ $1"
+        assert not await bronze.fetch(named, "card-of-|cus_jane"), table
+    assert await bronze.fetchval("SELECT count(*) FROM payment_events_history") == 1
+
+
+def decided(number: int = 1, **fields: str | None) -> Decision:
+    event = paid()
+    assert event.payment_id
+    given = Decision(
+        workflow_id=f"review/{number}",
+        step=1,
+        kind="review",
+        provider=event.provider,
+        payment_id=event.payment_id,
+        event_id=event.event_id,
+        customer_id=JANE,
+        merchant_id=None,
+        outcome="approved",
+        decided_at=datetime(2026, 7, 1, tzinfo=UTC),
+        fraud_score=0.5,
+        strategy=None,
+        due_at=None,
+        attempts_left=None,
+        decided_by="test",
+        note="Jane has called.",
+    )
+    return given._replace(**fields)
+
+
+async def test_what_is_decided_after_it_stands_under_the_token(bronze: asyncpg.Pool) -> None:
+    await writer.write(bronze, [scored(paid())], "wf")
+    await erase(bronze)
+    other = decided(3, payment_id="pi_other", customer_id="cus_john")
+    await decisions.record(bronze, [decided(), decided(2, customer_id=None), other])
+    token = await bronze.fetchval("SELECT customer_id FROM payment_events")
+    assert token.startswith(STAND_IN)
+    rows = await bronze.fetch("SELECT customer_id, note FROM payment_decisions ORDER BY id")
+    assert [tuple(row) for row in rows] == [
+        (token, None), (None, None), ("cus_john", "Jane has called."),
+    ]  # fmt: skip
+
+
+async def test_what_is_being_decided_meanwhile_is_waited_for(bronze: asyncpg.Pool) -> None:
+    await writer.write(bronze, [scored(paid())], "wf")
+    async with bronze.acquire() as worker:
+        transaction = worker.transaction()
+        await transaction.start()
+        await worker.execute(decisions.SQL["record"], *decided())
+        erasing = asyncio.create_task(erase(bronze))
+        done, _ = await asyncio.wait([erasing], timeout=0.5)
+        assert not done
+        await transaction.commit()
+    await erasing
+    assert not await bronze.fetch("SELECT FROM payment_decisions WHERE customer_id = $1", JANE)
+
+
+async def test_what_is_to_be_decided_meanwhile_waits_for_the_token(bronze: asyncpg.Pool) -> None:
+    remembers = "INSERT INTO erased_objects VALUES ('stripe', $1, 'erased_0123')"
+    async with bronze.acquire() as eraser, eraser.transaction():
+        await eraser.execute(tables.SQL["lock_decisions"])
+        deciding = asyncio.create_task(decisions.record(bronze, [decided()]))
+        done, _ = await asyncio.wait([deciding], timeout=0.5)
+        assert not done
+        await eraser.execute(remembers, decided().payment_id)
+    await deciding
+    assert await bronze.fetchval("SELECT customer_id FROM payment_decisions") == "erased_0123"

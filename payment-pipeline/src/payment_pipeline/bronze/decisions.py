@@ -8,7 +8,7 @@ import asyncpg
 
 from payment_pipeline.adapters.sql import queries
 
-_SQL: Final = queries("payment_pipeline.bronze", "queries/decisions.sql")
+SQL: Final = queries("payment_pipeline.bronze", "queries/decisions.sql")
 
 
 class Decision(NamedTuple):
@@ -44,18 +44,20 @@ class FailedAttempt(NamedTuple):
 async def record(pool: asyncpg.Pool, made: Iterable[Decision]) -> None:
     """Append decisions, all or none of them; the same ones again change nothing.
 
+    One about somebody who was erased stands under the token, whatever the workflow knows of them.
+
     Raises:
         asyncpg.PostgresError, OSError: PostgreSQL can't do it now; try the same call again.
     """
-    await pool.executemany(_SQL["record"], made)
+    await pool.executemany(SQL["record"], made)
 
 
 async def succeeded(pool: asyncpg.Pool, provider: str, payment_id: str) -> bool:
     """Whether bronze has a success of this payment, whenever it was."""
-    return bool(await pool.fetchval(_SQL["succeeded"], provider, payment_id))
+    return bool(await pool.fetchval(SQL["succeeded"], provider, payment_id))
 
 
 async def failed_again(pool: asyncpg.Pool, provider: str, event_id: str) -> FailedAttempt | None:
     """The newest failed attempt at the same payment after the one of this event, if any."""
-    row = await pool.fetchrow(_SQL["failed_again"], provider, event_id)
+    row = await pool.fetchrow(SQL["failed_again"], provider, event_id)
     return FailedAttempt(*row) if row else None

@@ -3,14 +3,23 @@
 -- events of their payments that name nobody.
 
 -- name: known_by
--- What else leads to the person: the ids of their payments, charges, invoices and contracts ($3 is
--- theirs alone), the cards that were used, and the workflows that wrote the rows.
+-- What else leads to the person: the ids of their payments, charges, invoices and contracts, the
+-- cards that were used, also by what a replay has corrected since, and the workflows that wrote the
+-- rows.
 WITH payments AS (
     SELECT DISTINCT payment_id FROM payment_events
     WHERE provider = $1 AND customer_id = $2 AND payment_id IS NOT NULL
 ),
 theirs AS (
     SELECT * FROM payment_events
+    WHERE
+        provider = $1
+        AND (customer_id = $2 OR payment_id IN (SELECT payment_id FROM payments))
+),
+cards AS (
+    SELECT attributes #>> '{payment_method,card_hash}' AS card_hash FROM theirs
+    UNION
+    SELECT attributes #>> '{payment_method,card_hash}' FROM payment_events_history
     WHERE
         provider = $1
         AND (customer_id = $2 OR payment_id IN (SELECT payment_id FROM payments))
@@ -27,11 +36,7 @@ SELECT
         WHERE each.object_id <> $2
     ) AS objects,
     array(SELECT payment_id FROM payments) AS payments,
-    array(
-        SELECT DISTINCT attributes #>> '{payment_method,card_hash}'
-        FROM theirs
-        WHERE attributes #>> '{payment_method,card_hash}' IS NOT NULL
-    ) AS cards,
+    array(SELECT card_hash FROM cards WHERE card_hash IS NOT NULL) AS cards,
     array(SELECT DISTINCT workflow_id FROM theirs) AS workflows
 
 -- name: tables
@@ -78,6 +83,11 @@ SELECT FROM payment_events
 WHERE provider = $1 AND (customer_id = $2 OR payment_id = ANY ($3))
 ORDER BY provider, event_id
 FOR UPDATE
+
+-- name: lock_decisions
+-- What is being decided is waited for, so that it is found below; what is decided later waits, and
+-- finds the token.
+LOCK TABLE payment_decisions IN SHARE ROW EXCLUSIVE MODE
 
 -- name: remember_objects
 -- So that what comes later about one of them ($4) takes the token ($3), not the name.
@@ -154,9 +164,24 @@ SET counterparties = array_remove(counterparties, $2)
 WHERE provider = $1 AND entity = 'card' AND $2 = ANY (counterparties)
 
 -- name: erase_due
--- Features that a replay has yet to fold anew: there are none any more.
+-- Features that a replay has yet to fold anew: there are none any more, nor of a card ($3) that no
+-- event has now.
 DELETE FROM entity_features_due
-WHERE provider = $1 AND entity = 'customer' AND entity_id = $2
+WHERE
+    provider = $1
+    AND (
+        (entity = 'customer' AND entity_id = $2)
+        OR (
+            entity = 'card'
+            AND entity_id = ANY ($3)
+            AND NOT EXISTS (
+                SELECT FROM payment_events
+                WHERE
+                    provider = $1
+                    AND attributes #>> '{payment_method,card_hash}' = entity_features_due.entity_id
+            )
+        )
+    )
 
 -- name: transaction
 -- Which transaction this is: what the lake must have reached to have it.

@@ -61,12 +61,14 @@ async def erase(connection: asyncpg.Connection, person: Person) -> Erased:
     """Put a token in the person's place; all of it or nothing, and again is no change.
 
     Writers go on meanwhile: rows and features are locked in the order in which they lock them.
+    Decisions alone wait.
     """
     token = _token()
     theirs = person.provider, person.customer_id
     payments, cards = list(person.payments), list(person.cards)
     async with connection.transaction(isolation="read_committed"):
         await connection.execute(SQL["lock"], *theirs, payments)
+        await connection.execute(SQL["lock_decisions"])
         objects = sorted(person.objects)
         await connection.execute(SQL["remember_objects"], *theirs, token, objects)
         tokens = [_token() for _ in cards]
@@ -85,7 +87,7 @@ async def erase(connection: asyncpg.Connection, person: Person) -> Erased:
         changed += [
             await connection.execute(SQL["erase_features"], *theirs, cards),
             await connection.execute(SQL["leave_features"], *theirs),
-            await connection.execute(SQL["erase_due"], *theirs),
+            await connection.execute(SQL["erase_due"], *theirs, cards),
         ]
         xid = int(await connection.fetchval(SQL["transaction"]))
     return Erased(sum(int(said.rpartition(" ")[2]) for said in changed), xid)

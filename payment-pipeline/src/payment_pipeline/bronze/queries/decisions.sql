@@ -1,12 +1,26 @@
 -- What was decided about payments: bronze/decisions.py.
 
 -- name: record
--- Once, however often the activity is tried.
+-- Once, however often the activity is tried. Of somebody who was erased since the workflow began,
+-- the customer ($7) under the token of the payment ($5), and without the note ($16), as there.
 INSERT INTO payment_decisions (
     workflow_id, step, kind, provider, payment_id, event_id, customer_id, merchant_id, outcome,
     decided_at, fraud_score, strategy, due_at, attempts_left, decided_by, note
 )
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+VALUES (
+    $1, $2, $3, $4, $5, $6,
+    CASE
+        WHEN $7::text IS NOT NULL
+            THEN coalesce(
+                (SELECT token FROM erased_objects WHERE provider = $4 AND object_id = $5), $7
+            )
+    END,
+    $8, $9, $10, $11, $12, $13, $14, $15,
+    CASE
+        WHEN NOT EXISTS (SELECT FROM erased_objects WHERE provider = $4 AND object_id = $5)
+            THEN $16::text
+    END
+)
 ON CONFLICT (workflow_id, step, decided_at) DO NOTHING
 
 -- name: succeeded
