@@ -53,7 +53,13 @@ decided as (
                 then occurred_at
         end) over (partition by payment_key) as authorized_at,
         -- A failed charge can be updated later; that is no attempt.
-        event_type in ('charge.failed', 'payment.failed') as is_failed_attempt
+        event_type in ('charge.failed', 'payment.failed') as is_failed_attempt,
+        -- Nor does an update, or a refund, bring a payment to the state that it is in already. Only the
+        -- states that are as far along come and go.
+        lifecycle_state is distinct from lag(lifecycle_state) over (
+            partition by payment_key, currency, lifecycle_rank
+            order by occurred_at, event_id
+        ) as is_arrival
     from events
 
 ),
@@ -68,7 +74,7 @@ payments as (
         arbitrary(provider) as provider,
         arbitrary(payment_id) as payment_id,
         {{ latest('lifecycle_state') }} as state,
-        {{ latest('occurred_at', 'lifecycle_state is not null') }} as state_at,
+        {{ latest('occurred_at', 'is_arrival') }} as state_at,
         {{ latest('merchant_key') }} as merchant_key,
         {{ latest('merchant_id') }} as merchant_id,
         {{ latest('customer_key', "customer_key <> 'unknown'") }} as customer_key,
