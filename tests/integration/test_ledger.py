@@ -70,12 +70,13 @@ class Pipeline:
         """One delivery, processed as far as asked; `at_s` into the window."""
         provider = providers()["stripe"]
         read = provider.read(body)
-        topic, event_id = topics.DLQ_WEBHOOKS, None
+        topic, event_id, key = topics.DLQ_WEBHOOKS, None, None
         if isinstance(read, Envelope):
             topic, event_id = topics.raw("stripe", read.resource), read.event_id
+            key = read.key.encode()
         received_at = (self.window.since or self.window.until) + timedelta(seconds=at_s)
         given = headers_of(body, received_at, event_id)
-        place = await self._send(topic, body, given)
+        place = await self._send(topic, body, given, key)
         digest = sha256(body).hexdigest()
         raw = RawEvent("stripe", place, body, event_id, digest, received_at, "verified", None)
         if event_id is None:
@@ -83,7 +84,7 @@ class Pipeline:
             return raw
         outcome = step.step(raw, provider, CONTEXT, received_at)
         if far >= TO_TOPICS:
-            await self._send(*step.message(outcome, raw, given))
+            await self._send(*step.message(outcome, raw, given), key)
         await self._write(outcome, far)
         return raw
 
@@ -101,8 +102,10 @@ class Pipeline:
         row = ScoredEvent(outcome, None, InferenceStatus.NOT_APPLICABLE)
         await writer.write(self.pool, [row], WORKFLOW)
 
-    async def _send(self, topic: str, value: bytes, given: Headers) -> Coordinates:
-        sent = await self.producer.send_and_wait(topic, value, headers=list(given))
+    async def _send(
+        self, topic: str, value: bytes, given: Headers, key: bytes | None
+    ) -> Coordinates:
+        sent = await self.producer.send_and_wait(topic, value, key, headers=list(given))
         return Coordinates(topic=topic, partition=sent.partition, offset=sent.offset)
 
     async def audit(
@@ -346,6 +349,22 @@ async def test_a_trace_tells_the_life_of_an_event(pipeline: Pipeline) -> None:
     by_payment = await trace(pipeline.settings, "pi_evt_traced", print)
     assert by_payment.sightings == found.sightings
     assert "Temporal does not answer" in str(found.temporal_silence)
+
+
+async def test_a_payments_trace_has_what_never_became_a_row(pipeline: Pipeline) -> None:
+    """Its dead letters, which no column of theirs says are its own, and what no model covers."""
+    await pipeline.deliver(event("evt_life"))
+    rejected = event("evt_life", amount=None).replace(b'"evt_life"', b'"evt_rejected"')
+    await pipeline.deliver(rejected)
+    await pipeline.deliver(event("evt_life_of_another", amount=None))
+    strange = event("evt_life", "payment_intent.of_tomorrow")
+    raw = await pipeline.deliver(strange.replace(b'"evt_life"', b'"evt_strange"'), TO_TOPICS)
+    found = await trace(pipeline.settings, "pi_evt_life", print)
+    assert {(seen.stage, seen.event_id) for seen in found.sightings} == {
+        (Stage.BRONZE, "evt_life"),
+        (Stage.QUARANTINE, "evt_rejected"),
+        (Stage.UNMODELLED, raw.event_id),
+    }
 
 
 async def test_a_trace_tells_both_places_of_an_id_with_two_bodies(pipeline: Pipeline) -> None:

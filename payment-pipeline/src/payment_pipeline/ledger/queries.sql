@@ -84,17 +84,22 @@ ORDER BY occurred_at, id
 LIMIT $2
 
 -- name: trace_quarantined
--- The dead letters of an event, of a workflow, or of a body by the beginning of its hash ($2). The
--- body stays where it is: it is not for a screen.
+-- The dead letters of an event, of a workflow, of a body by the beginning of its hash ($2), or, where
+-- the id is a payment's ($3), of whatever names it. The body stays where it is: it is not for a
+-- screen.
 SELECT
     provider, event_id, provider_event_type, failure, errors, component, component_version,
     verdict, received_at, rejected_at, ingested_at, source_topic, source_partition, source_offset,
     traceparent, workflow_id, body_sha256, length(body) AS body_bytes, id,
     resolution, resolved_at, resolved_by, redriven_body_sha256, patch IS NOT NULL AS patched
 FROM payment_events_quarantine
-WHERE event_id = $1 OR workflow_id = $1 OR starts_with(body_sha256, $2)
+WHERE
+    event_id = $1
+    OR workflow_id = $1
+    OR starts_with(body_sha256, $2)
+    OR ($3 AND position(convert_to(to_json($1::text)::text, 'UTF8') IN body) > 0)
 ORDER BY id
-LIMIT $3
+LIMIT $4
 
 -- name: trace_decisions
 -- What reviews and recoveries decided about a payment, in order.

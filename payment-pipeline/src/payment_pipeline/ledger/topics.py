@@ -4,7 +4,7 @@ Topics are read one at a time, those at the end of the data's way first: what is
 was in the earlier one before, so a pipeline that is at work is never seen to have made things up.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
@@ -112,11 +112,17 @@ class Topics:
             await self._read_topic(topic, ends, window, reading)
 
     async def find(
-        self, is_wanted: Callable[[ConsumerRecord], bool], records_max: int, progress: Progress
+        self,
+        is_wanted: Callable[[ConsumerRecord], bool],
+        records_max: int,
+        progress: Progress,
+        only: Collection[str] = (),
     ) -> AsyncIterator[list[ConsumerRecord]]:
         """What is wanted among the newest `records_max` of each topic, the last stages first."""
         starts = await self.starts()
         for topic in self._last_stages_first():
+            if only and topic not in only:
+                continue
             progress(f"searching {topic}")
             places = [place for place in self._partitions if place.topic == topic]
             ends = dict(await self._consumer.end_offsets(places))

@@ -5,7 +5,7 @@ the topics, the newest records to a limit, and told where it stands and who is b
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -19,7 +19,7 @@ from payment_pipeline.adapters.kafka import raw_event
 from payment_pipeline.domain import headers
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.domain.raw import Coordinates
-from payment_pipeline.domain.topics import DLQ_VALIDATION, NORMALIZED
+from payment_pipeline.domain.topics import DLQ_VALIDATION, NORMALIZED, UNMODELLED
 from payment_pipeline.settings import Settings
 
 from . import records, runs, settling, topics
@@ -83,6 +83,9 @@ async def trace(settings: Settings, wanted: str, progress: topics.Progress) -> T
         sightings = await _in_tables(pool, follow_up["payment_id"] if follow_up else wanted)
         if not sightings and "/" not in wanted:
             sightings = await _on_topics(settings, wanted, temporal, progress)
+        elif _payment_id(sightings) == wanted:
+            sightings += await _on_topics(settings, wanted, temporal, progress, {UNMODELLED})
+            sightings.sort(key=lambda seen: seen.more.get("occurred_at") or seen.received_at)
         progress("asking Temporal")
         workflows = {id_: await temporal.of(id_) for id_ in _workflow_ids(wanted, sightings)}
         payment_id = _payment_id(sightings)
@@ -129,7 +132,8 @@ async def _in_tables(pool: asyncpg.Pool, wanted: str) -> list[Sighting]:
     body = wanted.removeprefix(BODY_PREFIX) if wanted.startswith(BODY_PREFIX) else None
     try:
         events = await pool.fetch(SQL["trace_events"], wanted, ROWS_MAX)
-        letters = await pool.fetch(SQL["trace_quarantined"], wanted, body, ROWS_MAX)
+        of_payment = any(row["payment_id"] == wanted for row in events)
+        letters = await pool.fetch(SQL["trace_quarantined"], wanted, body, of_payment, ROWS_MAX)
     except asyncpg.UndefinedTableError:
         raise UserError("Bronze has no tables: create them with `payments migrate`.") from None
     return [
@@ -164,9 +168,16 @@ def _trace_id(traceparent: str | None) -> str | None:
 
 
 async def _on_topics(
-    settings: Settings, wanted: str, temporal: Runs, progress: topics.Progress
+    settings: Settings,
+    wanted: str,
+    temporal: Runs,
+    progress: topics.Progress,
+    only: Collection[str] = (),
 ) -> list[Sighting]:
-    """Where an event or a payment's events are that no table holds: the furthest place of each."""
+    """Where an event or a payment's events are that no table holds: the furthest place of each.
+
+    Of `only` these topics; of all that there are if none is named.
+    """
     id_bytes = wanted.encode(errors="replace")
     body = wanted.removeprefix(BODY_PREFIX)
 
@@ -179,7 +190,7 @@ async def _on_topics(
 
     async with topics.connected(settings) as kafka:
         furthest: dict[str, ConsumerRecord] = {}
-        async for found in kafka.find(is_wanted, FIND_RECORDS_MAX, progress):
+        async for found in kafka.find(is_wanted, FIND_RECORDS_MAX, progress, only):
             for record in found:
                 furthest.setdefault(raw_event(record).body_sha256, record)
             if any(record.key != id_bytes for record in found):
