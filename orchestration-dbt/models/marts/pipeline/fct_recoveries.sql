@@ -24,6 +24,7 @@ begun as (
 
 ),
 
+-- A payment can be recovered again, once Temporal has forgotten the first time: the newest word counts.
 decisions as (
 
     select
@@ -81,13 +82,13 @@ select
 
     -- booleans
     payments.is_live,
-    recoveries.ended_at is null as is_open,
+    recoveries.outcome = 'pending' as is_open,
     recoveries.outcome = 'recovered' as is_recovered,
 
     -- timestamps
     recoveries.started_at,
-    if(recoveries.ended_at is null, recoveries.due_at) as due_at,
-    recoveries.ended_at
+    if(recoveries.outcome = 'pending', recoveries.due_at) as due_at,
+    if(recoveries.outcome <> 'pending', recoveries.ended_at) as ended_at
 from recoveries
 inner join payments on recoveries.payment_key = payments.payment_key
 -- Who paid before it could begin needed none; whom it has yet to see paying comes with its last word.
