@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
-import psycopg
 import pytest
 from pydantic import SecretStr
 
@@ -92,26 +91,60 @@ def test_a_new_cluster_has_what_the_old_one_had(
     assert one(other, "SELECT count(*) FROM bronze_restores WHERE finished_at IS NOT NULL") == 1
 
 
-def test_a_restore_that_was_cut_off_begins_anew(
-    filled: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = tmp_path / "bronze.dump"
-    backup(filled, file)
-    before = contents(filled)
-    with bronze(filled) as connection:
+def cut_off(settings: Settings, file: Path, at: str) -> None:
+    """A restore into the emptied database that is killed at the call of a name of its module's."""
+    with bronze(settings) as connection:
         connection.execute(EMPTY)
 
     def cut(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr("local_stack.backup.migrate", lambda _: [])  # the schema is there
-        patch.setattr(psycopg.Connection, "transaction", cut)
+        patch.setattr("local_stack.backup._taken_at", lambda *_: None)
+        patch.setattr(at, cut)
         with pytest.raises(KeyboardInterrupt):
-            restore(filled, file)
+            restore(settings, file)
+
+
+BEFORE_THE_ROWS = "local_stack.backup._run"
+AFTER_THE_ROWS = "psycopg.Connection.transaction"
+
+
+def test_a_restore_that_was_cut_off_begins_anew(filled: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "bronze.dump"
+    backup(filled, file)
+    before = contents(filled)
+    cut_off(filled, file, AFTER_THE_ROWS)
     assert one(filled, "SELECT count(*) FROM payment_events") == 200
+    cut_off(filled, file, BEFORE_THE_ROWS)
     assert restore(filled, file).events == 200
     assert contents(filled) == before
+
+
+@pytest.mark.parametrize(
+    ("at", "used"),
+    [
+        (BEFORE_THE_ROWS, lambda settings: insert(settings, "new", 3)),
+        (AFTER_THE_ROWS, lambda settings: insert(settings, "new", 3)),
+        (AFTER_THE_ROWS, lambda settings: rescore(settings, events(1)[0].event_id)),
+    ],
+    ids=["before the rows", "after the rows", "a score alone"],
+)
+def test_what_came_after_a_restore_that_was_cut_off_is_not_emptied(
+    filled: Settings, tmp_path: Path, at: str, used: Callable[[Settings], None]
+) -> None:
+    file = tmp_path / "bronze.dump"
+    backup(filled, file)
+    cut_off(filled, file, at)
+    used(filled)
+    before = contents(filled)
+    with pytest.raises(UserError, match="came after a restore that was cut off"):
+        restore(filled, file)
+    assert contents(filled) == before
+    with bronze(filled) as connection:
+        connection.execute(EMPTY)
+    assert restore(filled, file).events == 200
 
 
 def test_what_is_no_backup_is_refused_and_changes_nothing(

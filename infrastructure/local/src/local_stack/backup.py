@@ -80,7 +80,8 @@ def restore(settings: Settings, file: Path) -> Restored:
     """Bring a backup's rows into a database that has none; one that was cut off begins anew.
 
     Raises:
-        UserError: there are rows; the file is no backup; PostgreSQL can't be reached.
+        UserError: there are rows, which no restore that was cut off left; the file is no backup;
+            PostgreSQL can't be reached.
     """
     if not file.is_file():
         raise UserError(f"No backup {file}: `payments backup {file}` writes one.")
@@ -88,6 +89,11 @@ def restore(settings: Settings, file: Path) -> Restored:
     migrate(settings)
     with _connected(settings) as connection:
         cut_off = connection.execute(_SQL["cut_off"]).fetchone() != (0,)
+        if cut_off and _was_used(connection):
+            raise UserError(
+                "The database has rows that came after a restore that was cut off: restore into an "
+                "empty one, or empty it first."
+            )
         if not cut_off and (events := _count(connection)):
             raise UserError(
                 f"The database has {events:,} events: restore into an empty one, or empty it first."
@@ -122,11 +128,29 @@ def _count(connection: psycopg.Connection[tuple[int, ...]]) -> int:
         raise UserError("Bronze has no tables: create them with `payments migrate`.") from None
 
 
+def _was_used(connection: psycopg.Connection[tuple[int, ...]]) -> bool:
+    """Whether there is more than what a restore left that was cut off."""
+    writers: set[int] = set()
+    for table in _tables(connection):
+        found = connection.execute(sql.SQL(_SQL["writers"]).format(table=table))
+        writers.update(writer for (writer,) in found)
+    younger = (
+        connection.execute(sql.SQL(_SQL["younger"]).format(table=sql.Identifier(table))).fetchone()
+        for table in ORDERED
+    )
+    # A restore's rows are of one transaction, whatever their columns say, and are older than it.
+    return len(writers) > 1 or any(found == (True,) for found in younger)
+
+
 def _empty(connection: psycopg.Connection[tuple[int, ...]]) -> None:
     """A table may have rows though there are no events, or what a cut restore left."""
-    names = connection.execute(_SQL["tables"]).fetchall()
-    listed = sql.SQL(", ").join(sql.Identifier(str(name)) for (name,) in names)
+    listed = sql.SQL(", ").join(_tables(connection))
     connection.execute(sql.SQL("TRUNCATE {}").format(listed))
+
+
+def _tables(connection: psycopg.Connection[tuple[int, ...]]) -> list[sql.Identifier]:
+    names = connection.execute(_SQL["tables"]).fetchall()
+    return [sql.Identifier(str(name)) for (name,) in names]
 
 
 def _taken_at(settings: Settings, file: Path) -> datetime:

@@ -21,6 +21,17 @@ WHERE
     AND tablename NOT LIKE '%yoyo%'
     AND tablename <> 'bronze_restores'
 
+-- name: writers
+-- Which transactions wrote the rows that there are: PostgreSQL's own note, not the contract's column.
+SELECT DISTINCT xmin::text::bigint AS writer FROM {table}
+
+-- name: younger
+-- Whether a row was inserted since the last restore began.
+SELECT EXISTS (
+    SELECT FROM {table}
+    WHERE ingested_at >= (SELECT max(started_at) FROM bronze_restores)
+)
+
 -- name: begin
 -- From here on this is another database, for whoever loaded from it.
 INSERT INTO bronze_restores DEFAULT VALUES
