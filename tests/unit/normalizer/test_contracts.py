@@ -1,6 +1,7 @@
 """Are the published contracts those of the types, and do real messages keep them?"""
 
 import json
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from payment_pipeline.domain.failures import UserError
 from payment_pipeline.normalizer import contracts
 from payment_pipeline.normalizer.step import message, step
 from payment_pipeline.providers import providers
+from payment_pipeline.settings import REPOSITORY
 from providers.pairs import CONTEXT, Pair, pairs, raw_event
 from providers.stripe_bodies import body, example
 
@@ -23,6 +25,31 @@ def published(name: str) -> Any:  # noqa: ANN401 - JSON
 
 def test_what_is_published_is_up_to_date() -> None:
     contracts.check()
+
+
+@pytest.mark.parametrize("name", contracts.documents())
+def test_whoever_was_built_on_a_published_version_reads_todays_messages(name: str) -> None:
+    """Each one that git has: what was deleted or written by hand is held against the types too."""
+    at = f"{contracts.FOLDER.relative_to(REPOSITORY)}/{name}"
+    versions = _git("log", "--format=%H", "--diff-filter=AM", "--", at).split()
+    if not versions:
+        pytest.skip("no history here: a copy of the files, or a shallow clone")
+    for version in versions:
+        before = json.loads(_git("show", f"{version}:{at}"))
+        assert contracts.broken(name, before, contracts.documents()[name]) == (), version
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(
+        ["git", *words], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    return done.stdout
+
+
+def test_a_topic_that_is_gone_is_a_break() -> None:
+    today = contracts.documents()[contracts.ASYNCAPI_FILE]
+    fewer = {**today, "channels": {topics.NORMALIZED: {}}}
+    assert "payments.unmodelled is gone" in contracts.broken(contracts.ASYNCAPI_FILE, today, fewer)
 
 
 @pytest.mark.parametrize("pair", pairs(), ids=lambda pair: pair.name)

@@ -68,8 +68,8 @@ def write(folder: Path = FOLDER) -> tuple[str, ...]:
     breaks = [
         f"{name}: {problem}"
         for name in stale
-        if name != ASYNCAPI_FILE and (folder / name).exists()
-        for problem in refused(json.loads((folder / name).read_text()), stale[name])
+        if (folder / name).exists()
+        for problem in broken(name, json.loads((folder / name).read_text()), stale[name])
     ]
     if breaks:
         raise UserError(
@@ -81,6 +81,14 @@ def write(folder: Path = FOLDER) -> tuple[str, ...]:
     for name, document in stale.items():
         (folder / name).write_text(_text(document))
     return tuple(stale)
+
+
+def broken(name: str, published: Schema, new: Schema) -> tuple[str, ...]:
+    """What a reader of a published document would miss in the new one, unannounced."""
+    if name != ASYNCAPI_FILE:
+        return refused(published, new)
+    gone = published["channels"].keys() - new["channels"].keys()
+    return tuple(f"{topic} is gone" for topic in sorted(gone))
 
 
 def check(folder: Path = FOLDER) -> None:
