@@ -7,8 +7,9 @@ lake as (
         event_key,
         arbitrary(received_at) as received_at,
         arbitrary(currency) as currency,
-        arbitrary(amount_minor) as amount_minor,
-        min(body_sha256) as body_sha256
+        sum(amount_minor) as amount_minor,
+        min(body_sha256) as body_sha256,
+        count(*) as copies
     from {{ ref('stg_payment_events') }}
     where ingest_xid <= (select max(facts.ingest_xid) from {{ ref('fct_payment_events') }} as facts)
     group by event_key
@@ -37,6 +38,7 @@ compared as (
         lake.event_key is not null as is_in_lake,
         facts.event_key is not null as is_in_facts,
         coalesce(facts.copies, 0) as copies,
+        lake.copies as lake_copies,
         coalesce(lake.body_sha256 <> facts.body_sha256, false) as is_altered,
         lake.amount_minor as lake_amount_minor,
         facts.amount_minor as facts_amount_minor
@@ -55,6 +57,7 @@ counted as (
         count_if(not is_in_facts) as missing_events,
         count_if(not is_in_lake) as unknown_events,
         count_if(copies > 1) as repeated_events,
+        count_if(lake_copies > 1) as lake_repeated_events,
         count_if(is_altered) as altered_events,
         coalesce(sum(lake_amount_minor), 0) as lake_amount_minor,
         coalesce(sum(facts_amount_minor), 0) as facts_amount_minor
@@ -72,12 +75,13 @@ select
     missing_events,
     unknown_events,
     repeated_events,
+    lake_repeated_events,
     altered_events,
     lake_amount_minor,
     facts_amount_minor,
     cast(
         if(
-            missing_events + unknown_events + repeated_events + altered_events = 0
+            missing_events + unknown_events + repeated_events + lake_repeated_events + altered_events = 0
             and lake_amount_minor = facts_amount_minor,
             'adds up',
             'differs'
