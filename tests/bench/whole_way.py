@@ -20,9 +20,10 @@ from bench.figure import Figure
 from local_stack import supervisor
 from payment_pipeline.settings import Settings
 
-FULL_SPEED_EVENTS = 100_000
+FULL_SPEED_EVENTS = 140_000
 SUSTAINED_TARGET = 1200
-"""Events/s."""
+"""Events/s, for `SUSTAINED_S`."""
+SUSTAINED_S = 60.0
 CALM_RATE = 50
 CALM_EVENTS = 1500
 CALM_P95_TARGET_S = 1.0
@@ -155,7 +156,7 @@ def full_speed_figures(settings: Settings, ledger: Path) -> list[Figure]:
             reference_value=SUSTAINED_TARGET,
             ratio=rate / SUSTAINED_TARGET,
             target=1,
-            met=rate >= SUSTAINED_TARGET and audit["ok"],
+            met=rate >= SUSTAINED_TARGET and ended - began >= SUSTAINED_S and audit["ok"],
         ),
         Figure(
             name="whole way, lost or twice",
