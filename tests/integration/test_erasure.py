@@ -22,8 +22,11 @@ import commands
 from conftest import own_stack
 from orchestration_dagster.lake.loader import load
 from orchestration_dagster.lake.tables import TABLES
+from payment_pipeline.adapters import postgres
 from payment_pipeline.adapters.trino import connect
+from payment_pipeline.bronze import refold
 from payment_pipeline.bronze.erased import STAND_IN
+from payment_pipeline.dlq import desk
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.erasure import forget as erasure
 from payment_pipeline.erasure import tables, topics, verbs, workflows
@@ -357,3 +360,30 @@ def test_of_two_at_once_one_is_refused(stack_of_people: Stack) -> None:
         asyncio.run(both())
     # The one that was there is done, so the place is free.
     asyncio.run(one())
+
+
+@pytest.mark.parametrize(
+    ("lock", "named"), [(refold.lock, "replay"), (desk.alone, "redrive")], ids=["replay", "redrive"]
+)
+def test_who_could_write_the_person_back_is_kept_out(
+    stack_of_people: Stack, lock: Callable[[Any], AbstractAsyncContextManager[Any]], named: str
+) -> None:
+    """What read their rows or records before would write them after the proof."""
+    settings = stack_of_people.settings
+
+    async def both_ways() -> None:
+        async with await postgres.pool(settings) as pool:
+            async with lock(pool):
+                with pytest.raises(UserError, match=f"A {named} is at work"):
+                    async with verbs.opened(settings, None):
+                        pass
+                async with verbs.opened(settings, None, dry_run=True):
+                    pass
+            async with verbs.opened(settings, None):
+                with pytest.raises(UserError, match=f"Another {named} .* or an erasure"):
+                    async with lock(pool):
+                        pass
+            async with lock(pool):
+                pass
+
+    asyncio.run(both_ways())

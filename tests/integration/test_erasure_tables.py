@@ -81,10 +81,10 @@ async def test_a_card_of_before_a_correction_goes_too(
     assert await bronze.fetchval("SELECT count(*) FROM payment_events_history") == 1
 
 
-def decided(number: int = 1, **fields: str | None) -> Decision:
+def decided(number: int = 1) -> Decision:
     event = paid()
     assert event.payment_id
-    given = Decision(
+    return Decision(
         workflow_id=f"review/{number}",
         step=1,
         kind="review",
@@ -102,14 +102,14 @@ def decided(number: int = 1, **fields: str | None) -> Decision:
         decided_by="test",
         note="Jane has called.",
     )
-    return given._replace(**fields)
 
 
 async def test_what_is_decided_after_it_stands_under_the_token(bronze: asyncpg.Pool) -> None:
     await writer.write(bronze, [scored(paid())], "wf")
     await erase(bronze)
-    other = decided(3, payment_id="pi_other", customer_id="cus_john")
-    await decisions.record(bronze, [decided(), decided(2, customer_id=None), other])
+    other = decided(3)._replace(payment_id="pi_other", customer_id="cus_john")
+    nameless = decided(2)._replace(customer_id=None)
+    await decisions.record(bronze, [decided(), nameless, other])
     token = await bronze.fetchval("SELECT customer_id FROM payment_events")
     assert token.startswith(STAND_IN)
     rows = await bronze.fetch("SELECT customer_id, note FROM payment_decisions ORDER BY id")

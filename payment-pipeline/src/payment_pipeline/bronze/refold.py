@@ -30,12 +30,12 @@ ROWS_A_FETCH: Final = 2_000
 
 
 def lock(pool: asyncpg.Pool) -> AbstractAsyncContextManager[asyncpg.Connection]:
-    """Keep every other replay of this database out.
+    """Keep every other replay of this database out, and every erasure.
 
     Raises:
         UserError: one is at work.
     """
-    refusal = "Another replay is at work on this database: wait for its end."
+    refusal = "Another replay is at work on this database, or an erasure: wait for its end."
     return postgres.alone(pool, LOCK_KEY, refusal)
 
 

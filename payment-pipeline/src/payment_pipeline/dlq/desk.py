@@ -41,10 +41,12 @@ async def quarantine(settings: Settings) -> AsyncIterator[asyncpg.Pool]:
 def alone(pool: asyncpg.Pool) -> AbstractAsyncContextManager[asyncpg.Connection]:
     """Be the only redrive. Two would do no harm, bronze sees to that, but all the work twice.
 
+    Nor is anybody erased meanwhile: what was read of them before would be sent after the proof.
+
     Raises:
         UserError: somebody else is at it.
     """
-    refusal = "Another redrive is under way: wait for its end, then look again."
+    refusal = "Another redrive is under way, or an erasure: wait for its end, then look again."
     return postgres.alone(pool, LOCK_KEY, refusal)
 
 

@@ -1,12 +1,18 @@
-"""What is kept of an erasure itself? When, how much, which topics were cut; never who."""
+"""What is kept of an erasure itself? When, how much, which topics were cut; never who.
 
-from contextlib import AbstractAsyncContextManager
+And who stays out meanwhile: another erasure, and whoever writes what they read before.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import asyncpg
 from aiokafka import TopicPartition
 
 from payment_pipeline.adapters import postgres
 from payment_pipeline.adapters.sql import queries
+from payment_pipeline.bronze import refold
+from payment_pipeline.dlq import desk
 
 from .topics import Cut
 
@@ -24,6 +30,23 @@ def alone(pool: asyncpg.Pool) -> AbstractAsyncContextManager[asyncpg.Connection]
     """
     refusal = "Another erasure is under way: call again when it has ended."
     return postgres.alone(pool, LOCK_KEY, refusal)
+
+
+@asynccontextmanager
+async def no_rewriting(pool: asyncpg.Pool) -> AsyncIterator[None]:
+    """Keep replays and redrives out: one would write the person back, after the proof, from before.
+
+    Taken after `alone`, and in this order; nobody waits for a lock, so nobody waits for another.
+
+    Raises:
+        UserError: one is at work.
+    """
+    refusal = "A {} is at work, which could write the person back: call again when it has ended."
+    async with (
+        postgres.alone(pool, refold.LOCK_KEY, refusal.format("replay")),
+        postgres.alone(pool, desk.LOCK_KEY, refusal.format("redrive")),
+    ):
+        yield
 
 
 async def begin(connection: asyncpg.Connection, provider: str, found: dict[str, int]) -> int:

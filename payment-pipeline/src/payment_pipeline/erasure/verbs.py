@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -72,7 +72,7 @@ async def _run(
     settings: Settings, request: Request, person: Person, lakehouse: Lakehouse | None
 ) -> int:
     talk = Console(stderr=True)
-    async with opened(settings, lakehouse) as stores:
+    async with opened(settings, lakehouse, dry_run=request.dry_run) as stores:
         with talk.status("searching") as status:
             found = await search(stores, person, status.update)
         if request.dry_run or not found.counts():
@@ -93,16 +93,21 @@ async def _run(
 
 
 @asynccontextmanager
-async def opened(settings: Settings, lakehouse: Lakehouse | None) -> AsyncIterator[Stores]:
-    """Every store, for one erasure at a time.
+async def opened(
+    settings: Settings, lakehouse: Lakehouse | None, *, dry_run: bool = False
+) -> AsyncIterator[Stores]:
+    """Every store, for one erasure at a time; if it is to erase, beside no replay and no redrive.
 
     Raises:
-        UserError: one doesn't answer, or another erasure is under way.
+        UserError: one doesn't answer, or one of those is under way.
     """
     client = await temporal.connect(settings)
     pool = await postgres.pool(settings, application="payments-forget")
     try:
-        async with journal.alone(pool) as connection:
+        async with (
+            journal.alone(pool) as connection,
+            nullcontext() if dry_run else journal.no_rewriting(pool),
+        ):
             # A search reads whole tables, and a person may have many rows.
             await connection.execute("SET statement_timeout = 0")
             yield Stores(settings, connection, client, lakehouse)
