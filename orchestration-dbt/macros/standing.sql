@@ -42,6 +42,12 @@
     case {{ output }} when 'retry_strategy' then 20 else 30 end
 {%- endmacro %}
 
+{#- From a failure on: an attempt that comes sooner is a person's at the checkout, and no retry, as
+    `inference.models.retry_strategy` has it. -#}
+{% macro retry_wait_minutes() -%}
+    30
+{%- endmacro %}
+
 {#- Running totals of int_payment_standing's measures, from rows `member, moment, measure, change`: a
     row a member and moment. A measure of another name only makes the moment exist. -#}
 {% macro standing_totals(changes, member, moment) -%}

@@ -16,6 +16,7 @@ from payment_pipeline.bronze.rows import COMMON
 from payment_pipeline.domain.currency import ISO_4217, WITHDRAWN
 from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.inference.models import models as inference_models
+from payment_pipeline.inference.models.retry_strategy import WAIT_MIN
 from payment_pipeline.inference.models.retry_strategy import WINDOW as RETRY_WINDOW
 
 SOURCES = yaml.safe_load((PROJECT / "models/staging/_sources.yml").read_text())["sources"][0]
@@ -66,6 +67,8 @@ def test_decisions_mature_when_the_models_labels_do() -> None:
         if window is not None:
             assert said.get(model.output, otherwise) == window.days, model.name
     assert said["retry_strategy"] == RETRY_WINDOW.days
+    (minutes,) = re.findall(r"macro retry_wait_minutes\(\) -%}\s+(\d+)", macro)
+    assert int(minutes) * 60 == WAIT_MIN.total_seconds()
 
 
 def test_currencies_are_those_that_an_event_may_carry() -> None:

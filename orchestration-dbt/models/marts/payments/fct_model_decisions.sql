@@ -33,6 +33,17 @@ fraud_disputes as (
 
 ),
 
+failures as (
+
+    select
+        payment_key,
+        array_agg(occurred_at) as failed_at
+    from {{ ref('int_payment_events') }}
+    where event_type in ('charge.failed', 'payment.failed') and payment_key is not null
+    group by payment_key
+
+),
+
 churns as (
 
     select
@@ -84,13 +95,16 @@ answers as (
         answer.given.value as answer,
         answer.given.model,
         answer.given.version as model_version,
-        date_add('day', {{ maturity_days('answer.output') }}, scored.occurred_at) as matures_at
+        date_add('day', {{ maturity_days('answer.output') }}, scored.occurred_at) as matures_at,
+        date_add('minute', {{ retry_wait_minutes() }}, scored.occurred_at) as retried_from
     from scored
     cross join unnest(scored.answers) as answer (output, given)
 
 ),
 
--- What came after the decision, by the label that the model was trained on.
+-- What came after the decision, by the label that the model was trained on. A retry's is the next
+-- attempt's success, and not a later one's: the failure in between has an answer of its own. Which card
+-- it was made on isn't known here, so a success on another one counts too.
 followed as (
 
     select
@@ -109,11 +123,32 @@ followed as (
                     coalesce(fraud_disputes.opened_at, payments.fraud_warned_at)
                 )
             when 'churn_score' then array_min(filter(churns.ended_at, at -> at > answers.decided_at))
-            when 'retry_strategy' then if(payments.authorized_at > answers.decided_at, payments.authorized_at)
-        end as followed_at
+            when 'retry_strategy'
+                then if(
+                    payments.authorized_at >= answers.retried_from
+                    and coalesce(
+                        none_match(
+                            failures.failed_at,
+                            at -> at >= answers.retried_from and at < payments.authorized_at
+                        ),
+                        true
+                    ),
+                    payments.authorized_at
+                )
+        end as followed_at,
+        -- What no label says anything of: an answer about nothing that could come true, or about a payment
+        -- that was paid before it could be retried.
+        case answers.output
+            when 'fraud_score' then answers.payment_key is not null
+            when 'churn_score' then answers.customer_key <> 'unknown'
+            when 'retry_strategy'
+                then answers.payment_key is not null and coalesce(payments.authorized_at >= answers.retried_from, true)
+            else false
+        end as is_judged
     from answers
     left join payments on answers.payment_key = payments.payment_key
     left join decisive on answers.payment_key = decisive.payment_key
+    left join failures on answers.payment_key = failures.payment_key
     left join fraud_disputes on answers.payment_key = fraud_disputes.payment_key
     left join churns on answers.customer_key = churns.customer_key
     left join people on answers.payment_key = people.payment_key
@@ -153,7 +188,7 @@ select
     -- what came of it
     cast(
         case
-            when output not in ('fraud_score', 'churn_score', 'retry_strategy') then null
+            when not is_judged then null
             when is_positive and output = 'fraud_score' then 'fraud'
             when is_positive and output = 'churn_score' then 'churned'
             when is_positive then 'recovered'
@@ -164,7 +199,7 @@ select
         end as varchar
     ) as outcome,
     is_positive,
-    matures_at <= last_event_at as is_mature,
+    is_judged and matures_at <= last_event_at as is_mature,
     output = 'fraud_score' and fraud_warned_at is not null as is_fraud_warned,
     output = 'fraud_score' and fraud_disputed_at is not null as is_fraud_disputed,
     if(output = 'fraud_score', review_outcome) as review_outcome,
