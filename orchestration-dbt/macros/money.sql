@@ -1,7 +1,7 @@
-{#- Minor units to the major one, exactly: decimal arithmetic, by the exponent that the provider
-    uses for the currency (0 for JPY, 2 for ISK at Stripe, 3 for KWD), which stands on every row.
-    Four decimals hold every exponent there is. -#}
-{% macro minor_to_major(amount_minor, currency_exponent) -%}
+{#- Minor units to the major one, of any currency and exactly: decimal arithmetic, by the exponent
+    that the provider uses for it (0 for JPY, 2 for ISK at Stripe, 3 for KWD), which stands on every
+    row. Without one the amount is in hundredths. Four decimals hold every exponent there is. -#}
+{% macro cents_to_dollars(amount_minor, currency_exponent=2) -%}
     cast(
         cast({{ amount_minor }} as decimal(23, 4)) / case {{ currency_exponent }}
             when 0 then decimal '1'
@@ -12,11 +12,6 @@
         end
         as decimal(38, 4)
     )
-{%- endmacro %}
-
-{#- Of an amount that is known to be in hundredths, whatever the currency. -#}
-{% macro cents_to_dollars(amount_cents) -%}
-    {{ minor_to_major(amount_cents, 2) }}
 {%- endmacro %}
 
 {#- What a billing period's amount is in a month. A year has 12 months, 365 days and 52 weeks. -#}

@@ -57,7 +57,7 @@ renamed as (
         currency,
         cast(currency_exponent as integer) as currency_exponent,
         amount_minor,
-        {{ minor_to_major('amount_minor', 'currency_exponent') }} as amount,
+        {{ cents_to_dollars('amount_minor', 'currency_exponent') }} as amount,
         own.amount_capturable_minor,
         own.amount_received_minor,
         own.amount_captured_minor,

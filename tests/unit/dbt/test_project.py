@@ -23,6 +23,7 @@ SOURCES = yaml.safe_load((PROJECT / "models/staging/_sources.yml").read_text())[
 KINDS: tuple[type[BaseModel], ...] = get_args(get_args(PaymentEvent)[0])
 MARTS = [path.stem for path in models() if path.is_relative_to(PROJECT / "models/marts")]
 NOT_ATTRIBUTES = {*COMMON, "source", "schema_version"}
+CALLED_BY_DBT = {"generate_schema_name", "trino__create_table_as"}
 
 
 @pytest.mark.parametrize(
@@ -69,6 +70,16 @@ def test_decisions_mature_when_the_models_labels_do() -> None:
     assert said["retry_strategy"] == RETRY_WINDOW.days
     (minutes,) = re.findall(r"macro retry_wait_minutes\(\) -%}\s+(\d+)", macro)
     assert int(minutes) * 60 == WAIT_MIN.total_seconds()
+
+
+def test_every_macro_is_called() -> None:
+    sql = "".join(
+        path.read_text()
+        for folder in ("macros", "models", "data-tests")
+        for path in sorted((PROJECT / folder).rglob("*.sql"))
+    )
+    for name in set(re.findall(r"{% macro (\w+)", sql)) - CALLED_BY_DBT:
+        assert len(re.findall(rf"\b{name}\(", sql)) > 1, name
 
 
 def test_currencies_are_those_that_an_event_may_carry() -> None:

@@ -45,9 +45,9 @@ valued as (
 
     select
         payments.*,
-        {{ minor_to_major('payments.amount_minor', 'payments.currency_exponent') }} as amount,
-        {{ minor_to_major('payments.authorized_minor', 'payments.currency_exponent') }} as authorized_amount,
-        {{ minor_to_major('payments.captured_minor', 'payments.currency_exponent') }} as captured_amount,
+        {{ cents_to_dollars('payments.amount_minor', 'payments.currency_exponent') }} as amount,
+        {{ cents_to_dollars('payments.authorized_minor', 'payments.currency_exponent') }} as authorized_amount,
+        {{ cents_to_dollars('payments.captured_minor', 'payments.currency_exponent') }} as captured_amount,
         coalesce(refunds.refunded_amount, cast(0 as decimal(38, 4))) as refunded_amount,
         coalesce(disputes.disputed_amount, cast(0 as decimal(38, 4))) as disputed_amount,
         refunds.first_refunded_at,

@@ -146,7 +146,7 @@ judged as (
 
     select
         refunds.*,
-        {{ minor_to_major('refunds.amount_minor', 'refunds.currency_exponent') }} as amount,
+        {{ cents_to_dollars('refunds.amount_minor', 'refunds.currency_exponent') }} as amount,
         -- An authorization that was let go: nothing was captured, so nothing is given back.
         coalesce(refunds.reason = 'expired_uncaptured_charge', false)
         or coalesce(payments.state = 'canceled' and payments.captured_minor = 0, false) as is_release,
