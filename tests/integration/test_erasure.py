@@ -6,6 +6,7 @@ statement, named and keyed as dbt does it: what dbt builds, the marts' own tests
 
 import asyncio
 import json
+import re
 import subprocess
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -159,6 +160,8 @@ def stack_of_people() -> Iterator[Stack]:
         assert commands.call(settings, *words).returncode == 0
         stack = Stack(settings, [])
         assert commands.call(settings, "audit", "--through", "bronze").returncode == 0
+        dismiss = "dlq", "dismiss", "--since", "30d", "--note", "test", "--by", "test"
+        assert commands.call(settings, *dismiss).returncode == 0
         stack.load()
         stack.people = [customer for (customer,) in stack.ask(PEOPLE)]
         yield stack
@@ -241,6 +244,25 @@ def test_those_with_a_longer_id_keep_all_of_theirs(stack_of_people: Stack) -> No
     assert [stack.rows_of(customer) for customer in longer] == before
     assert [stack.search_with_review(customer).runs for customer in longer] == runs
     assert stack.ask(letters, [f"evt_{customer}_odd" for customer in longer]) == kept
+
+
+def test_open_letters_come_first(stack_of_people: Stack) -> None:
+    stack = stack_of_people
+    person = stack.people.pop()
+    odd = example("charge", id="ch_open", currency="xxq", customer=person)
+    stack.send("charge.succeeded", odd, "evt_open")
+    stack.settle()
+    before = stack.search(person).counts()
+
+    refused = commands.call(stack.settings, "forget", "--customer", person, "--yes")
+
+    assert refused.returncode == 1
+    assert "1 open dead letter" in refused.stderr
+    assert stack.search(person).counts() == before
+    (words,) = re.findall(r"`payments (dlq dismiss [^`]*)`", refused.stderr)
+    dismissing = commands.call(stack.settings, *words.split(), "--note", "test", "--by", "test")
+    assert "1 dismissed" in dismissing.stdout
+    assert stack.forget(person).left == {}
 
 
 class CrashError(Exception):

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import asyncpg
 import pytest
+from aiokafka import TopicPartition
 
 from bronze_events import events, scored
 from bronze_letters import letter
@@ -49,6 +50,43 @@ async def test_letters_about_a_longer_object_stay(bronze: asyncpg.Pool) -> None:
     async with bronze.acquire() as connection:
         await tables.erase(connection, Person("stripe", JANE, frozenset({"pi_1"})))
     assert await bodies(bronze) == [b"", given[1]]
+
+
+async def test_an_open_letter_is_named_and_keeps_its_bytes(bronze: asyncpg.Pool) -> None:
+    hers, others = (f'{{"customer": "{customer}"}}'.encode() for customer in (JANE, "cus_john"))
+    await writer.quarantine(bronze, [letter(0, hers)], "wf")
+    await bronze.execute(CLOSE)
+    await writer.quarantine(bronze, [letter(1, hers), letter(2, others)], "wf")
+    person = Person("stripe", JANE)
+    async with bronze.acquire() as connection:
+        (named,) = await tables.open_letters(connection, person, {})
+        await tables.erase(connection, person)
+        assert await tables.find(connection, person) == {"payment_events_quarantine": 1}
+        assert await bodies(bronze) == [b"", hers, others]
+        assert (
+            await bronze.fetchval(
+                "SELECT source_offset FROM payment_events_quarantine WHERE id = $1", named
+            )
+            == 1
+        )
+        await bronze.execute(CLOSE)
+        assert await tables.open_letters(connection, person, {}) == []
+        await tables.erase(connection, person)
+    assert await bodies(bronze) == [b"", b"", others]
+
+
+async def test_an_open_letter_whose_bytes_a_cut_would_take_is_named(bronze: asyncpg.Pool) -> None:
+    """Too large for the quarantine: whoever it is about, its bytes are at its source alone."""
+    large = [letter(n, b"", body_sha256="f" * 64) for n in (6, 7)]
+    await writer.quarantine(bronze, [*large, letter(1), letter(2, b"")], "wf")
+    place = TopicPartition("webhooks.stripe.charge", 0)
+    async with bronze.acquire() as connection:
+        person = Person("stripe", JANE)
+        named = await tables.open_letters(connection, person, {place: 7})
+        elsewhere = TopicPartition("webhooks.stripe.charge", 1)
+        assert await tables.open_letters(connection, person, {elsewhere: 7}) == []
+    ids = "SELECT id FROM payment_events_quarantine WHERE source_offset = 6"
+    assert named == [await bronze.fetchval(ids)]
 
 
 def paid(customer: str = JANE, card: str = "card-of-today") -> Charge:

@@ -33,6 +33,7 @@ from .topics import Cut
 PASSES_MAX: Final = 3
 """Somebody about whom events come faster than that is not erased at the provider yet."""
 AT_REST_WITHIN_S: Final = 120.0
+LETTERS_NAMED_MAX: Final = 20
 
 Progress = Callable[[str], None]
 
@@ -76,6 +77,8 @@ class Found:
     rows: dict[str, int] = field(default_factory=dict)
     runs: list[workflows.Run] = field(default_factory=list)
     files: dict[str, int] = field(default_factory=dict)
+    open_letters: list[int] = field(default_factory=list)
+    """What must be redriven or dismissed before anything is erased."""
 
     def counts(self) -> dict[str, int]:
         """Records, rows and workflows by place; none where there is nothing."""
@@ -122,15 +125,34 @@ async def search(stores: Stores, person: Person, progress: Progress) -> Found:
     if stores.lakehouse:
         progress("searching the lake's files")
         files = await asyncio.to_thread(stores.lakehouse.find, person.patterns)
-    return Found(person, cut, rows, runs, files)
+    letters = await tables.open_letters(stores.connection, person, cut.before)
+    return Found(person, cut, rows, runs, files, letters)
+
+
+def refuse_open(letters: Sequence[int]) -> None:
+    """An event that was acknowledged is not erased before it has had its chance.
+
+    Raises:
+        UserError: some letters are open.
+    """
+    if not letters:
+        return
+    named = "".join(f" --id {each}" for each in letters[:LETTERS_NAMED_MAX])
+    first = f", the first {LETTERS_NAMED_MAX} of them" if len(letters) > LETTERS_NAMED_MAX else ""
+    are = "letters" if len(letters) > 1 else "letter"
+    raise UserError(
+        f"{len(letters):,} open dead {are} would lose the bytes to redrive: "
+        f"`payments dlq redrive{named}` or `payments dlq dismiss{named}`{first}, then call again.",
+        exit_code=1,
+    )
 
 
 async def forget(stores: Stores, found: Found, progress: Progress) -> Proof:
     """Erase what a search has found, and search again.
 
     Raises:
-        UserError: a store doesn't answer, or events are not at rest in bronze yet; the same call
-            again goes on from there.
+        UserError: a store doesn't answer, events are not at rest in bronze yet, or dead letters
+            are open; the same call again goes on from there.
     """
     number = await journal.begin(stores.connection, found.person.provider, found.counts())
     first, neighbours, whole_from = found.counts(), 0, None
@@ -150,6 +172,8 @@ async def _pass(stores: Stores, found: Found, number: int, progress: Progress) -
     person = found.person
     if found.cut.before:
         await _prove_at_rest(stores.settings, progress)
+    refuse_open(await tables.open_letters(stores.connection, person, found.cut.before))
+    if found.cut.before:
         await journal.cut(stores.connection, number, found.cut)
         progress("cutting the topics")
         await topics.apply(stores.settings, found.cut)

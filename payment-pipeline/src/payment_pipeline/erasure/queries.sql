@@ -77,6 +77,30 @@ AND EXISTS (
 SELECT count(*) FROM payment_events_quarantine
 WHERE {holding_one}
 
+-- name: open_letters
+-- Open letters that could not be redriven any more: those that hold one of the ids, and, whoever they
+-- are about, those that were too large and have their bytes on a topic ($4) and partition ($5) that
+-- is to be cut before an offset ($6).
+SELECT id FROM payment_events_quarantine AS letter
+WHERE
+    resolution IS NULL
+    AND (
+        ({holding_one})
+        OR (
+            length(body) = 0
+            AND body_sha256 <> encode(sha256(body), 'hex')
+            AND EXISTS (
+                SELECT FROM unnest($4::text[], $5::integer[], $6::bigint[])
+                    AS cut (topic, partition, before_offset)
+                WHERE
+                    cut.topic = letter.source_topic
+                    AND cut.partition = letter.source_partition
+                    AND cut.before_offset > letter.source_offset
+            )
+        )
+    )
+ORDER BY id
+
 -- name: lock
 -- Their rows, in the order in which every writer locks.
 SELECT FROM payment_events
@@ -126,10 +150,10 @@ WHERE provider = $1 AND (customer_id = $2 OR payment_id = ANY ($3))
 
 -- name: erase_quarantined
 -- The signed bytes of such dead letters go, the letters stay: their hashes are what the ledger
--- knows them by.
+-- knows them by. One that is open may become an event yet.
 UPDATE payment_events_quarantine
 SET body = ''::bytea, patch = NULL, ingest_xid = pg_current_xact_id()
-WHERE {holding_one}
+WHERE resolution IS NOT NULL AND {holding_one}
 
 -- name: lock_features
 -- The states that know the person, in the order in which every writer locks; $3 are the cards.

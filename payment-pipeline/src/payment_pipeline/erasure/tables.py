@@ -1,9 +1,11 @@
 """Where in bronze is the person, and how does a token take their place, in one transaction?"""
 
+from collections.abc import Mapping
 from secrets import token_hex
 from typing import Final, NamedTuple
 
 import asyncpg
+from aiokafka import TopicPartition
 
 from payment_pipeline.adapters.sql import queries
 from payment_pipeline.bronze.contract import EVENTS_TABLE, QUARANTINE_TABLE
@@ -17,6 +19,7 @@ EVENTS_TABLES: Final = (EVENTS_TABLE, "payment_events_history")
 
 SQL: Final = queries(__package__, "queries.sql")
 _QUARANTINED: Final = SQL["quarantined"].format(holding_one=SQL["holding_one"])
+_OPEN_LETTERS: Final = SQL["open_letters"].format(holding_one=SQL["holding_one"])
 _ERASE_QUARANTINED: Final = SQL["erase_quarantined"].format(holding_one=SQL["holding_one"])
 
 
@@ -57,8 +60,27 @@ async def find(connection: asyncpg.Connection, person: Person) -> dict[str, int]
     return found
 
 
+async def open_letters(
+    connection: asyncpg.Connection, person: Person, cut_before: Mapping[TopicPartition, int]
+) -> list[int]:
+    """The open dead letters that an erasure would leave without their bytes.
+
+    Args:
+        connection: to bronze.
+        person: whose letters it empties.
+        cut_before: each partition that it cuts, with the first offset that stays; an open letter
+            there may be anybody's.
+    """
+    places = [(place.topic, place.partition, offset) for place, offset in cut_before.items()]
+    columns = list(zip(*places, strict=True)) or [(), (), ()]
+    rows = await connection.fetch(_OPEN_LETTERS, *_in_bodies(person), *columns)
+    return [row["id"] for row in rows]
+
+
 async def erase(connection: asyncpg.Connection, person: Person) -> Erased:
     """Put a token in the person's place; all of it or nothing, and again is no change.
+
+    Open dead letters keep their bytes.
 
     Writers go on meanwhile: rows and features are locked in the order in which they lock them.
     Decisions alone wait.

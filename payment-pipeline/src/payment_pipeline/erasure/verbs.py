@@ -22,7 +22,7 @@ from payment_pipeline.providers import providers
 from payment_pipeline.settings import Settings
 
 from . import journal
-from .forget import Found, Lakehouse, Proof, Stores, forget, search
+from .forget import Found, Lakehouse, Proof, Stores, forget, refuse_open, search
 from .person import Person, checked
 
 BRONZE: Final = "bronze"
@@ -78,6 +78,7 @@ async def _run(
         if request.dry_run or not found.counts():
             _show(request, _as_found(found))
             return 0
+        refuse_open(found.open_letters)
         if not request.confirmed:
             _show(request, _as_found(found))
             if not typer.confirm("Erase this person everywhere, for good?", err=True):
@@ -157,6 +158,7 @@ def _as_found(found: Found) -> dict[str, Any]:
     return {
         "ok": True,
         "found": found.counts(),
+        "open_letters": found.open_letters,
         "neighbours_cut": found.cut.neighbours,
         "replayable_from": whole_from and whole_from.isoformat(),
     }
@@ -195,6 +197,8 @@ def _show(request: Request, told: dict[str, Any]) -> None:
 
 def _sentences(told: dict[str, Any]) -> list[str]:
     lines = []
+    if letters := told.get("open_letters"):
+        lines.append(f"{len(letters):,} dead letters are open: redrive or dismiss them first.")
     if told["replayable_from"]:
         lines.append(
             f"{told['neighbours_cut']:,} records of others lie before theirs and go too; they "
