@@ -1,9 +1,10 @@
 """Which real components does a test get, and who stops them?
 
 `stores` is PostgreSQL, Kafka and Temporal, provisioned; `stack` is the whole pipeline; `lakehouse`
-is the stores with S3, the Iceberg catalog and Trino: one of each a run, shared between xdist's
-workers, on ports of its own. `fresh_stack` makes one for a test that kills processes. The process
-that pytest was called in stops the shared one, whatever happened.
+is the stores with S3, the Iceberg catalog and Trino: one of each a run, on ports of its own.
+`fresh_stack` makes one for a test that kills processes. Of xdist's workers one has all tests of the
+shared stack, for an audit must not see what another test does meanwhile. The process that pytest
+was called in stops it, whatever happened.
 """
 
 import os
@@ -30,11 +31,18 @@ SHARED_VAR = "TEST_STACK_VAR"
 """The shared stack's folder, handed to xdist's workers in their environment."""
 COLLECTOR_PORT = "TEST_COLLECTOR_PORT"
 """Where a test may listen for the shared stack's spans: no component's port."""
+PORT_SHARES = 16
+"""Of how many processes of a run each has ports that are no other's: the one that pytest was called
+in, and xdist's workers. What a stack has not bound yet looks free to the next."""
 # A test must not depend on what the developer's shell or .env says.
 for name in [name for name in os.environ if name.startswith(("PAYMENTS_", "OTEL_"))]:
     del os.environ[name]
 Settings.model_config["env_file"] = None
 os.environ["OTEL_BSP_SCHEDULE_DELAY"] = "200"  # ms; spans are waited for
+
+
+_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw-1")
+isolated.PORTS = isolated.PORTS[int(_WORKER.removeprefix("gw")) + 1 :: PORT_SHARES]
 
 
 @pytest.fixture(scope="session")
@@ -95,6 +103,14 @@ def own_stack(*only: str, **overrides: object) -> Iterator[Settings]:
     with isolated.temporary(None, **overrides) as settings:
         local_stack.up(settings, only=only)
         yield settings
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together what shares a stack: the run's, or a module's own."""
+    for item in items:
+        shared = "shared_settings" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("shared stack" if shared else str(item.path)))
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -12,14 +12,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
 from local_stack import files, stack
 from payment_pipeline.settings import Settings
 
 # Below the ranges that Linux and macOS take outgoing ports from: the port of a process that was
 # killed must not become somebody's outgoing one before it is back.
-PORTS: Final = range(20_000, 32_000)
+PORTS = range(20_000, 32_000)
 
 
 @contextmanager

@@ -72,7 +72,10 @@ async def _wake_rescore() -> None:
     for _ in range(RESCORE_TRIES_MAX):
         try:
             await workflow.start_child_workflow(
-                "Rescore", id=RESCORE_ID, parent_close_policy=workflow.ParentClosePolicy.ABANDON
+                "Rescore",
+                id=RESCORE_ID,
+                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                task_timeout=TASK_TIMEOUT,
             )
         except WorkflowAlreadyStartedError:
             running = workflow.get_external_workflow_handle(RESCORE_ID)
