@@ -8,7 +8,8 @@ stays in its older state until a load brings the newer one.
 
 from collections.abc import Callable, Iterable
 from datetime import date
-from typing import Final, NamedTuple
+from itertools import chain
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,7 +18,6 @@ from pyiceberg.expressions import (
     And,
     BooleanExpression,
     GreaterThanOrEqual,
-    In,
     LessThan,
     NotIn,
 )
@@ -29,13 +29,11 @@ from payment_pipeline.settings import Settings
 from .bronze import Bronze, Horizon, day_bounds, open_bronze
 from .catalog import open_catalog, open_table
 from .commit import Outcome, SnapshotProperties, settle
+from .held import Held, narrow
 from .loader import ID, load_table, refuse_another_database
 from .schema import arrow_schema
 from .tables import PARTITION_COLUMN, LakeTable, table_named
 from .watermark import Watermark
-
-_VERSION: Final = (ID, PARTITION_COLUMN, "ingest_xid")
-"""With the key, what tells whether a row is the same in both."""
 
 
 class Rewritten(NamedTuple):
@@ -123,16 +121,22 @@ def reanchor(settings: Settings, table: str) -> Rewritten:
         bronze: Bronze, lake: Table, transaction: Transaction, snapshot: SnapshotProperties
     ) -> Outcome:
         here = _from_here(bronze.horizon())
-        held = _Held(known, lake.scan(selected_fields=(*known.key, *_VERSION)).to_arrow())
-        differing = [held.differing(chunk) for chunk in bronze.whole(known, here)]
-        for chunk in bronze.rest(known, here):
-            # Its place in the lake is made free: the next load looks for it by its new id.
-            held.differing(chunk)
-        _refuse_to_lose(known, len(held.unseen))
+        compared = narrow(known)
+        columns = tuple(column.name for column in compared.columns)
+        held = Held(compared, lake.scan(selected_fields=columns).to_arrow_batch_reader())
+        highest_id = 0
+        # Of the rest the place in the lake is made free: the next load looks for it by its new id.
+        for rows in chain(bronze.whole(compared, here), bronze.rest(compared, here)):
+            held.differing(rows)
+            highest_id = max(highest_id, pc.max(rows[ID]).as_py())
+        _refuse_to_lose(known, held.unseen)
         if held.stale:
-            transaction.delete(In(term=ID, literals=held.stale), snapshot_properties=snapshot)
+            for which in held.stale_rows():
+                transaction.delete(which, snapshot_properties=snapshot)
+        # Read once more, now whole: nobody could keep so much meanwhile.
+        differing = map(held.differing, bronze.whole(known, here))
         appended = _append(known, transaction, snapshot, differing)
-        return Outcome(appended.rows, len(held.stale), here._replace(highest_id=held.highest_id))
+        return Outcome(appended.rows, held.stale, here._replace(highest_id=highest_id))
 
     return _rewrite(settings, known, change)
 
@@ -214,30 +218,3 @@ def _refuse_to_lose(table: LakeTable, rows: int) -> None:
             f"events through the pipeline again, or drop them from the lake with "
             f"`payments lake rebuild {table.name} --shrink`."
         )
-
-
-class _Held:
-    """The lake's rows by their key, against which bronze is compared."""
-
-    def __init__(self, table: LakeTable, rows: pa.Table) -> None:
-        versions = zip(*(rows[name].to_pylist() for name in _VERSION), strict=True)
-        keys = zip(*(rows[name].to_pylist() for name in table.key), strict=True)
-        self.unseen = dict(zip(keys, versions, strict=True))
-        """Rows that bronze has not shown yet: version by key."""
-        self.stale: list[int] = []
-        """Ids, in the lake, of rows that bronze has in another version."""
-        self.highest_id = 0
-        self._key = table.key
-
-    def differing(self, chunk: pa.Table) -> pa.Table:
-        """The rows of bronze that the lake has not, or not so."""
-        differs = []
-        versions = zip(*(chunk[name].to_pylist() for name in _VERSION), strict=True)
-        keys = zip(*(chunk[name].to_pylist() for name in self._key), strict=True)
-        for key, version in zip(keys, versions, strict=True):
-            held = self.unseen.pop(key, None)
-            differs.append(held != version)
-            if held is not None and held != version:
-                self.stale.append(held[0])
-        self.highest_id = max(self.highest_id, pc.max(chunk[ID]).as_py() or 0)
-        return chunk.filter(pa.array(differs, pa.bool_()))
