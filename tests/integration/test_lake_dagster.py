@@ -111,7 +111,10 @@ def test_a_day_is_reloaded_by_its_partition(
     table(lake).delete("event_id == 'a1'")
     assert len(in_lake(lake)) == 4
     job = definitions.resolve_job_def("reload_day")
-    assert job.execute_in_process(instance=instance, partition_key=str(date(2026, 11, 1))).success
+    # Without the marts, which dbt builds from a schema of its own.
+    ops = [f"reload_day_of_{name}" for name in TABLES]
+    day = str(date(2026, 11, 1))
+    assert job.execute_in_process(instance=instance, partition_key=day, op_selection=ops).success
     assert_exact(lake)
 
 

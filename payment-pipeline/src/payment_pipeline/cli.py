@@ -443,7 +443,10 @@ def lake_reload(
     day: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Of insertion, UTC.")],
     tables: LakeTables = None,
 ) -> None:
-    """Write the rows of one day anew from bronze, in one commit a table."""
+    """Write the rows of one day anew from bronze, in one commit a table.
+
+    The marts follow with dbt build --full-refresh; the job reload_day in Dagster does both.
+    """
     from orchestration_dagster.lake.rewrite import reload_day
     from orchestration_dagster.lake.tables import TABLES
 
@@ -459,7 +462,10 @@ def lake_rebuild(
         bool, typer.Option("--shrink", help="Rows that bronze no longer has may go.")
     ] = False,
 ) -> None:
-    """Write whole tables anew from bronze; readers see the old one until the one commit."""
+    """Write whole tables anew from bronze; readers see the old one until the one commit.
+
+    The marts follow with dbt build --full-refresh; the job rebuild in Dagster does both.
+    """
     from orchestration_dagster.lake.rewrite import rebuild
     from orchestration_dagster.lake.tables import TABLES
 
@@ -470,7 +476,10 @@ def lake_rebuild(
 
 @lake.command("reanchor")
 def lake_reanchor(tables: LakeTables = None) -> None:
-    """After PostgreSQL was restored or promoted: load what differs, and go on from there."""
+    """After PostgreSQL was restored or promoted: load what differs, and go on from there.
+
+    The marts follow with dbt build --full-refresh; the job reanchor in Dagster does both.
+    """
     from orchestration_dagster.lake.rewrite import reanchor
     from orchestration_dagster.lake.tables import TABLES
 

@@ -89,14 +89,16 @@ def test_whoever_writes_a_table_waits_for_its_pool(repository: dg.RepositoryDefi
             assert pool(table) in pools
 
 
-def test_the_marts_are_built_anew_after_what_moves_the_watermark(
+def test_the_marts_are_built_anew_after_whatever_rewrites_the_lake(
     repository: dg.RepositoryDefinition,
 ) -> None:
-    for name in ("rebuild", "reanchor"):
+    """They read on from the newest transaction, and what is written anew has its old one."""
+    writes = {"reload_day": "reload_day_of", "rebuild": "rebuild", "reanchor": "reanchor"}
+    for name, writer in writes.items():
         job = repository.get_job(name)
         upstream = job.graph.dependency_structure.input_to_upstream_outputs_for_node("marts_anew")
         (writers,) = upstream.values()
-        assert {each.node_name for each in writers} == {f"{name}_{table}" for table in TABLES}
+        assert {each.node_name for each in writers} == {f"{writer}_{table}" for table in TABLES}
 
 
 def test_upkeep_of_models_waits_for_dbt(repository: dg.RepositoryDefinition) -> None:

@@ -15,6 +15,8 @@ from orchestration_dagster.resources import PipelineSettings
 FIRST_DAY: Final = "2026-01-01"
 DAYS: Final = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, end_offset=1)
 """UTC days of insertion, today's included: the partitions of the Iceberg tables."""
+BACKFILL: Final = "dagster/backfill"
+"""Dagster's tag of a run that is one of many, whose value they share."""
 ANEW: Final = (
     "build",
     "--full-refresh",
@@ -65,17 +67,25 @@ _reloads, _rebuilds, _reanchors = (
 )
 
 
+@dg.op(pool=MARTS, ins={"written": dg.In(dg.Nothing)}, out=dg.Out(dg.Nothing))
+def marts_anew(
+    context: dg.OpExecutionContext, dbt: DbtCliResource, settings: PipelineSettings
+) -> None:
+    """Build every model from nothing, once for a backfill.
+
+    What is incremental reads on from the newest transaction that it has seen. It is no more, or it
+    is above those of the rows that were written anew.
+    """
+    if _backfill_goes_on(context):
+        context.log.info("The marts have yet to follow: the backfill's last run builds them.")
+        return
+    dbt.cli(ANEW, target_path=dbt_target(settings.load())).wait()
+
+
 @dg.job(name="reload_day", partitions_def=DAYS)
 def reload_day_job() -> None:
-    """Write one day of every table anew from bronze; a backfill takes a range of days."""
-    for op in _reloads:
-        op()
-
-
-@dg.op(pool=MARTS, ins={"written": dg.In(dg.Nothing)}, out=dg.Out(dg.Nothing))
-def marts_anew(dbt: DbtCliResource, settings: PipelineSettings) -> None:
-    """Build every model from nothing: what is incremental reads on from a place that is no more."""
-    dbt.cli(ANEW, target_path=dbt_target(settings.load())).wait()
+    """Write a day of every table anew from bronze, then the marts; a backfill takes many days."""
+    marts_anew([op() for op in _reloads])
 
 
 @dg.job(name="rebuild")
@@ -88,6 +98,15 @@ def rebuild_job() -> None:
 def reanchor_job() -> None:
     """After PostgreSQL was restored or promoted: load what differs, and build the marts anew."""
     marts_anew([op() for op in _reanchors])
+
+
+def _backfill_goes_on(context: dg.OpExecutionContext) -> bool:
+    """Whether another run of the same backfill is to come, or under way."""
+    backfill = context.run.tags.get(BACKFILL)
+    if backfill is None:
+        return False
+    runs = context.instance.get_runs(dg.RunsFilter(tags={BACKFILL: backfill}))
+    return any(not run.is_finished for run in runs if run.run_id != context.run_id)
 
 
 def _observe(context: dg.OpExecutionContext, table: str, rewritten: Rewritten) -> None:
