@@ -7,14 +7,14 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import aiohttp
 import asyncpg
 import pytest
 
-from collector import Collector, collector
+from local_stack.drills.collector import Collector, Kept, collector
 from payment_pipeline.settings import Settings
 from payment_pipeline.simulator.signing import signature
 
@@ -24,11 +24,18 @@ CANARY = "canary-person@example.com"
 
 
 @pytest.fixture(scope="module")
-async def spans(stack: Settings) -> AsyncIterator[Collector]:
+def spans(stack: Settings) -> Iterator[Collector]:
     port = urlsplit(stack.otlp_endpoint or "").port
     assert port, "the shared stack has a collector's address"
-    async with collector(port) as listening:
+    with collector(port) as listening:
         yield listening
+
+
+async def traced(
+    spans: Collector, trace: str, complete: Callable[[list[Kept]], bool]
+) -> list[Kept]:
+    """The spans of a trace, as soon as they are complete."""
+    return await asyncio.to_thread(spans.trace, trace, complete)
 
 
 def charge(event_id: str, **changes: object) -> bytes:
@@ -105,7 +112,7 @@ async def test_one_trace_leads_from_the_webhook_to_the_row(
     caller = secrets.token_hex(8)
     await post(stack, charge(event_id), f"00-{trace}-{caller}-01")
     names = {"POST /webhooks/stripe", "normalize", "score", "write bronze"}
-    found = await spans.trace(trace, lambda spans: {span.name for span in spans} >= names)
+    found = await traced(spans, trace, lambda spans: {span.name for span in spans} >= names)
     by_name = {span.name: span for span in found}
     assert len(found) == len(by_name) == len(names), "each stage once"
     receipt = by_name["POST /webhooks/stripe"]
@@ -131,7 +138,9 @@ async def test_its_link_leads_to_the_ranges_trace_through_temporal_and_inference
 ) -> None:
     trace = secrets.token_hex(16)
     await post(stack, charge(f"evt_{secrets.token_hex(8)}"), f"00-{trace}-{'1' * 16}-01")
-    found = await spans.trace(trace, lambda spans: "write bronze" in [each.name for each in spans])
+    found = await traced(
+        spans, trace, lambda spans: "write bronze" in [each.name for each in spans]
+    )
     (range_trace,) = next(each for each in found if each.name == "write bronze").links
     steps = {
         ("payments-dispatcher", "StartWorkflow:IngestRange"),
@@ -140,8 +149,8 @@ async def test_its_link_leads_to_the_ranges_trace_through_temporal_and_inference
         ("payments-inference", "POST /v1/score"),
         ("payments-worker", "RunActivity:persist_range"),
     }
-    await spans.trace(
-        range_trace, lambda spans: {(each.service, each.name) for each in spans} >= steps
+    await traced(
+        spans, range_trace, lambda spans: {(each.service, each.name) for each in spans} >= steps
     )
 
 
@@ -151,7 +160,7 @@ async def test_a_dead_letters_trace_ends_in_the_quarantine(
     event_id, trace = f"evt_{secrets.token_hex(8)}", secrets.token_hex(16)
     await post(stack, charge(event_id, amount="many"), f"00-{trace}-{'1' * 16}-01")
     names = {"POST /webhooks/stripe", "normalize", "quarantine"}
-    found = await spans.trace(trace, lambda spans: {span.name for span in spans} >= names)
+    found = await traced(spans, trace, lambda spans: {span.name for span in spans} >= names)
     by_name = {span.name: span for span in found}
     assert by_name["normalize"].attributes["payments.outcome"] == "rejected"
     failure = by_name["normalize"].attributes["payments.failure"]
@@ -173,6 +182,6 @@ async def test_what_is_not_sampled_is_in_no_span_and_its_row_says_so(
 async def test_no_span_says_anything_of_a_person(stack: Settings, spans: Collector) -> None:
     trace = secrets.token_hex(16)
     await post(stack, charge(f"evt_{secrets.token_hex(8)}"), f"00-{trace}-{'1' * 16}-01")
-    await spans.trace(trace, lambda spans: "write bronze" in [each.name for each in spans])
+    await traced(spans, trace, lambda spans: "write bronze" in [each.name for each in spans])
     said = "".join(span.raw for span in spans.spans)
     assert "canary" not in said

@@ -5,8 +5,11 @@ quarantine. Everything else is searched: what processes say and serve, what trav
 and what is kept of it.
 """
 
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
+from secrets import token_hex
+from time import time_ns
 from typing import Any, Final, NamedTuple
 
 import aiohttp
@@ -17,12 +20,14 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from psycopg import sql
 from temporalio.client import Client
 
-from local_stack import files
+from local_stack import files, supervisor
+from local_stack.drills.collector import Collector
 from orchestration_dagster.lake import erase
 from orchestration_dagster.lake.catalog import open_catalog
 from payment_pipeline.adapters import kafka, temporal
 from payment_pipeline.domain.topics import NORMALIZED
 from payment_pipeline.settings import Settings
+from payment_pipeline.telemetry.otlp import OtlpTracer
 
 CONTROL: Final = "canary_control"
 """What is planted to be found is called so, everywhere."""
@@ -31,10 +36,27 @@ BODIES: Final = "body"
 STORES: Final = frozenset({"kafka", "postgres", "seaweedfs", "secrets"})
 """Folders that are searched through their servers, or are nobody's to read."""
 FILES: Final = "logs and other files"
+METRICS: Final = "metrics"
+TRACES: Final = "traces"
 RECORDS: Final = "records' keys, headers and events"
 WORKFLOWS: Final = "workflows"
-LAKE: Final = "files of the lake"
-PLANTED_IN: Final = {FILES, RECORDS, WORKFLOWS, LAKE, f"bronze {CONTROL}"}
+BRONZE: Final = "bronze"
+DAGSTER: Final = "dagster"
+LAKE: Final = "files of"
+"""Before the name of a schema of the lakehouse."""
+SEARCHED: Final = frozenset(
+    {FILES, METRICS, TRACES, RECORDS, WORKFLOWS, f"{LAKE} data"}
+    | {f"{BRONZE} {table}" for table in ("payment_events", "payment_events_quarantine")}
+)
+"""Where something must have been there to be searched."""
+SEARCHED_WITH_MARTS: Final = frozenset(
+    {f"{LAKE} staging", f"{LAKE} marts", f"{DAGSTER} runs", f"{DAGSTER} event_logs"}
+)
+"""The same once Dagster has built them."""
+PLANTED_IN: Final = frozenset(
+    {FILES, TRACES, RECORDS, WORKFLOWS}
+    | {f"{place} {CONTROL}" for place in (LAKE, BRONZE, DAGSTER)}
+)
 """Where the control plants one. Metrics have no place where anybody could."""
 
 
@@ -47,32 +69,31 @@ class Hits(NamedTuple):
     hits: int
 
 
-async def search(settings: Settings, texts: Sequence[str]) -> list[Hits]:
+async def search(settings: Settings, texts: Sequence[str], spans: Collector) -> list[Hits]:
     """Look for the texts in every place outside the raw store."""
     return [
         _files(settings, texts),
         await _metrics(settings, texts),
+        _spans(spans, texts),
         await _headers_and_events(settings, texts),
         await _workflows(settings, texts),
-        *_tables(settings.dsn, "bronze", texts),
-        *_tables(settings.dagster_storage, "dagster", texts),
-        Hits(
-            LAKE,
-            # Every text holds the empty one: so many rows there are.
-            sum(erase.find(settings, [""]).values()),
-            sum(erase.find(settings, texts).values()),
-        ),
+        *_tables(settings.dsn, BRONZE, texts),
+        *_tables(settings.dagster_storage, DAGSTER, texts),
+        *_lake(settings, texts),
     ]
 
 
 @asynccontextmanager
-async def planted(settings: Settings, text: str) -> AsyncIterator[None]:
+async def planted(settings: Settings, text: str, spans: Collector) -> AsyncIterator[None]:
     """One in each kind of place, gone at the end: the control that a search can find."""
+    databases = (settings.dsn, settings.dagster_storage)
     client = await temporal.connect(settings)
     log = files.log_path(settings, CONTROL)
     log.write_text(f"{text}\n")
-    with psycopg.connect(settings.dsn, autocommit=True) as connection:
-        connection.execute(f"CREATE TABLE {CONTROL} AS SELECT %s::text AS said", (text,))
+    for dsn in databases:
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute(f"CREATE TABLE {CONTROL} AS SELECT %s::text AS said", (text,))
+    _trace(spans, text)
     await _produce(settings, text)
     catalog = open_catalog(settings)
     catalog.create_namespace_if_not_exists(CONTROL)
@@ -83,8 +104,9 @@ async def planted(settings: Settings, text: str) -> AsyncIterator[None]:
         yield
     finally:
         log.unlink()
-        with psycopg.connect(settings.dsn, autocommit=True) as connection:
-            connection.execute(f"DROP TABLE {CONTROL}")
+        for dsn in databases:
+            with psycopg.connect(dsn, autocommit=True) as connection:
+                connection.execute(f"DROP TABLE {CONTROL}")
         await _drop_topic(settings)
         catalog.purge_table((CONTROL, CONTROL))
         catalog.drop_namespace(CONTROL)
@@ -104,16 +126,23 @@ def _files(settings: Settings, texts: Sequence[str]) -> Hits:
 
 
 async def _metrics(settings: Settings, texts: Sequence[str]) -> Hits:
-    ports = (
+    ports = [
         *(settings.gateway_port, settings.inference_port, settings.normalizer_metrics_port),
         *(settings.dispatcher_metrics_port, settings.worker_metrics_port),
-    )
+    ]
+    if supervisor.states(settings)["lake-metrics"]["statename"] == "RUNNING":
+        ports.append(settings.lake_metrics_port)
     lines: list[str] = []
     async with aiohttp.ClientSession() as session:
         for port in ports:
             async with session.get(f"http://{settings.host}:{port}/metrics") as answer:
                 lines += (await answer.text()).splitlines()
-    return Hits("metrics", len(lines), sum(any(text in line for text in texts) for line in lines))
+    return Hits(METRICS, len(lines), sum(any(text in line for text in texts) for line in lines))
+
+
+def _spans(spans: Collector, texts: Sequence[str]) -> Hits:
+    said = [span.raw for span in spans.spans]
+    return Hits(TRACES, len(said), sum(any(text in each for text in texts) for each in said))
 
 
 async def _headers_and_events(settings: Settings, texts: Sequence[str]) -> Hits:
@@ -159,12 +188,8 @@ async def _history(client: Client, workflow_id: str, run_id: str) -> list[bytes]
 
 
 def _tables(dsn: str, database: str, texts: Sequence[str]) -> Iterator[Hits]:
-    """Every table, every column but the signed bytes; nothing where there is no such database."""
-    try:
-        connection = psycopg.connect(dsn)
-    except psycopg.OperationalError:
-        return
-    with closing(connection):
+    """Every table, every column but the signed bytes."""
+    with psycopg.connect(dsn) as connection:
         for (table,) in connection.execute(
             "SELECT table_name FROM information_schema.tables"
             " WHERE table_schema = current_schema() AND table_type = 'BASE TABLE'"
@@ -176,6 +201,25 @@ def _tables(dsn: str, database: str, texts: Sequence[str]) -> Iterator[Hits]:
             ).format(sql.Identifier(table))
             searched: Any = connection.execute(query, (list(texts), BODIES)).fetchone()
             yield Hits(f"{database} {table}", *searched)
+
+
+def _lake(settings: Settings, texts: Sequence[str]) -> Iterator[Hits]:
+    """Every file of every schema, the marts' too."""
+    rows, hits = Counter[str](), Counter[str]()
+    # Every text holds the empty one: so many rows there are.
+    for counts, wanted in ((rows, [""]), (hits, texts)):
+        for table, count in erase.find(settings, wanted).items():
+            counts[table.partition(".")[0]] += count
+    for schema, searched in rows.items():
+        yield Hits(f"{LAKE} {schema}", searched, hits[schema])
+
+
+def _trace(spans: Collector, text: str) -> None:
+    """Send a span, as every process does."""
+    tracer = OtlpTracer(CONTROL, spans.endpoint, ratio=1.0)
+    traceparent = f"00-{token_hex(16)}-{token_hex(8)}-01"
+    tracer.record(CONTROL, traceparent, time_ns(), {"said": text})
+    tracer.close()
 
 
 async def _produce(settings: Settings, text: str) -> None:

@@ -1,0 +1,133 @@
+"""Who takes the spans, so that they can be searched? OTLP over HTTP in, in a thread of its own."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Final
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+
+PATIENCE_S: Final = 30.0
+HOST: Final = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A span as it came over the wire; ids in hex."""
+
+    service: str
+    name: str
+    trace_id: str
+    span_id: str
+    parent_id: str
+    attributes: dict[str, str]
+    links: tuple[str, ...]
+    """The trace ids that it links to."""
+    failed: bool
+    duration_s: float
+    raw: str
+    """All of it as text, with what its process says of itself."""
+
+
+@dataclass
+class Collector:
+    """Every span that came."""
+
+    endpoint: str = ""
+    """Its base URL: a stack's `otlp_endpoint`."""
+    spans: list[Kept] = field(default_factory=list)
+    came: threading.Condition = field(default_factory=threading.Condition)
+
+    def trace(self, trace_id: str, complete: Callable[[list[Kept]], bool]) -> list[Kept]:
+        """The spans of a trace, as soon as they are complete.
+
+        Raises:
+            TimeoutError: they are not after `PATIENCE_S`.
+        """
+
+        def found() -> list[Kept]:
+            return [span for span in self.spans if span.trace_id == trace_id]
+
+        with self.came:
+            if not self.came.wait_for(lambda: complete(found()), PATIENCE_S):
+                raise TimeoutError(f"of trace {trace_id} there are {[s.name for s in found()]}")
+            return found()
+
+    def wait_for_quiet(self, quiet_s: float) -> None:
+        """Return once nothing has come for so long."""
+        with self.came:
+            while self.came.wait(quiet_s):
+                pass
+
+    def take(self, export: bytes) -> None:
+        """One export."""
+        given = ExportTraceServiceRequest.FromString(export)
+        with self.came:
+            self.spans += [
+                _kept(resource.resource, span)
+                for resource in given.resource_spans
+                for scope in resource.scope_spans
+                for span in scope.spans
+            ]
+            self.came.notify_all()
+
+
+@contextmanager
+def collector(port: int = 0) -> Iterator[Collector]:
+    """Listen on a port of loopback, any free one if none is given."""
+    kept = Collector()
+
+    class Take(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            kept.take(self.rfile.read(int(self.headers["content-length"])))
+            answer = ExportTraceServiceResponse().SerializeToString()
+            self.send_response(200)
+            self.send_header("content-type", "application/x-protobuf")
+            self.send_header("content-length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer((HOST, port), Take) as server:
+        kept.endpoint = f"http://{HOST}:{server.server_port}"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield kept
+        finally:
+            server.shutdown()
+
+
+def _kept(resource: Resource, span: Span) -> Kept:
+    about = _attributes(resource)
+    return Kept(
+        service=about["service.name"],
+        name=span.name,
+        trace_id=span.trace_id.hex(),
+        span_id=span.span_id.hex(),
+        parent_id=span.parent_span_id.hex(),
+        attributes=_attributes(span),
+        links=tuple(link.trace_id.hex() for link in span.links),
+        failed=span.status.code == Status.STATUS_CODE_ERROR,
+        duration_s=(span.end_time_unix_nano - span.start_time_unix_nano) / 1e9,
+        raw=f"{resource}{span}",
+    )
+
+
+def _attributes(of: Resource | Span) -> dict[str, str]:
+    return {each.key: _text(each.value) for each in of.attributes}
+
+
+def _text(value: AnyValue) -> str:
+    return str(getattr(value, value.WhichOneof("value") or "string_value"))
