@@ -18,6 +18,7 @@ from local_stack.drills.controls import control
 from local_stack.drills.findings import Findings
 from local_stack.drills.ground import Drill, Ground
 from local_stack.drills.ledger import account
+from local_stack.drills.mending import Spoiled, redrive_mended
 from local_stack.drills.recovery import through
 from local_stack.drills.sender import Sender, modelled
 from payment_pipeline.domain.failures import FailureClass
@@ -69,7 +70,7 @@ CORPUS: Final = (
 
 
 def run(ground: Ground) -> Findings:
-    """Each kind of poison, and after it a good event of the same payment."""
+    """Each kind of poison, and after it a good event of the same payment; then what is fixable."""
     found = Findings()
     ledger = ground.folder / "ledger.jsonl"
     asyncio.run(_drill(ground, ledger, found))
@@ -86,14 +87,19 @@ async def _drill(ground: Ground, ledger: Path, found: Findings) -> None:
     )
     stalls: list[float] = []
     wanted: dict[str, Poison] = {}
+    refused: dict[str, Spoiled] = {}
     for _ in range(ground.rounds):
         kinds = ground.dice.sample(CORPUS, len(CORPUS))
         events = _charges(ground, 2 * len(CORPUS))
         for kind in kinds:
             # Two events of one payment have one key, so they share a partition.
             good, model = next(events), next(events)
-            body = kind.spoil(model._replace(body=_of_payment(model, good)))
-            wanted[sha256(body).hexdigest()] = kind
+            genuine = _of_payment(model, good)
+            body = kind.spoil(model._replace(body=genuine))
+            digest = sha256(body).hexdigest()
+            wanted[digest] = kind
+            if kind.failure:
+                refused[digest] = Spoiled(kind.name, model.event_id, body, genuine)
             answer = await sender.send(model, body=body)
             found.require(answer.status == 200, f"{kind.name} was answered {answer.status}")
             stalls.append(await through(settings, sender, good) - usual_s)
@@ -108,6 +114,7 @@ async def _drill(ground: Ground, ledger: Path, found: Findings) -> None:
         "stall_s_max": round(max(stalls), 2),
         "rightly_classed": await _classed(ground, wanted, found),
     }
+    await redrive_mended(settings, refused, found)
 
 
 async def _classed(ground: Ground, wanted: dict[str, Poison], found: Findings) -> int:
@@ -174,7 +181,7 @@ async def _control(ground: Ground) -> bool:
 
 DRILL = Drill(
     number=4,
-    promise="Poison ends in quarantine for the right reason, and holds nothing up.",
+    promise="Poison ends in quarantine for the right reason, holds nothing up, and can be mended.",
     needs=("gateway", "normalizer", "dispatcher", "worker"),
     run=run,
 )
