@@ -6,6 +6,7 @@ statement, named and keyed as dbt does it: what dbt builds, the marts' own tests
 
 import asyncio
 import json
+import pickle
 import re
 import subprocess
 from collections.abc import Awaitable, Callable, Iterator
@@ -21,6 +22,7 @@ import pytest
 
 import commands
 from conftest import own_stack
+from local_stack import superset
 from orchestration_dagster.lake.loader import load
 from orchestration_dagster.lake.tables import TABLES
 from payment_pipeline.adapters import postgres
@@ -174,12 +176,16 @@ def test_the_person_is_gone_everywhere_and_the_totals_stay(stack_of_people: Stac
     assert beside
     rows = stack.ask("SELECT count(*) FROM payment_events WHERE customer_id = %s", person)
     known = stack.search_with_review(person)
+    cache = superset.cache(stack.settings)
+    cache.mkdir(parents=True)
+    (cache / "an answer").write_bytes(pickle.dumps([neighbour, person]))
 
     proof = stack.forget(person)
 
     places = {place.split()[0] for place in proof.found}
     assert places == {"topic", "workflows", "bronze", "lake"}, proof.found
-    assert "lake marts.fct_payment_events" in proof.found
+    assert {"lake marts.fct_payment_events", "lake superset/cache"} <= proof.found.keys()
+    assert not [*cache.iterdir()]
     assert proof.left == {}
     assert not stack.search(person).counts()
     assert stack.totals() == before

@@ -4,8 +4,10 @@
 """
 
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -22,6 +24,8 @@ THREADS: Final = 8
 QUERY_S_MAX: Final = 120
 STOP_S_MAX: Final = 5
 PROVISION_S_MAX: Final = 600
+SHORT_TEXT: Final = re.compile(rb"\x8c.", re.DOTALL)
+"""What pickle writes before a text: a mark and its length, which may look like a letter of it."""
 
 
 def python() -> Path:
@@ -39,6 +43,31 @@ def python() -> Path:
 def home(settings: Settings) -> Path:
     """Its metadata and its cache."""
     return var(settings) / "superset"
+
+
+def cache(settings: Settings) -> Path:
+    """Where it keeps answers and filters; no file of it is needed."""
+    return home(settings) / "cache"
+
+
+def cached(settings: Settings, patterns: Sequence[str]) -> int:
+    """How many of its cached answers and filters hold one of the patterns."""
+    wanted = re.compile("|".join(f"(?:{pattern})" for pattern in patterns).encode())
+    return sum(wanted.search(SHORT_TEXT.sub(b"\0", each)) is not None for each in _cached(settings))
+
+
+def forget_cached(settings: Settings) -> None:
+    """Delete its whole cache, which it may be using: it asks again."""
+    for path in cache(settings).glob("*"):
+        path.unlink(missing_ok=True)
+
+
+def _cached(settings: Settings) -> Iterator[bytes]:
+    for path in cache(settings).glob("*"):
+        try:
+            yield path.read_bytes()
+        except FileNotFoundError:  # it has just replaced it
+            continue
 
 
 def address(settings: Settings) -> str:

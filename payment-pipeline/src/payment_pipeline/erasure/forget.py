@@ -54,7 +54,7 @@ class Lakehouse(Protocol):
         ...
 
     def forget_history(self, patterns: Sequence[str]) -> None:
-        """Leave each table its current state alone."""
+        """Leave each table its current state alone, and no older answer in a cache."""
         ...
 
 

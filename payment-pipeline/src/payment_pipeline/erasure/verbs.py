@@ -118,7 +118,7 @@ async def opened(
 
 @dataclass(frozen=True)
 class WholeLake:
-    """The lakehouse of the settings."""
+    """The lakehouse of the settings, and what the dashboards have cached of it."""
 
     settings: Settings
     rebuild_marts: Callable[[Settings], None]
@@ -127,9 +127,13 @@ class WholeLake:
 
     def find(self, patterns: Sequence[str]) -> dict[str, int]:
         """See `forget.Lakehouse`."""
+        from local_stack import superset
         from orchestration_dagster.lake import erase
 
-        return erase.find(self.settings, patterns, self.schemas)
+        found = erase.find(self.settings, patterns, self.schemas)
+        if answers := superset.cached(self.settings, patterns):
+            found["superset/cache"] = answers
+        return found
 
     def catch_up(self, xid: int) -> None:
         """See `forget.Lakehouse`."""
@@ -143,9 +147,11 @@ class WholeLake:
 
     def forget_history(self, patterns: Sequence[str]) -> None:
         """See `forget.Lakehouse`."""
+        from local_stack import superset
         from orchestration_dagster.lake import erase
 
         erase.forget_history(self.settings, patterns, self.schemas)
+        superset.forget_cached(self.settings)
 
 
 def _of_all_time() -> Window:
@@ -165,6 +171,7 @@ def _as_found(found: Found) -> dict[str, Any]:
 
 
 def _as_proved(proof: Proof) -> dict[str, Any]:
+    """What an erasure says; no backup that was begun before `backup_from` is to be restored."""
     return {
         "ok": not proof.left,
         "erasure": proof.number,
@@ -172,6 +179,7 @@ def _as_proved(proof: Proof) -> dict[str, Any]:
         "left": proof.left,
         "neighbours_cut": proof.neighbours,
         "replayable_from": proof.replayable_from and proof.replayable_from.isoformat(),
+        "backup_from": datetime.now(UTC).isoformat(),
     }
 
 
@@ -203,7 +211,8 @@ def _sentences(told: dict[str, Any]) -> list[str]:
         lines.append(
             f"{told['neighbours_cut']:,} records of others lie before theirs and go too; they "
             "are in bronze. What was received before "
-            f"{told['replayable_from']} can't all be replayed from Kafka any more."
+            f"{told['replayable_from']} can't all be replayed from Kafka any more: no backup from "
+            "before the erasure can be made whole."
         )
     if "ledger" in told:
         lines.append(f"Bronze, lake and facts: {told['ledger']}.")
@@ -214,4 +223,9 @@ def _sentences(told: dict[str, Any]) -> list[str]:
         )
     elif "left" in told:
         lines.append(f"Erased; 0 left. It is erasure {told['erasure']} in the table erasures.")
+    if "backup_from" in told:
+        lines.append(
+            "Now take a backup (`payments backup FILE`) and delete all older ones: they hold the "
+            "person still."
+        )
     return lines

@@ -83,7 +83,9 @@ def restore(file: Annotated[Path, typer.Argument(help="What `payments backup` wr
     done = backups.restore(settings.load(), file)
     since = done.taken_at - REPLAY_BEFORE
     typer.echo(
-        f"{done.events:,} events are back, as of {done.taken_at:%Y-%m-%dT%H:%M:%SZ}. Now run:\n"
+        f"{done.events:,} events are back, as of {done.taken_at:%Y-%m-%dT%H:%M:%SZ}.\n"
+        "If anybody was erased after that, Kafka lacks what this backup lacks: take a newer one.\n"
+        "Now run:\n"
         f"  payments replay --from {since:%Y-%m-%dT%H:%M:%SZ} --to 0s   # what came since\n"
         "  payments audit                    # proves that nothing is missing\n"
         "  payments lake reanchor            # the lake goes on from here\n"

@@ -1,0 +1,38 @@
+"""Is an erased person found in what Superset has cached, and is nothing left of it?"""
+
+import pickle
+from collections.abc import Callable
+
+import pytest
+
+from local_stack import superset
+from payment_pipeline.erasure.person import Person
+from payment_pipeline.settings import Settings
+
+SettingsOf = Callable[..., Settings]
+LETTER_LONG = "cus_" + "9" * 61
+"""65 bytes, which pickle writes as the letter A."""
+
+
+def cache(settings: Settings, name: str, answer: object) -> None:
+    """As cachelib writes it: when it expires, and the answer."""
+    folder = superset.cache(settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(b"\0\0\0\0" + pickle.dumps(answer))
+
+
+@pytest.mark.parametrize("customer", ["cus_jane", LETTER_LONG], ids=["short", "long"])
+def test_an_answer_with_the_person_is_found_and_goes(isolated: SettingsOf, customer: str) -> None:
+    settings, person = isolated(), Person("stripe", customer)
+    assert superset.cached(settings, person.patterns) == 0, "no Superset here"
+    cache(settings, "row", {"df": [["cus_john"], [customer]]})
+    cache(settings, "sql", {"query": f"SELECT 1 WHERE customer_id = '{customer}'"})
+    cache(settings, "key", {"df": person.names[1:]})
+    cache(settings, "longer", {"df": [customer + "2", "x_" + customer]})
+    assert superset.cached(settings, person.patterns) == 3
+
+    superset.forget_cached(settings)
+
+    assert superset.cached(settings, person.patterns) == 0
+    assert list(superset.cache(settings).iterdir()) == []
+    superset.forget_cached(settings)
