@@ -5,14 +5,14 @@ lake as (
 
     select
         event_key,
+        currency,
         arbitrary(received_at) as received_at,
-        arbitrary(currency) as currency,
         sum(amount_minor) as amount_minor,
         min(body_sha256) as body_sha256,
-        count(*) as copies
+        sum(count(*)) over (partition by event_key) as copies
     from {{ ref('stg_payment_events') }}
     where ingest_xid <= (select max(facts.ingest_xid) from {{ ref('fct_payment_events') }} as facts)
-    group by event_key
+    group by event_key, currency
 
 ),
 
