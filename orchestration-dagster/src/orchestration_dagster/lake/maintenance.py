@@ -39,15 +39,23 @@ class Maintained(NamedTuple):
     after: Standing
 
 
-def maintain(settings: Settings, operation: str, schema: str, table: str) -> Maintained:
+def maintain(
+    settings: Settings,
+    operation: str,
+    schema: str,
+    table: str,
+    orphans_kept: str = ORPHANS_KEPT,
+) -> Maintained:
     """Do one of `OPERATIONS` to a table; it changes no row.
+
+    Only where nobody writes may younger orphans go: a writer's files are orphans until it commits.
 
     Raises:
         NoTrinoError, trino.exceptions.Error: Trino can't be had, or refuses it.
     """
-    with _trino(settings, SNAPSHOTS_KEPT) as connection:
+    with _trino(settings, SNAPSHOTS_KEPT, orphans_kept) as connection:
         before = _standing(connection, schema, table)
-        _do(connection, operation, schema, table, SNAPSHOTS_KEPT)
+        _do(connection, operation, schema, table, SNAPSHOTS_KEPT, orphans_kept)
         return Maintained(before, _standing(connection, schema, table))
 
 
@@ -96,21 +104,29 @@ def expire_all_history(settings: Settings, which: Iterable[tuple[str, str]]) -> 
 
 
 @contextmanager
-def _trino(settings: Settings, snapshots_kept: str) -> Iterator[Connection]:
-    """A connection that may expire younger snapshots than Trino's own minimum says."""
+def _trino(
+    settings: Settings, snapshots_kept: str, orphans_kept: str = ORPHANS_KEPT
+) -> Iterator[Connection]:
+    """A connection that may let younger things go than Trino's own minimum says."""
     with connect(settings, application="orchestration-dagster") as connection:
-        _rows(connection, _SQL["allow_retention"].format(snapshots_kept=snapshots_kept))
+        _rows(connection, _SQL["allow_snapshots"].format(snapshots_kept=snapshots_kept))
+        _rows(connection, _SQL["allow_orphans"].format(orphans_kept=orphans_kept))
         yield connection
 
 
 def _do(
-    connection: Connection, operation: str, schema: str, table: str, snapshots_kept: str
+    connection: Connection,
+    operation: str,
+    schema: str,
+    table: str,
+    snapshots_kept: str,
+    orphans_kept: str = ORPHANS_KEPT,
 ) -> None:
     statement = _SQL[operation].format(
         table=_quoted(schema, table),
         small_file=SMALL_FILE,
         snapshots_kept=snapshots_kept,
-        orphans_kept=ORPHANS_KEPT,
+        orphans_kept=orphans_kept,
     )
     _rows(connection, statement)
 

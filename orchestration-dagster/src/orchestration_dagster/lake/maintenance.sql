@@ -9,9 +9,13 @@ ALTER TABLE {table} EXECUTE optimize(file_size_threshold => '{small_file}')
 -- Forget states older than anyone travels back to, with the files that only they had.
 ALTER TABLE {table} EXECUTE expire_snapshots(retention_threshold => '{snapshots_kept}')
 
--- name: allow_retention
+-- name: allow_snapshots
 -- Trino's own minimum is a week, lest somebody forgets states by mistake; of this connection alone.
 SET SESSION lakehouse.expire_snapshots_min_retention = '{snapshots_kept}'
+
+-- name: allow_orphans
+-- The same of orphans, lest somebody deletes what a writer is about to commit.
+SET SESSION lakehouse.remove_orphan_files_min_retention = '{orphans_kept}'
 
 -- name: remove_orphan_files
 -- Files that no snapshot knows: what writers left that died before their commit.

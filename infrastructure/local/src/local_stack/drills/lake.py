@@ -7,9 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Final, TypeAlias
 from unittest.mock import patch
+from urllib.parse import urlsplit
 
 import psycopg
+from pyarrow import fs
 from pyiceberg.catalog.rest import RestCatalog
+from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.table import CommitTableResponse, Table
 from pyiceberg.table.update import TableRequirement, TableUpdate
 
@@ -101,3 +104,18 @@ def compare(settings: Settings, found: Findings) -> None:
     found.lost = len(bronze - held.keys())
     found.duplicated = sum(count > 1 for count in held.values())
     found.require(not held.keys() - bronze, "the lake has rows that bronze has not")
+
+
+def orphans(settings: Settings) -> set[str]:
+    """Files of data, manifests and lists of them that no state of the table knows."""
+    table = open_catalog(settings).load_table(EVENTS.identifier)
+    known = {snapshot.manifest_list for snapshot in table.metadata.snapshots}
+    known |= set(table.inspect.all_manifests()["path"].to_pylist())
+    known |= set(table.inspect.all_files()["file_path"].to_pylist())
+    location = urlsplit(table.location())
+    assert isinstance(table.io, PyArrowFileIO)  # noqa: S101 - what reads Parquet here
+    found = table.io.fs_by_scheme(location.scheme, location.netloc).get_file_info(
+        fs.FileSelector(f"{location.netloc}{location.path}", recursive=True)
+    )
+    files = {info.path for info in found if info.path.endswith((".parquet", ".avro"))}
+    return files - {path.removeprefix(f"{location.scheme}://") for path in known}

@@ -18,7 +18,7 @@ from pyiceberg.exceptions import (
 )
 from pyiceberg.table import CommitTableResponse, Table
 
-from local_stack import supervisor
+from local_stack import stack, supervisor
 from local_stack.drills import lake_crash
 from local_stack.drills.findings import Findings
 from local_stack.drills.ground import Drill, Ground
@@ -29,10 +29,12 @@ from local_stack.drills.lake import (
     compare,
     insert,
     once,
+    orphans,
     sleep_through_another,
 )
 from orchestration_dagster.lake.catalog import open_catalog
 from orchestration_dagster.lake.loader import load
+from orchestration_dagster.lake.maintenance import maintain
 from payment_pipeline.settings import Settings
 
 CRASHES_A_ROUND: Final = len(lake_crash.POINTS)
@@ -71,10 +73,22 @@ def run(ground: Ground) -> Findings:
     _more(ground, "rival")
     with at_commits(_after_a_rewrite(settings)):
         load(settings, EVENTS.name)
-    compare(settings, found)
     found.figures = {"loader_crashes": crashes, "injected": 2 * len(INJECTED)}
+    _clean(settings, found)
+    compare(settings, found)
     found.control_failed = _control(ground)
     return found
+
+
+def _clean(settings: Settings, found: Findings) -> None:
+    """What the dead left behind is no row; the upkeep deletes it, here without its week's wait."""
+    left = orphans(settings)
+    found.require(bool(left), "no failed commit left a file: nothing is shown of their cleaning")
+    stack.up(settings, only=("trino",))
+    maintain(settings, "remove_orphan_files", *EVENTS.identifier, orphans_kept="0s")
+    still = orphans(settings)
+    found.require(not still, f"of {len(left)} orphan files {len(still)} are left")
+    found.figures |= {"orphan_files": len(left), "orphan_files_left": len(still)}
 
 
 def _more(ground: Ground, what: str) -> None:
@@ -133,7 +147,7 @@ def _copies(table: Table) -> int:
 
 DRILL = Drill(
     number=9,
-    promise="Crashes, sleep, lost answers and rivals at the commit leave each row once.",
+    promise="Crashes, sleep, lost answers and rivals at the commit leave each row once, no orphan.",
     needs=("postgres", "seaweedfs"),
     run=run,
 )
