@@ -4,6 +4,7 @@
 """
 
 import os
+import time
 from pathlib import Path
 
 HOME = Path(os.environ["SUPERSET_HOME"])
@@ -23,6 +24,9 @@ DATA_CACHE_CONFIG = {
 FILTER_STATE_CACHE_CONFIG = DATA_CACHE_CONFIG | {"CACHE_DEFAULT_TIMEOUT": 90 * 24 * 3600}
 EXPLORE_FORM_DATA_CACHE_CONFIG = FILTER_STATE_CACHE_CONFIG
 
+# Superset takes the server's clock for "now" and "today", and the marts are in UTC.
+os.environ["TZ"] = "UTC"
+time.tzset()
 # "Last day" ends now, not at midnight.
 DEFAULT_RELATIVE_END_TIME = "now"
 

@@ -14,6 +14,14 @@ from dbt_project import PROJECT, described
 ASSETS: Final = Path(__file__).resolve().parents[2] / "infrastructure/superset/assets"
 ONE_CURRENCY: Final = re.compile(r"IF\(MIN\(currency\) = MAX\(currency\), .+\)", re.DOTALL)
 MONEY: Final = re.compile(r"amount|mrr")
+OF_THE_WHOLE: Final = {
+    "Audit": "is a verdict on everything: a day that differs is to be seen until it is mended",
+    "Audit by day and currency": "shows which days that verdict is about",
+    "Waiting for a person": "counts what is open now, however long it has been",
+    "Review queue": "begins with the open reviews, the oldest of which must not fall out",
+    "Monthly recurring revenue": "is a running total, and would begin at nought with the range",
+}
+"""Chart that no time range may narrow → why."""
 
 
 def assets(kind: str) -> dict[str, Any]:
@@ -110,6 +118,45 @@ def test_money_is_shown_in_one_currency(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", DASHBOARDS)
+def test_each_chart_heeds_the_time_range_or_is_of_the_whole(path: str) -> None:
+    """Superset puts a dashboard's time range where a chart has a filter for it, and nowhere else.
+
+    A day is compared by the moment it begins: Superset writes "now" as today's date where the
+    column is a date, and a range that ends now would end before today.
+    """
+    (filter_,) = [
+        each
+        for each in DASHBOARDS[path]["metadata"]["native_filter_configuration"]
+        if each["filterType"] == "filter_time"
+    ]
+    assert filter_["scope"]["rootPath"] == ["ROOT_ID"]
+    excluded = set(filter_["scope"]["excluded"])
+    for item in filter(is_chart, DASHBOARDS[path]["position"].values()):
+        chart = next(each for each in CHARTS.values() if each["uuid"] == item["meta"]["uuid"])
+        name = chart["slice_name"]
+        ranges = [
+            (each["subject"], each["clause"], each["expressionType"], each["comparator"])
+            for each in chart["params"]["adhoc_filters"]
+            if each.get("operator") == "TEMPORAL_RANGE"
+        ]
+        assert (item["meta"]["chartId"] in excluded) is (name in OF_THE_WHOLE), name
+        if name in OF_THE_WHOLE:
+            assert ranges == [], name
+            continue
+        assert chart["params"].get("rolling_type") != "cumsum", name
+        dataset = DATASETS[chart["dataset_uuid"]]
+        columns = {column["column_name"]: column for column in dataset["columns"]}
+        subject = moment(dataset, chart["params"].get("x_axis"))
+        assert ranges == [(subject, "WHERE", "SIMPLE", "No filter")], name
+        assert columns[subject]["is_dttm"], name
+        assert columns[subject]["type"].startswith("TIMESTAMP"), name
+
+
+def test_what_is_of_the_whole_is_on_a_dashboard() -> None:
+    assert set(OF_THE_WHOLE) <= {chart["slice_name"] for chart in CHARTS.values()}
+
+
+@pytest.mark.parametrize("path", DASHBOARDS)
 def test_lineage_leads_to_the_dashboard(path: str) -> None:
     """dbt's exposure of it names every mart that it shows, and no other."""
     exposures = yaml.safe_load((PROJECT / "models/exposures.yml").read_text())["exposures"]
@@ -144,6 +191,20 @@ def test_the_database_is_read_only_and_no_secret_is_in_the_files() -> None:
     assert not database["allow_dml"]
     assert not database["allow_ctas"]
     assert not database["allow_csv_upload"]
+
+
+def moment(dataset: dict[str, Any], x_axis: str | None) -> str:
+    """The column that a time range is compared with: of the axis, or the dataset's own."""
+    columns = {column["column_name"]: column for column in dataset["columns"]}
+    axis = x_axis if x_axis and columns[x_axis]["is_dttm"] else dataset["main_dttm_col"]
+    if columns[axis]["type"] != "DATE":
+        return str(axis)
+    (found,) = [
+        str(name)
+        for name, column in columns.items()
+        if column.get("expression") == f"CAST({axis} AS TIMESTAMP)"
+    ]
+    return found
 
 
 def is_chart(item: object) -> bool:
