@@ -176,6 +176,8 @@ def down(settings: Settings) -> int:
     process.end(left)
     for path in (supervisor.pid_path(settings), files.socket_path(settings)):
         path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # the run folder is not empty, and stays
+        files.socket_path(settings).parent.rmdir()
     return len(left)
 
 

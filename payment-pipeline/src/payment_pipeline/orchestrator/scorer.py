@@ -87,8 +87,8 @@ class Scorer:
             elif answer not in CHOKED:
                 return answer
             else:
-                log.error("events_unscorable", reason=answer, events=[one.event_id for one in half])
-                scores += [{"event_id": one.event_id} for one in half]
+                log.error("unscorable", records=len(half), reason=answer)
+                scores += [{"event_id": item.event_id} for item in half]
         return orjson.dumps({"scores": scores})
 
     async def _post(self, body: bytes) -> bytes | str:
