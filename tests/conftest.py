@@ -15,6 +15,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 import local_stack
 from local_stack import isolated
@@ -31,6 +33,12 @@ SHARED_VAR = "TEST_STACK_VAR"
 """The shared stack's folder, handed to xdist's workers in their environment."""
 COLLECTOR_PORT = "TEST_COLLECTOR_PORT"
 """Where a test may listen for the shared stack's spans: no component's port."""
+ON_THE_SHARED_STACK = {"integration", "e2e"}
+WITHOUT_IT = {
+    *("test_claims", "test_erasure", "test_gateway", "test_inference", "test_ledger"),
+    *("test_orchestrator_workflows", "test_replay"),
+}
+"""Files there whose stacks are their own."""
 PORT_SHARES = 16
 """Of how many processes of a run each has ports that are no other's: the one that pytest was called
 in, and xdist's workers. What a stack has not bound yet looks free to the next."""
@@ -106,12 +114,25 @@ def own_stack(*only: str, **overrides: object) -> Iterator[Settings]:
         yield settings
 
 
-@pytest.hookimpl(tryfirst=True)
+class ByStack(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """All tests of the shared stack are one worker's; what is left goes to the workers by file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = Path(nodeid.partition("::")[0])
+        shared = ON_THE_SHARED_STACK.intersection(path.parts) and path.stem not in WITHOUT_IT
+        return "the shared stack" if shared else str(path)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByStack:
+    """Xdist's hook."""
+    return ByStack(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together what shares a stack: the run's, or a module's own."""
+    """Refuse a test that another worker would run beside those of the shared stack."""
     for item in items:
-        shared = "shared_settings" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("shared stack" if shared else str(item.path)))
+        if item.path.stem in WITHOUT_IT and "shared_settings" in getattr(item, "fixturenames", ()):
+            raise pytest.UsageError(f"{item.nodeid} is on the shared stack: see WITHOUT_IT")
 
 
 def pytest_configure(config: pytest.Config) -> None:
