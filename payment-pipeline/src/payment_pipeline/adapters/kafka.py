@@ -45,6 +45,10 @@ SESSION_TIMEOUT_MS: Final = 6_000
 """How long a killed member's partitions stand still, unless it comes back under its name: the least
 that a broker allows by default."""
 
+METADATA_MS_MAX: Final = 10_000
+"""How long a consumer may overlook a partition that is new, or had no leader when it looked: five
+minutes by default."""
+
 TOPICS_SHOWN_S_MAX: Final = 30
 """A broker shows a new topic some milliseconds after it has acknowledged it."""
 
@@ -109,6 +113,7 @@ def consumer(
         max_partition_fetch_bytes=FETCH_BYTES_MAX,
         session_timeout_ms=SESSION_TIMEOUT_MS,
         heartbeat_interval_ms=SESSION_TIMEOUT_MS // 3,
+        metadata_max_age_ms=METADATA_MS_MAX,
     )
 
 
@@ -158,7 +163,7 @@ async def ensure_topics(settings: Settings, topics: Iterable[str]) -> tuple[str,
 
     Raises:
         KafkaError: the broker can't be reached, or refuses.
-        TimeoutError: it took the topics and doesn't show them.
+        TimeoutError: it took the topics, and doesn't show a leader of each partition.
     """
     wanted = set(topics)
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
@@ -166,17 +171,28 @@ async def ensure_topics(settings: Settings, topics: Iterable[str]) -> tuple[str,
         await admin.start()
         missing = sorted(wanted - set(await admin.list_topics()))
         raised = await topic_configs.raise_to(admin, wanted - {*missing}, configs(settings))
-        if not missing:
-            return raised
-        answer = await admin.create_topics([_new_topic(name, settings) for name in missing])
-        created = _created(answer.topic_errors)
+        created: tuple[str, ...] = ()
+        if missing:
+            answer = await admin.create_topics([_new_topic(name, settings) for name in missing])
+            created = _created(answer.topic_errors)
         async with asyncio.timeout(TOPICS_SHOWN_S_MAX):
             # The broker tells nobody when.
-            while not wanted.issubset(await admin.list_topics()):  # noqa: ASYNC110
+            while not await _led(admin, wanted):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
     finally:
         await admin.close()
     return *created, *raised
+
+
+async def _led(admin: AIOKafkaAdminClient, names: Iterable[str]) -> bool:
+    """Whether every partition has a leader: who joins a group before is given too few of them."""
+    described: list[dict[str, Any]] = await admin.describe_topics(sorted(names))
+    return all(
+        not topic["error_code"]
+        and topic["partitions"]
+        and all(partition["leader"] >= 0 for partition in topic["partitions"])
+        for topic in described
+    )
 
 
 def configs(settings: Settings) -> dict[str, str]:
