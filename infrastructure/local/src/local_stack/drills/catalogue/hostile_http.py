@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Final
 
 import orjson
@@ -34,7 +34,9 @@ P99_S_UNNOTICED: Final = 0.25
 two cores attackers, victims and clients share what the ratio would have to be measured on."""
 GROWTH_MIB_MAX: Final = 64
 MIB: Final = 1024**2
-CONTROL_S: Final = 3.0
+CONTROL_S_MAX: Final = 60.0
+"""On a busy machine the attackers come to send but slowly."""
+POLL_S: Final = 0.05
 INJECTION: Final = "'); DROP TABLE payment_events; --"
 
 
@@ -137,12 +139,12 @@ def _control(ground: Ground) -> bool:
     without = {"body_bytes_max": 2**40, "gateway_bytes_max": 2**40}
     with control(ground.settings, module, "gateway_port", **without) as (port, gateway):
         memory = psutil.Process(gateway.pid).memory_info
-        first = most = memory().rss
+        first, growth_mib = memory().rss, 0.0
         with _attackers(ground, port):
-            until = monotonic() + CONTROL_S
-            while monotonic() < until:
-                most = max(most, memory().rss)
-    growth_mib = (most - first) / MIB
+            until = monotonic() + CONTROL_S_MAX
+            while growth_mib <= GROWTH_MIB_MAX and monotonic() < until:
+                sleep(POLL_S)
+                growth_mib = max(growth_mib, (memory().rss - first) / MIB)
     ground.say(f"control, a gateway without bounds: it grew by {growth_mib:.0f} MiB")
     return growth_mib > GROWTH_MIB_MAX
 
