@@ -59,7 +59,7 @@ audit: setup ## Is each acknowledged event in exactly one place?
 	@$(PAYMENTS) audit $(ARGS)
 
 test: setup ## Every test, on a stack of its own; ARGS="-k ledger" chooses
-	@$(BIN)/pytest --numprocesses 2 $(ARGS)
+	@$(BIN)/pytest --numprocesses auto $(ARGS)
 
 lint: setup ## Style, types, import contracts, architecture
 	$(BIN)/ruff check

@@ -39,6 +39,8 @@ WITHOUT_IT = {
     *("test_orchestrator_workflows", "test_replay"),
 }
 """Files there whose stacks are their own."""
+WORKERS_MAX = 4
+"""Each may have a stack with Trino, some 4 GB, beside the shared one."""
 PORT_SHARES = 16
 """Of how many processes of a run each has ports that are no other's: the one that pytest was called
 in, and xdist's workers. What a stack has not bound yet looks free to the next."""
@@ -121,6 +123,11 @@ class ByStack(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
         path = Path(nodeid.partition("::")[0])
         shared = ON_THE_SHARED_STACK.intersection(path.parts) and path.stem not in WITHOUT_IT
         return "the shared stack" if shared else str(path)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One for two cores, which a stack at work takes: two on two cores were no faster than one."""
+    return min(WORKERS_MAX, max(1, (os.cpu_count() or 1) // 2))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByStack:
