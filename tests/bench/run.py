@@ -6,6 +6,7 @@ load. Writes `var/bench.json`, a list of `Figure`s; `make bench ARGS=normalizer`
 
 import json
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -67,6 +68,8 @@ def main(names: list[str]) -> int:
         console.print(f"No part {', '.join(sorted(unknown))}: there are {', '.join(PARTS)}.")
         return 2
     WRITTEN.parent.mkdir(exist_ok=True)
+    # Told to end, it ends its stack first, as after Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     figures: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory(prefix="payments-bench-") as folder:
         for name in names or PARTS:
