@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import local_stack
+from local_stack import supervisor
 from payment_pipeline.settings import Settings
 
 PAYMENTS = str(Path(sys.executable).with_name("payments"))
@@ -17,7 +17,7 @@ CALL_S = 240
 
 def environment(settings: Settings) -> dict[str, str]:
     """This process's environment, and the settings of one stack."""
-    return {**os.environ, **local_stack.environment(settings)}
+    return {**os.environ, **supervisor.environment(settings)}
 
 
 def call(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:

@@ -17,7 +17,6 @@ from typing import Final, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-import local_stack
 from bench.bronze import bronze_figures
 from bench.figure import Figure
 from bench.gateway import gateway_figures
@@ -32,6 +31,7 @@ from bench.whole_way import whole_way_figures
 from conftest import stack_settings
 from local_stack import report
 from local_stack.components import LAKEHOUSE
+from local_stack.stack import down, up
 from payment_pipeline.settings import REPOSITORY, Settings
 
 WRITTEN: Final = REPOSITORY / "var" / "bench.json"
@@ -90,10 +90,10 @@ def measure(part: Part, var: Path) -> list[Figure]:
     settings = stack_settings(var)
     try:
         if part.needs != ():
-            local_stack.up(settings, only=part.needs or (), groups=part.groups)
+            up(settings, only=part.needs or (), groups=part.groups)
         return part.figures(settings)
     finally:
-        local_stack.down(settings)
+        down(settings)
 
 
 def table(figures: list[dict[str, object]]) -> Table:

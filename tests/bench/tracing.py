@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Final
 
 import commands
-import local_stack
 from bench.figure import Figure
 from bench.whole_way import costs, simulate
+from local_stack.stack import down, up
 from payment_pipeline.settings import Settings
 
 EVENTS: Final = 20_000
@@ -53,7 +53,7 @@ def cpu_us(settings: Settings, name: str) -> float:
     _share_models(settings.var, own.var)
     ledgers = settings.var / f"{name}-ledgers"
     ledgers.mkdir()
-    local_stack.up(own)
+    up(own)
     try:
         simulate(own, ledgers / "warm.jsonl", events=2000, seed=1)
         commands.audit(own, ledgers / "warm.jsonl")
@@ -61,7 +61,7 @@ def cpu_us(settings: Settings, name: str) -> float:
             simulate(own, ledgers / "full.jsonl", events=EVENTS, seed=2)
             commands.audit(own, ledgers / "full.jsonl", "--wait", "180")
     finally:
-        local_stack.down(own)
+        down(own)
     return sum(spent[stage].cpu_s for stage in STAGES) / EVENTS * 1e6
 
 

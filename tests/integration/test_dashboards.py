@@ -19,10 +19,10 @@ import pytest
 import yaml
 
 import lake_rows
-import local_stack
 from browser import Browser, Chart, chromium, in_time_range
 from dbt_project import Dbt
 from local_stack import superset
+from local_stack.stack import up
 from orchestration_dagster.lake.catalog import open_catalog
 from payment_pipeline.bronze.contract import DECISIONS_TABLE, EVENTS_TABLE, QUARANTINE_TABLE
 from payment_pipeline.settings import REPOSITORY, Settings
@@ -68,7 +68,7 @@ def dashboards(lakehouse: Settings, marts: Dbt) -> Iterator[Settings]:
         )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SUPERSET_MARTS_SCHEMA", marts.schema("marts"))
-        local_stack.up(lakehouse, only=("superset",))
+        up(lakehouse, only=("superset",))
         superset.prepare(lakehouse, lambda _more, _done: None)
         yield lakehouse
 

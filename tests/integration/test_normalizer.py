@@ -15,7 +15,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-import local_stack
+from local_stack import supervisor
 from payment_pipeline.adapters import kafka
 from payment_pipeline.domain import topics
 from payment_pipeline.domain.events import PAYMENT_EVENT
@@ -222,7 +222,7 @@ async def process(settings: Settings, **environment: str) -> AsyncIterator[Proce
     started = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "payment_pipeline.normalizer"),
-        env={**os.environ, **local_stack.environment(settings), **environment},
+        env={**os.environ, **supervisor.environment(settings), **environment},
         stderr=asyncio.subprocess.PIPE,
     )
     try:

@@ -8,9 +8,9 @@ import psycopg
 import pytest
 from psycopg import errors, sql
 
-import local_stack
 from conftest import own_stack
 from local_stack import files, roles, rotation
+from local_stack.stack import up
 from payment_pipeline.adapters import postgres
 from payment_pipeline.bronze.migrate import migrate
 from payment_pipeline.settings import Service, Settings
@@ -156,7 +156,7 @@ def test_a_stack_from_before_the_roles_is_taken_over(own: Settings) -> None:
     with psycopg.connect(before.dsn, autocommit=True) as owner:
         owner.execute("CREATE TABLE runs (id serial)")
 
-    local_stack.up(own, only=("postgres",))
+    up(own, only=("postgres",))
 
     attempt(own.dagster_storage, "ALTER TABLE runs ADD COLUMN more int")
     with pytest.raises(psycopg.OperationalError, match="password"):
@@ -183,5 +183,5 @@ def test_a_change_of_password_that_was_interrupted_is_made_good(own: Settings) -
     files.write_private(own.secrets_dir / "postgres_reader_password", "written-and-then-killed\n")
     with pytest.raises(psycopg.OperationalError, match="password"):
         psycopg.connect(own.dsn_as("reader"))
-    local_stack.up(own, only=("postgres",))
+    up(own, only=("postgres",))
     attempt(own.dsn_as("reader"), "SELECT 1")

@@ -14,11 +14,11 @@ import psutil
 import psycopg
 import pytest
 
-import local_stack
 from conftest import stack_settings
 from listeners import ports_and_strangers
 from local_stack import process, stack, supervisor
 from local_stack.components import STORES
+from local_stack.stack import down, up
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
@@ -56,13 +56,13 @@ def test_every_listener_is_on_loopback(stores: Settings) -> None:
 
 def test_up_again_changes_nothing(stores: Settings) -> None:
     before = pids(stores)
-    local_stack.up(stores, only=STORES)
+    up(stores, only=STORES)
     assert pids(stores) == before
 
 
 def test_up_works_inside_a_running_loop(stores: Settings) -> None:
     async def call() -> None:
-        local_stack.up(stores, only=STORES)
+        up(stores, only=STORES)
 
     asyncio.run(call())
 
@@ -82,11 +82,11 @@ def test_down_leaves_no_process_and_up_finds_the_data(fresh_stack: StackOf) -> N
     before = process.members(settings)
     assert len(before) > 1
 
-    assert local_stack.down(settings) == 0, "supervisord stopped them all"
+    assert down(settings) == 0, "supervisord stopped them all"
     assert process.members(settings) == []
     assert not any(member.is_running() for member in before)
 
-    local_stack.up(settings, only=("postgres",))
+    up(settings, only=("postgres",))
     with psycopg.connect(settings.dsn) as connection:
         assert connection.execute("SELECT value FROM kept").fetchone() == (7,)
 
@@ -98,7 +98,7 @@ def test_down_ends_what_a_killed_supervisor_left(fresh_stack: StackOf) -> None:
     os.kill(supervisor.call(settings, "getPID"), signal.SIGKILL)
     assert all(psutil.pid_exists(pid) for pid in left.values())
 
-    local_stack.down(settings)
+    down(settings)
     assert process.members(settings) == []
     assert gone(left)
 
@@ -109,19 +109,19 @@ def test_up_replaces_what_a_killed_supervisor_left(fresh_stack: StackOf) -> None
     left = pids(settings, ("temporal",))
     os.kill(supervisor.call(settings, "getPID"), signal.SIGKILL)
 
-    local_stack.up(settings, only=("temporal",))
+    up(settings, only=("temporal",))
     assert gone(left)
     assert process.pid_of(settings, "temporal") not in left.values()
 
 
 def test_a_bystander_in_the_same_environment_is_not_ours(fresh_stack: StackOf) -> None:
     settings = fresh_stack("temporal")
-    environment = {**os.environ, **local_stack.environment(settings)}
+    environment = {**os.environ, **supervisor.environment(settings)}
     with subprocess.Popen(
         [sys.executable, "-c", "input()"], env=environment, cwd=settings.var, stdin=subprocess.PIPE
     ) as bystander:
         assert bystander.pid not in {member.pid for member in process.members(settings)}
-        local_stack.down(settings)
+        down(settings)
         assert bystander.poll() is None
         bystander.communicate(b"\n")
 
@@ -132,9 +132,9 @@ def test_a_component_that_cannot_start_is_named_with_its_log(tmp_path: Path) -> 
     (tmp_path / "postgres/PG_VERSION").write_text("no cluster\n")
     try:
         with pytest.raises(UserError, match=r"postgres ends as soon as it has started") as failure:
-            local_stack.up(settings, only=("postgres",))
+            up(settings, only=("postgres",))
     finally:
-        local_stack.down(settings)
+        down(settings)
     assert failure.value.exit_code == 1
     assert "postgres.log" in str(failure.value)
 
@@ -143,7 +143,7 @@ def test_two_stacks_run_side_by_side(stores: Settings, fresh_stack: StackOf) -> 
     other = fresh_stack("temporal")
     mine, theirs = process.members(stores), process.members(other)
     assert not {member.pid for member in mine} & {member.pid for member in theirs}
-    local_stack.down(other)
+    down(other)
     assert all(standing.ready for standing in stack.status(stores) if standing.name in STORES)
     with socket.socket() as caller:
         assert caller.connect_ex((other.host, other.temporal_port)) == errno.ECONNREFUSED

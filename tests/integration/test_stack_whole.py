@@ -8,9 +8,8 @@ import sys
 import psutil
 import pytest
 
-import local_stack
 from listeners import ports_and_strangers
-from local_stack import process
+from local_stack import process, supervisor
 from local_stack.components import chosen
 from payment_pipeline.settings import Settings
 
@@ -20,7 +19,7 @@ pytestmark = pytest.mark.stack
 def test_status_tells_a_machine_that_everything_works(stack: Settings) -> None:
     answer = subprocess.run(
         [sys.executable, "-m", "payment_pipeline.cli", "status", "--json"],
-        env={**os.environ, **local_stack.environment(stack)},
+        env={**os.environ, **supervisor.environment(stack)},
         capture_output=True,
         text=True,
         check=False,

@@ -73,9 +73,9 @@ def _named(listed: str) -> tuple[str, ...]:
 @app.command()
 def down() -> None:
     """Stop every process of the stack; its data stays."""
-    import local_stack
+    from local_stack import stack
 
-    local_stack.down(settings.load())
+    stack.down(settings.load())
 
 
 @app.command()

@@ -13,10 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-import local_stack
-from local_stack import files, java, preflight, process
+from local_stack import files, java, preflight, process, supervisor
 from local_stack.components import BY_NAME
 from local_stack.preflight import Check
+from local_stack.stack import up
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
@@ -47,7 +47,7 @@ def test_taken_port_is_named_with_its_listener_and_its_setting(
 def test_nothing_starts_while_a_check_is_red(isolated: SettingsOf, listener: int) -> None:
     settings = isolated(gateway_port=listener)
     with pytest.raises(UserError, match="PAYMENTS_GATEWAY_PORT") as refusal:
-        local_stack.up(settings)
+        up(settings)
     assert refusal.value.exit_code == 1
     assert not any(settings.secrets_dir.iterdir())
     assert {path.name for path in settings.var.iterdir()} == {"log", "run", "secrets"}
@@ -150,7 +150,7 @@ def test_doctor_answers_a_machine_and_exits_1_when_red(isolated: SettingsOf, lis
     settings = isolated(gateway_port=listener)
     answer = subprocess.run(
         [sys.executable, "-m", "payment_pipeline.cli", "doctor", "--json"],
-        env={**os.environ, **local_stack.environment(settings)},
+        env={**os.environ, **supervisor.environment(settings)},
         capture_output=True,
         text=True,
         check=False,
@@ -165,7 +165,7 @@ def test_up_says_one_sentence_and_no_traceback(isolated: SettingsOf, listener: i
     settings = isolated(gateway_port=listener)
     answer = subprocess.run(
         [sys.executable, "-m", "payment_pipeline.cli", "up"],
-        env={**os.environ, **local_stack.environment(settings)},
+        env={**os.environ, **supervisor.environment(settings)},
         capture_output=True,
         text=True,
         check=False,

@@ -1,9 +1,5 @@
 """The native stack: the same servers that production runs, as plain processes on loopback.
 
-`up` and `down` are the whole of it; `process` is for the drills that kill what `up` started.
+`stack.up` and `stack.down` are the whole of it; `process` is for the drills that kill what `up`
+started. Nothing is imported here: a verb that asks for one part need not load them all.
 """
-
-from local_stack.stack import down, up
-from local_stack.supervisor import environment
-
-__all__ = ["down", "environment", "up"]

@@ -23,7 +23,6 @@ from local_stack.components import (
     chosen,
     runs_elsewhere,
 )
-from local_stack.provision import STEPS
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
@@ -122,6 +121,8 @@ async def _bring_up_one(
         if not _alive(settings, component):
             await _start(settings, component, watcher)
         await _until_ready(settings, component)
+    from local_stack.provision import STEPS  # its clients, which no other call here needs
+
     if step := STEPS.get(component.name):
         await step(settings)
     watcher.news(component.name, f"ready after {time.monotonic() - began:.1f} s")
