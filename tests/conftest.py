@@ -18,10 +18,10 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-import local_stack
-from local_stack import isolated
+from local_stack import isolated, supervisor
 from local_stack.isolated import free_ports
 from local_stack.isolated import settings as stack_settings
+from local_stack.stack import down, up
 from payment_pipeline import settings as settings_module
 from payment_pipeline.settings import Settings
 
@@ -49,6 +49,9 @@ for name in [name for name in os.environ if name.startswith(("PAYMENTS_", "OTEL_
     del os.environ[name]
 Settings.model_config["env_file"] = None
 os.environ["OTEL_BSP_SCHEDULE_DELAY"] = "200"  # ms; spans are waited for
+# No server of a test's lives long enough to gain from Java's second compiler, which took a third of
+# Trino's CPU.
+os.environ["JAVA_TOOL_OPTIONS"] = "-XX:TieredStopAtLevel=1"
 
 
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw-1")
@@ -64,7 +67,7 @@ def shared_settings() -> Settings:
     """
     endpoint = f"http://127.0.0.1:{os.environ[COLLECTOR_PORT]}"
     settings = stack_settings(Path(os.environ[SHARED_VAR]), otlp_endpoint=endpoint, trace_ratio=0)
-    os.environ.update(local_stack.environment(settings))
+    os.environ.update(supervisor.environment(settings))
     settings_module.load.cache_clear()
     return settings
 
@@ -72,21 +75,21 @@ def shared_settings() -> Settings:
 @pytest.fixture(scope="session")
 def stores(shared_settings: Settings) -> Settings:
     """PostgreSQL, Kafka and Temporal, provisioned."""
-    local_stack.up(shared_settings, only=STORES)
+    up(shared_settings, only=STORES)
     return shared_settings
 
 
 @pytest.fixture(scope="session")
 def stack(shared_settings: Settings) -> Settings:
     """The whole pipeline, ready."""
-    local_stack.up(shared_settings)
+    up(shared_settings)
     return shared_settings
 
 
 @pytest.fixture(scope="session")
 def lakehouse(shared_settings: Settings) -> Settings:
     """The stores, S3 with the Iceberg catalog, and Trino: of the run's shared stack."""
-    local_stack.up(shared_settings, only=(*STORES, "seaweedfs", "trino"))
+    up(shared_settings, only=(*STORES, "seaweedfs", "trino"))
     return shared_settings
 
 
@@ -112,7 +115,7 @@ def own_stack(*only: str, **overrides: object) -> Iterator[Settings]:
     which doesn't run as root, could no longer enter its data.
     """
     with isolated.temporary(None, **overrides) as settings:
-        local_stack.up(settings, only=only)
+        up(settings, only=only)
         yield settings
 
 
@@ -126,8 +129,8 @@ class ByStack(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One for two cores, which a stack at work takes: two on two cores were no faster than one."""
-    return min(WORKERS_MAX, max(1, (os.cpu_count() or 1) // 2))
+    """One a core: a stack at work takes more than one, but a test of it waits half of its time."""
+    return min(WORKERS_MAX, os.cpu_count() or 1)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByStack:
@@ -156,5 +159,5 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         return
     var = Path(os.environ[SHARED_VAR])
-    local_stack.down(stack_settings(var))
+    down(stack_settings(var))
     shutil.rmtree(var)
