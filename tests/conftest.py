@@ -49,9 +49,6 @@ for name in [name for name in os.environ if name.startswith(("PAYMENTS_", "OTEL_
     del os.environ[name]
 Settings.model_config["env_file"] = None
 os.environ["OTEL_BSP_SCHEDULE_DELAY"] = "200"  # ms; spans are waited for
-# No server of a test's lives long enough to gain from Java's second compiler, which took a third of
-# Trino's CPU.
-os.environ["JAVA_TOOL_OPTIONS"] = "-XX:TieredStopAtLevel=1"
 
 
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw-1")
@@ -147,6 +144,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the shared stack's folder, where pytest was called; nothing starts yet."""
+    # No server of a test lives long enough to gain from Java's second compiler, which took a third
+    # of Trino's CPU. (The benchmarks load this file too, and want both.)
+    os.environ["JAVA_TOOL_OPTIONS"] = "-XX:TieredStopAtLevel=1"
     if not hasattr(config, "workerinput"):
         os.environ[SHARED_VAR] = tempfile.mkdtemp(prefix=STACK_PREFIX)
         taken = set(stack_settings(Path(os.environ[SHARED_VAR])).model_dump().values())
