@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
+import psycopg
 from trino.exceptions import TrinoUserError
 
 import commands
@@ -29,6 +30,7 @@ P95_S_MAX: Final = 120.0
 WAIT_S_MAX: Final = 600.0
 """For the last of them, and for the first minutes' models, which are built from nothing."""
 POLL_S: Final = 2.0
+MODELLED: Final = "SELECT event_id FROM payment_events WHERE event_id = ANY(%s)"
 FACTS: Final = """
 SELECT DISTINCT events.event_id
 FROM marts.fct_payment_events AS events
@@ -46,7 +48,7 @@ def freshness_figures(settings: Settings) -> list[Figure]:
     history = ledgers / "history.jsonl"
     since = datetime.now(UTC)
     simulate(settings, history, events=1000, seed=1)
-    _wait_for(settings, since, set(_posted_at_s(history)))
+    _wait_for(settings, since, set(_posted_at_s(settings, history)))
     ages_s = _ages_s(settings, ledgers / "fresh.jsonl")
     middle, p95 = median(ages_s), ages_s[math.ceil(len(ages_s) * 0.95) - 1]
     print(f"POST to fact: median {middle:.0f} s, latest {ages_s[-1]:.0f} s", file=sys.stderr)
@@ -73,7 +75,7 @@ def _ages_s(settings: Settings, ledger: Path) -> list[float]:
         while sending.poll() is None:
             _look(settings, since, seen_at_s)
             time.sleep(POLL_S)
-    posted_at_s = _posted_at_s(ledger)
+    posted_at_s = _posted_at_s(settings, ledger)
     _wait_for(settings, since, set(posted_at_s), seen_at_s)
     return sorted(seen_at_s[event_id] - at_s for event_id, at_s in posted_at_s.items())
 
@@ -110,11 +112,23 @@ def _look(settings: Settings, since: datetime, seen_at_s: dict[str, float]) -> N
         seen_at_s.setdefault(event_id, now_s)
 
 
-def _posted_at_s(ledger: Path) -> dict[str, float]:
-    """When each event that was acknowledged was first sent, in seconds since the epoch."""
+def _posted_at_s(settings: Settings, ledger: Path) -> dict[str, float]:
+    """When each event that came to bronze was first sent, in seconds since the epoch.
+
+    What no model covers becomes no fact. The audit says that all of them are where they belong.
+
+    Raises:
+        RuntimeError: they are not.
+    """
+    words = "audit", "--through", "bronze", "--client-ledger", str(ledger), "--json"
+    audited = commands.call(settings, *words)
+    if audited.returncode:
+        raise RuntimeError(audited.stdout + audited.stderr)
     attempts = [client_ledger.load(line) for line in ledger.read_bytes().splitlines()]
     posted: dict[str, float] = {}
     for attempt in attempts:
         if attempt and attempt.event_id and attempt.answer == 200:
             posted.setdefault(attempt.event_id, datetime.fromisoformat(attempt.at).timestamp())
-    return posted
+    with psycopg.connect(settings.dsn) as connection:
+        modelled = connection.execute(MODELLED, (list(posted),)).fetchall()
+    return {event_id: posted[event_id] for (event_id,) in modelled}

@@ -71,12 +71,14 @@ def main(names: list[str]) -> int:
     # Told to end, it ends its stack first, as after Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     figures: list[dict[str, object]] = []
-    with tempfile.TemporaryDirectory(prefix="payments-bench-") as folder:
-        for name in names or PARTS:
-            console.print(f"measuring {name} …")
-            figures += map(asdict, measure(PARTS[name], Path(folder) / name))
-    WRITTEN.write_text(json.dumps(figures, indent=2) + "\n")
-    report.console().print(table(figures))
+    try:
+        with tempfile.TemporaryDirectory(prefix="payments-bench-") as folder:
+            for name in names or PARTS:
+                console.print(f"measuring {name} …")
+                figures += map(asdict, measure(PARTS[name], Path(folder) / name))
+                WRITTEN.write_text(json.dumps(figures, indent=2) + "\n")
+    finally:  # what a later part fails at is no loss of these
+        report.console().print(table(figures))
     console.print(f"written to {WRITTEN}")
     return 0
 
