@@ -4,13 +4,17 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
 import yaml
 from trino.dbapi import Connection
+
+from payment_pipeline.settings import Settings
 
 PROJECT: Final = Path(__file__).resolve().parents[1] / "orchestration-dbt"
 CATALOG: Final = "lakehouse"
@@ -75,6 +79,12 @@ class Dbt:
             "DBT_TARGET_PATH": str(self.target / self.prefix),
             "DBT_LOG_PATH": str(self.target / self.prefix),
         }
+
+
+def project(lakehouse: Settings, folders: pytest.TempPathFactory) -> Dbt:
+    """The project on a stack's Trino, with schemas that nothing else has."""
+    name = f"dbt_{uuid.uuid4().hex[:8]}_"
+    return Dbt(lakehouse.host, lakehouse.trino_port, folders.mktemp("dbt"), f"{name}data", name)
 
 
 def described() -> dict[str, dict[str, Any]]:

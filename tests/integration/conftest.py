@@ -6,8 +6,12 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+import lake_history
+import lake_rows
 from databases import migrated_schema
+from dbt_project import Dbt, project
 from lake_loads import own_lake
+from orchestration_dagster.lake.catalog import open_catalog
 from payment_pipeline.adapters import postgres
 from payment_pipeline.settings import Settings
 
@@ -24,6 +28,15 @@ def lake(lakehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Setti
     """Settings of empty bronze tables, and of a namespace in the lake, of the test's own."""
     with own_lake(lakehouse, monkeypatch) as settings:
         yield settings
+
+
+@pytest.fixture(scope="session")
+def built(lakehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Dbt:
+    """The marts of the last hour (`lake_history`), everything built and tested at once."""
+    dbt = project(lakehouse, tmp_path_factory)
+    lake_rows.append(open_catalog(lakehouse), dbt.data_schema, lake_history.tables())
+    dbt.run("build")
+    return dbt
 
 
 @pytest_asyncio.fixture

@@ -5,34 +5,26 @@ from its files, and a browser does the rest: it opens each dashboard as it is, a
 range in which nothing happened. Screenshots go to `var/screenshots`.
 """
 
-import random
 import sqlite3
-import uuid
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 import httpx
 import pytest
 import yaml
 
-import lake_rows
 from browser import Browser, Chart, chromium, in_time_range
 from dbt_project import Dbt
 from local_stack import superset
 from local_stack.stack import up
-from orchestration_dagster.lake.catalog import open_catalog
-from payment_pipeline.bronze.contract import DECISIONS_TABLE, EVENTS_TABLE, QUARANTINE_TABLE
 from payment_pipeline.settings import REPOSITORY, Settings
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1200)]
 
 SCREENSHOTS: Final = REPOSITORY / "var/screenshots"
-SEED: Final = 11
-EVENTS: Final = 4000
-REVIEWS_OPEN: Final = 5
 BEFORE_ANYTHING: Final = "2001-01-01 : 2001-02-01"
 TABLES: Final = {
     "databases": "dbs",
@@ -48,18 +40,7 @@ DASHBOARDS: Final = [
 
 
 @pytest.fixture(scope="module")
-def marts(lakehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Dbt:
-    name = f"dashboards_{uuid.uuid4().hex[:8]}_"
-    folder = tmp_path_factory.mktemp("dbt")
-    dbt = Dbt(lakehouse.host, lakehouse.trino_port, folder, f"{name}data", name)
-    lake_rows.append(open_catalog(lakehouse), dbt.data_schema, last_hour())
-    shown = [f"+{path.stem}" for path in superset.FOLDER.glob("assets/datasets/*.yaml")]
-    dbt.run("build", "--resource-types", "seed", "model", "--select", *shown)
-    return dbt
-
-
-@pytest.fixture(scope="module")
-def dashboards(lakehouse: Settings, marts: Dbt) -> Iterator[Settings]:
+def dashboards(lakehouse: Settings, built: Dbt) -> Iterator[Settings]:
     """Superset on the marts, as the user who may only read, provisioned at least twice."""
     if not (superset.ENVIRONMENT / "made-from").exists():
         pytest.skip(
@@ -67,7 +48,7 @@ def dashboards(lakehouse: Settings, marts: Dbt) -> Iterator[Settings]:
             " no environment here: run infrastructure/local/setup-superset"
         )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SUPERSET_MARTS_SCHEMA", marts.schema("marts"))
+        patch.setenv("SUPERSET_MARTS_SCHEMA", built.schema("marts"))
         up(lakehouse, only=("superset",))
         superset.prepare(lakehouse, lambda _more, _done: None)
         yield lakehouse
@@ -120,12 +101,12 @@ def test_the_time_range_empties_every_chart_but_those_of_the_whole(
 
 
 def test_a_time_range_that_ends_within_a_day_holds_that_day(
-    dashboards: Settings, browser: Browser, marts: Dbt
+    dashboards: Settings, browser: Browser, built: Dbt
 ) -> None:
     """As each one does that ends now: today's payments are the ones that are looked at most."""
-    days = marts.query(
+    days = built.query(
         "select created_on, currency, is_live, attempted_payments"
-        f" from {marts.schema('marts')}.fct_daily_payments where attempted_payments > 0"
+        f" from {built.schema('marts')}.fct_daily_payments where attempted_payments > 0"
     )
     is_live = any(live for _day, _currency, live, _payments in days)
     last = max(day for day, _currency, live, _payments in days if live is is_live)
@@ -184,30 +165,3 @@ def seen(browser: Browser, url: str, screenshot: str) -> list[Chart]:
         return browser.open_dashboard(url)
     finally:
         browser.screenshot(SCREENSHOTS / screenshot)
-
-
-def last_hour() -> dict[str, list[lake_rows.Row]]:
-    """Seeded rows as if they had come in during the last hour; some reviews are still open."""
-    rows = lake_rows.event_rows(SEED, EVENTS)
-    decisions = lake_rows.decision_rows(rows)
-    answers = [row for row in decisions if row["kind"] == "review" and row["outcome"] != "pending"]
-    unanswered = answers[:REVIEWS_OPEN]
-    known = [row for row in decisions if row not in unanswered]
-    return {
-        EVENTS_TABLE: recent(rows),
-        DECISIONS_TABLE: lake_rows.loaded(known),
-        QUARANTINE_TABLE: recent(lake_rows.rejection_rows(40)),
-    }
-
-
-def recent(rows: Sequence[lake_rows.Row]) -> list[lake_rows.Row]:
-    """The same rows, received evenly over the hour and written to bronze about a second later."""
-    dice = random.Random(SEED)
-    step = timedelta(hours=1) / len(rows)
-    received_at = datetime.now(UTC) - timedelta(hours=1)
-    came = []
-    for row in lake_rows.loaded(rows):
-        received_at += step
-        ingested_at = received_at + timedelta(seconds=dice.lognormvariate(-0.7, 0.5))
-        came.append(row | {"received_at": received_at, "ingested_at": ingested_at})
-    return came

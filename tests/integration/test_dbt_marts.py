@@ -6,16 +6,16 @@ two loads with a run after each.
 
 import json
 import random
-import uuid
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+import lake_history
 import lake_rows
 from currency_grain import mixed
-from dbt_project import Dbt, described
+from dbt_project import Dbt, described, project
 from lake_rows import Row
 from orchestration_dagster.lake.catalog import open_catalog
 from payment_pipeline.bronze.contract import DECISIONS_TABLE, EVENTS_TABLE, QUARANTINE_TABLE
@@ -23,8 +23,6 @@ from payment_pipeline.settings import Settings
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
-SEED = 11
-EVENTS = 3000
 FIRST_SHARE = 0.6
 REPEATED_SHARE = 0.1
 OF_THE_LOAD = {"ingested_at", "ingest_xid", "modelled_at", "sent_at"}
@@ -35,18 +33,7 @@ AUDIT = "fct_audit"
 
 @pytest.fixture(scope="module")
 def rows() -> tuple[Row, ...]:
-    return lake_rows.event_rows(SEED, EVENTS)
-
-
-@pytest.fixture(scope="module")
-def built(
-    lakehouse: Settings, rows: tuple[Row, ...], tmp_path_factory: pytest.TempPathFactory
-) -> Dbt:
-    """The history in order, everything built and tested at once."""
-    dbt = project(lakehouse, tmp_path_factory.mktemp("dbt"))
-    load(lakehouse, dbt, rows)
-    dbt.run("build")
-    return dbt
+    return lake_history.events()
 
 
 @pytest.fixture(scope="module")
@@ -54,30 +41,23 @@ def shuffled(
     lakehouse: Settings, rows: tuple[Row, ...], tmp_path_factory: pytest.TempPathFactory
 ) -> Dbt:
     """The same history in any order, some of it twice, in two loads and two runs."""
-    dice = random.Random(SEED)
+    dice = random.Random(lake_history.SEED)
     mixed_up = dice.sample(rows, len(rows))
     split = int(len(rows) * FIRST_SHARE)
     again = dice.sample(mixed_up[:split], int(split * REPEATED_SHARE))
-    dbt = project(lakehouse, tmp_path_factory.mktemp("dbt"))
+    dbt = project(lakehouse, tmp_path_factory)
     load(lakehouse, dbt, mixed_up[:split])
-    dbt.run("seed")
-    dbt.run("run")
+    dbt.run("build", "--resource-types", "seed", "model")
     load(lakehouse, dbt, mixed_up[split:] + again, after=split)
     dbt.run("run")
     return dbt
 
 
-def project(lakehouse: Settings, folder: Path) -> Dbt:
-    name = f"dbt_{uuid.uuid4().hex[:8]}_"
-    return Dbt(lakehouse.host, lakehouse.trino_port, folder, f"{name}data", name)
-
-
 def load(lakehouse: Settings, dbt: Dbt, rows: Sequence[Row], after: int = 0) -> None:
     tables = {EVENTS_TABLE: lake_rows.loaded(rows, after)}
     if not after:
-        everything = lake_rows.event_rows(SEED, EVENTS)
-        tables[DECISIONS_TABLE] = lake_rows.loaded(lake_rows.decision_rows(everything))
-        tables[QUARANTINE_TABLE] = lake_rows.loaded(lake_rows.rejection_rows(5))
+        tables[DECISIONS_TABLE] = lake_rows.loaded(lake_history.decisions())
+        tables[QUARANTINE_TABLE] = lake_rows.loaded(lake_history.rejections())
     lake_rows.append(open_catalog(lakehouse), dbt.data_schema, tables)
 
 
@@ -179,8 +159,8 @@ def test_every_column_is_described(built: Dbt) -> None:
                 assert said == columns, table
 
 
-def test_old_data_is_called_stale(built: Dbt) -> None:
-    assert "ERROR STALE" in built.run("source", "freshness", ok=False)
+def test_old_data_is_called_stale(shuffled: Dbt) -> None:
+    assert "ERROR STALE" in shuffled.run("source", "freshness", ok=False)
 
 
 def test_every_payment_finds_its_customer_and_merchant_as_they_were(built: Dbt) -> None:
