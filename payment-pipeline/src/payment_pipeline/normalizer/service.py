@@ -205,7 +205,8 @@ class Normalizer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         for work in works:
             topic, value, headers = work.message
             key = work.record.key
-            partition = partition_of(key or b"", await self._partitions(topic))
+            partitions = self._partitions_by_topic.get(topic) or await self._partitions(topic)
+            partition = partition_of(key or b"", partitions)
             batch = open_.get((topic, partition))
             how = {"timestamp": None, "key": key, "value": value, "headers": list(headers)}
             if batch is None or batch.builder.append(**how) is None:
@@ -217,9 +218,8 @@ class Normalizer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         return batches
 
     async def _partitions(self, topic: str) -> int:
-        if topic not in self._partitions_by_topic:
-            self._partitions_by_topic[topic] = len(await self._sink.partitions_for(topic))
-        return self._partitions_by_topic[topic]
+        self._partitions_by_topic[topic] = found = len(await self._sink.partitions_for(topic))
+        return found
 
     def _shortened(self, work: Work) -> Work:
         """No record may stall its partition: what Kafka won't hold is named, and left at source."""

@@ -65,11 +65,14 @@ class Reading:
 class Reader:
     """One JSON object of the body; false when it was absent, and then every field is `None`."""
 
-    __slots__ = ("_object", "_path", "reading")
+    __slots__ = ("_object", "_path", "_within", "reading")
 
-    def __init__(self, found: Json, path: str, reading: Reading) -> None:
+    def __init__(
+        self, found: Json, path: str, reading: Reading, within: "Reader | None" = None
+    ) -> None:
         self._object = found
-        self._path = path
+        self._path = path  # from the object that it is within: only a fault asks for all of it
+        self._within = within
         self.reading = reading
 
     def __bool__(self) -> bool:
@@ -131,7 +134,8 @@ class Reader:
         value = self._object.get(name)
         if value is True or value is False:
             return value
-        self._unread(name, value, "a boolean", required=required)
+        if value is not None or required:
+            self._unread(name, value, "a boolean", required=required)
         return None
 
     def choice(self, name: str, among: Collection[str]) -> str | None:
@@ -151,7 +155,7 @@ class Reader:
         """The reader of a nested object; of an empty one where it is absent."""
         value = self._object.get(name)
         if type(value) is dict:
-            return Reader(value, self._at(name), self.reading)
+            return Reader(value, name, self.reading, self)
         if value is not None:
             self._unread(name, value, "an object")
         return ABSENT
@@ -159,7 +163,7 @@ class Reader:
     def expanded(self, name: str) -> "Reader":
         """As `child`, but absent where the provider sent only its id."""
         value = self._object.get(name)
-        return Reader(value, self._at(name), self.reading) if type(value) is dict else ABSENT
+        return Reader(value, name, self.reading, self) if type(value) is dict else ABSENT
 
     def children(self, name: str) -> "list[Reader]":
         """The readers of a list of objects; empty where it is absent."""
@@ -169,10 +173,15 @@ class Reader:
         self._unread(name, value, "a list")
         return []
 
+    def path(self, name: str) -> str:
+        """Where a field stands in the body: `data.object.items.0.price`."""
+        within = f"{self._path}.{name}" if self._path else name
+        return self._within.path(within) if self._within is not None else within
+
     def fault(self, name: str, message: str, failure: FailureClass = FailureClass.INVALID) -> None:
         """Note that a field is wrong."""
         if len(self.reading.faults) < FAULTS_MAX:
-            error = FieldError(path=self._at(name), message=message)
+            error = FieldError(path=self.path(name), message=message)
             self.reading.faults.append(Fault(failure, error))
 
     def _keyed(self, text: str) -> str:
@@ -181,24 +190,21 @@ class Reader:
 
     def _integer(self, name: str, low: int, high: int, *, required: bool = False) -> int | None:
         value = self._object.get(name)
-        if type(value) is not int:
-            self._unread(name, value, "an integer", required=required)
-        elif low <= value <= high:
-            return value
-        else:
+        if type(value) is int:
+            if low <= value <= high:
+                return value
             self.fault(name, f"is not between {low} and {high}")
+        elif value is not None or required:
+            self._unread(name, value, "an integer", required=required)
         return None
 
     def _each(self, name: str, values: list[object]) -> "Iterator[Reader]":
         for position, value in enumerate(values):
             item = f"{name}.{position}"
             if type(value) is dict:
-                yield Reader(value, self._at(item), self.reading)
+                yield Reader(value, item, self.reading, self)
             else:
                 self._unread(item, value, "an object")
-
-    def _at(self, name: str) -> str:
-        return f"{self._path}.{name}" if self._path else name
 
     def _unread(self, name: str, value: object, wanted: str, *, required: bool = False) -> None:
         """A field that didn't read is null, which may be right, or of a wrong type, which isn't."""

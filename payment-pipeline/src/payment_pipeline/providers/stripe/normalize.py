@@ -54,7 +54,7 @@ def normalize(raw: RawEvent, context: Context) -> PaymentEvent | Rejected | Unmo
         "provider_event_type": name,
         "occurred_at": event.moment("created", required=True),
         "received_at": raw.received_at,
-        **event.texts("api_version"),
+        "api_version": event.text("api_version"),
         "livemode": event.flag("livemode", required=True),
         "merchant_id": event.text("account"),
         "body_sha256": raw.body_sha256,
@@ -71,7 +71,7 @@ def _object(found: Reader, kind: Kind) -> Fields:
     found.choice("object", kind.objects)
     fields: Fields = {
         "object_id": found.text("id", required=kind.identified),
-        **found.texts("status"),
+        "status": found.text("status"),
         # In newer versions a payer may be an Account instead of a Customer.
         "customer_id": found.reference("customer") or found.text("customer_account"),
     }
