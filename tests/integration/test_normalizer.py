@@ -126,10 +126,12 @@ async def _has_started(source: AIOKafkaConsumer) -> bool:
 
 
 async def test_every_record_goes_where_it_should_and_poison_stops_nothing(
-    stores: Settings,
+    private_stores: Settings,
 ) -> None:
     run = token_hex(4)
-    largest = example("charge", amount="1", description="x" * (stores.body_bytes_max - 8192))
+    largest = example(
+        "charge", amount="1", description="x" * (private_stores.body_bytes_max - 8192)
+    )
     sent = [
         charge(run, 0),
         Sent(f"evt_{run}_json", b"{"),
@@ -140,8 +142,8 @@ async def test_every_record_goes_where_it_should_and_poison_stops_nothing(
         Sent(f"evt_{run}_type", body("topup.created", {"id": "tu_1"}, id=f"evt_{run}_type")),
         charge(run, 2),
     ]
-    async with watching(stores, *ENDS) as all_of, member(stores, f"test-{run}"):
-        await produce(stores, sent)
+    async with watching(private_stores, *ENDS) as all_of, member(private_stores, f"test-{run}"):
+        await produce(private_stores, sent)
         found = [each for each in await all_of({e.event_id for e in sent}) if run in ce_id(each)]
 
     ended = {ce_id(each).removeprefix(f"evt_{run}_"): each for each in found}
@@ -175,15 +177,17 @@ async def test_every_record_goes_where_it_should_and_poison_stops_nothing(
     assert ended["0"].key == by_name["0"].key
 
 
-async def test_a_member_that_joins_and_one_that_leaves_lose_nothing(stores: Settings) -> None:
+async def test_a_member_that_joins_and_one_that_leaves_lose_nothing(
+    private_stores: Settings,
+) -> None:
     run, group = token_hex(4), f"test-{token_hex(4)}"
     sent = [charge(run, number) for number in range(3000)]
-    async with watching(stores, topics.NORMALIZED) as all_of, member(stores, group):
-        producing = asyncio.ensure_future(produce(stores, sent[:2000]))
-        async with member(stores, group):
+    async with watching(private_stores, topics.NORMALIZED) as all_of, member(private_stores, group):
+        producing = asyncio.ensure_future(produce(private_stores, sent[:2000]))
+        async with member(private_stores, group):
             await producing
-            await produce(stores, sent[2000:2500])
-        await produce(stores, sent[2500:])
+            await produce(private_stores, sent[2000:2500])
+        await produce(private_stores, sent[2500:])
         found = await all_of({each.event_id for each in sent})
 
     # One payment's events stay in order, whoever had the partition; a repeat changes no order.
