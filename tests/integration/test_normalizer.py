@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import signal
 import sys
 from asyncio.subprocess import Process
@@ -15,7 +14,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from local_stack import supervisor
+import commands
 from payment_pipeline.adapters import kafka
 from payment_pipeline.domain import topics
 from payment_pipeline.domain.events import PAYMENT_EVENT
@@ -226,7 +225,7 @@ async def process(settings: Settings, **environment: str) -> AsyncIterator[Proce
     started = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "payment_pipeline.normalizer"),
-        env={**os.environ, **supervisor.environment(settings), **environment},
+        env={**commands.environment(settings), **environment},
         stderr=asyncio.subprocess.PIPE,
     )
     try:

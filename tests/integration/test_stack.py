@@ -14,6 +14,7 @@ import psutil
 import psycopg
 import pytest
 
+import commands
 from conftest import stack_settings
 from listeners import ports_and_strangers
 from local_stack import process, stack, supervisor
@@ -116,7 +117,7 @@ def test_up_replaces_what_a_killed_supervisor_left(fresh_stack: StackOf) -> None
 
 def test_a_bystander_in_the_same_environment_is_not_ours(fresh_stack: StackOf) -> None:
     settings = fresh_stack("temporal")
-    environment = {**os.environ, **supervisor.environment(settings)}
+    environment = commands.environment(settings)
     with subprocess.Popen(
         [sys.executable, "-c", "input()"], env=environment, cwd=settings.var, stdin=subprocess.PIPE
     ) as bystander:

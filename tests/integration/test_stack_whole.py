@@ -1,15 +1,15 @@
 """Does the whole pipeline come up in a stack of its own, and does each part of it say so?"""
 
 import json
-import os
 import subprocess
 import sys
 
 import psutil
 import pytest
 
+import commands
 from listeners import ports_and_strangers
-from local_stack import process, supervisor
+from local_stack import process
 from local_stack.components import chosen
 from payment_pipeline.settings import Settings
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.stack
 def test_status_tells_a_machine_that_everything_works(stack: Settings) -> None:
     answer = subprocess.run(
         [sys.executable, "-m", "payment_pipeline.cli", "status", "--json"],
-        env={**os.environ, **supervisor.environment(stack)},
+        env=commands.environment(stack),
         capture_output=True,
         text=True,
         check=False,

@@ -13,7 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from local_stack import files, java, preflight, process, supervisor
+import commands
+from local_stack import files, java, preflight, process
 from local_stack.components import BY_NAME
 from local_stack.preflight import Check
 from local_stack.stack import up
@@ -150,7 +151,7 @@ def test_doctor_answers_a_machine_and_exits_1_when_red(isolated: SettingsOf, lis
     settings = isolated(gateway_port=listener)
     answer = subprocess.run(
         [sys.executable, "-m", "payment_pipeline.cli", "doctor", "--json"],
-        env={**os.environ, **supervisor.environment(settings)},
+        env=commands.environment(settings),
         capture_output=True,
         text=True,
         check=False,
@@ -165,7 +166,7 @@ def test_up_says_one_sentence_and_no_traceback(isolated: SettingsOf, listener: i
     settings = isolated(gateway_port=listener)
     answer = subprocess.run(
         [sys.executable, "-m", "payment_pipeline.cli", "up"],
-        env={**os.environ, **supervisor.environment(settings)},
+        env=commands.environment(settings),
         capture_output=True,
         text=True,
         check=False,
