@@ -81,14 +81,15 @@ fuzz: setup ## Bodies and signatures that no one sent, at each provider; ARGS="-
 	@PYTHONPATH=tests $(BIN)/python -m fuzz.run $(ARGS)
 
 audit-dependencies: setup ## Known vulnerabilities of what is locked; asks osv.dev
-	@for lock in requirements superset; do \
+	@for lock in requirements superset sbom; do \
 		$(BIN)/pip-audit --strict --disable-pip --vulnerability-service osv --progress-spinner off \
 			--requirement infrastructure/locks/$$lock.txt || exit 1; done
 
 sbom: setup ## What all of it is made of, as CycloneDX: dist/sbom
 	@mkdir -p dist/sbom
 	@for environment in .venv .venv-superset; do [ ! -d $$environment ] || \
-		$(BIN)/cyclonedx-py environment $$environment --output-reproducible --output-format JSON \
+		$(BIN)/uv run --quiet --no-project --isolated --with-requirements infrastructure/locks/sbom.txt \
+			cyclonedx-py environment $$environment --output-reproducible --output-format JSON \
 			--output-file dist/sbom/$${environment#.}.cdx.json || exit 1; done
 	@$(BIN)/python -m local_stack.jar_sbom dist/sbom/jars.cdx.json
 	@ls dist/sbom/*
@@ -102,7 +103,8 @@ lock: setup ## Resolve the packages and Kafka's jars anew
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 		--generate-hashes --no-strip-extras --no-header --no-emit-index-url --no-emit-find-links --quiet \
 		--upgrade --output-file infrastructure/locks/requirements.txt
-	$(BIN)/uv pip compile infrastructure/locks/superset.in --universal --python-version 3.11 \
-		--generate-hashes --no-strip-extras --no-header --no-emit-index-url --no-emit-find-links --quiet \
-		--upgrade --output-file infrastructure/locks/superset.txt
+	for lock in superset sbom; do \
+		$(BIN)/uv pip compile infrastructure/locks/$$lock.in --universal --python-version 3.11 \
+			--generate-hashes --no-strip-extras --no-header --no-emit-index-url --no-emit-find-links --quiet \
+			--upgrade --output-file infrastructure/locks/$$lock.txt || exit 1; done
 	$(BIN)/python -m local_stack.jars

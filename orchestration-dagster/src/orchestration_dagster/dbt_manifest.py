@@ -1,12 +1,15 @@
 """What is in the dbt project, and which version is it? Its manifest is parsed anew when need be."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from hashlib import sha256
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
 from dagster_dbt import DbtCliResource, DbtProject
+from packaging.version import Version
 
 from payment_pipeline.settings import REPOSITORY, Settings
 
@@ -14,9 +17,25 @@ PROJECT: Final = DbtProject(REPOSITORY / "orchestration-dbt")
 _BUILT: Final = {"target", "logs", "dbt_packages"}
 
 
-def dbt() -> DbtCliResource:
+class InstalledDbt(DbtCliResource):
+    """Dagster's, without what it prepares for each call: seconds of each minute's run."""
+
+    @cached_property
+    def _cli_version(self) -> Version:
+        """Of the package: `dbt --version` asks the network too whether there is a newer one."""
+        return Version(metadata.version("dbt-core"))
+
+    def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> Any:  # noqa: ANN401, ARG002
+        """None: it would fetch columns and row counts, which nobody asks for."""
+        return None
+
+
+def dbt() -> InstalledDbt:
     """The dbt beside this Python; where Trino is, it reads in the environment."""
-    return DbtCliResource(PROJECT, dbt_executable=Path(sys.executable).with_name("dbt"))
+    return InstalledDbt(
+        project_dir=str(PROJECT.project_dir),
+        dbt_executable=str(Path(sys.executable).with_name("dbt")),
+    )
 
 
 def dbt_target(settings: Settings) -> Path:

@@ -61,7 +61,7 @@ def command(settings: Settings) -> list[str]:
     """One process on loopback, every port of it a setting, and no report sent to its makers."""
     ports = [f"-{option}={getattr(settings, name)}" for option, name in PORTS.items()]
     return [
-        str(binary()), "mini",
+        str(binary()), "-logtostderr", "mini",
         f"-dir={data_dir(settings)}",
         f"-ip={settings.host}",
         f"-ip.bind={settings.host}",

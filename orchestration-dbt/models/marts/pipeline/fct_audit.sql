@@ -1,3 +1,5 @@
+-- After the facts, which somebody waits for.
+-- depends_on: {{ ref('fct_payments') }}
 with
 
 -- The loader may be ahead of the facts by now: both are compared up to the facts' last transaction.

@@ -14,7 +14,7 @@ from orchestration_dagster.resources import PipelineSettings
 
 EVERY_S: Final = 60.0
 """From one start to the next; a run that takes longer is followed at once."""
-POLL_S: Final = 10
+POLL_S: Final = 5
 HEARTBEAT_S: Final = 900.0
 """A load that finds nothing still proves that it can be made: freshness hangs on it."""
 
