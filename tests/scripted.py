@@ -17,7 +17,7 @@ from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from temporalio.worker import Worker
 
 from local_stack import temporal
-from payment_pipeline.orchestrator import messages, search_attributes
+from payment_pipeline.orchestrator import follow_ups, messages, search_attributes
 from payment_pipeline.orchestrator.messages import (
     Advice,
     Decision,
@@ -62,10 +62,10 @@ def advice(due_in: timedelta, event_id: str = "evt_1") -> Advice:
     return Advice("retry_in_24h", datetime.now(UTC) + due_in, 5, event_id, "visa_cap")
 
 
-def persisted(refusals: Sequence[Refusal] = (), follow_ups: FollowUps | None = None) -> Persisted:
+def persisted(refusals: Sequence[Refusal] = (), leads_to: FollowUps | None = None) -> Persisted:
     """A range of three events that was written."""
     outcome = RangeOutcome(events=3, inserted=3 - len(refusals), quarantined=len(refusals))
-    return Persisted(outcome, list(refusals), follow_ups or FollowUps())
+    return Persisted(outcome, list(refusals), leads_to or FollowUps())
 
 
 @dataclass
@@ -146,11 +146,17 @@ async def running(
 ) -> AsyncIterator[str]:
     """A worker over the script, on a queue of its own if none is given; yields the queue."""
     queue = queue or f"scripted-{uuid4().hex[:8]}"
+
+    @activity.defn(name=messages.OPEN_FOLLOW_UPS)
+    async def open_follow_ups(wanted: FollowUps) -> None:
+        await follow_ups.open_all(client, wanted, activity.info().task_queue)
+
     activities: list[Callable[..., Any]] = [
         script.score_range,
         script.persist_range,
         script.quarantine_events,
         script.quarantine_range,
+        open_follow_ups,
         script.score_unscored,
         script.persist_scores,
         script.record_decision,

@@ -2,7 +2,7 @@
 
 import zlib
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 from uuid import uuid4
 
 import asyncpg
@@ -14,7 +14,6 @@ from payment_pipeline.adapters.kafka_ranges import RangeReader
 from payment_pipeline.domain.scoring import EventScores, Score, ScoreResponse
 from payment_pipeline.orchestrator.activities import Activities
 from payment_pipeline.orchestrator.messages import OffsetRange, Verdict
-from payment_pipeline.orchestrator.scorer import Scorer
 from payment_pipeline.orchestrator.triage import Rules
 
 pytestmark = pytest.mark.stack
@@ -38,7 +37,8 @@ async def test_a_review_is_recorded_with_its_charge_and_once(bronze: asyncpg.Poo
         return [SimpleNamespace(value=value) for value in normalized(events)]
 
     ranges = cast("RangeReader", SimpleNamespace(read=read))
-    activities = Activities(bronze, ranges, cast("Scorer", None), RULES)
+    nothing: Any = None
+    activities = Activities(nothing, bronze, ranges, nothing, RULES)
     for _ in range(2):  # as when the first try's answer was lost
         persisted = await ActivityEnvironment().run(
             activities.persist_range, OffsetRange("payments.normalized", 0, 0, 2), packed

@@ -1,6 +1,7 @@
 """Whether reviews, recoveries and ranges do what their readers rely on, days in milliseconds."""
 
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -19,7 +20,6 @@ from payment_pipeline.orchestrator.messages import (
     RecoveryState,
     Refusal,
     ReviewAnswer,
-    ReviewRequest,
     ReviewState,
     Verdict,
 )
@@ -74,17 +74,13 @@ async def test_what_bronze_refuses_is_quarantined(client: Client) -> None:
 
 async def test_a_batch_opens_each_review_and_recovery_once(still: Client) -> None:
     asked_for = FollowUps([review()], [recovery(timedelta(days=1))])
-    script = Script(persisted=persisted(follow_ups=asked_for))
+    script = Script(persisted=persisted(leads_to=asked_for))
     async with running(still, script) as queue:
         for _ in range(2):  # the second batch is another event of the same payments
             await still.execute_workflow(
                 "IngestRange", BATCH, id=uuid4().hex, task_queue=queue, result_type=RangeOutcome
             )
-        requests: list[ReviewRequest | RecoveryRequest] = [
-            *asked_for.reviews,
-            *asked_for.recoveries,
-        ]
-        for request in requests:
+        for request in asked_for.requests:
             opened = await still.get_workflow_handle(request.workflow_id).describe()
             assert opened.status is WorkflowExecutionStatus.RUNNING  # its parent has ended
             found = opened.typed_search_attributes
@@ -95,13 +91,36 @@ async def test_a_batch_opens_each_review_and_recovery_once(still: Client) -> Non
             await still.get_workflow_handle(request.workflow_id).terminate()
 
 
+@pytest.mark.parametrize(
+    ("due_in", "sleeps"),
+    [
+        (timedelta(hours=-1), timedelta(minutes=15)),
+        (timedelta(hours=5), timedelta(hours=5, minutes=15)),
+        (timedelta(days=2, hours=5), timedelta(days=1)),
+    ],
+)
+async def test_a_recovery_costs_no_step_before_it_has_something_to_do(
+    still: Client, due_in: timedelta, sleeps: timedelta
+) -> None:
+    wanted = FollowUps(recoveries=[recovery(due_in)])
+    script = Script(persisted=persisted(leads_to=wanted))
+    async with running(still, script) as queue:
+        await still.execute_workflow("IngestRange", BATCH, id=uuid4().hex, task_queue=queue)
+        handle = still.get_workflow_handle(wanted.recoveries[0].workflow_id)
+        opened = await handle.describe()
+        await handle.terminate()
+    assert opened.execution_time is not None
+    slept = opened.execution_time - opened.start_time
+    assert abs(slept - sleeps) < timedelta(minutes=1)
+
+
 async def test_a_payment_that_fails_after_its_recovery_has_ended_gets_another(
     client: Client,
 ) -> None:
     first = recovery(timedelta(hours=1))
     late = RecoveryRequest(first.subject, advice(timedelta(hours=1), "evt_late"))
     for follow_ups in (FollowUps([], [first]), FollowUps([], [late])):
-        script = Script(persisted=persisted(follow_ups=follow_ups))
+        script = Script(persisted=persisted(leads_to=follow_ups))
         async with running(client, script) as queue:
             await client.execute_workflow(
                 "IngestRange", BATCH, id=uuid4().hex, task_queue=queue, result_type=RangeOutcome
@@ -113,7 +132,7 @@ async def test_a_payment_that_fails_after_its_recovery_has_ended_gets_another(
 
 async def test_rows_without_scores_wake_one_rescore(client: Client) -> None:
     late = [LateScores(2, "first"), LateScores(1, "second", FollowUps([review()]))]
-    script = Script(persisted=persisted(follow_ups=FollowUps(rescore=True)), late=list(late))
+    script = Script(persisted=persisted(leads_to=FollowUps(rescore=True)), late=list(late))
     async with running(client, script) as queue:
         for _ in range(2):  # the second one finds it running, or starts it anew
             await client.execute_workflow(
@@ -220,6 +239,20 @@ async def test_a_recovery_ends(
     assert [one.outcome for one in script.decisions] == ["pending"] * (advised - 1) + [outcome]
     assert [one.step for one in script.decisions] == list(range(1, advised + 1))
     assert await outcome_attribute(client, request.workflow_id) == outcome
+
+
+async def test_a_recovery_whose_start_was_delayed_looks_at_once(still: Client) -> None:
+    script = Script(payments=[PaymentNow(succeeded=True)])
+    request = replace(recovery(timedelta(days=10)), is_delayed=True)
+    async with running(still, script) as queue:
+        state = await still.execute_workflow(
+            "PaymentRecovery",
+            request,
+            id=request.workflow_id,
+            task_queue=queue,
+            result_type=RecoveryState,
+        )
+    assert state.outcome is Outcome.RECOVERED
 
 
 async def test_a_recovery_looks_daily_before_its_time_and_asks_about_the_newest_attempt(

@@ -10,6 +10,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -62,7 +63,7 @@ async def range_with_refusals(run: Run) -> Handle:
 
 async def range_that_leads_on(run: Run) -> Handle:
     follow_ups = FollowUps([review(60)], [recovery(timedelta(hours=1))], rescore=True)
-    run.script.persisted = persisted(follow_ups=follow_ups)
+    run.script.persisted = persisted(leads_to=follow_ups)
     first = await run.start("IngestRange", BATCH)
     await run.last(first)
     return first
@@ -70,8 +71,12 @@ async def range_that_leads_on(run: Run) -> Handle:
 
 async def range_that_led_on(run: Run) -> Handle:
     follow_ups = FollowUps([review(60)], [recovery(timedelta(hours=1))], rescore=True)
-    run.script.persisted = persisted(follow_ups=follow_ups)
+    run.script.persisted = persisted(leads_to=follow_ups)
     return await run.last(await run.start("IngestRange", BATCH))
+
+
+async def range_that_led_on_by_an_activity(run: Run) -> Handle:
+    return await range_that_led_on(run)
 
 
 async def dead_letters(run: Run) -> Handle:
@@ -81,6 +86,10 @@ async def dead_letters(run: Run) -> Handle:
 async def rescore(run: Run) -> Handle:
     run.script.late = [LateScores(2, "first", FollowUps([review(60)])), LateScores(1, "second")]
     return await run.last(await run.start("Rescore"))
+
+
+async def rescore_that_led_on_by_an_activity(run: Run) -> Handle:
+    return await rescore(run)
 
 
 async def review_approved(run: Run) -> Handle:
@@ -99,6 +108,12 @@ async def recovery_recovered(run: Run) -> Handle:
     return await run.last(await run.start("PaymentRecovery", recovery(timedelta(days=2))))
 
 
+async def recovery_that_was_delayed(run: Run) -> Handle:
+    run.script.payments = [PaymentNow(), PaymentNow(), PaymentNow(succeeded=True)]
+    delayed = replace(recovery(timedelta(days=2)), is_delayed=True)
+    return await run.last(await run.start("PaymentRecovery", delayed))
+
+
 async def recovery_not_retried(run: Run) -> Handle:
     return await run.last(await run.start("PaymentRecovery", recovery(timedelta(hours=1))))
 
@@ -113,11 +128,14 @@ WAYS: Final = (
     range_with_refusals,
     range_that_leads_on,
     range_that_led_on,
+    range_that_led_on_by_an_activity,
     dead_letters,
     rescore,
+    rescore_that_led_on_by_an_activity,
     review_approved,
     review_timed_out,
     recovery_recovered,
+    recovery_that_was_delayed,
     recovery_not_retried,
     recovery_exhausted,
 )

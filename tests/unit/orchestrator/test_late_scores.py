@@ -26,7 +26,7 @@ def activities(monkeypatch: pytest.MonkeyPatch) -> Activities:
 
     monkeypatch.setattr(reader, "unscored", unscored)
     nothing = cast("Any", None)
-    return Activities(nothing, nothing, nothing, Rules(0.9, 3600, Verdict.DECLINED))
+    return Activities(nothing, nothing, nothing, nothing, Rules(0.9, 3600, Verdict.DECLINED))
 
 
 def answering(activities: Activities, monkeypatch: pytest.MonkeyPatch, packed: bytes) -> None:

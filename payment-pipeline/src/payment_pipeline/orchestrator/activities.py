@@ -12,6 +12,7 @@ from typing import Any, Final
 import asyncpg
 import structlog
 from temporalio import activity
+from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
 from payment_pipeline.adapters.kafka_ranges import RangeReader
@@ -24,7 +25,7 @@ from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.domain.failures import BadRecord, FailureClass
 from payment_pipeline.domain.features import EntityKey, EntityState, entities, fold
 from payment_pipeline.domain.scoring import BATCH_MAX, EventScores, Score, ScoreItem, score_item
-from payment_pipeline.orchestrator import messages, spans, triage
+from payment_pipeline.orchestrator import follow_ups, messages, spans, triage
 from payment_pipeline.orchestrator import worker_metrics as metrics
 from payment_pipeline.orchestrator.batches import Batches
 from payment_pipeline.orchestrator.isolation import write_isolated
@@ -49,9 +50,15 @@ class Activities:
     """Every activity, over the stores that the worker connected."""
 
     def __init__(
-        self, pool: asyncpg.Pool, ranges: RangeReader, scorer: Scorer, rules: triage.Rules
+        self,
+        client: Client,
+        pool: asyncpg.Pool,
+        ranges: RangeReader,
+        scorer: Scorer,
+        rules: triage.Rules,
     ) -> None:
         """The clients are the owner's to close."""
+        self._client = client
         self._pool = pool
         self._ranges = ranges
         self._batches = Batches(ranges)
@@ -65,6 +72,7 @@ class Activities:
             self.persist_range,
             self.quarantine_events,
             self.quarantine_range,
+            self.open_follow_ups,
             self.score_unscored,
             self.persist_scores,
             self.record_decision,
@@ -95,23 +103,23 @@ class Activities:
             *(_refusal(row, FailureClass.UNPROCESSABLE, why) for row, why in written.refused),
         ]
         # Of what is this workflow's: a duplicate's follow-ups were its first one's.
-        follow_ups = triage.follow_ups(written.inserted, self._rules)
-        await self._record_opened(follow_ups, written.inserted)
+        leads_to = triage.follow_ups(written.inserted, self._rules)
+        await self._record_opened(leads_to, written.inserted)
         outcome = RangeOutcome(
             events=len(batch.events) + len(batch.undecodable),
             inserted=len(written.inserted),
             duplicates=len(written.duplicates),
             quarantined=len(refusals),
             unscored=sum(row.status is InferenceStatus.UNAVAILABLE for row in written.inserted),
-            reviews=len(follow_ups.reviews),
-            recoveries=len(follow_ups.recoveries),
+            reviews=len(leads_to.reviews),
+            recoveries=len(leads_to.recoveries),
         )
         self._batches.drop(wanted)
         for name in ("inserted", "duplicates", "quarantined", "unscored"):
             metrics.EVENTS.labels(name).inc(getattr(outcome, name))
         for kind in ("reviews", "recoveries"):
             metrics.FOLLOW_UPS.labels(kind).inc(getattr(outcome, kind))
-        return Persisted(outcome, refusals, follow_ups)
+        return Persisted(outcome, refusals, leads_to)
 
     @activity.defn(name=messages.QUARANTINE_EVENTS)
     async def quarantine_events(self, refusals: list[Refusal]) -> None:
@@ -135,6 +143,11 @@ class Activities:
         metrics.EVENTS.labels("quarantined").inc(len(found))
         return RangeOutcome(events=len(found), quarantined=len(found))
 
+    @activity.defn(name=messages.OPEN_FOLLOW_UPS)
+    async def open_follow_ups(self, wanted: FollowUps) -> None:
+        """Start reviews and recoveries, and the rescore where rows wait for their scores."""
+        await follow_ups.open_all(self._client, wanted, activity.info().task_queue)
+
     @activity.defn(name=messages.SCORE_UNSCORED)
     async def score_unscored(self) -> LateScores:
         """Score the oldest rows that inference was down for, with the features as they are now.
@@ -150,9 +163,9 @@ class Activities:
         rows = [row for row in _rows(events, packed) if _is_answered(row)]
         if not rows:
             raise ApplicationError("inference is still unavailable", type="InferenceUnavailable")
-        follow_ups = triage.follow_ups(rows, self._rules)
-        await self._record_opened(follow_ups, rows)
-        return LateScores(len(rows), b64encode(packed).decode(), follow_ups)
+        leads_to = triage.follow_ups(rows, self._rules)
+        await self._record_opened(leads_to, rows)
+        return LateScores(len(rows), b64encode(packed).decode(), leads_to)
 
     @activity.defn(name=messages.PERSIST_SCORES)
     async def persist_scores(self, scores: str) -> int:
@@ -187,17 +200,17 @@ class Activities:
         for letter in found:
             metrics.QUARANTINED.labels(letter.failure.value, letter.component).inc()
 
-    async def _record_opened(self, follow_ups: FollowUps, rows: Sequence[ScoredEvent]) -> None:
+    async def _record_opened(self, leads_to: FollowUps, rows: Sequence[ScoredEvent]) -> None:
         """Record which payments go before a person, so that nobody need know the threshold later.
 
         At the time of the event's receipt: a step that is tried again then records the same row.
         """
-        if not follow_ups.reviews:
+        if not leads_to.reviews:
             return
         received_at = {row.event.event_id: row.event.received_at for row in rows}
         opened = (
             triage.opened(review, received_at[review.subject.event_id])
-            for review in follow_ups.reviews
+            for review in leads_to.reviews
         )
         await decisions.record(self._pool, map(_decided, opened))
 

@@ -17,6 +17,7 @@ SCORE_RANGE: Final = "score_range"
 PERSIST_RANGE: Final = "persist_range"
 QUARANTINE_EVENTS: Final = "quarantine_events"
 QUARANTINE_RANGE: Final = "quarantine_range"
+OPEN_FOLLOW_UPS: Final = "open_follow_ups"
 SCORE_UNSCORED: Final = "score_unscored"
 PERSIST_SCORES: Final = "persist_scores"
 RECORD_DECISION: Final = "record_decision"
@@ -127,6 +128,8 @@ class RecoveryRequest:
 
     subject: Subject
     advice: Advice
+    is_delayed: bool = False
+    """Its start waited for the time of the first look, so that is due."""
 
     @property
     def workflow_id(self) -> str:
@@ -145,6 +148,11 @@ class FollowUps:
 
     def __bool__(self) -> bool:
         return bool(self.reviews or self.recoveries or self.rescore)
+
+    @property
+    def requests(self) -> list[ReviewRequest | RecoveryRequest]:
+        """A workflow each."""
+        return [*self.reviews, *self.recoveries]
 
 
 @dataclass(frozen=True)

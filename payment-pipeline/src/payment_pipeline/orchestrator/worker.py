@@ -94,7 +94,8 @@ async def resources(settings: Settings) -> AsyncIterator[tuple[Client, Activitie
         names = [workflow.__name__ for workflow in WORKFLOWS]
         sampling = asyncio.create_task(gauges.keep_sampling(pool, client, names))
         stack.callback(sampling.cancel)
-        yield client, Activities(pool, ranges, Scorer(session, settings.inference), rules)
+        scorer = Scorer(session, settings.inference)
+        yield client, Activities(client, pool, ranges, scorer, rules)
 
 
 def worker(client: Client, activities: Activities) -> Worker:

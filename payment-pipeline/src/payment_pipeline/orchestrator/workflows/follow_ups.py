@@ -1,4 +1,7 @@
-"""How does a batch open its reviews and recoveries? As children that outlive it, one at a time."""
+"""How does a workflow have what its batch leads to begun? By an activity that starts it.
+
+Batches that were under way before `BY_ACTIVITY` go on to start children of their own.
+"""
 
 import asyncio
 from typing import Final
@@ -8,22 +11,30 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 
 from payment_pipeline.orchestrator import search_attributes
-from payment_pipeline.orchestrator.messages import FollowUps, RecoveryRequest, ReviewRequest
-from payment_pipeline.orchestrator.workflows.policies import TASK_TIMEOUT
+from payment_pipeline.orchestrator.messages import (
+    OPEN_FOLLOW_UPS,
+    FollowUps,
+    RecoveryRequest,
+    ReviewRequest,
+)
+from payment_pipeline.orchestrator.workflows.policies import OPEN, TASK_TIMEOUT
 
+BY_ACTIVITY: Final = "follow-ups by an activity"
 RESCORE_ID: Final = "rescore"
 MORE_TO_RESCORE: Final = "more"
 RESCORE_TRIES_MAX: Final = 10
 
-STARTS_AT_ONCE_MAX: Final = 10
-"""A larger burst would take the server from the batches behind."""
+CHILDREN_AT_ONCE_MAX: Final = 10
 
 
 async def open_follow_ups(follow_ups: FollowUps) -> None:
     """Start what isn't there yet; return when Temporal has acknowledged all of it."""
-    requests: list[ReviewRequest | RecoveryRequest] = [*follow_ups.reviews, *follow_ups.recoveries]
-    for at in range(0, len(requests), STARTS_AT_ONCE_MAX):
-        await asyncio.gather(*map(_open, requests[at : at + STARTS_AT_ONCE_MAX]))
+    if workflow.patched(BY_ACTIVITY):
+        await workflow.execute_activity(OPEN_FOLLOW_UPS, follow_ups, **OPEN)
+        return
+    requests = follow_ups.requests
+    for at in range(0, len(requests), CHILDREN_AT_ONCE_MAX):
+        await asyncio.gather(*map(_open, requests[at : at + CHILDREN_AT_ONCE_MAX]))
     if follow_ups.rescore:
         await _wake_rescore()
 
@@ -46,13 +57,13 @@ async def _open(request: ReviewRequest | RecoveryRequest) -> None:
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
             task_timeout=TASK_TIMEOUT,
             search_attributes=search_attributes.of(request.subject),
-            memo=_memo(request),
+            memo=memo(request),
         )
     except WorkflowAlreadyStartedError:
         return  # another event of the payment was first, and what it opened is open
 
 
-def _memo(request: ReviewRequest | RecoveryRequest) -> dict[str, str | float]:
+def memo(request: ReviewRequest | RecoveryRequest) -> dict[str, str | float]:
     """What a list shows without asking each workflow."""
     if isinstance(request, ReviewRequest):
         return {

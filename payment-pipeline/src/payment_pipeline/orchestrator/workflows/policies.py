@@ -47,6 +47,12 @@ QUARANTINE: Final = ActivityOptions(
     heartbeat_timeout=_HEARTBEAT,
     retry_policy=_UNTIL_DONE,
 )
+OPEN: Final = ActivityOptions(
+    start_to_close_timeout=timedelta(seconds=120),
+    heartbeat_timeout=_HEARTBEAT,
+    retry_policy=_UNTIL_DONE,
+)
+"""Starting what a batch leads to."""
 RESCORE: Final = ActivityOptions(
     start_to_close_timeout=timedelta(seconds=60),
     heartbeat_timeout=_HEARTBEAT,

@@ -4,7 +4,8 @@ It advises and records; it moves no money. The times come from the retry model, 
 among what the card networks' rules allow (`retry_strategy` of the inference stage).
 """
 
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Final
 
 from temporalio import workflow
@@ -35,6 +36,15 @@ ADVICES_MAX: Final = 35
 """More attempts than any network allows in its 30 days: a limit against a loop, not a rule."""
 
 
+def until_first_look(due_at: datetime, now: datetime) -> timedelta:
+    """How long nothing needs doing: a day, or until a little after the advised time.
+
+    Of a failure that came late that time is past already.
+    """
+    left = due_at - now
+    return CHECK_EVERY if left > CHECK_EVERY else max(left, timedelta(0)) + AFTER_DUE[0]
+
+
 @workflow.defn
 class PaymentRecovery:
     """Follow one failed payment until it succeeded, or may not or will not be tried again."""
@@ -43,6 +53,7 @@ class PaymentRecovery:
     def __init__(self, request: RecoveryRequest) -> None:
         self._subject = request.subject
         self._advice = request.advice
+        self._slept = request.is_delayed
         self._outcome = Outcome.PENDING
         self._step = 0
         self._advised = 0
@@ -82,19 +93,22 @@ class PaymentRecovery:
 
     async def _until_something_happens(self) -> PaymentNow:
         """Sleep through the advised time and the days after it, looking at bronze now and then."""
-        while (left := self._advice.due_at - workflow.now()) > CHECK_EVERY:
-            await workflow.sleep(CHECK_EVERY)
+        now = PaymentNow()
+        for pause in self._pauses():
+            if not self._slept:
+                await workflow.sleep(pause)
+            self._slept = False
             now = await self._check()
             if now.succeeded or now.failed_again:
-                return now
-        # One timer to the first look: of a failure that came late, the time is past already.
-        await workflow.sleep(max(left, timedelta(0)) + AFTER_DUE[0])
-        for pause in (*AFTER_DUE[1:], None):
-            now = await self._check()
-            if now.succeeded or now.failed_again or pause is None:
                 break
-            await workflow.sleep(pause)
         return now
+
+    def _pauses(self) -> Iterator[timedelta]:
+        """Each day before the advised time one, then ever longer ones."""
+        while self._advice.due_at - workflow.now() > CHECK_EVERY:
+            yield CHECK_EVERY
+        yield until_first_look(self._advice.due_at, workflow.now())
+        yield from AFTER_DUE[1:]
 
     async def _check(self) -> PaymentNow:
         now: PaymentNow = await workflow.execute_activity(
