@@ -41,6 +41,9 @@ ENVELOPE_BYTES_MAX: Final = 262_144
 FETCH_BYTES_MAX: Final = 8 * 1024 * 1024
 """What one fetch of one partition may bring: a whole range of usual webhooks at once."""
 
+BATCHES: Final = {"fetch_min_bytes": 256 * 1024, "fetch_max_wait_ms": 100}
+"""Some eighty webhooks, or what has come after a tenth of a second."""
+
 SESSION_TIMEOUT_MS: Final = 6_000
 """How long a killed member's partitions stand still, unless it comes back under its name: the least
 that a broker allows by default."""
@@ -91,7 +94,11 @@ def producer(settings: Settings) -> AIOKafkaProducer:
 
 
 def consumer(
-    settings: Settings, *topics: str, group: str | None, member: str | None = None
+    settings: Settings,
+    *topics: str,
+    group: str | None,
+    member: str | None = None,
+    in_batches: bool = False,
 ) -> AIOKafkaConsumer:
     """A consumer from the earliest record on, which commits only what its owner commits.
 
@@ -102,6 +109,8 @@ def consumer(
         member: a name that is the process's own and the same after its restart, by which the broker
             gives it its partitions back at once (static membership, KIP-345). Without it they stand
             still until the session of the one that was killed is over.
+        in_batches: whether the broker is to hold an answer back for a moment, until it is worth the
+            asking: each asks for every partition, which costs more than a record does.
     """
     return AIOKafkaConsumer(
         *topics,
@@ -111,6 +120,7 @@ def consumer(
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=FETCH_BYTES_MAX,
+        **(BATCHES if in_batches else {}),
         session_timeout_ms=SESSION_TIMEOUT_MS,
         heartbeat_interval_ms=SESSION_TIMEOUT_MS // 3,
         metadata_max_age_ms=METADATA_MS_MAX,

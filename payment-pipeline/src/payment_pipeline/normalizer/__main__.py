@@ -23,7 +23,7 @@ async def main() -> None:
     )
     # No two processes of one host have the same port.
     member = f"{socket.gethostname()}-{config.normalizer_metrics_port}"
-    source = kafka.consumer(config, group=GROUP, member=member)
+    source = kafka.consumer(config, group=GROUP, member=member, in_batches=True)
     sink = kafka.producer(config)
     normalizer = Normalizer(source, sink, context, config.normalizer_batch_records_max)
     async with telemetry.serve_probes(

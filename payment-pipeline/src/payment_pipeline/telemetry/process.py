@@ -23,10 +23,10 @@ BUILD: Final = Gauge(
 )
 COLLECTOR_ALLOCATIONS: Final = 70_000
 """Objects made and not freed between two runs of the cycle collector; Python's default is 700."""
-COLLECTOR_RUNS: Final = (5, 2)
+COLLECTOR_RUNS: Final = (3, 1)
 """Runs over the youngest before the next generation is walked too, and of those before all are: a
 workflow that leaves the worker's cache is a cycle grown old, and by Python's 10 and 10 it would lie
-about for most of a minute."""
+about for minutes."""
 
 
 def configure(service: str, settings: Settings) -> None:
