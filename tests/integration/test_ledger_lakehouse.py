@@ -6,7 +6,7 @@ would build them. Then one of them is broken by Trino.
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from threading import Thread
@@ -112,7 +112,7 @@ def dead_letter(body: bytes, offset: int) -> BadRecord:
         provider="stripe",
         event_id=None,
         provider_event_type=None,
-        source=NOWHERE.model_copy(update={"offset": offset}),
+        source=replace(NOWHERE, offset=offset),
         body=body,
         body_sha256=sha256(body).hexdigest(),
         received_at=DAY,

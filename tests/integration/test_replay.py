@@ -6,7 +6,7 @@ the test: most of it right, some of it wrong, some not at all.
 
 import json
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from types import SimpleNamespace
@@ -279,7 +279,7 @@ async def test_what_was_rejected_once_is_sent_on_and_its_letter_closed_once(
 
 async def test_a_letter_of_what_bronze_has_from_elsewhere_is_closed_too(received: Received) -> None:
     right = received.events()
-    elsewhere = right[0].source.model_copy(update={"offset": 10**9})
+    elsewhere = replace(right[0].source, offset=10**9)
     await received.write([right[0].model_copy(update={"source": elsewhere}), *right[1:]])
     await received.reject(right[:1])
     told = await received.replay(Request(received.window(), dry_run=True))

@@ -265,38 +265,31 @@ def raw_event(record: ConsumerRecord) -> RawEvent:
 
     A record that the gateway didn't write may lack its headers: its verdict is then `unverified`.
     """
-    found = dict(record.headers)
+    found = {name: value.decode("utf-8", "replace") for name, value in record.headers if value}
     body = record.value or b""
     return RawEvent(
-        provider=_provider(record.topic, found),
-        coordinates=Coordinates(
-            topic=record.topic, partition=record.partition, offset=record.offset
-        ),
+        provider=_provider(record.topic, found.get(names.CE_SOURCE, "")),
+        coordinates=Coordinates(record.topic, record.partition, record.offset),
         body=body,
-        event_id=_text(found, names.CE_ID),
-        body_sha256=_text(found, names.BODY_SHA256) or sha256(body).hexdigest(),
-        received_at=_received_at(found, record.timestamp),
-        verdict=_text(found, names.VERDICT) or "unverified",
-        traceparent=_text(found, names.TRACEPARENT),
-        event_type=_text(found, names.CE_TYPE),
+        event_id=found.get(names.CE_ID),
+        body_sha256=found.get(names.BODY_SHA256) or sha256(body).hexdigest(),
+        received_at=_received_at(found.get(names.RECEIVED_AT, ""), record.timestamp),
+        verdict=found.get(names.VERDICT, "unverified"),
+        traceparent=found.get(names.TRACEPARENT),
+        event_type=found.get(names.CE_TYPE),
     )
 
 
-def _text(found: dict[str, bytes], name: str) -> str | None:
-    value = found.get(name)
-    return value.decode("utf-8", "replace") if value else None
-
-
-def _provider(topic: str, found: dict[str, bytes]) -> str:
-    source = (_text(found, names.CE_SOURCE) or "").split("/")
-    if len(source) > 2:  # /webhooks/<provider>[/<account>]
-        return source[2]
+def _provider(topic: str, source: str) -> str:
+    parts = source.split("/")
+    if len(parts) > 2:  # /webhooks/<provider>[/<account>]
+        return parts[2]
     return topic.split(".")[1] if topic.startswith("webhooks.") else topic
 
 
-def _received_at(found: dict[str, bytes], timestamp_ms: int) -> datetime:
+def _received_at(received_at: str, timestamp_ms: int) -> datetime:
     try:
-        at = datetime.fromisoformat(_text(found, names.RECEIVED_AT) or "")
+        at = datetime.fromisoformat(received_at)
     except ValueError:
         at = datetime.fromtimestamp(timestamp_ms / 1000, UTC)
     return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -1,19 +1,25 @@
 """A webhook as it lies on a raw topic, and the coordinates that name it for good."""
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 
-class Coordinates(BaseModel):
-    """Where a record lies in Kafka: the key that makes every later write idempotent."""
+@dataclass(frozen=True, slots=True)
+class Coordinates:
+    """Where a record lies in Kafka: the key that makes every later write idempotent.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    A model to whoever reads one from JSON; made from a record, which has what it says, it is not
+    validated.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     topic: str
-    partition: int = Field(ge=0)
-    offset: int = Field(ge=0)
+    partition: Annotated[int, Field(ge=0)]
+    offset: Annotated[int, Field(ge=0)]
 
     def __str__(self) -> str:
         return f"{self.topic}/{self.partition}/{self.offset}"

@@ -13,6 +13,7 @@ from typing import Any, Final
 import asyncpg
 import orjson
 from aiokafka import ConsumerRecord, TopicPartition
+from pydantic import TypeAdapter
 
 from payment_pipeline.adapters import postgres
 from payment_pipeline.adapters.kafka import raw_event
@@ -33,6 +34,7 @@ FIND_RECORDS_MAX: Final = 1_000_000
 """The newest records of a topic that are searched for what no table holds: seconds for each."""
 BODY_PREFIX: Final = "sha256:"
 """Begins the name that the audit gives an event without an id."""
+COORDINATES: Final = TypeAdapter(Coordinates)
 _FOLLOW_UP: Final = re.compile(r"(?:review|recovery)/[^/]+/(?P<payment_id>.+)")
 
 
@@ -232,9 +234,11 @@ def _source_of(record: ConsumerRecord) -> Coordinates | None:
                 given[name].decode()
                 for name in (headers.SOURCE_TOPIC, headers.SOURCE_PARTITION, headers.SOURCE_OFFSET)
             )
-            return Coordinates(topic=topic, partition=int(partition), offset=int(offset))
+            return COORDINATES.validate_python(
+                {"topic": topic, "partition": int(partition), "offset": int(offset)}
+            )
         if record.topic in (NORMALIZED, DLQ_VALIDATION):
-            return Coordinates.model_validate(orjson.loads(record.value or b"")["source"])
+            return COORDINATES.validate_python(orjson.loads(record.value or b"")["source"])
     except (LookupError, TypeError, ValueError):  # whoever wrote it
         pass
     return None

@@ -32,8 +32,8 @@ FAULTS_MAX: Final = 100
 PSEUDONYM_CHARACTERS: Final = 32
 """128 bits in hex: no two cards collide."""
 
-NULLS: Final = ("", "null")
-"""Strings that mean nothing."""
+NULL: Final = "null"
+"""A string that means nothing, as the empty one does."""
 ADDRESS_SIGN: Final = "@"
 """In no code and no id of a provider's, and in every address: some merchants use one as an id."""
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,12})?", re.ASCII)
@@ -83,7 +83,7 @@ class Reader:
         value = self._object.get(name)
         if value is None and not required:  # as most fields of most objects are
             return None
-        if type(value) is not str or value in NULLS:
+        if type(value) is not str or not value or value == NULL:
             self._unread(name, value, "a string", required=required)
         elif len(value) <= TEXT_CHARACTERS_MAX:
             return self._keyed(value) if ADDRESS_SIGN in value else value
@@ -208,7 +208,7 @@ class Reader:
 
     def _unread(self, name: str, value: object, wanted: str, *, required: bool = False) -> None:
         """A field that didn't read is null, which may be right, or of a wrong type, which isn't."""
-        if value is not None and value not in NULLS:
+        if value not in (None, "", NULL):
             found = _NAMES.get(type(value), "something else")
             self.fault(name, f"should be {wanted}, is {found}")
         elif required:

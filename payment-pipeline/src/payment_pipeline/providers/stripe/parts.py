@@ -76,4 +76,7 @@ def risk(outcome: Reader) -> Fields | None:
 
 def present(fields: Fields) -> Fields | None:
     """The part, or `None` when it says nothing."""
-    return None if set(fields.values()) == {None} else fields
+    for value in fields.values():
+        if value is not None:
+            return fields
+    return None

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
-from typing import Final
+from typing import Final, NamedTuple
 
 import psutil
 
@@ -40,6 +40,14 @@ CONTROL_EVENTS: Final = 30
 CONNECT_TRIES_MAX: Final = 10
 CONNECT_S_MAX: Final = 3.0
 MIB: Final = 1024**2
+
+
+class Exchange(NamedTuple):
+    """One event's sending and its answer, by the monotonic clock."""
+
+    began: float
+    ended: float
+    answered: Answered
 
 
 def run(ground: Ground) -> Findings:
@@ -97,19 +105,28 @@ async def _outages(ground: Ground, controlled: Ground, ledger: Path, found: Find
         )
         traffic.stop()
         memory.stop()
-    _judge(traffic.during(began, ended), found)
+    _judge(traffic.during(began, ended), began, found)
     found.figures["gateway_growth_mib"] = round(memory.growth_mib)
     found.require(memory.growth_mib <= GROWTH_MIB_MAX, "the gateway's memory grew past its bound")
     return false
 
 
-def _judge(answered: list[Answered], found: Findings) -> None:
+def _judge(exchanges: list[Exchange], froze: float, found: Findings) -> None:
+    answered = [each.answered for each in exchanges]
     refused = sorted(each.took_s for each in answered if each.status == 503)
-    false = sum(each.status == 200 for each in answered)
+    false_s = [each.ended - froze for each in exchanges if each.answered.status == 200]
     other = sum(each.status not in (200, 503) for each in answered)
-    found.figures |= {"refused_503": len(refused), "false_200": false, "other_answers": other}
+    found.figures |= {
+        "refused_503": len(refused),
+        "false_200": len(false_s),
+        "other_answers": other,
+    }
     found.require(bool(refused), "nothing was sent while the broker was away")
-    found.require(not false, f"{false} events were answered 200 while the broker was away")
+    found.require(
+        not false_s,
+        f"{len(false_s)} events were answered 200 while the broker was away, the first of them "
+        f"{', '.join(f'{each:.2f}' for each in sorted(false_s)[:5])} s after it froze",
+    )
     found.require(not other, f"{other} events were answered neither 200 nor 503, or not at all")
     if refused:
         p99_s = refused[int(0.99 * (len(refused) - 1))]
@@ -128,7 +145,7 @@ class Traffic:
         self._events: Iterator[Event] = modelled(ground, EVENTS_MAX)
         self._again: deque[Event] = deque()
         self._stopped = False
-        self._answered: list[tuple[float, float, Answered]] = []
+        self._answered: list[Exchange] = []
 
     async def run(self) -> None:
         """Send until stopped, and then what is still unanswered."""
@@ -140,9 +157,9 @@ class Traffic:
         """No new events."""
         self._stopped = True
 
-    def during(self, began: float, ended: float) -> list[Answered]:
+    def during(self, began: float, ended: float) -> list[Exchange]:
         """What was asked and answered between two moments of the monotonic clock."""
-        return [each for start, end, each in self._answered if start > began and end < ended]
+        return [each for each in self._answered if each.began > began and each.ended < ended]
 
     async def _send(self) -> None:
         sender = Sender(self._ground.settings, self._ledger)
@@ -150,7 +167,7 @@ class Traffic:
             event = self._again.popleft() if self._again else next(self._events)
             start = monotonic()
             answered = await sender.send(event)
-            self._answered.append((start, monotonic(), answered))
+            self._answered.append(Exchange(start, monotonic(), answered))
             if answered.status != 200:
                 self._again.append(event)
             await asyncio.sleep(PAUSE_S)
