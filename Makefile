@@ -88,7 +88,7 @@ audit-dependencies: setup ## Known vulnerabilities of what is locked; asks osv.d
 sbom: setup ## What all of it is made of, as CycloneDX: dist/sbom
 	@mkdir -p dist/sbom
 	@for environment in .venv .venv-superset; do [ ! -d $$environment ] || \
-		$(BIN)/uv run --quiet --no-project --isolated --with-requirements infrastructure/locks/sbom.txt \
+		$(BIN)/uv run --quiet --no-project --isolated --python $(BIN)/python --with-requirements infrastructure/locks/sbom.txt \
 			cyclonedx-py environment $$environment --output-reproducible --output-format JSON \
 			--output-file dist/sbom/$${environment#.}.cdx.json || exit 1; done
 	@$(BIN)/python -m local_stack.jar_sbom dist/sbom/jars.cdx.json

@@ -241,18 +241,35 @@ async def test_a_recovery_ends(
     assert await outcome_attribute(client, request.workflow_id) == outcome
 
 
-async def test_a_recovery_whose_start_was_delayed_looks_at_once(still: Client) -> None:
-    script = Script(payments=[PaymentNow(succeeded=True)])
-    request = replace(recovery(timedelta(days=10)), is_delayed=True)
-    async with running(still, script) as queue:
-        state = await still.execute_workflow(
-            "PaymentRecovery",
-            request,
-            id=request.workflow_id,
-            task_queue=queue,
-            result_type=RecoveryState,
+@pytest.mark.parametrize(
+    ("due_in", "until_due"),
+    [
+        (timedelta(hours=-1), []),
+        # The day that its start waited for is over, and the advised time is still to come.
+        (timedelta(hours=6), [timedelta(hours=6, minutes=15)]),
+        (timedelta(hours=30), [timedelta(days=1), timedelta(hours=6, minutes=15)]),
+    ],
+)
+async def test_a_recovery_whose_start_was_delayed_looks_at_once_and_goes_on_as_ever(
+    client: Client, due_in: timedelta, until_due: list[timedelta]
+) -> None:
+    script = Script()
+    request = replace(recovery(due_in), is_delayed=True)
+    async with running(client, script) as queue:
+        handle = await client.start_workflow(
+            "PaymentRecovery", request, id=request.workflow_id, task_queue=queue
         )
-    assert state.outcome is Outcome.RECOVERED
+        await handle.result()
+    events = (await handle.fetch_history()).events
+    sleeps = [
+        event.timer_started_event_attributes.start_to_fire_timeout.ToTimedelta()
+        for event in events
+        if event.HasField("timer_started_event_attributes")
+    ]
+    wanted = [*until_due, timedelta(hours=1), timedelta(hours=6), timedelta(1), timedelta(2)]
+    assert len(sleeps) == len(wanted)
+    assert all(abs(a - b) < timedelta(minutes=1) for a, b in zip(sleeps, wanted, strict=True))
+    assert len(script.asked) == len(sleeps) + 1, "the first look needs no sleep"
 
 
 async def test_a_recovery_looks_daily_before_its_time_and_asks_about_the_newest_attempt(

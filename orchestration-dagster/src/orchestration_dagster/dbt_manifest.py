@@ -34,6 +34,7 @@ def dbt() -> InstalledDbt:
     """The dbt beside this Python; where Trino is, it reads in the environment."""
     return InstalledDbt(
         project_dir=str(PROJECT.project_dir),
+        profiles_dir=str(PROJECT.profiles_dir),
         dbt_executable=str(Path(sys.executable).with_name("dbt")),
     )
 

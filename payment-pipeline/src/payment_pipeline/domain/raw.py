@@ -7,13 +7,10 @@ from typing import Annotated, NamedTuple
 from pydantic import ConfigDict, Field
 
 
+# Validated where one is read from JSON. One is made for each record, and has what Kafka says.
 @dataclass(frozen=True, slots=True)
 class Coordinates:
-    """Where a record lies in Kafka: the key that makes every later write idempotent.
-
-    A model to whoever reads one from JSON; made from a record, which has what it says, it is not
-    validated.
-    """
+    """Where a record lies in Kafka: the key that makes every later write idempotent."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 

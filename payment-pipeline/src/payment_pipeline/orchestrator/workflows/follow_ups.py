@@ -29,6 +29,8 @@ CHILDREN_AT_ONCE_MAX: Final = 10
 
 async def open_follow_ups(follow_ups: FollowUps) -> None:
     """Start what isn't there yet; return when Temporal has acknowledged all of it."""
+    if not follow_ups:
+        return
     if workflow.patched(BY_ACTIVITY):
         await workflow.execute_activity(OPEN_FOLLOW_UPS, follow_ups, **OPEN)
         return

@@ -32,6 +32,8 @@ AFTER_DUE: Final = (
 )
 """How long after the advised time to look for the attempt that it advised, each after the last."""
 
+DELAYED: Final = "a delayed start looks at once"
+
 ADVICES_MAX: Final = 35
 """More attempts than any network allows in its 30 days: a limit against a loop, not a rule."""
 
@@ -53,14 +55,16 @@ class PaymentRecovery:
     def __init__(self, request: RecoveryRequest) -> None:
         self._subject = request.subject
         self._advice = request.advice
-        self._slept = request.is_delayed
+        self._slept = False
         self._outcome = Outcome.PENDING
         self._step = 0
         self._advised = 0
 
     @workflow.run
-    async def run(self, request: RecoveryRequest) -> RecoveryState:  # noqa: ARG002 - see __init__
+    async def run(self, request: RecoveryRequest) -> RecoveryState:
         """Return the outcome, after bronze has it."""
+        # A worker of before, that has the first step of such a one, sleeps all the same.
+        self._slept = request.is_delayed and workflow.patched(DELAYED)
         while self._outcome is Outcome.PENDING:
             self._advised += 1
             if self._advised > 1:  # the first advice stands in the failed event's own row
@@ -105,6 +109,8 @@ class PaymentRecovery:
 
     def _pauses(self) -> Iterator[timedelta]:
         """Each day before the advised time one, then ever longer ones."""
+        if self._slept and self._advice.due_at > workflow.now():
+            yield CHECK_EVERY  # the day that the start waited for
         while self._advice.due_at - workflow.now() > CHECK_EVERY:
             yield CHECK_EVERY
         yield until_first_look(self._advice.due_at, workflow.now())
