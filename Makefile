@@ -40,8 +40,8 @@ dashboards-up: setup setup-superset ## Start all that, and Superset with its das
 demo: setup setup-superset ## From nothing to dashboards: start, simulate, load, model, audit; again adds
 	@$(PAYMENTS) demo $(ARGS)
 
-setup-superset: setup # Create .venv-superset from its locked packages; at once when it is there
-	@infrastructure/local/setup-superset
+setup-superset: setup # Create .venv-superset (700 MB) from its locked packages; at once when it is there
+	@infrastructure/local/setup-beside superset
 
 status: setup ## What runs where
 	@$(PAYMENTS) status
@@ -86,10 +86,10 @@ audit-dependencies: setup ## Known vulnerabilities of what is locked; asks osv.d
 			--requirement infrastructure/locks/$$lock.txt || exit 1; done
 
 sbom: setup ## What all of it is made of, as CycloneDX: dist/sbom
+	@infrastructure/local/setup-beside sbom
 	@mkdir -p dist/sbom
 	@for environment in .venv .venv-superset; do [ ! -d $$environment ] || \
-		$(BIN)/uv run --quiet --no-project --isolated --python $(BIN)/python --with-requirements infrastructure/locks/sbom.txt \
-			cyclonedx-py environment $$environment --output-reproducible --output-format JSON \
+		.venv-sbom/bin/cyclonedx-py environment $$environment --output-reproducible --output-format JSON \
 			--output-file dist/sbom/$${environment#.}.cdx.json || exit 1; done
 	@$(BIN)/python -m local_stack.jar_sbom dist/sbom/jars.cdx.json
 	@ls dist/sbom/*

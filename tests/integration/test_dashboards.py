@@ -45,7 +45,7 @@ def dashboards(lakehouse: Settings, built: Dbt) -> Iterator[Settings]:
     if not (superset.ENVIRONMENT / "made-from").exists():
         pytest.skip(
             "NOT TESTED: whether Superset takes the dashboards' files, and shows anything. It has"
-            " no environment here: run infrastructure/local/setup-superset"
+            " no environment here: run make setup-superset"
         )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SUPERSET_MARTS_SCHEMA", built.schema("marts"))

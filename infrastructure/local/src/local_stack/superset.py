@@ -36,7 +36,7 @@ def python() -> Path:
     """
     found = ENVIRONMENT / "bin/python"
     if not (ENVIRONMENT / "made-from").exists():
-        raise UserError("No environment for Superset: run `infrastructure/local/setup-superset`.")
+        raise UserError("No environment for Superset: run `make setup-superset`.")
     return found
 
 
