@@ -5,7 +5,7 @@ The functions raise `AssertionError`, or what the provider raised.
 
 import re
 from datetime import UTC, datetime
-from time import perf_counter
+from time import process_time
 from typing import Final
 
 from payment_pipeline.domain.events import PAYMENT_EVENT, EventBase
@@ -22,21 +22,22 @@ from payment_pipeline.providers import (
 )
 from providers.pairs import CONTEXT, Pair, raw_event
 
-ANSWER_S_MAX: Final = 2.0
-"""For one body of some kilobytes, on a machine that does something else too: milliseconds."""
+ANSWER_CPU_S_MAX: Final = 2.0
+"""For one body of some kilobytes, which takes milliseconds. Of the processor: an hour's fuzzing has
+to wait for it now and then."""
 _HEADER_SAFE: Final = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 """What may become a Kafka header: nothing that could end a line or a log entry."""
 
 
 def any_body_has_an_answer(provider: str, body: bytes) -> None:
     """Reading and normalizing end in one of their outcomes, in time, in storable text."""
-    began = perf_counter()
+    began_s = process_time()
     _read(provider, body)
     _normalize(provider, body)
     total = providers()[provider].control_total(body)
     assert total is None or isinstance(total, ControlTotal)
-    elapsed_s = perf_counter() - began
-    assert elapsed_s < ANSWER_S_MAX, f"{elapsed_s:.1f} s for {len(body)} bytes"
+    spent_s = process_time() - began_s
+    assert spent_s < ANSWER_CPU_S_MAX, f"{spent_s:.1f} CPU-seconds for {len(body)} bytes"
 
 
 def only_the_genuine_verifies(pair: Pair, signature: str) -> None:
