@@ -2,6 +2,9 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 PAYMENTS := $(BIN)/payments
+# With hashes, without a registry's address.
+RESOLVE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras \
+	--no-header --no-emit-index-url --no-emit-find-links --quiet --upgrade
 
 # What `make gateway-simulator` sends when ARGS says nothing: mostly good, some of each bad kind.
 TRAFFIC := --events 3000 --duplicates 0.05 --malformed 0.02 --bad-signature 0.02 --altered 0.005
@@ -100,11 +103,7 @@ licenses: setup ## Each package's licence: dist/licenses.md; fails on one that b
 		--partial-match --fail-on="$(UNWANTED_LICENSES)" --output-file=dist/licenses.md
 
 lock: setup ## Resolve the packages and Kafka's jars anew
-	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
-		--generate-hashes --no-strip-extras --no-header --no-emit-index-url --no-emit-find-links --quiet \
-		--upgrade --output-file infrastructure/locks/requirements.txt
+	$(RESOLVE) pyproject.toml --all-extras --output-file infrastructure/locks/requirements.txt
 	for lock in superset sbom; do \
-		$(BIN)/uv pip compile infrastructure/locks/$$lock.in --universal --python-version 3.11 \
-			--generate-hashes --no-strip-extras --no-header --no-emit-index-url --no-emit-find-links --quiet \
-			--upgrade --output-file infrastructure/locks/$$lock.txt || exit 1; done
+		$(RESOLVE) infrastructure/locks/$$lock.in --output-file infrastructure/locks/$$lock.txt || exit 1; done
 	$(BIN)/python -m local_stack.jars

@@ -57,6 +57,11 @@ def test_a_strangers_record_is_read_and_unverified() -> None:
     assert raw.received_at == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
 
 
+def test_the_last_header_of_a_name_counts_also_when_it_is_empty() -> None:
+    twice = (*WRITTEN_BY_THE_GATEWAY, (names.VERDICT, b""))
+    assert kafka.raw_event(written(twice)).verdict == "unverified"
+
+
 def test_a_dead_letter_names_its_provider() -> None:
     headers = ((names.CE_SOURCE, b"/webhooks/stripe"), (names.REASON, b"not_json"))
     assert kafka.raw_event(written(headers, topic="webhooks.dlq")).provider == "stripe"

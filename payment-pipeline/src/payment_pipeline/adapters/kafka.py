@@ -265,7 +265,8 @@ def raw_event(record: ConsumerRecord) -> RawEvent:
 
     A record that the gateway didn't write may lack its headers: its verdict is then `unverified`.
     """
-    found = {name: value.decode("utf-8", "replace") for name, value in record.headers if value}
+    headers = dict(record.headers)  # the last of a name is meant, an empty one too
+    found = {name: value.decode("utf-8", "replace") for name, value in headers.items() if value}
     body = record.value or b""
     return RawEvent(
         provider=_provider(record.topic, found.get(names.CE_SOURCE, "")),

@@ -17,7 +17,7 @@ from payment_pipeline.orchestrator.messages import (
     RecoveryRequest,
     ReviewRequest,
 )
-from payment_pipeline.orchestrator.workflows.policies import OPEN, TASK_TIMEOUT
+from payment_pipeline.orchestrator.workflows.policies import BATCH, TASK_TIMEOUT
 
 BY_ACTIVITY: Final = "follow-ups by an activity"
 RESCORE_ID: Final = "rescore"
@@ -32,7 +32,7 @@ async def open_follow_ups(follow_ups: FollowUps) -> None:
     if not follow_ups:
         return
     if workflow.patched(BY_ACTIVITY):
-        await workflow.execute_activity(OPEN_FOLLOW_UPS, follow_ups, **OPEN)
+        await workflow.execute_activity(OPEN_FOLLOW_UPS, follow_ups, **BATCH)
         return
     requests = follow_ups.requests
     for at in range(0, len(requests), CHILDREN_AT_ONCE_MAX):

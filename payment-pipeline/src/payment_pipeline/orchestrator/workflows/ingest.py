@@ -19,7 +19,7 @@ from payment_pipeline.orchestrator.messages import (
     Refusal,
 )
 from payment_pipeline.orchestrator.workflows.follow_ups import open_follow_ups
-from payment_pipeline.orchestrator.workflows.policies import PERSIST, QUARANTINE, SCORE
+from payment_pipeline.orchestrator.workflows.policies import BATCH, SCORE
 
 REFUSALS_AT_ONCE_MAX: Final = 200
 """Each costs a read of its raw record: a whole range of them would outlast the timeout."""
@@ -46,10 +46,10 @@ class IngestRange:
             return outcome
         scores = await workflow.execute_activity(SCORE_RANGE, batch, result_type=bytes, **SCORE)
         persisted: Persisted = await workflow.execute_activity(
-            PERSIST_RANGE, args=[batch, scores], result_type=Persisted, **PERSIST
+            PERSIST_RANGE, args=[batch, scores], result_type=Persisted, **BATCH
         )
         for refusals in _chunks(persisted.refusals, REFUSALS_AT_ONCE_MAX):
-            await workflow.execute_activity(QUARANTINE_EVENTS, refusals, **QUARANTINE)
+            await workflow.execute_activity(QUARANTINE_EVENTS, refusals, **BATCH)
         if persisted.follow_ups:
             workflow.continue_as_new(args=[batch, persisted.follow_ups, persisted.outcome])
         return persisted.outcome
@@ -63,7 +63,7 @@ class QuarantineRange:
     async def run(self, batch: OffsetRange) -> RangeOutcome:
         """Return the counts."""
         outcome: RangeOutcome = await workflow.execute_activity(
-            QUARANTINE_RANGE, batch, result_type=RangeOutcome, **QUARANTINE
+            QUARANTINE_RANGE, batch, result_type=RangeOutcome, **BATCH
         )
         return outcome
 

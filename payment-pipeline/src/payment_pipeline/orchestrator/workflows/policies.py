@@ -37,22 +37,12 @@ SCORE: Final = ActivityOptions(
     heartbeat_timeout=_HEARTBEAT,
     retry_policy=_UNTIL_DONE,
 )
-PERSIST: Final = ActivityOptions(
+BATCH: Final = ActivityOptions(
     start_to_close_timeout=timedelta(seconds=120),
     heartbeat_timeout=_HEARTBEAT,
     retry_policy=_UNTIL_DONE,
 )
-QUARANTINE: Final = ActivityOptions(
-    start_to_close_timeout=timedelta(seconds=120),
-    heartbeat_timeout=_HEARTBEAT,
-    retry_policy=_UNTIL_DONE,
-)
-OPEN: Final = ActivityOptions(
-    start_to_close_timeout=timedelta(seconds=120),
-    heartbeat_timeout=_HEARTBEAT,
-    retry_policy=_UNTIL_DONE,
-)
-"""Starting what a batch leads to."""
+"""Storing a batch, in bronze or in quarantine, and starting what it leads to."""
 RESCORE: Final = ActivityOptions(
     start_to_close_timeout=timedelta(seconds=60),
     heartbeat_timeout=_HEARTBEAT,

@@ -4,7 +4,7 @@ from temporalio import workflow
 
 from payment_pipeline.orchestrator.messages import PERSIST_SCORES, SCORE_UNSCORED, LateScores
 from payment_pipeline.orchestrator.workflows.follow_ups import MORE_TO_RESCORE, open_follow_ups
-from payment_pipeline.orchestrator.workflows.policies import PERSIST, RESCORE
+from payment_pipeline.orchestrator.workflows.policies import BATCH, RESCORE
 
 
 @workflow.defn
@@ -22,7 +22,7 @@ class Rescore:
             while (batch := await self._score()).events:
                 # First, since rows that have their scores don't come again.
                 await open_follow_ups(batch.follow_ups)
-                await workflow.execute_activity(PERSIST_SCORES, batch.scores, **PERSIST)
+                await workflow.execute_activity(PERSIST_SCORES, batch.scores, **BATCH)
                 scored += batch.events
                 if workflow.info().is_continue_as_new_suggested():
                     workflow.continue_as_new(scored)
