@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from temporalio import activity
 from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -78,10 +79,15 @@ class Script:
     asked: list[str] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
     quarantined: list[Refusal] = field(default_factory=list)
+    unscorable: int = 0
+    """How many of the next tries to score a range fail."""
 
     @activity.defn(name=messages.SCORE_RANGE)
     async def score_range(self, _: OffsetRange) -> bytes:
         self.asked.append(messages.SCORE_RANGE)
+        if self.unscorable:
+            self.unscorable -= 1
+            raise ApplicationError("a store is away")
         return SCORES
 
     @activity.defn(name=messages.PERSIST_RANGE)

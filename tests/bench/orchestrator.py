@@ -85,7 +85,7 @@ async def _backlog(settings: Settings, records: Sequence[Record]) -> float:
         before = await _rows(pool)
         await _produce(settings, records)
         began = time.perf_counter()
-        supervisor.start(settings, "dispatcher")
+        supervisor.call(settings, "signalProcess", "dispatcher", "CONT")
         async with asyncio.timeout(PATIENCE_S):
             while await _rows(pool) < before + len(records):
                 await asyncio.sleep(POLL_S)
@@ -113,11 +113,11 @@ async def _one_by_one(settings: Settings, records: Sequence[Record]) -> float:
 
 @asynccontextmanager
 async def _dispatcher_held(settings: Settings) -> AsyncIterator[None]:
-    supervisor.call(settings, "stopProcess", "dispatcher", True)
+    supervisor.call(settings, "signalProcess", "dispatcher", "STOP")
     try:
         yield
     finally:
-        supervisor.start(settings, "dispatcher")
+        supervisor.call(settings, "signalProcess", "dispatcher", "CONT")
 
 
 @asynccontextmanager

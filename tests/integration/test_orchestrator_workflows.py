@@ -61,6 +61,23 @@ async def test_a_range_is_scored_then_written(client: Client) -> None:
     assert script.asked == [messages.SCORE_RANGE, messages.PERSIST_RANGE]
 
 
+async def test_a_step_that_fails_in_its_workflows_task_waits_where_the_server_shows_it(
+    still: Client,
+) -> None:
+    """Its tries are the server's then, and add nothing to the history: an outage may last days."""
+    script = Script(unscorable=3)
+    async with running(still, script) as queue:
+        handle = await still.start_workflow("IngestRange", BATCH, id=uuid4().hex, task_queue=queue)
+        await handle.result()
+    assert script.asked == [messages.SCORE_RANGE] * 4 + [messages.PERSIST_RANGE]
+    scheduled = [
+        event.activity_task_scheduled_event_attributes.activity_type.name
+        for event in (await handle.fetch_history()).events
+        if event.HasField("activity_task_scheduled_event_attributes")
+    ]
+    assert scheduled == [messages.SCORE_RANGE, messages.PERSIST_RANGE]
+
+
 async def test_what_bronze_refuses_is_quarantined(client: Client) -> None:
     refused = [Refusal("webhooks.stripe.charge", 1, 7, "conflicting_body", "another body")]
     script = Script(persisted=persisted(refused))

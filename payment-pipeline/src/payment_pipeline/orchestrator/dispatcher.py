@@ -180,7 +180,7 @@ async def _hold(handle: Handle[object, object], batch: OffsetRange) -> None:
                     continue
                 return
     except WorkflowContinuedAsNewError:
-        return  # its rows are safe; it opens reviews and recoveries now
+        return  # a worker of before has it: its rows are safe, what they lead to comes now
     except TimeoutError:
         log.warning("range_slow", workflow_id=handle.id)
     except WorkflowFailureError as error:

@@ -11,19 +11,25 @@ from datetime import UTC, datetime
 from typing import Final
 
 from temporalio.client import Client
+from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from payment_pipeline.orchestrator import search_attributes
-from payment_pipeline.orchestrator.messages import FollowUps, RecoveryRequest, ReviewRequest
-from payment_pipeline.orchestrator.workflows.follow_ups import (
+from payment_pipeline.orchestrator.messages import (
     MORE_TO_RESCORE,
-    RECOVERY,
     RESCORE_ID,
-    REVIEW,
-    memo,
+    FollowUps,
+    RecoveryRequest,
+    ReviewRequest,
 )
 from payment_pipeline.orchestrator.workflows.policies import TASK_TIMEOUT
 from payment_pipeline.orchestrator.workflows.recovery import until_first_look
+
+REVIEW: Final = "FraudReview", WorkflowIDReusePolicy.REJECT_DUPLICATE
+"""A payment is judged once."""
+RECOVERY: Final = "PaymentRecovery", WorkflowIDReusePolicy.ALLOW_DUPLICATE
+"""A payment can fail again when its recovery has ended, and has new advice then. While one is open,
+that one finds the new failure itself."""
 
 STARTS_AT_ONCE_MAX: Final = 10
 """A larger burst would take the server from the batches behind."""
@@ -68,8 +74,20 @@ async def _open(client: Client, request: ReviewRequest | RecoveryRequest, task_q
             id_reuse_policy=reuse,
             task_timeout=TASK_TIMEOUT,
             search_attributes=search_attributes.of(request.subject),
-            memo=memo(request),
+            memo=_memo(request),
             start_delay=delay,
         )
     except WorkflowAlreadyStartedError:
         return  # another event of the payment was first, and what it opened is open
+
+
+def _memo(request: ReviewRequest | RecoveryRequest) -> dict[str, str | float]:
+    """What a list shows without asking each workflow."""
+    if isinstance(request, ReviewRequest):
+        return {
+            "event_id": request.subject.event_id,
+            "fraud_score": request.fraud_score,
+            "timeout_s": request.timeout_s,
+            "on_timeout": request.on_timeout.value,
+        }
+    return {"event_id": request.subject.event_id, "strategy": request.advice.strategy}

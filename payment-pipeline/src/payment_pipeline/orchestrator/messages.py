@@ -23,6 +23,9 @@ PERSIST_SCORES: Final = "persist_scores"
 RECORD_DECISION: Final = "record_decision"
 CHECK_PAYMENT: Final = "check_payment"
 
+RESCORE_ID: Final = "rescore"
+MORE_TO_RESCORE: Final = "more"
+
 NOTE_CHARS_MAX: Final = 500
 REVIEWER_CHARS_MAX: Final = 100
 

@@ -14,7 +14,6 @@ SANDBOX: Final = SandboxedWorkflowRunner(
         "payment_pipeline.domain",
         "payment_pipeline.orchestrator.messages",
         "payment_pipeline.orchestrator.search_attributes",
-        "payment_pipeline.orchestrator.workflows.follow_ups",
         "payment_pipeline.orchestrator.workflows.policies",
     )
 )

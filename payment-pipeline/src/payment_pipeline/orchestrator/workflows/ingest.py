@@ -8,6 +8,7 @@ from typing import Final
 from temporalio import workflow
 
 from payment_pipeline.orchestrator.messages import (
+    OPEN_FOLLOW_UPS,
     PERSIST_RANGE,
     QUARANTINE_EVENTS,
     QUARANTINE_RANGE,
@@ -18,8 +19,9 @@ from payment_pipeline.orchestrator.messages import (
     RangeOutcome,
     Refusal,
 )
-from payment_pipeline.orchestrator.workflows.follow_ups import open_follow_ups
-from payment_pipeline.orchestrator.workflows.policies import BATCH, SCORE
+from payment_pipeline.orchestrator.workflows.policies import BATCH, SCORE, here_first
+
+HERE: Final = "steps in the workflow's own task"
 
 REFUSALS_AT_ONCE_MAX: Final = 200
 """Each costs a read of its raw record: a whole range of them would outlast the timeout."""
@@ -27,11 +29,7 @@ REFUSALS_AT_ONCE_MAX: Final = 200
 
 @workflow.defn
 class IngestRange:
-    """Bring a range of `payments.normalized` into bronze.
-
-    What a batch leads to (reviews, recoveries) begins in a second run of the same workflow: the
-    first one ends when its rows are safe, and with it the range's claim on the dispatcher.
-    """
+    """Bring a range of `payments.normalized` into bronze, and begin what it leads to."""
 
     @workflow.run
     async def run(
@@ -40,18 +38,30 @@ class IngestRange:
         follow_ups: FollowUps | None = None,
         outcome: RangeOutcome | None = None,
     ) -> RangeOutcome:
-        """Return the counts; bronze holds the rest."""
+        """Return the counts; bronze holds the rest.
+
+        Before `HERE` a range that led on had a second run, with what it led to and its outcome.
+        """
         if follow_ups is not None and outcome is not None:
-            await open_follow_ups(follow_ups)
+            workflow.deprecate_patch("follow-ups by an activity")
+            await workflow.execute_activity(OPEN_FOLLOW_UPS, follow_ups, **BATCH)
             return outcome
-        scores = await workflow.execute_activity(SCORE_RANGE, batch, result_type=bytes, **SCORE)
+        here = workflow.patched(HERE)
+        scores: bytes = await (
+            here_first(SCORE_RANGE, batch, SCORE, bytes)
+            if here
+            else workflow.execute_activity(SCORE_RANGE, batch, result_type=bytes, **SCORE)
+        )
+        # An activity: the scores are in the history before a row is written by them.
         persisted: Persisted = await workflow.execute_activity(
             PERSIST_RANGE, args=[batch, scores], result_type=Persisted, **BATCH
         )
         for refusals in _chunks(persisted.refusals, REFUSALS_AT_ONCE_MAX):
             await workflow.execute_activity(QUARANTINE_EVENTS, refusals, **BATCH)
         if persisted.follow_ups:
-            workflow.continue_as_new(args=[batch, persisted.follow_ups, persisted.outcome])
+            if not here:
+                workflow.continue_as_new(args=[batch, persisted.follow_ups, persisted.outcome])
+            await here_first(OPEN_FOLLOW_UPS, persisted.follow_ups, BATCH)
         return persisted.outcome
 
 

@@ -2,8 +2,13 @@
 
 from temporalio import workflow
 
-from payment_pipeline.orchestrator.messages import PERSIST_SCORES, SCORE_UNSCORED, LateScores
-from payment_pipeline.orchestrator.workflows.follow_ups import MORE_TO_RESCORE, open_follow_ups
+from payment_pipeline.orchestrator.messages import (
+    MORE_TO_RESCORE,
+    OPEN_FOLLOW_UPS,
+    PERSIST_SCORES,
+    SCORE_UNSCORED,
+    LateScores,
+)
 from payment_pipeline.orchestrator.workflows.policies import BATCH, RESCORE
 
 
@@ -21,7 +26,9 @@ class Rescore:
             self._more = False
             while (batch := await self._score()).events:
                 # First, since rows that have their scores don't come again.
-                await open_follow_ups(batch.follow_ups)
+                if batch.follow_ups:
+                    workflow.deprecate_patch("follow-ups by an activity")
+                    await workflow.execute_activity(OPEN_FOLLOW_UPS, batch.follow_ups, **BATCH)
                 await workflow.execute_activity(PERSIST_SCORES, batch.scores, **BATCH)
                 scored += batch.events
                 if workflow.info().is_continue_as_new_suggested():
