@@ -96,8 +96,7 @@ class Reader:
         fields: Fields = {}
         get = self._object.get
         for name in names:
-            value = get(name)
-            if value is not None and (value := self.text(name)) is not None:
+            if get(name) is not None and (value := self.text(name)) is not None:
                 fields[name] = value
         return fields
 
@@ -170,7 +169,8 @@ class Reader:
         value = self._object.get(name)
         if type(value) is list:
             return list(self._each(name, value))
-        self._unread(name, value, "a list")
+        if value is not None:
+            self._unread(name, value, "a list")
         return []
 
     def path(self, name: str) -> str:

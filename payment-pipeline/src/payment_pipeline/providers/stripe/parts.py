@@ -53,6 +53,8 @@ def legacy_card(card: Reader) -> Fields:
 
 def decline(failure: Reader, decline_code: str | None, code: str | None) -> Fields | None:
     """A PaymentIntent's `last_payment_error` or a Charge's `outcome`: they share three names."""
+    if not (failure or code):
+        return None  # as of nearly every payment
     return present(
         {
             "code": code,
@@ -64,6 +66,8 @@ def decline(failure: Reader, decline_code: str | None, code: str | None) -> Fiel
 
 def risk(outcome: Reader) -> Fields | None:
     """A Charge's `outcome`: what Radar thinks of it."""
+    if not outcome:
+        return None
     return present(
         {
             "level": outcome.text("risk_level"),
