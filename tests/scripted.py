@@ -81,6 +81,8 @@ class Script:
     quarantined: list[Refusal] = field(default_factory=list)
     unscorable: int = 0
     """How many of the next tries to score a range fail."""
+    unopenable: int = 0
+    """How many of the next tries to open what it leads to fail."""
 
     @activity.defn(name=messages.SCORE_RANGE)
     async def score_range(self, _: OffsetRange) -> bytes:
@@ -155,6 +157,10 @@ async def running(
 
     @activity.defn(name=messages.OPEN_FOLLOW_UPS)
     async def open_follow_ups(wanted: FollowUps) -> None:
+        script.asked.append(messages.OPEN_FOLLOW_UPS)
+        if script.unopenable:
+            script.unopenable -= 1
+            raise ApplicationError("Temporal is away")
         await follow_ups.open_all(client, wanted, activity.info().task_queue)
 
     activities: list[Callable[..., Any]] = [

@@ -80,7 +80,7 @@ async def _measure(settings: Settings) -> tuple[float, float]:
 
 
 async def _backlog(settings: Settings, records: Sequence[Record]) -> float:
-    """Events a second, from the start of the dispatcher to the last row."""
+    """Events a second, from the moment that the dispatcher may go on to the last row."""
     async with _dispatcher_held(settings), _bronze(settings) as pool:
         before = await _rows(pool)
         await _produce(settings, records)

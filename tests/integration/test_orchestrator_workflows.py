@@ -65,17 +65,29 @@ async def test_a_step_that_fails_in_its_workflows_task_waits_where_the_server_sh
     still: Client,
 ) -> None:
     """Its tries are the server's then, and add nothing to the history: an outage may last days."""
-    script = Script(unscorable=3)
-    async with running(still, script) as queue:
-        handle = await still.start_workflow("IngestRange", BATCH, id=uuid4().hex, task_queue=queue)
-        await handle.result()
-    assert script.asked == [messages.SCORE_RANGE] * 4 + [messages.PERSIST_RANGE]
-    scheduled = [
-        event.activity_task_scheduled_event_attributes.activity_type.name
-        for event in (await handle.fetch_history()).events
-        if event.HasField("activity_task_scheduled_event_attributes")
-    ]
-    assert scheduled == [messages.SCORE_RANGE, messages.PERSIST_RANGE]
+    lengths = set()
+    for fails in (1, 3):
+        script = Script(
+            unscorable=fails, unopenable=fails, persisted=persisted(leads_to=FollowUps([review()]))
+        )
+        async with running(still, script) as queue:
+            handle = await still.start_workflow(
+                "IngestRange", BATCH, id=uuid4().hex, task_queue=queue
+            )
+            await handle.result()
+        assert script.asked == [
+            *[messages.SCORE_RANGE] * (fails + 1),
+            messages.PERSIST_RANGE,
+            *[messages.OPEN_FOLLOW_UPS] * (fails + 1),
+        ]
+        events = (await handle.fetch_history()).events
+        assert [
+            event.activity_task_scheduled_event_attributes.activity_type.name
+            for event in events
+            if event.HasField("activity_task_scheduled_event_attributes")
+        ] == [messages.SCORE_RANGE, messages.PERSIST_RANGE, messages.OPEN_FOLLOW_UPS]
+        lengths.add(len(events))
+    assert len(lengths) == 1
 
 
 async def test_what_bronze_refuses_is_quarantined(client: Client) -> None:

@@ -70,6 +70,12 @@ async def range_that_waits_to_be_scored(run: Run) -> Handle:
     return await run.last(await run.start("IngestRange", BATCH))
 
 
+async def range_whose_follow_ups_wait(run: Run) -> Handle:
+    run.script.unopenable = 1
+    run.script.persisted = persisted(leads_to=FollowUps([review(60)]))
+    return await run.last(await run.start("IngestRange", BATCH))
+
+
 async def dead_letters(run: Run) -> Handle:
     return await run.last(await run.start("QuarantineRange", BATCH))
 
@@ -114,6 +120,7 @@ WAYS: Final = (
     range_in_one_task,
     range_in_one_task_that_leads_on,
     range_that_waits_to_be_scored,
+    range_whose_follow_ups_wait,
     dead_letters,
     rescore,
     review_approved,

@@ -30,5 +30,5 @@ def test_every_workflow_has_a_history() -> None:
 
 
 async def test_a_broken_workflow_is_caught() -> None:
-    (stored,) = (path for path in HISTORIES if path.stem == "range_written")
+    (stored,) = (path for path in HISTORIES if path.stem == "range_in_one_task")
     assert await breaks(history(stored))

@@ -169,7 +169,7 @@ class Dispatcher:
 
 
 async def _hold(handle: Handle[object, object], batch: OffsetRange) -> None:
-    """Return when the range's rows are in bronze, or when it has had its place for long enough."""
+    """Return when the range's workflow has ended, or when it has had its place for long enough."""
     try:
         async with asyncio.timeout(RANGE_HELD_S):
             while True:

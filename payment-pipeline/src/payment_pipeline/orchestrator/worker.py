@@ -34,13 +34,15 @@ from payment_pipeline.settings import MissingSecretError, Settings, load
 WORKFLOWS: Final = (IngestRange, QuarantineRange, Rescore, FraudReview, PaymentRecovery)
 
 ACTIVITIES_MAX: Final = 6
-"""At a time. One core does them all; what is gained is the waiting for the stores."""
+"""At a time, and as many in their workflows' own tasks. One core does them all; what is gained is
+the waiting for the stores."""
 CONNECTIONS_MAX: Final = 6
 WORKFLOWS_CACHED_MAX: Final = 100
 """Open reviews and recoveries sleep for days: they need not sleep in memory."""
 STICKY_TIMEOUT: Final = timedelta(seconds=1)
 """How long a workflow waits for a worker that was killed before another one may have it: on top of
-the activity's missed heartbeats, and both are to be over 5 s after the restart."""
+the activity's missed heartbeats, or of its own task's timeout, and both are to be over 5 s after
+the restart."""
 BEATS_APART_MAX: Final = timedelta(seconds=1)
 """The SDK would pass beats on only every 2.4 s of the 3 that they may stay out: a busy moment of a
 machine would look like a death."""
@@ -108,6 +110,7 @@ def worker(client: Client, activities: Activities) -> Worker:
         workflow_runner=UnsandboxedWorkflowRunner(),  # tests have the sandbox: orchestrator.sandbox
         interceptors=[Steps()],
         max_concurrent_activities=ACTIVITIES_MAX,
+        max_concurrent_local_activities=ACTIVITIES_MAX,
         max_cached_workflows=WORKFLOWS_CACHED_MAX,
         max_heartbeat_throttle_interval=BEATS_APART_MAX,
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,

@@ -5,11 +5,9 @@ What can't be mended by waiting (an expired range) is raised as non-retryable by
 """
 
 from datetime import timedelta
-from typing import Any, Final, TypedDict
+from typing import Final, TypedDict
 
-from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import FailureError
 
 
 class ActivityOptions(TypedDict):
@@ -21,8 +19,9 @@ class ActivityOptions(TypedDict):
 
 
 TASK_TIMEOUT: Final = timedelta(seconds=3)
-"""Of a workflow's own steps, which take milliseconds: one that was under way when its worker was
-killed goes to another worker after this, and not after Temporal's 10 s."""
+"""Of a workflow's own steps: one that was under way when its worker was killed goes to another
+worker after this, and not after Temporal's 10 s. A worker says in time that it is still at one that
+takes longer."""
 
 _UNTIL_DONE: Final = RetryPolicy(
     initial_interval=timedelta(milliseconds=500),
@@ -31,7 +30,8 @@ _UNTIL_DONE: Final = RetryPolicy(
     maximum_interval=timedelta(seconds=4),
 )
 
-_ONCE: Final = RetryPolicy(maximum_attempts=1)
+ONCE: Final = RetryPolicy(maximum_attempts=1)
+"""Of a step in its workflow's own task: what fails there is tried again as an activity."""
 
 # Long ones beat, so that a worker's death costs the heartbeat's timeout and not the whole one.
 _HEARTBEAT: Final = timedelta(seconds=3)
@@ -57,33 +57,9 @@ RESCORE: Final = ActivityOptions(
         maximum_interval=timedelta(seconds=60),
     ),
 )
-HERE_TIMEOUT: Final = timedelta(seconds=20)
-"""Of a step in its workflow's own task: long enough for inference's deadline and Kafka's."""
 ONE_ROW: Final = ActivityOptions(
     start_to_close_timeout=timedelta(seconds=15),
     heartbeat_timeout=None,
     retry_policy=_UNTIL_DONE,
 )
 """Reading or writing a row of one payment."""
-
-
-async def here_first(
-    step: str, argument: object, options: ActivityOptions, result_type: type | None = None
-) -> Any:  # noqa: ANN401 - as `workflow.execute_activity`
-    """Take a step in the workflow's own task; only where that fails, as an activity of its own.
-
-    The server then hears of the step when it is done, which costs it a third of what an activity
-    does. But it can't show one that is stuck, and each of its tries would lengthen the history, so
-    what has to wait for a store waits as an activity. Only for steps that may be taken again with
-    another answer: a worker that dies takes the answer with it.
-    """
-    try:
-        return await workflow.execute_local_activity(
-            step,
-            argument,
-            result_type=result_type,
-            start_to_close_timeout=HERE_TIMEOUT,
-            retry_policy=_ONCE,
-        )
-    except FailureError:
-        return await workflow.execute_activity(step, argument, result_type=result_type, **options)

@@ -63,7 +63,7 @@ async def _drill(ground: Ground, found: Findings) -> None:
             found.require(False, f"{each.workflow_id} doesn't replay: {broken}")
     found.figures = {"stored_histories": len(stored), "live_histories": len(live)}
     found.tries = len(stored) + len(live)
-    found.control_failed = await breaks(history(STORED / "range_written.json"))
+    found.control_failed = await breaks(history(STORED / "range_in_one_task.json"))
     ground.say("control, a workflow whose steps changed places: replaying it fails")
 
 
