@@ -1,5 +1,6 @@
 """Are the published contracts those of the types, and do real messages keep them?"""
 
+import copy
 import json
 import subprocess
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from payment_pipeline.domain import headers as names
 from payment_pipeline.domain import topics
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.normalizer import contracts
@@ -50,6 +52,19 @@ def test_a_topic_that_is_gone_is_a_break() -> None:
     today = contracts.documents()[contracts.ASYNCAPI_FILE]
     fewer = {**today, "channels": {topics.NORMALIZED: {}}}
     assert "payments.unmodelled is gone" in contracts.broken(contracts.ASYNCAPI_FILE, today, fewer)
+
+
+def test_a_header_that_is_gone_or_may_be_missing_is_a_break() -> None:
+    today = contracts.documents()[contracts.ASYNCAPI_FILE]
+    fewer = copy.deepcopy(today)
+    headers = fewer["components"]["messages"]["RawWebhook"]["headers"]
+    del headers["properties"][names.CE_ID]
+    headers["required"] = [
+        name for name in headers["required"] if name not in (names.CE_ID, names.VERDICT)
+    ]
+    said = contracts.broken(contracts.ASYNCAPI_FILE, today, fewer)
+    assert f"RawWebhook's header {names.CE_ID} is gone" in said
+    assert f"RawWebhook's header {names.VERDICT} may be missing now" in said
 
 
 @pytest.mark.parametrize("pair", pairs(), ids=lambda pair: pair.name)

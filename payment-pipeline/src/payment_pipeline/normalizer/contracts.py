@@ -5,7 +5,7 @@ generated, committed, and held against the types by CI.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -88,7 +88,20 @@ def broken(name: str, published: Schema, new: Schema) -> tuple[str, ...]:
     if name != ASYNCAPI_FILE:
         return refused(published, new)
     gone = published["channels"].keys() - new["channels"].keys()
-    return tuple(f"{topic} is gone" for topic in sorted(gone))
+    return (*(f"{topic} is gone" for topic in sorted(gone)), *_missed_headers(published, new))
+
+
+def _missed_headers(published: Schema, new: Schema) -> Iterator[str]:
+    """A header that readers of a message were told of, or told that it is always there."""
+    messages = new["components"]["messages"]
+    for message, was in published["components"]["messages"].items():
+        now = messages.get(message, {}).get("headers", {})
+        before = was.get("headers", {})
+        there = now.get("properties", {}).keys()
+        gone = before.get("properties", {}).keys() - there
+        yield from (f"{message}'s header {name} is gone" for name in sorted(gone))
+        loose = set(before.get("required", ())) - set(now.get("required", ())) - gone
+        yield from (f"{message}'s header {name} may be missing now" for name in sorted(loose))
 
 
 def check(folder: Path = FOLDER) -> None:
