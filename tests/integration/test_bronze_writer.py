@@ -5,6 +5,8 @@ import random
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from bronze_events import events, folded, scored, unscored
 from payment_pipeline.bronze import features, reader, writer
@@ -80,6 +82,30 @@ async def test_same_call_again_changes_nothing_and_answers_the_same(bronze: asyn
     assert len(first.duplicates) == 30
     assert [row.event.body_sha256 for row in first.conflicts] == [OTHER_SHA]
     assert await states(bronze) == before == folded(of(rows))
+
+
+DELIVERIES = st.lists(st.lists(st.integers(0, 59), min_size=1, max_size=40), min_size=1, max_size=8)
+"""Batches of events by their number: in any order, any of them any number of times."""
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(deliveries=DELIVERIES)
+async def test_however_events_are_repeated_shuffled_and_cut_each_is_there_once(
+    bronze: asyncpg.Pool, deliveries: list[list[int]]
+) -> None:
+    await bronze.execute("TRUNCATE payment_events, entity_features")
+    rows = batch(60)
+    inserted: list[ScoredEvent] = []
+    for number, delivered in enumerate(deliveries):
+        written = await writer.write(bronze, [rows[one] for one in delivered], f"range {number}")
+        inserted += written.inserted
+        assert len(written.inserted) + len(written.duplicates) == len(delivered)
+        assert written[2:] == ([], [])
+    seen = [rows[one] for one in sorted({one for delivered in deliveries for one in delivered})]
+    assert ids(inserted) == sorted(await stored_ids(bronze)) == ids(seen)
+    assert await states(bronze) == folded(of(seen))
 
 
 async def test_another_workflow_s_events_are_duplicates(bronze: asyncpg.Pool) -> None:
