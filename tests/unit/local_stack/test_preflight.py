@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 import commands
-from local_stack import files, java, preflight, process
+from local_stack import files, java, preflight, process, trino
 from local_stack.components import BY_NAME
 from local_stack.preflight import Check
 from local_stack.stack import up
@@ -92,6 +92,23 @@ def test_full_disk_is_red(isolated: SettingsOf, monkeypatch: pytest.MonkeyPatch)
     check = the_check(isolated(), "Disk")
     assert not check.ok
     assert "PAYMENTS_VAR" in check.remedy
+
+
+def test_trino_is_not_fetched_into_a_cache_without_room(
+    isolated: SettingsOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = namedtuple("usage", "total used free")
+    other_disk = tmp_path / "cache"
+    other_disk.mkdir()
+    free = {other_disk: 1}
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda path: usage(10, 10, free.get(path, 100 * 1024**3))
+    )
+    settings = isolated(cache=other_disk)
+    assert the_check(settings, "Disk", "trino").ok
+    assert not the_check(settings, "Cache", "trino").ok
+    trino.home(settings).mkdir()  # nothing is fetched any more
+    assert "Cache" not in {check.name for check in preflight.checks(settings, (BY_NAME["trino"],))}
 
 
 def test_little_memory_is_enough_for_the_pipeline_and_not_for_trino(

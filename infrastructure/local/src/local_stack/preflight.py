@@ -46,6 +46,8 @@ GIB: Final = 1024**3
 MIB: Final = 1024**2
 DISK_BYTES: Final = {PIPELINE: 2 * GIB, LAKEHOUSE: 2 * GIB, DASHBOARDS: GIB}
 """What each group wants free: room to write, and for the lakehouse Trino, fetched and unpacked."""
+TRINO_BYTES: Final = int(1.5 * GIB)
+"""What unpacking it takes in the cache, its archive included."""
 MEMORY_BYTES: Final = {PIPELINE: 2 * GIB, LAKEHOUSE: 2 * GIB, DASHBOARDS: GIB}
 """What each group wants available; Trino's heap comes on top."""
 PRIVATE_MODE: Final = 0o077
@@ -76,6 +78,7 @@ def checks(settings: Settings, components: tuple[Component, ...] | None = None) 
         _var(settings),
         _host(settings),
         _disk(settings, here),
+        *_cache(settings, here),
         _memory(settings, here),
         *_programs({component.name for component in here}),
         *_replicas(settings, here),
@@ -154,6 +157,21 @@ def _disk(settings: Settings, components: list[Component]) -> Check:
         f"{free // MIB:,} MiB free, {needed // MIB:,} MiB needed",
         "make room, or set PAYMENTS_VAR to a folder on another disk",
     )
+
+
+def _cache(settings: Settings, components: list[Component]) -> list[Check]:
+    """Trino is unpacked there, once for all stacks, and it may be on another disk."""
+    if "trino" not in {each.name for each in components} or trino.home(settings).is_dir():
+        return []
+    free = shutil.disk_usage(_nearest(settings.cache.expanduser())).free
+    return [
+        Check(
+            "Cache",
+            free >= TRINO_BYTES,
+            f"{free // MIB:,} MiB free for Trino, {TRINO_BYTES // MIB:,} MiB needed",
+            "make room, or set PAYMENTS_CACHE to a folder on another disk",
+        )
+    ]
 
 
 def _memory(settings: Settings, components: list[Component]) -> Check:

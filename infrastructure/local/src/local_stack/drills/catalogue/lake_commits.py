@@ -56,9 +56,12 @@ def run(ground: Ground) -> Findings:
     settings = ground.settings
     load(settings, EVENTS.name)
     crashes = CRASHES_A_ROUND * ground.rounds
+    points: list[str] = []
     for number in range(1, crashes + 1):
         _more(ground, f"crash-{number}")
-        found.recovery_s.append(_crash(settings, ground.dice.choice(lake_crash.POINTS)))
+        if not points:  # each of them as often as the others, in an order of the seed's
+            points = ground.dice.sample(lake_crash.POINTS, len(lake_crash.POINTS))
+        found.recovery_s.append(_crash(settings, points.pop()))
         if number % CRASHES_TOLD == 0:
             ground.say(f"{number} of {crashes} crashes put right")
     for name, failure in INJECTED.items():
