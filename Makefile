@@ -61,7 +61,7 @@ gateway-simulator: setup ## Send signed events; ARGS="--events 100 --seed 7" say
 audit: setup ## Is each acknowledged event in exactly one place?
 	@$(PAYMENTS) audit $(ARGS)
 
-test: setup ## Every test, on a stack of its own; ARGS="-k ledger" chooses
+test: setup setup-superset ## Every test, on a stack of its own; ARGS="-k ledger" chooses
 	@$(BIN)/pytest --numprocesses auto $(ARGS)
 
 lint: setup ## Style, types, import contracts, architecture

@@ -252,7 +252,7 @@ def simulate(
     rate: Annotated[
         float, typer.Option(min=0, help="Deliveries a second; 0: as fast as they are answered.")
     ] = 0,
-    seed: Annotated[int, typer.Option(help="The same seed makes the same bytes.")] = 1,
+    seed: Annotated[int, typer.Option(help="Same seed, options, --until: same bytes.")] = 1,
     duplicates: Annotated[float, _share("sent twice, byte for byte")] = 0,
     late: Annotated[float, _share("delivered after all the others")] = 0,
     malformed: Annotated[float, _share("followed by a signed body that is no valid event")] = 0,
