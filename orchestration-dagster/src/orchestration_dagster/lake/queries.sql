@@ -100,14 +100,17 @@ SELECT EXISTS (
 -- What bronze has loaded by a watermark, by UTC day of insertion and currency; and which rows a
 -- load would take that the lake may hold already, in an older state: they are nobody's fault.
 SELECT
-    (ingested_at AT TIME ZONE 'UTC')::date AS day,
-    {currency} AS currency,
+    day,
+    currency,
     count(*) FILTER (WHERE loaded) AS rows,
-    coalesce(sum({amount}) FILTER (WHERE loaded), 0)::text AS amount_minor,
+    coalesce(sum(amount) FILTER (WHERE loaded), 0)::text AS amount_minor,
     array_agg(id) FILTER (WHERE NOT loaded AND id <= {highest_id}) AS in_flux
 FROM (
     SELECT
-        *,
+        id,
+        (ingested_at AT TIME ZONE 'UTC')::date AS day,
+        {currency} AS currency,
+        {amount} AS amount,
         (ingest_xid, id) <= ('{xid}'::xid8, {id})
         OR ingest_xid >= (SELECT pg_snapshot_xmax(pg_current_snapshot())) AS loaded
     FROM {table}
