@@ -1,12 +1,18 @@
 """Is the oldest record that is still needed found, in the log and in ranges under way?"""
 
 import asyncio
+from collections.abc import Callable
 
+import psycopg
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
+from local_stack import claims as doctor
+from local_stack import roles
 from local_stack.claims import checks
+from local_stack.preflight import Check
+from local_stack.stack import down, up
 from normalized_events import produce, until
 from payment_pipeline.adapters import kafka
 from payment_pipeline.domain.topics import NORMALIZED
@@ -74,6 +80,9 @@ async def _delete_before(settings: Settings, offset: int) -> None:
 def test_the_doctor_asks_the_stores_that_run(private_stores: Settings) -> None:
     found = {check.name: check for check in checks(private_stores)}
     assert found.keys() == {"Retention", "Claims", "Horizon"}
+    claims_ = found.pop("Claims")
+    assert not claims_.ok, "Temporal is down"
+    assert "unknown" in claims_.finding
     assert all(check.ok for check in found.values()), found
     longer = private_stores.kafka_retention_ms * 2
     wanted = private_stores.model_copy(update={"kafka_retention_ms": longer})
@@ -85,3 +94,35 @@ def test_the_doctor_asks_the_stores_that_run(private_stores: Settings) -> None:
 def test_of_a_stack_that_does_not_run_there_is_nothing_to_say() -> None:
     nobody = Settings(kafka_port=1, postgres_port=1, temporal_port=1, postgres_password="x")
     assert checks(nobody) == []
+
+
+def test_who_holds_the_lake_back_is_found_in_any_database_and_prepared(
+    fresh_stack: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = fresh_stack("postgres")
+    monkeypatch.setattr(doctor, "HORIZON_AGE_S_MAX", 0.0)
+    password = settings.secret("postgres_admin_password")
+    with psycopg.connect(
+        settings.dsn, autocommit=True, user=roles.ADMIN, password=password
+    ) as admin:
+        admin.execute("ALTER SYSTEM SET max_prepared_transactions = 1")
+    down(settings)
+    up(settings, only=("postgres",))
+
+    dagster = settings.dagster_storage
+    with psycopg.connect(dagster, autocommit=True, application_name="ours") as writer:
+        writer.execute("BEGIN")
+        writer.execute("SELECT pg_current_xact_id()")
+        (horizon,) = checks(settings)
+        assert not horizon.ok
+        assert "a transaction of ours" in horizon.finding
+        assert f"pg_terminate_backend({writer.info.backend_pid})" in horizon.remedy
+
+        writer.execute("PREPARE TRANSACTION 'forgotten'")
+        (horizon,) = checks(settings)
+        assert not horizon.ok
+        assert "the transaction forgotten of dagster" in horizon.finding
+        assert "ROLLBACK PREPARED 'forgotten'` in dagster" in horizon.remedy
+
+        writer.execute("ROLLBACK PREPARED 'forgotten'")
+        assert checks(settings) == [Check("Horizon", True, "no transaction holds the lake back")]

@@ -22,6 +22,7 @@ from payment_pipeline.settings import Settings
 HORIZON_AGE_S_MAX: Final = 60.0
 """A writer's transaction takes a tenth of a second, and PostgreSQL ends an idle one after this."""
 DAY_S: Final = 86_400
+UNKNOWN: Final = "which ranges are under way, and from where on, is unknown while Temporal is down"
 
 _SQL: Final = queries("local_stack", "claims.sql")
 
@@ -35,15 +36,20 @@ def checks(settings: Settings) -> list[Check]:
 async def _kafka(settings: Settings) -> list[Check]:
     try:
         retention = await _retention(settings)
-        # Without Temporal what is under way is unknown; what isn't dispatched is not.
-        found = await claims(settings, await ranges_under_way(settings) or {})
-        return [retention, judged(found)]
+        under_way = await ranges_under_way(settings)
+        found = await claims(settings, under_way or {})
+        return [retention, judged(found, all_known=under_way is not None)]
     except (UserError, KafkaError, RangeStalledError, OSError):
         return []
 
 
-def judged(found: list[Claim]) -> Check:
-    """The most urgent claim as a line of the doctor's."""
+def judged(found: list[Claim], *, all_known: bool) -> Check:
+    """The most urgent claim as a line of the doctor's.
+
+    Without Temporal what isn't dispatched is known, and what is under way is not: that is red.
+    """
+    if not all_known and all(claim.ok for claim in found):
+        return Check("Claims", False, UNKNOWN, "bring Temporal back: `payments up`, then ask again")
     if not found:
         return Check("Claims", True, "nothing on the topics is still needed", "")
     worst = found[0]
@@ -92,9 +98,12 @@ def _horizon(settings: Settings) -> list[Check]:
         return []
     if row is None:
         return [Check("Horizon", True, "no transaction holds the lake back", "")]
-    pid, application, age_s = row
-    said = (
-        f"a transaction of {application or 'somebody'} (pid {pid}) has been writing {age_s:.0f} s"
-    )
-    remedy = f"end it if it is nobody's work: `SELECT pg_terminate_backend({pid})`"
+    pid, name, database, age_s = row
+    if pid is None:
+        said = f"the transaction {name} of {database} has been prepared for {age_s:.0f} s"
+        end = f"`ROLLBACK PREPARED '{name}'` in {database}"
+    else:
+        said = f"a transaction of {name or 'somebody'} (pid {pid}) has been writing {age_s:.0f} s"
+        end = f"`SELECT pg_terminate_backend({pid})`"
+    remedy = f"end it if it is nobody's work: {end}"
     return [Check("Horizon", age_s <= HORIZON_AGE_S_MAX, said, remedy)]
