@@ -3,11 +3,25 @@
 import re
 from pathlib import Path
 
+from local_stack.files import GENERATED_SECRETS, WEBHOOK_SECRETS
+from local_stack.rotation import rotatable_passwords
+from payment_pipeline.settings import Settings
+
 TESTS = Path(__file__).resolve().parents[1]
 DOCUMENT = TESTS.parent / "docs" / "security.md"
 NAMED = re.compile(
-    r"`((?:unit|integration|architecture|providers)/[\w/.]*)(?:::(\w+))?`(?:, `…::(\w+)`)?"
+    r"`((?:unit|integration|architecture|providers|faults)/[\w/.]*)(?:::(\w+))?`"
+    r"(?:, `…::(\w+)`)?"
 )
+TARGETS = set(re.findall(r"^([a-z-]+):", (TESTS.parent / "Makefile").read_text(), re.MULTILINE))
+
+
+def rows(last_column: str) -> list[list[str]]:
+    """The cells of every table whose last column is called so."""
+    tables = re.findall(
+        rf"^\|.* \| {last_column} \|\n\|[-|]+\|\n((?:\|.*\n)+)", DOCUMENT.read_text(), re.MULTILINE
+    )
+    return [row.strip("| ").split(" | ") for table in tables for row in table.splitlines()]
 
 
 def test_every_test_that_the_threat_model_names_is_there() -> None:
@@ -18,3 +32,19 @@ def test_every_test_that_the_threat_model_names_is_there() -> None:
         assert path.exists(), place
         for name in filter(None, names):
             assert f"def {name}(" in path.read_text(), f"{place} has no {name}"
+
+
+def test_every_threat_has_a_test_or_a_target_that_says_no() -> None:
+    threats = rows("the test that says no")
+    assert len(threats) > 40
+    for threat, *_, proof in threats:
+        targets = set(re.findall(r"`make ([a-z-]+)`", proof))
+        assert targets <= TARGETS, threat
+        assert targets or NAMED.search(proof), f"{threat}: nothing says no"
+
+
+def test_every_secret_that_no_command_rotates_is_told_how_to_change() -> None:
+    told = {name for secret, _ in rows("how it is changed") for name in re.findall(r"\w+", secret)}
+    rotated = {*WEBHOOK_SECRETS, *rotatable_passwords(Settings())}
+    given = {"trino_password", "catalog_credential"}
+    assert told == set(GENERATED_SECRETS) - rotated | given

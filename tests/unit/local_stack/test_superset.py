@@ -1,6 +1,7 @@
-"""Is an erased person found in what Superset has cached, and is nothing left of it?"""
+"""Is an erased person found in what Superset has cached? Is what it shows never run as code?"""
 
 import pickle
+import runpy
 from collections.abc import Callable
 
 import pytest
@@ -36,3 +37,10 @@ def test_an_answer_with_the_person_is_found_and_goes(isolated: SettingsOf, custo
     assert superset.cached(settings, person.patterns) == 0
     assert list(superset.cache(settings).iterdir()) == []
     superset.forget_cached(settings)
+
+
+def test_no_filter_or_metric_is_a_template(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SUPERSET_HOME", "SUPERSET_SECRET_KEY", "TZ"):
+        monkeypatch.setenv(name, "UTC")
+    config = runpy.run_path(str(superset.FOLDER / "superset_config.py"))
+    assert config["FEATURE_FLAGS"]["ENABLE_TEMPLATE_PROCESSING"] is False

@@ -1,0 +1,67 @@
+"""Is a jar that isn't the locked one refused, wherever its bytes went wrong?"""
+
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from jgo.env import LockedDependency, LockFile
+from jgo.maven import Artifact, MavenContext, PythonResolver
+
+from local_stack import jars
+from payment_pipeline.domain.failures import UserError
+
+GENUINE, OTHER = b"the locked bytes", b"somebody else's"
+
+
+@pytest.fixture
+def lock(tmp_path: Path) -> Path:
+    """A lock of one jar."""
+    path = tmp_path / "jars.toml"
+    jar = LockedDependency(
+        groupId="org.example",
+        artifactId="example",
+        version="1.0",
+        sha256=sha256(GENUINE).hexdigest(),
+    )
+    LockFile(dependencies=[jar], jgo_version="3").save(path)
+    return path
+
+
+@pytest.fixture
+def answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """What the repository sends, a download each; jars are kept in a folder of the test's own."""
+    sent: list[bytes] = []
+
+    def download(_resolver: PythonResolver, artifact: Artifact) -> Path:
+        path = artifact.cached_path
+        assert path is not None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(sent.pop(0))
+        return path
+
+    context = MavenContext(resolver=PythonResolver(), repo_cache=tmp_path / "kept")
+    monkeypatch.setattr(PythonResolver, "download", download)
+    monkeypatch.setattr(jars, "_context", lambda *_: context)
+    return sent
+
+
+def test_the_locked_jar_is_fetched_once(lock: Path, answers: list[bytes]) -> None:
+    answers += [GENUINE]
+    for _ in range(2):
+        (jar,) = jars.fetch(lock=lock)
+        assert jar.read_bytes() == GENUINE
+
+
+def test_a_jar_whose_bytes_differ_is_refused_and_not_kept(lock: Path, answers: list[bytes]) -> None:
+    answers += [OTHER, OTHER]
+    with pytest.raises(UserError, match=r"example.* is not the file that is locked: refused"):
+        jars.fetch(lock=lock)
+    assert not jars.class_path(lock)[0].exists()
+
+
+def test_one_that_was_exchanged_since_is_fetched_anew(lock: Path, answers: list[bytes]) -> None:
+    answers += [GENUINE, GENUINE]
+    (jar,) = jars.fetch(lock=lock)
+    jar.write_bytes(OTHER)
+    assert jars.fetch(lock=lock) == [jar]
+    assert jar.read_bytes() == GENUINE
