@@ -97,10 +97,12 @@ sbom: setup ## What all of it is made of, as CycloneDX: dist/sbom
 	@$(BIN)/python -m local_stack.jar_sbom dist/sbom/jars.cdx.json
 	@ls dist/sbom/*
 
-licenses: setup ## Each package's licence: dist/licenses.md; fails on one that binds a service
-	@mkdir -p dist
-	@$(BIN)/pip-licenses --format=markdown --with-urls --ignore-packages payment-pipeline \
-		--partial-match --fail-on="$(UNWANTED_LICENSES)" --output-file=dist/licenses.md
+licenses: setup ## Each package's licence: dist/licenses; fails on one that binds a service
+	@mkdir -p dist/licenses
+	@for environment in .venv .venv-superset; do [ ! -d $$environment ] || \
+		$(BIN)/pip-licenses --python $$environment/bin/python --format=markdown --with-urls \
+			--ignore-packages payment-pipeline --partial-match --fail-on="$(UNWANTED_LICENSES)" \
+			--output-file=dist/licenses/$${environment#.}.md || exit 1; done
 
 lock: setup ## Resolve the packages and Kafka's jars anew
 	$(RESOLVE) pyproject.toml --all-extras --output-file infrastructure/locks/requirements.txt
