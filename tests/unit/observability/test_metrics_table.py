@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from payment_pipeline import metrics_table
 from payment_pipeline.metrics_table import Metric, metrics
 from payment_pipeline.settings import REPOSITORY
@@ -12,6 +14,7 @@ SOURCES = (
 )
 ALL = [each for found in metrics().values() for each in found]
 STAGES = {"gateway", "normalizer", "dispatcher", "worker", "inference", "lake", "build"}
+ACTIVITIES = "activity_duration_seconds"
 TOLD_APART_BY_PEOPLE = {"id", "event_id", "payment_id", "customer_id", "trace_id", "path", "url"}
 
 
@@ -35,13 +38,29 @@ def test_counters_end_in_total_and_durations_are_seconds() -> None:
         assert not re.search(r"_(ms|us|minutes|kb|mib|latency)\b", each.name), each.name
 
 
-def test_each_service_has_its_rate_errors_and_duration() -> None:
-    names = {each.name for each in ALL}
-    for service in ("gateway", "inference"):
-        assert f"payments_{service}_requests_total" in names
-        assert f"payments_{service}_request_duration_seconds" in names
-    requests = {each.name: each.labels for each in ALL if each.name.endswith("requests_total")}
-    assert all("status" in labels for labels in requests.values())
+@pytest.mark.parametrize(
+    ("service", "rate", "errors", "duration"),
+    [
+        ("gateway", "requests_total", "requests_total{status}", "request_duration_seconds"),
+        ("normalizer", "records_total", "produce_errors_total", "batch_duration_seconds"),
+        ("dispatcher", "ranges_started_total", "errors_total", "start_duration_seconds"),
+        (
+            "worker",
+            "events_total",
+            "activity_duration_seconds{result}",
+            "activity_duration_seconds",
+        ),
+        ("inference", "requests_total", "requests_total{status}", "request_duration_seconds"),
+    ],
+)
+def test_each_stage_has_its_rate_errors_and_duration(
+    service: str, rate: str, errors: str, duration: str
+) -> None:
+    found = {each.name.removeprefix(f"payments_{service}_"): each for each in metrics()[service]}
+    assert found[rate].type == "counter"
+    assert found[duration].type == "histogram"
+    name, _, label = errors.rstrip("}").partition("{")
+    assert not label or label in found[name].labels
 
 
 def test_no_label_is_one_a_person_or_an_event_could_fill() -> None:

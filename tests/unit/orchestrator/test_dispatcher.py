@@ -1,11 +1,14 @@
-"""Does the dispatcher wait for a Temporal that comes up after it?"""
+"""Does the dispatcher wait for a Temporal that comes up after it, and say how long a start took?"""
 
 import asyncio
 from typing import cast
 
+import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from prometheus_client import REGISTRY
 
 from payment_pipeline.adapters import temporal
+from payment_pipeline.orchestrator import dispatcher
 from payment_pipeline.orchestrator import dispatcher_metrics as metrics
 from payment_pipeline.orchestrator.dispatcher import Dispatcher
 from payment_pipeline.orchestrator.lanes import Lane
@@ -37,3 +40,27 @@ async def test_temporal_may_come_up_later() -> None:
     assert not rounds.done(), "it asks again"
     assert not dispatcher.ready()
     rounds.cancel()
+
+
+async def test_a_start_is_timed_from_its_asking_to_its_acknowledgement(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def start_range(*_: object) -> None:
+        await asyncio.sleep(0.1)
+
+    monkeypatch.setattr(dispatcher, "start_range", start_range)
+    settings = Settings(temporal_address=NOBODY_LISTENS)
+    lane = Lane("payments.normalized", 0, 0, end=7, waiting_since_s=0.0)
+    assert lane.close(1_000, 0.0, 1.0)
+    count, total_s = timed()
+    ours = Dispatcher(settings, await temporal.connect(settings, lazy=True))
+    await ours._start(cast("AIOKafkaConsumer", EmptyTopics()), lane)
+    assert lane.position == 7
+    assert timed()[0] == count + 1
+    assert 0.09 <= timed()[1] - total_s < 5
+
+
+def timed() -> list[float]:
+    """How many starts were timed, and the seconds that they took."""
+    name = "payments_dispatcher_start_duration_seconds"
+    return [REGISTRY.get_sample_value(f"{name}_{part}") or 0.0 for part in ("count", "sum")]

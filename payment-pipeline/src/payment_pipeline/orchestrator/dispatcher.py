@@ -145,7 +145,9 @@ class Dispatcher:
         batch = lane.closed
         if batch is None:
             return
+        began_s = monotonic()
         handle = await start_range(self._client, consumer, batch)
+        metrics.START_DURATION_S.observe(monotonic() - began_s)
         lane.acknowledge(monotonic())
         metrics.RANGES.labels(batch.topic).inc()
         if handle is not None:

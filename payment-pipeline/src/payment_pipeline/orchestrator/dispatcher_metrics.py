@@ -1,10 +1,11 @@
-"""What the dispatcher counts: lag, ranges under way, workflows that failed."""
+"""What the dispatcher counts: lag, ranges under way, what a start takes, workflows that failed."""
 
 from typing import Final
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 
 from payment_pipeline.domain.topics import DEAD_LETTERS, NORMALIZED
+from payment_pipeline.telemetry import LATENCY_BUCKETS_S
 
 LAG: Final = Gauge(
     "payments_dispatcher_consumer_lag_records",
@@ -19,6 +20,11 @@ OPEN_RANGES_LIMIT: Final = Gauge(
 )
 RANGES: Final = Counter(
     "payments_dispatcher_ranges_started_total", "Ranges that Temporal acknowledged.", ["topic"]
+)
+START_DURATION_S: Final = Histogram(
+    "payments_dispatcher_start_duration_seconds",
+    "From asking Temporal to start a range to its acknowledgement.",
+    buckets=LATENCY_BUCKETS_S,
 )
 WORKFLOW_FAILURES: Final = Counter(
     "payments_dispatcher_workflow_failures_total",
