@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'dim_customer'}}}) }}
 -- The version that holds now has begun: none of a merchant after the data's clock, none of a customer
 -- after the newest thing that happened, which a provider's clock may put ahead of it.
 with

@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_daily_payments'}}}) }}
 -- Days, refunds and disputes add up to the payments', currency by currency.
 with
 

@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_payments'}}}) }}
 -- Each fact finds exactly one version of its payer and of its merchant, at the moment that it is of.
 with
 

@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_payment_events'}}}) }}
 -- No event of the lake is missing from the facts, and the facts have none that the lake doesn't.
 -- The loader goes on meanwhile: what came after the facts' newest transaction is the next run's.
 with

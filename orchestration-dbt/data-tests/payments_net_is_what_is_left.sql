@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_payments'}}}) }}
 -- captured - refunded - disputed = net, for every payment and every day.
 select
     payment_key as broken_key,

@@ -7,6 +7,7 @@ import dagster as dg
 import pytest
 
 from orchestration_dagster.definitions import defs
+from orchestration_dagster.defs.marts.dbt import FOUND
 from orchestration_dagster.lake.tables import TABLES
 from orchestration_dagster.naming import (
     FIRST_MODEL,
@@ -74,6 +75,14 @@ def test_the_micro_batch_takes_the_lake_and_the_marts_and_no_heavy_check(
     marts = {key for key in graph.get_all_asset_keys() if graph.get(key).group_name == MARTS}
     assert layer.selected_asset_keys == {*LAKE_KEYS, *marts}
     assert layer.asset_graph.asset_check_keys == set(HORIZON_CHECKS)
+
+
+def test_every_test_of_dbts_is_asked_each_hour(repository: dg.RepositoryDefinition) -> None:
+    """One of several models is a check only where it names the model that it is a check of."""
+    asked = repository.get_job("marts_hold").asset_layer.asset_graph.asset_check_keys
+    tests = [node["name"] for node in FOUND["nodes"].values() if node["resource_type"] == "test"]
+    assert tests
+    assert sorted(key.name for key in asked) == sorted(tests)
 
 
 def test_whoever_writes_a_table_waits_for_its_pool(repository: dg.RepositoryDefinition) -> None:
