@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date
+from urllib.parse import urlsplit
 
 import dagster as dg
 import pytest
@@ -10,6 +11,7 @@ from lake_loads import EVENTS, assert_exact, bronze, in_lake, insert, table
 from orchestration_dagster.definitions import defs
 from orchestration_dagster.defs.maintenance.upkeep import OF_MODELS
 from orchestration_dagster.lake import maintenance, tables
+from orchestration_dagster.lake.files import file_system, stored
 from orchestration_dagster.lake.loader import load
 from orchestration_dagster.lake.maintenance import (
     OPERATIONS,
@@ -154,7 +156,16 @@ def test_upkeep_changes_no_row(lake: Settings) -> None:
     for batch in "abc":
         insert(lake, batch, 3)
         load(lake, EVENTS.name)
-    done = {each: maintain(lake, each, *EVENTS.identifier) for each in OPERATIONS}
+    location = urlsplit(table(lake).location())
+    orphan = f"{location.netloc}{location.path}/data/of-a-dead-writer.parquet"
+    with file_system(table(lake)).open_output_stream(orphan) as stream:
+        stream.write(b"half a file")
+    done = {
+        each: maintain(lake, each, *EVENTS.identifier, orphans_kept="0s") for each in OPERATIONS
+    }
+    assert done["remove_orphan_files"].did["removed_files"] > 0
+    assert orphan not in stored(table(lake))
+    assert done["analyze"].did == {"analyzed_columns": len(table(lake).schema().columns)}
     assert (done["compact"].before.files, done["compact"].after.files) == (3, 1)
     assert done["expire_snapshots"].after.snapshots > 0
     assert_exact(lake)
@@ -184,6 +195,7 @@ def test_upkeep_of_models_takes_each_table_and_changes_no_row(
         assert (done["compact"].before.files, done["compact"].after.files) == (3, 2)
         assert done["expire_snapshots"].before.snapshots > 2
         assert done["expire_snapshots"].after.snapshots == 2
+        assert done["remove_orphan_files"].did == {"removed_files": 0}
         assert run(f"SELECT sum(number), count(*) FROM {schema}.a_view") == [[6, 3]]
         run(f"CREATE OR REPLACE TABLE {schema}.one AS SELECT 1 AS number")
         assert forget_old_metadata(lake, [schema]) == 0, "dbt's replacing forgets no property"

@@ -14,9 +14,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pyarrow import fs
 from pyiceberg.catalog import Catalog
-from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.table import Table
 from requests import RequestException
 from trino.exceptions import Error as TrinoError
@@ -27,6 +25,7 @@ from payment_pipeline.settings import Settings
 
 from . import maintenance, tables
 from .catalog import open_catalog
+from .files import file_system, stored
 from .loader import load
 
 HORIZON_S_MAX: Final = 120.0
@@ -115,7 +114,7 @@ def _sweep(table: Table, patterns: Sequence[str]) -> None:
         for snapshot in table.metadata.snapshots
         for task in table.scan(snapshot_id=snapshot.snapshot_id).plan_files()
     }
-    system = _system(table)
+    system = file_system(table)
     oldest = datetime.now(UTC) - ABANDONED
     for path in _files(table):
         unknown = not any(path.endswith(each.lstrip("/")) for each in known)
@@ -125,26 +124,15 @@ def _sweep(table: Table, patterns: Sequence[str]) -> None:
 
 
 def _files(table: Table) -> list[str]:
-    """Every Parquet file under the table's location, whoever knows of it."""
-    location = urlsplit(table.location())
-    selector = fs.FileSelector(
-        f"{location.netloc}{location.path}", allow_not_found=True, recursive=True
-    )
-    found = _system(table).get_file_info(selector)
-    return [info.path for info in found if info.is_file and info.path.endswith(".parquet")]
-
-
-def _system(table: Table) -> fs.FileSystem:
-    assert isinstance(table.io, PyArrowFileIO)  # noqa: S101 - what reads Parquet here
-    location = urlsplit(table.location())
-    return table.io.fs_by_scheme(location.scheme, location.netloc)
+    """Every Parquet file of the table's, whoever knows of it."""
+    return [path for path in stored(table) if path.endswith(".parquet")]
 
 
 def _rows_with(table: Table, path: str, patterns: Sequence[str]) -> int:
     """How many rows of a file hold one of the patterns in any column, however deep."""
     count = 0
     try:
-        with _system(table).open_input_file(path) as source:
+        with file_system(table).open_input_file(path) as source:
             for batch in pq.ParquetFile(source).iter_batches():
                 count += pc.sum(_matches(batch, patterns)).as_py() or 0
     except FileNotFoundError:  # gone since it was listed

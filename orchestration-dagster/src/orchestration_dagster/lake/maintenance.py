@@ -1,5 +1,6 @@
 """How do the lake's tables stay small and quick? Trino compacts, expires, sweeps and analyses."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
@@ -11,6 +12,7 @@ from payment_pipeline.adapters.trino import CATALOG, connect
 from payment_pipeline.settings import Settings
 
 from .catalog import METADATA_KEPT, open_catalog
+from .files import stored
 
 SMALL_FILE: Final = "64MB"
 """Smaller files are merged: a minute's load makes one of some hundred kilobytes."""
@@ -33,10 +35,11 @@ class Standing(NamedTuple):
 
 
 class Maintained(NamedTuple):
-    """A table before and after one operation."""
+    """A table before and after one operation, and what of it these don't show."""
 
     before: Standing
     after: Standing
+    did: Counter[str]
 
 
 def maintain(
@@ -55,8 +58,15 @@ def maintain(
     """
     with _trino(settings, SNAPSHOTS_KEPT, orphans_kept) as connection:
         before = _standing(connection, schema, table)
+        did = Counter[str]()
+        if operation == "remove_orphan_files":
+            did["removed_files"] += _stored(settings, schema, table)
         _do(connection, operation, schema, table, SNAPSHOTS_KEPT, orphans_kept)
-        return Maintained(before, _standing(connection, schema, table))
+        if operation == "remove_orphan_files":
+            did["removed_files"] -= _stored(settings, schema, table)
+        if operation == "analyze":
+            did["analyzed_columns"] += _analyzed(connection, schema, table)
+        return Maintained(before, _standing(connection, schema, table), did)
 
 
 def maintain_all(settings: Settings, operation: str, schemas: Sequence[str]) -> Maintained:
@@ -69,7 +79,12 @@ def maintain_all(settings: Settings, operation: str, schemas: Sequence[str]) -> 
         names = ", ".join(f"'{schema}'" for schema in schemas)
         found = _rows(connection, _SQL["tables"].format(catalog=CATALOG, schemas=names))
     done = [maintain(settings, operation, schema, table) for schema, table in found]
-    return Maintained(_sum([each.before for each in done]), _sum([each.after for each in done]))
+    did = Counter[str]()
+    for each in done:
+        did.update(each.did)
+    return Maintained(
+        _sum([each.before for each in done]), _sum([each.after for each in done]), did
+    )
 
 
 def forget_old_metadata(settings: Settings, schemas: Sequence[str]) -> int:
@@ -137,6 +152,17 @@ def _standing(connection: Connection, schema: str, table: str) -> Standing:
     )
     (row,) = _rows(connection, statement)
     return Standing(*row)
+
+
+def _stored(settings: Settings, schema: str, table: str) -> int:
+    """How many files there are: Trino doesn't say how many of them it removed."""
+    return len(stored(open_catalog(settings).load_table((schema, table))))
+
+
+def _analyzed(connection: Connection, schema: str, table: str) -> int:
+    """How many columns the planner knows the number of values of."""
+    found = _rows(connection, _SQL["statistics"].format(table=_quoted(schema, table)))
+    return sum(distinct is not None for _, _, distinct, *_ in found)
 
 
 def _sum(standings: Sequence[Standing]) -> Standing:

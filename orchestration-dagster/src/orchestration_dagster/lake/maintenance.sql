@@ -25,6 +25,10 @@ ALTER TABLE {table} EXECUTE remove_orphan_files(retention_threshold => '{orphans
 -- Statistics for the planner.
 ANALYZE {table}
 
+-- name: statistics
+-- What the planner knows: a row a column (name, size, distinct values, …), and one of the table.
+SHOW STATS FOR {table}
+
 -- name: standing
 -- How large a table is, and how many states it remembers.
 SELECT

@@ -7,17 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Final, TypeAlias
 from unittest.mock import patch
-from urllib.parse import urlsplit
 
 import psycopg
-from pyarrow import fs
 from pyiceberg.catalog.rest import RestCatalog
-from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.table import CommitTableResponse, Table
 from pyiceberg.table.update import TableRequirement, TableUpdate
 
 from local_stack.drills.findings import Findings
 from orchestration_dagster.lake.catalog import open_catalog
+from orchestration_dagster.lake.files import stored
 from orchestration_dagster.lake.loader import load
 from orchestration_dagster.lake.tables import TABLES
 from payment_pipeline.adapters.sql import queries
@@ -112,10 +110,5 @@ def orphans(settings: Settings) -> set[str]:
     known = {snapshot.manifest_list for snapshot in table.metadata.snapshots}
     known |= set(table.inspect.all_manifests()["path"].to_pylist())
     known |= set(table.inspect.all_files()["file_path"].to_pylist())
-    location = urlsplit(table.location())
-    assert isinstance(table.io, PyArrowFileIO)  # noqa: S101 - what reads Parquet here
-    found = table.io.fs_by_scheme(location.scheme, location.netloc).get_file_info(
-        fs.FileSelector(f"{location.netloc}{location.path}", recursive=True)
-    )
-    files = {info.path for info in found if info.path.endswith((".parquet", ".avro"))}
-    return files - {path.removeprefix(f"{location.scheme}://") for path in known}
+    files = {path for path in stored(table) if path.endswith((".parquet", ".avro"))}
+    return files - {path.partition("://")[2] for path in known}

@@ -97,8 +97,12 @@ def _upkeep_of_models(operation: str) -> dg.AssetsDefinition:
 
 
 def _figures(done: Maintained) -> dict[str, int]:
+    sizes = {"before": done.before, "after": done.after}
     return {
-        f"{name}_{when}": value
-        for when, standing in done._asdict().items()
-        for name, value in standing._asdict().items()
+        **done.did,
+        **{
+            f"{name}_{when}": value
+            for when, standing in sizes.items()
+            for name, value in standing._asdict().items()
+        },
     }

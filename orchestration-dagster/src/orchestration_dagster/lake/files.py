@@ -1,0 +1,23 @@
+"""Which files lie where a table has its own, whoever knows of them?"""
+
+from urllib.parse import urlsplit
+
+from pyarrow import fs
+from pyiceberg.io.pyarrow import PyArrowFileIO
+from pyiceberg.table import Table
+
+
+def stored(table: Table) -> list[str]:
+    """Every file under the table's location: rows, metadata, and what a dead writer left."""
+    location = urlsplit(table.location())
+    selector = fs.FileSelector(
+        f"{location.netloc}{location.path}", allow_not_found=True, recursive=True
+    )
+    return [info.path for info in file_system(table).get_file_info(selector) if info.is_file]
+
+
+def file_system(table: Table) -> fs.FileSystem:
+    """Where they lie."""
+    assert isinstance(table.io, PyArrowFileIO)  # noqa: S101 - what reads Parquet here
+    location = urlsplit(table.location())
+    return table.io.fs_by_scheme(location.scheme, location.netloc)
