@@ -1,4 +1,4 @@
-"""May the lake's role do all that the lake asks of bronze? Other tests read it as bronze's owner."""
+"""May the lake's role do all that the lake asks of bronze? Other tests ask as bronze's owner."""
 
 from collections.abc import Iterator
 from uuid import uuid4
