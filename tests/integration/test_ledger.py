@@ -36,6 +36,7 @@ from payment_pipeline.domain.headers import Headers
 from payment_pipeline.domain.raw import Coordinates, RawEvent
 from payment_pipeline.ledger import settling, trace_report
 from payment_pipeline.ledger.audit import Finding
+from payment_pipeline.ledger.check import whole_verdict
 from payment_pipeline.ledger.run import Report, Request, run
 from payment_pipeline.ledger.stages import Stage
 from payment_pipeline.ledger.topics import Progress
@@ -277,6 +278,16 @@ async def test_what_is_broken_on_purpose_is_named(pipeline: Pipeline) -> None:
     assert names(audit.duplicated) == ["evt_in_both", "evt_twice"]
     assert names(audit.mismatched) == ["evt_altered"]
     assert audit.unexplained.count == 0
+
+
+async def test_the_hourly_verdict_names_what_never_came_to_bronze(pipeline: Pipeline) -> None:
+    await pipeline.deliver(event("evt_there"))
+    asked = pipeline.settings, pipeline.window, 0.0
+    assert (await asyncio.to_thread(whole_verdict, *asked)).ok
+    await pipeline.deliver(event("evt_stuck"), TO_TOPICS)
+    verdict = await asyncio.to_thread(whole_verdict, *asked)
+    assert not verdict.ok
+    assert "1 missing: evt_stuck" in verdict.sentence
 
 
 async def test_a_row_that_no_topic_explains_is_named(pipeline: Pipeline) -> None:

@@ -1,7 +1,7 @@
-"""Do the tables agree, from bronze to the facts? The ledger's verdict as an asset check asks it.
+"""Does nothing go missing? The ledger's verdict as asset checks ask it.
 
-Without Kafka: what came in before bronze is `payments audit`'s to prove. What the next load brings
-is no fault, so it may be asked at any time.
+Of the tables alone it may be asked at any time: what the next load brings is no fault. Of the whole
+way, from the signed webhook on, it reads the topics too, and waits for what is still on its way.
 """
 
 import asyncio
@@ -12,13 +12,13 @@ from payment_pipeline.settings import Settings
 
 from . import lake, report
 from .lake import Schemas
-from .run import Report, find_lakehouse, look, opened
+from .run import WAIT_S_DEFAULT, Report, Request, find_lakehouse, look, opened, run
 from .stages import Stage, tables_only
 from .window import Window
 
 
 class Verdict(NamedTuple):
-    """Whether bronze = lake = facts."""
+    """Whether nothing is missing and nothing there twice."""
 
     ok: bool
     sentence: str
@@ -45,6 +45,22 @@ def ledger_verdict(
         UserError: a store doesn't answer, or has no such table yet.
     """
     return asyncio.run(_verdict(settings, when, through, schemas))
+
+
+def whole_verdict(settings: Settings, window: Window, wait_s: float = WAIT_S_DEFAULT) -> Verdict:
+    """Hold the raw topics against all that comes behind them, as `payments audit` does.
+
+    Args:
+        settings: whose Kafka, PostgreSQL and, where it is there, Trino are asked.
+        window: of receipts; all of them are read from the topics.
+        wait_s: how long what is on its way may take.
+
+    Raises:
+        UserError: Kafka or PostgreSQL doesn't answer.
+    """
+    asked = Request(window, open_ended=False, wait_s=wait_s)
+    found = asyncio.run(run(settings, asked, lambda _said: None))
+    return Verdict(found.ok, report.verdict(found), report.as_json(found))
 
 
 async def _verdict(

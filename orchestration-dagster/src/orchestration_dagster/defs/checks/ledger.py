@@ -1,4 +1,4 @@
-"""Is every event in bronze, in the lake and in the facts, once and with the same amounts?"""
+"""Is every webhook in its one place, and every row in bronze, lake and facts with its amounts?"""
 
 from datetime import UTC, datetime, time, timedelta
 from typing import Final
@@ -8,11 +8,14 @@ import dagster as dg
 from orchestration_dagster.naming import lake_key
 from orchestration_dagster.refusals import one_sentence
 from orchestration_dagster.resources import PipelineSettings
-from payment_pipeline.ledger.check import ledger_verdict
+from payment_pipeline.ledger.check import Verdict, ledger_verdict, whole_verdict
 from payment_pipeline.ledger.window import Window
 
 DAYS: Final = 2
 """How much is held against each other, by receipt: today and the days before it."""
+WHOLE_WAY: Final = timedelta(minutes=70)
+"""Of what was received so lately the topics are read too: a little more than the hour between two
+looks. Over longer ones, and for what a client sent, there is `payments audit`."""
 
 
 @dg.asset_check(
@@ -26,6 +29,24 @@ def ledger_agrees(settings: PipelineSettings) -> dg.AssetCheckResult:
     since = datetime.combine(now.date() - timedelta(days=DAYS - 1), time.min, UTC)
     with one_sentence():
         verdict = ledger_verdict(settings.load(), Window(since, now))
+    return _result(verdict)
+
+
+@dg.asset_check(
+    asset=lake_key("payment_events"),
+    name="every_webhook_has_its_place",
+    description="Of the last hour's signed webhooks each is normalized, rejected or unmodelled, "
+    "and each of the former in bronze or the quarantine, once: `payments audit`.",
+)
+def every_webhook_has_its_place(settings: PipelineSettings) -> dg.AssetCheckResult:
+    """From the raw topics on, so that a loss before bronze is noticed without being asked for."""
+    now = datetime.now(UTC)
+    with one_sentence():
+        verdict = whole_verdict(settings.load(), Window(now - WHOLE_WAY, now))
+    return _result(verdict)
+
+
+def _result(verdict: Verdict) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=verdict.ok,
         description=verdict.sentence,
