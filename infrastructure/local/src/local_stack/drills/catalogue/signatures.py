@@ -14,6 +14,7 @@ from local_stack.drills.forgeries import mutated
 from local_stack.drills.ground import Drill, Ground
 from local_stack.drills.ledger import account
 from local_stack.drills.sender import Answered, Sender, modelled
+from local_stack.http import answers
 from payment_pipeline.simulator.world import Event
 
 MUTATIONS_A_ROUND: Final = 5_000
@@ -21,6 +22,8 @@ VALID_EVERY: Final = 100
 """One event in so many is signed as it should be."""
 SENDERS: Final = 32
 CONTROL_MUTATIONS: Final = 50
+READY_TRIES_MAX: Final = 300
+POLL_S: Final = 0.1
 
 
 def run(ground: Ground) -> Findings:
@@ -83,6 +86,11 @@ async def _forge(ground: Ground, sender: Sender, event: Event) -> Answered:
 
 
 async def _control(ground: Ground, port: int) -> int:
+    # It listens before its producer is connected, and answers 503 to good and bad until then.
+    for _ in range(READY_TRIES_MAX):
+        if await answers(f"http://{ground.settings.host}:{port}/readyz"):
+            break
+        await asyncio.sleep(POLL_S)
     sender = Sender(ground.settings, ground.folder / "control.jsonl", port)
     events: Iterator[Event] = islice(modelled(ground, CONTROL_MUTATIONS), CONTROL_MUTATIONS)
     answered = [await _forge(ground, sender, event) for event in events]
