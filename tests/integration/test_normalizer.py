@@ -138,7 +138,7 @@ async def test_every_record_goes_where_it_should_and_poison_stops_nothing(
         Sent(f"evt_{run}_deep", b"[" * 200_000),
         Sent(f"evt_{run}_large", body("charge.succeeded", largest)),
         charge(run, 1, currency="zzz"),
-        Sent(f"evt_{run}_type", body("topup.created", {"id": "tu_1"}, id=f"evt_{run}_type")),
+        Sent(f"evt_{run}_type", body("transfer.created", {"id": "tr_1"}, id=f"evt_{run}_type")),
         charge(run, 2),
     ]
     async with watching(private_stores, *ENDS) as all_of, member(private_stores, f"test-{run}"):

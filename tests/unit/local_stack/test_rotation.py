@@ -88,9 +88,9 @@ def test_what_the_environment_says_is_changed_there(isolated: SettingsOf) -> Non
         rotation.rotate_password(given, "postgres_worker_password")
 
 
-@pytest.mark.parametrize("name", ["acme", "../x", "pseudonym_key", "postgres_admin_password"])
+@pytest.mark.parametrize("name", ["nobody", "../x", "pseudonym_key", "postgres_admin_password"])
 def test_no_other_secret_is_rotated(settings: Settings, name: str) -> None:
-    with pytest.raises(UserError, match=f"No secret {name} to rotate: there are stripe, "):
+    with pytest.raises(UserError, match=f"No secret {name} to rotate: there are .*stripe, "):
         rotation.rotate_password(settings, name)
     with pytest.raises(UserError, match="No provider"):
         rotation.rotate_signing(settings, name)
