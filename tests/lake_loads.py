@@ -42,16 +42,22 @@ WHERE event_id = ANY(%(ids)s)
 
 
 @contextmanager
-def own_lake(lakehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
-    """Empty bronze tables and an empty namespace of the test's own."""
+def own_namespace(lakehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An empty namespace of the test's own, dropped at the end."""
     monkeypatch.setattr(tables, "NAMESPACE", f"test_{uuid4().hex}")
-    with migrated_schema(lakehouse) as settings:
-        yield settings
+    yield
     catalog = open_catalog(lakehouse)
     if catalog.namespace_exists(tables.NAMESPACE):
         for identifier in catalog.list_tables(tables.NAMESPACE):
             catalog.drop_table(identifier)
         catalog.drop_namespace(tables.NAMESPACE)
+
+
+@contextmanager
+def own_lake(lakehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """Empty bronze tables and an empty namespace of the test's own."""
+    with own_namespace(lakehouse, monkeypatch), migrated_schema(lakehouse) as settings:
+        yield settings
 
 
 @contextmanager

@@ -1,12 +1,11 @@
 """May the lake's role do all that the lake asks of bronze? Other tests ask as bronze's owner."""
 
 from collections.abc import Iterator
-from uuid import uuid4
 
 import pytest
 
+from lake_loads import own_namespace
 from orchestration_dagster.lake import tables
-from orchestration_dagster.lake.catalog import open_catalog
 from orchestration_dagster.lake.compare import differences, waiting
 from orchestration_dagster.lake.loader import load
 from orchestration_dagster.lake.rewrite import rebuild
@@ -18,12 +17,8 @@ pytestmark = pytest.mark.stack
 @pytest.fixture
 def empty_lake(lakehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
     """The shared bronze, read as `payments_lake`, and a namespace of the test's own."""
-    monkeypatch.setattr(tables, "NAMESPACE", f"test_{uuid4().hex}")
-    yield lakehouse
-    catalog = open_catalog(lakehouse)
-    for identifier in catalog.list_tables(tables.NAMESPACE):
-        catalog.drop_table(identifier)
-    catalog.drop_namespace(tables.NAMESPACE)
+    with own_namespace(lakehouse, monkeypatch):
+        yield lakehouse
 
 
 @pytest.mark.parametrize("name", tables.TABLES)

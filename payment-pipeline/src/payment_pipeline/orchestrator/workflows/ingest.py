@@ -20,7 +20,13 @@ from payment_pipeline.orchestrator.messages import (
     RangeOutcome,
     Refusal,
 )
-from payment_pipeline.orchestrator.workflows.policies import BATCH, ONCE, SCORE, ActivityOptions
+from payment_pipeline.orchestrator.workflows.policies import (
+    BATCH,
+    BY_ACTIVITY,
+    ONCE,
+    SCORE,
+    ActivityOptions,
+)
 
 HERE: Final = "steps in the workflow's own task"
 
@@ -44,7 +50,7 @@ class IngestRange:
         Before `HERE` a range that led on had a second run, with what it led to and its outcome.
         """
         if follow_ups is not None and outcome is not None:
-            workflow.deprecate_patch("follow-ups by an activity")
+            workflow.deprecate_patch(BY_ACTIVITY)
             await workflow.execute_activity(OPEN_FOLLOW_UPS, follow_ups, **BATCH)
             return outcome
         here = workflow.patched(HERE)

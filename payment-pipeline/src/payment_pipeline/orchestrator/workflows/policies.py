@@ -18,6 +18,9 @@ class ActivityOptions(TypedDict):
     retry_policy: RetryPolicy
 
 
+BY_ACTIVITY: Final = "follow-ups by an activity"
+"""The patch that histories of before bear, from when a child of its own was the other way."""
+
 TASK_TIMEOUT: Final = timedelta(seconds=3)
 """Of a workflow's own steps: one that was under way when its worker was killed goes to another
 worker after this, and not after Temporal's 10 s. A worker says in time that it is still at one that

@@ -9,7 +9,7 @@ from payment_pipeline.orchestrator.messages import (
     SCORE_UNSCORED,
     LateScores,
 )
-from payment_pipeline.orchestrator.workflows.policies import BATCH, RESCORE
+from payment_pipeline.orchestrator.workflows.policies import BATCH, BY_ACTIVITY, RESCORE
 
 
 @workflow.defn
@@ -27,7 +27,7 @@ class Rescore:
             while (batch := await self._score()).events:
                 # First, since rows that have their scores don't come again.
                 if batch.follow_ups:
-                    workflow.deprecate_patch("follow-ups by an activity")
+                    workflow.deprecate_patch(BY_ACTIVITY)
                     await workflow.execute_activity(OPEN_FOLLOW_UPS, batch.follow_ups, **BATCH)
                 await workflow.execute_activity(PERSIST_SCORES, batch.scores, **BATCH)
                 scored += batch.events
