@@ -161,6 +161,11 @@ def test_every_column_is_described(built: Dbt) -> None:
 
 def test_old_data_is_called_stale(shuffled: Dbt) -> None:
     assert "ERROR STALE" in shuffled.run("source", "freshness", ok=False)
+    said = json.loads((shuffled.target / shuffled.prefix / "sources.json").read_text())
+    (answer,) = said["results"]
+    assert answer["status"] == "error"
+    assert answer["max_loaded_at_time_ago_in_s"] > 0
+    assert answer["max_loaded_at"]
 
 
 def test_every_payment_finds_its_customer_and_merchant_as_they_were(built: Dbt) -> None:

@@ -4,6 +4,8 @@ from typing import Final
 
 import dagster as dg
 
+from payment_pipeline.bronze.contract import EVENTS_TABLE
+
 from .lake.tables import NAMESPACE, TABLES
 
 LAKE: Final = "lake"
@@ -36,3 +38,5 @@ def pool(table: str) -> str:
 LAKE_KEYS: Final = tuple(lake_key(table) for table in TABLES)
 HORIZON_CHECKS: Final = tuple(dg.AssetCheckKey(key, "horizon_is_young") for key in LAKE_KEYS)
 """What every load says of itself; other checks read the table."""
+FRESHNESS_CHECK: Final = dg.AssetCheckKey(lake_key(EVENTS_TABLE), "source_is_fresh")
+"""What dbt says of its source; asked with dbt's tests."""

@@ -11,6 +11,7 @@ from orchestration_dagster.defs.marts.dbt import FOUND
 from orchestration_dagster.lake.tables import TABLES
 from orchestration_dagster.naming import (
     FIRST_MODEL,
+    FRESHNESS_CHECK,
     HORIZON_CHECKS,
     LAKE_KEYS,
     MARTS,
@@ -82,7 +83,7 @@ def test_every_test_of_dbts_is_asked_each_hour(repository: dg.RepositoryDefiniti
     asked = repository.get_job("marts_hold").asset_layer.asset_graph.asset_check_keys
     tests = [node["name"] for node in FOUND["nodes"].values() if node["resource_type"] == "test"]
     assert tests
-    assert sorted(key.name for key in asked) == sorted(tests)
+    assert sorted(key.name for key in asked) == sorted([*tests, FRESHNESS_CHECK.name])
 
 
 def test_whoever_writes_a_table_waits_for_its_pool(repository: dg.RepositoryDefinition) -> None:

@@ -6,7 +6,7 @@ import dagster as dg
 
 from orchestration_dagster.lake import compare
 from orchestration_dagster.lake.tables import TABLES
-from orchestration_dagster.naming import HORIZON_CHECKS, LAKE_KEYS, lake_key
+from orchestration_dagster.naming import FRESHNESS_CHECK, HORIZON_CHECKS, LAKE_KEYS, lake_key
 from orchestration_dagster.refusals import one_sentence
 from orchestration_dagster.resources import PipelineSettings
 
@@ -17,7 +17,7 @@ DIFFERENCES_SHOWN_MAX: Final = 20
 bronze_equals_lake = dg.define_asset_job(
     "bronze_equals_lake",
     selection=dg.AssetSelection.checks_for_assets(*LAKE_KEYS)
-    - dg.AssetSelection.checks(*HORIZON_CHECKS),
+    - dg.AssetSelection.checks(*HORIZON_CHECKS, FRESHNESS_CHECK),
     description="Every check of the lake that reads more than a load does.",
     executor_def=dg.in_process_executor,
 )

@@ -9,7 +9,7 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
 
 from orchestration_dagster.dbt_manifest import PROJECT, VERSION, dbt, dbt_target, manifest, standing
-from orchestration_dagster.naming import MARTS
+from orchestration_dagster.naming import FRESHNESS_CHECK, MARTS
 from orchestration_dagster.resources import PipelineSettings
 
 FRESHNESS: Final = dg.FreshnessPolicy.time_window(
@@ -37,8 +37,9 @@ def defs() -> dg.Definitions:
     """The models, their tests as checks, the dashboards, and when the tests are asked."""
     marts_hold = dg.define_asset_job(
         "marts_hold",
-        selection=dg.AssetSelection.checks_for_assets(dbt_build),
-        description="Every dbt test: identities, contracts, relations.",
+        selection=dg.AssetSelection.checks_for_assets(dbt_build)
+        | dg.AssetSelection.checks(FRESHNESS_CHECK),
+        description="Every dbt test, identities, contracts, relations; and the source's freshness.",
     )
     hourly = dg.ScheduleDefinition(
         name="marts_every_hour",
