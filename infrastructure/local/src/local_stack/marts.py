@@ -1,4 +1,7 @@
-"""How are the marts built anew without Dagster? By dbt itself, every model from the lake."""
+"""How are the marts built anew without Dagster? By dbt itself, every model from the lake.
+
+`python -m local_stack.marts docs generate` becomes dbt, on the Trino of the settings.
+"""
 
 import os
 import subprocess
@@ -9,12 +12,13 @@ from typing import Final
 
 from local_stack import trino
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.settings import REPOSITORY, Settings
+from payment_pipeline.settings import REPOSITORY, Settings, load
 
 PROJECT: Final = REPOSITORY / "orchestration-dbt"
+DBT: Final = str(Path(sys.executable).with_name("dbt"))
 ATTEMPTS: Final = 3
 """Dagster may be building the same tables: of two commits one fails."""
-SAID_CHARACTERS_MAX: Final = 300
+SAID_CHARACTERS_MAX: Final = 600
 
 
 def rebuild(settings: Settings) -> None:
@@ -28,15 +32,11 @@ def rebuild(settings: Settings) -> None:
             paths = {"DBT_TARGET_PATH": folder, "DBT_LOG_PATH": folder}
             done = subprocess.run(  # noqa: S603
                 [
-                    str(Path(sys.executable).with_name("dbt")), "--quiet", "--no-use-colors",
-                    "build", "--full-refresh", "--resource-type", "model",
-                    "--resource-type", "seed",
+                    DBT, "--quiet", "--no-use-colors", "build", "--full-refresh",
+                    "--resource-type", "model", "--resource-type", "seed",
                 ],
                 cwd=PROJECT,
-                env={
-                    **os.environ, "DBT_PROFILES_DIR": str(PROJECT), **paths,
-                    **trino.dbt_environment(settings),
-                },
+                env=_environment(settings) | paths,
                 capture_output=True,
                 text=True,
                 check=False,
@@ -44,5 +44,19 @@ def rebuild(settings: Settings) -> None:
         if done.returncode == 0:
             return
         if attempt == ATTEMPTS - 1:
-            said = done.stdout.strip()[-SAID_CHARACTERS_MAX:]
+            said = (done.stdout + done.stderr).strip()[-SAID_CHARACTERS_MAX:]
             raise UserError(f"dbt can't build the marts, call again when it can: {said}", 1)
+
+
+def main() -> None:
+    """Become dbt, in its project and with the arguments that were given."""
+    os.chdir(PROJECT)
+    os.execve(DBT, [DBT, *sys.argv[1:]], _environment(load()))  # noqa: S606 - no shell is the point
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    return {**os.environ, "DBT_PROFILES_DIR": str(PROJECT), **trino.dbt_environment(settings)}
+
+
+if __name__ == "__main__":
+    main()
