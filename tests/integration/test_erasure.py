@@ -1,7 +1,7 @@
 """Is a person gone everywhere, is everybody else untouched, and does a crash on the way not matter?
 
 On a stack of its own, since an erasure cuts topics. Each test erases somebody else. The mart is one
-statement, named and keyed as dbt does it: what dbt builds, the marts' own tests try.
+statement, named and keyed as dbt does it, but in the test of the command, which has dbt build all.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ import pytest
 import commands
 from conftest import own_stack
 from local_stack import superset
+from local_stack.marts import rebuild
 from orchestration_dagster.lake.loader import load
 from orchestration_dagster.lake.tables import TABLES
 from payment_pipeline.adapters import postgres
@@ -388,6 +389,48 @@ def test_of_two_at_once_one_is_refused(stack_of_people: Stack) -> None:
         asyncio.run(both())
     # The one that was there is done, so the place is free.
     asyncio.run(one())
+
+
+@pytest.fixture
+def marts(stack_of_people: Stack) -> Iterator[None]:
+    """All that dbt builds, in the place of the one statement; gone at the end."""
+    settings = stack_of_people.settings
+    # The schema too: the catalog takes no view where it had a table.
+    ask_trino(settings, "DROP SCHEMA marts CASCADE")
+    rebuild(settings)
+    try:
+        yield
+    finally:
+        for schema in ("staging", "intermediate", "marts"):
+            ask_trino(settings, f"DROP SCHEMA {schema} CASCADE")
+        build_mart(settings)
+
+
+@pytest.mark.usefixtures("marts")
+@pytest.mark.timeout(900)
+def test_the_command_erases_whatever_dbt_has_built(stack_of_people: Stack) -> None:
+    stack = stack_of_people
+    person = stack.people.pop()
+    kept = (
+        "SELECT currency, count(*), count(DISTINCT customer_key), sum(net_amount)"
+        " FROM marts.fct_payments GROUP BY 1 ORDER BY 1"
+    )
+    members = f"SELECT count(*) FROM marts.dim_customer WHERE customer_id = '{person}'"
+    before = ask_trino(stack.settings, kept)
+    assert ask_trino(stack.settings, members) != [[0]]
+
+    done = commands.call(stack.settings, "forget", "--customer", person, "--yes", "--json")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(done.stdout)
+    places = {place for place in told["found"] if place.startswith("lake ")}
+    assert {"lake marts.dim_customer", "lake marts.fct_payments"} <= places
+    assert {"lake intermediate.int_payment_events", "lake data.payment_events"} <= places
+    assert told["left"] == {}
+    assert not stack.search(person).counts()
+    assert ask_trino(stack.settings, members) == [[0]]
+    assert ask_trino(stack.settings, kept) == before
+    stack.settle()
 
 
 @pytest.mark.parametrize(
