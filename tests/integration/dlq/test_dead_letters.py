@@ -7,6 +7,7 @@ desk's filters and the audit's window see it alone.
 import asyncio
 import json
 import subprocess
+from base64 import b64decode
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -108,8 +109,8 @@ class Story:
     def open(self) -> dict[str, int]:
         return {group["failure"]: group["letters"] for group in self.listed()["groups"]}
 
-    def listed(self) -> dict[str, Any]:
-        done = self.dlq("list", "--json")
+    def listed(self, *words: str) -> dict[str, Any]:
+        done = self.dlq("list", "--json", *words)
         assert done.returncode == 0, done.stderr
         told: dict[str, Any] = json.loads(done.stdout)
         return told
@@ -349,7 +350,20 @@ async def test_what_lies_only_on_the_topics_is_brought_first(
     await story.quarantined(1)
     # As if no workflow had ever taken its range.
     await pool.execute("DELETE FROM payment_events_quarantine WHERE received_at = $1", story.at)
-    assert story.listed() == {"groups": [], "only_on_topics": 1}
+    told = story.listed()
+    assert told["groups"] == []
+    (group,) = told["only_on_topics"]
+    assert (group["failure"], group["component"], group["letters"]) == ("unparseable", "gateway", 1)
+    place = group["example_id"]
+    assert place.startswith("webhooks.dlq/")
+    assert story.listed("--class", "invalid")["only_on_topics"] == []
+    shown = commands.call(story.settings, "dlq", "show", place, "--body", "--json")
+    (letter,) = json.loads(shown.stdout)
+    assert (letter["id"], letter["resolution"]) == (place, None)
+    assert b64decode(letter["body"]).startswith(b"{")
+    readable = commands.call(story.settings, "dlq", "show", place).stdout
+    assert "none yet: it lies only on the topic" in readable
+
     told = story.redrive("--all")
     assert (told["only_on_topics"], told["outcomes"]) == (1, {"written": 1})
     assert story.audit()["ok"]

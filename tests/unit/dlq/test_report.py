@@ -10,14 +10,12 @@ import pytest
 from rich.console import Console
 
 from payment_pipeline.dlq import report
-from payment_pipeline.dlq.collect import Collected
 from payment_pipeline.dlq.plan import Outcome
 from payment_pipeline.dlq.redrive import Result, all_settled
 from payment_pipeline.dlq.store import Group
 
 AT = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 EVIL = "evt_\x1b]0;owned\x07[red]"
-NOTHING = Collected(0, 0)
 
 
 def group(failure: str = "invalid", resolution: str | None = None, error: str = "x") -> Group:
@@ -63,10 +61,12 @@ def printed(show: Any, *given: object, **named: object) -> str:  # noqa: ANN401
 
 def test_rejected_conflicting_and_closed_stand_apart() -> None:
     groups = [group(), group("conflicting_body"), group(resolution="written"), group(error=EVIL)]
-    said = printed(report.show_groups, groups, Collected(9, 2))
-    titles = [said.index(title) for title in ("rejected", "conflicting", "closed")]
-    assert titles == sorted(titles)
-    assert "2 more lie only on the topics" in said
+    on_topics = [group()._replace(example_id="webhooks.stripe.charge/1/37")]
+    said = printed(report.show_groups, groups, on_topics)
+    titles = ("rejected", "conflicting", "only on the topics", "closed")
+    places = [said.index(title) for title in titles]
+    assert places == sorted(places)
+    assert "webhooks.stripe.charge/1/37" in said
     assert "\x1b" not in said
     assert "[red]" in said
     told = json.loads(report.groups_as_json(groups, None))
@@ -75,7 +75,7 @@ def test_rejected_conflicting_and_closed_stand_apart() -> None:
 
 
 def test_nothing_open_is_said() -> None:
-    assert "No dead letter is open." in printed(report.show_groups, [], NOTHING)
+    assert "No dead letter is open." in printed(report.show_groups, [], [])
     assert "not looked at" in printed(report.show_groups, [], None)
 
 
@@ -112,7 +112,7 @@ def test_a_closed_letter_says_how_and_by_whom() -> None:
 @pytest.mark.parametrize("outcome", Outcome)
 def test_every_outcome_is_settled_or_has_its_next_step(outcome: Outcome) -> None:
     results = [Result(1, EVIL, "invalid", outcome, EVIL)]
-    said = printed(report.show_results, results, NOTHING, dry_run=False)
+    said = printed(report.show_results, results, 0, dry_run=False)
     assert (f"→ {outcome.value}: " in said) != all_settled(results)
     assert "\x1b" not in said
 
@@ -120,9 +120,9 @@ def test_every_outcome_is_settled_or_has_its_next_step(outcome: Outcome) -> None
 def test_what_is_still_open_is_shown_first() -> None:
     done = [Result(number, f"evt_{number}", "invalid", Outcome.WRITTEN) for number in range(100)]
     results = [*done, Result(100, "evt_open", "invalid", Outcome.CONFLICT)]
-    said = printed(report.show_results, results, NOTHING, dry_run=False)
+    said = printed(report.show_results, results, 0, dry_run=False)
     assert "evt_open" in said
     assert "61 more" in said
     assert "101 letters: 100 written, 1 conflict" in said
-    told = json.loads(report.results_as_json(results, NOTHING, dry_run=True))
+    told = json.loads(report.results_as_json(results, 0, dry_run=True))
     assert (told["letters"], told["outcomes"]) == (101, {"written": 100, "conflict": 1})

@@ -47,8 +47,8 @@ def list_letters(
 ) -> None:
     """Show the open dead letters by class and error, with one of each to look at.
 
-    Conflicts stand apart. It also says how many lie only on the topics, since no workflow has
-    brought them to the quarantine yet.
+    Conflicts stand apart, and so does what lies only on the topics, since no workflow has brought
+    it to the quarantine yet.
     """
     from payment_pipeline.dlq import verbs
     from payment_pipeline.dlq.selection import select
@@ -59,7 +59,10 @@ def list_letters(
 
 @app.command()
 def show(
-    wanted: Annotated[str, typer.Argument(metavar="ID", help="A letter's id, or an event's.")],
+    wanted: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="A letter's id, or an event's, or a place on a topic."),
+    ],
     body: Annotated[
         bool, typer.Option("--body", help="The signed bytes too: they hold personal data.")
     ] = False,

@@ -16,7 +16,6 @@ from rich.text import Text
 
 from payment_pipeline.domain.failures import FailureClass
 
-from .collect import Collected
 from .plan import SETTLED, Outcome
 from .redrive import Result
 from .safe_text import printable, printable_bytes
@@ -37,31 +36,39 @@ NEXT_STEPS: Final = {
 }
 
 
-def groups_as_json(groups: Sequence[Group], collected: Collected | None) -> str:
-    """`payments dlq list --json`."""
-    waiting = None if collected is None else collected.missing
-    found = [_plain(group._asdict()) for group in groups]
-    return json.dumps({"groups": found, "only_on_topics": waiting})
+def groups_as_json(groups: Sequence[Group], on_topics: Sequence[Group] | None) -> str:
+    """`payments dlq list --json`; `null` for the topics where Kafka does not answer."""
+    return json.dumps(
+        {
+            "groups": [_plain(group._asdict()) for group in groups],
+            "only_on_topics": None
+            if on_topics is None
+            else [_plain(group._asdict()) for group in on_topics],
+        }
+    )
 
 
-def show_groups(groups: Sequence[Group], collected: Collected | None, console: Console) -> None:
-    """Print the groups: rejected first, conflicts apart, then what is closed."""
+def show_groups(
+    groups: Sequence[Group], on_topics: Sequence[Group] | None, console: Console
+) -> None:
+    """Print the groups: rejected first, conflicts apart, those on the topics, what is closed."""
     sections = (
         ("rejected", [g for g in groups if not g.resolution and not _is_conflict(g)]),
         ("conflicting", [g for g in groups if not g.resolution and _is_conflict(g)]),
+        ("only on the topics", on_topics or ()),
         ("closed", [g for g in groups if g.resolution]),
     )
     for title, found in sections:
         if found:
             console.print(_groups_table(title, found))
-    if not any(not group.resolution for group in groups):
+    if not on_topics and not any(not group.resolution for group in groups):
         console.print("No dead letter is open.", style="green")
-    if collected is None:
+    if on_topics is None:
         console.print("The topics were not looked at: Kafka does not answer.", style="yellow")
-    elif collected.missing:
+    elif on_topics:
         console.print(
-            f"{collected.missing:,} more lie only on the topics: no workflow has brought them yet "
-            "(`payments status`). A redrive brings them first.",
+            "What lies only on the topics no workflow has brought to the quarantine yet (`payments "
+            "status` says who is behind). A redrive brings it first.",
             style="yellow",
         )
 
@@ -123,7 +130,7 @@ def _lines(letter: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     yield "body", f"{letter['body_bytes']:,} bytes, sha256 {letter['body_sha256']}"
     parts = (letter["traceparent"] or "").split("-")
     yield "trace id", parts[1] if len(parts) > 1 else "none"
-    yield "workflow", letter["workflow_id"]
+    yield "workflow", letter["workflow_id"] or "none yet: it lies only on the topic"
     if letter["redriven_body_sha256"]:
         sent = f"{letter['redriven_event_id']}, sha256 {letter['redriven_body_sha256']}"
         yield "sent as", sent
@@ -142,7 +149,7 @@ def _state(letter: Mapping[str, Any]) -> str:
 # --- a redrive ----------------------------------------------------------------------------------
 
 
-def results_as_json(results: Sequence[Result], collected: Collected, *, dry_run: bool) -> str:
+def results_as_json(results: Sequence[Result], on_topics: int, *, dry_run: bool) -> str:
     """`payments dlq redrive --json`."""
     counts = Counter(result.outcome.value for result in results)
     return json.dumps(
@@ -150,14 +157,14 @@ def results_as_json(results: Sequence[Result], collected: Collected, *, dry_run:
             "dry_run": dry_run,
             "letters": len(results),
             "outcomes": dict(counts),
-            "only_on_topics": collected.missing,
+            "only_on_topics": on_topics,
             "results": [_plain(result._asdict()) for result in results],
         }
     )
 
 
 def show_results(
-    results: Sequence[Result], collected: Collected, console: Console, *, dry_run: bool
+    results: Sequence[Result], on_topics: int, console: Console, *, dry_run: bool
 ) -> None:
     """Print what became of each letter: first those that are still open."""
     if not results:
@@ -167,8 +174,8 @@ def show_results(
     if len(results) > RESULTS_SHOWN_MAX:
         rest = len(results) - RESULTS_SHOWN_MAX
         console.print(f"and {rest:,} more: --json has them all", style="dim")
-    if dry_run and collected.missing:
-        console.print(f"{collected.missing:,} more lie only on the topics and were not judged.")
+    if dry_run and on_topics:
+        console.print(f"{on_topics:,} more lie only on the topics and were not judged.")
     counts = Counter(result.outcome for result in results)
     said = ", ".join(f"{count:,} {outcome.value}" for outcome, count in counts.most_common())
     console.print(f"{len(results):,} letters: {said or 'nothing to do'}", style="bold")

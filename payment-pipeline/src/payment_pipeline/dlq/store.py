@@ -35,7 +35,8 @@ class Group(NamedTuple):
     letters: int
     oldest_received_at: datetime
     newest_received_at: datetime
-    example_id: int
+    example_id: int | str
+    """A letter's id; of those only on the topics the raw record's `topic/partition/offset`."""
 
 
 class Closer(NamedTuple):
@@ -143,7 +144,10 @@ async def rejections(
         [place.partition for place in places],
         [place.offset for place in places],
     )
-    return {_source(row): Rejection(row["id"], row["failure"], first_error(row)) for row in rows}
+    return {
+        _source(row): Rejection(row["id"], row["failure"], first_error(row["errors"]))
+        for row in rows
+    }
 
 
 async def closed(pool: asyncpg.Pool, ids: Sequence[int]) -> dict[int, str]:
@@ -164,9 +168,9 @@ async def reopen(pool: asyncpg.Pool, ids: Sequence[int]) -> int:
     return len(await pool.fetch(SQL["reopen"], ids))
 
 
-def first_error(row: Mapping[str, Any]) -> str:
+def first_error(errors: Sequence[Mapping[str, Any]]) -> str:
     """A letter's first error as a line."""
-    for error in row["errors"]:
+    for error in errors:
         return f"{error['path']}: {error['message']}" if error["path"] else str(error["message"])
     return ""
 

@@ -16,9 +16,8 @@ from payment_pipeline.bronze.contract import Resolution
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
-from . import desk, report, store
+from . import collect, desk, report, store
 from . import redrive as redriving
-from .collect import Collected, collect
 from .redrive import Redrive, Request, Result
 from .selection import Selection
 from .store import Closer, Group
@@ -36,19 +35,19 @@ def show_list(settings: Settings, selection: Selection, *, closed: bool, as_json
         UserError: PostgreSQL does not answer.
     """
 
-    async def ask() -> tuple[list[Group], Collected | None]:
+    async def ask() -> tuple[list[Group], list[Group] | None]:
         async with desk.quarantine(settings) as pool:
             groups = await store.groups(pool, selection, closed=closed)
             try:
-                return groups, await collect(settings, pool, keep=False)
+                return groups, await collect.groups(settings, pool, selection)
             except UserError:  # at 3 a.m. half an answer is better than none
                 return groups, None
 
-    groups, collected = _run(ask())
+    groups, on_topics = _run(ask())
     if as_json:
-        sys.stdout.write(report.groups_as_json(groups, collected) + "\n")
+        sys.stdout.write(report.groups_as_json(groups, on_topics) + "\n")
     else:
-        report.show_groups(groups, collected, Console(highlight=False))
+        report.show_groups(groups, on_topics, Console(highlight=False))
     return 0
 
 
@@ -62,8 +61,10 @@ def show(
     """
 
     async def ask() -> Sequence[Mapping[str, Any]]:
+        with_body = body or body_to is not None
         async with desk.quarantine(settings) as pool:
-            return await store.show(pool, wanted, body=body or body_to is not None)
+            found = await store.show(pool, wanted, body=with_body)
+            return found or await collect.show(settings, pool, wanted, body=with_body)
 
     letters = _run(ask())
     if not letters:
@@ -87,23 +88,27 @@ def redrive(settings: Settings, selection: Selection, request: Request, *, as_js
     """
     dry_run = request.dry_run
 
-    async def do() -> tuple[list[Result], Collected]:
+    async def do() -> tuple[list[Result], int]:
         async with (
             desk.quarantine(settings) as pool,
             nullcontext() if dry_run else desk.alone(pool),
         ):
-            collected = await collect(settings, pool, keep=not dry_run)
+            if dry_run:
+                groups = await collect.groups(settings, pool, selection)
+                on_topics = sum(group.letters for group in groups)
+            else:
+                on_topics = await collect.bring(settings, pool)
             ids = await store.select(pool, selection)
             async with desk.redrive_stores(settings, pool) as stores:
                 with _progress(len(ids)) as progress:
-                    return await Redrive(stores, request, progress).run(ids), collected
+                    return await Redrive(stores, request, progress).run(ids), on_topics
 
-    results, collected = _run(do())
+    results, on_topics = _run(do())
     if as_json:
-        sys.stdout.write(report.results_as_json(results, collected, dry_run=dry_run) + "\n")
+        sys.stdout.write(report.results_as_json(results, on_topics, dry_run=dry_run) + "\n")
     else:
         console = Console(highlight=False)
-        report.show_results(results, collected, console, dry_run=dry_run)
+        report.show_results(results, on_topics, console, dry_run=dry_run)
     return 0 if dry_run or redriving.all_settled(results) else 1
 
 
