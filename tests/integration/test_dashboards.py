@@ -19,6 +19,7 @@ import yaml
 from browser import Browser, Chart, chromium, in_time_range
 from dbt_project import Dbt
 from local_stack import superset
+from local_stack.drills import dashboards as drill
 from local_stack.stack import up
 from payment_pipeline.settings import REPOSITORY, Settings
 
@@ -42,7 +43,7 @@ DASHBOARDS: Final = [
 @pytest.fixture(scope="module")
 def dashboards(lakehouse: Settings, built: Dbt) -> Iterator[Settings]:
     """Superset on the marts, as the user who may only read, provisioned at least twice."""
-    if not (superset.ENVIRONMENT / "made-from").exists():
+    if not superset.installed():
         pytest.skip(
             "NOT TESTED: whether Superset takes the dashboards' files, and shows anything. It has"
             " no environment here: run make setup-superset"
@@ -124,6 +125,20 @@ def test_a_time_range_that_ends_within_a_day_holds_that_day(
     found = seen(browser, url, "payments-in-a-time-range.png")
     (shown,) = next(chart for chart in found if chart.name == "By currency").answers
     assert {row["currency"]: row["payments"] for row in shown if row["payments"]} == expected
+
+
+async def test_a_drill_sees_whatever_a_chart_could(dashboards: Settings, built: Dbt) -> None:
+    def rows_of(table: str) -> int:
+        ((rows,),) = built.query(f"select count(*) from {built.schema('marts')}.{table}")
+        return int(rows)
+
+    datasets = [path.stem for path in superset.FOLDER.glob("assets/datasets/*.yaml")]
+    of_charts = sum(min(rows_of(each), drill.ROWS_MAX) for each in datasets)
+    assert len(await drill.shown(dashboards)) == of_charts
+    async with drill.dataset(dashboards, built.schema("marts"), "dim_currency"):
+        seen = await drill.shown(dashboards)
+    assert len(seen) == of_charts + rows_of("dim_currency")
+    assert len(await drill.shown(dashboards)) == of_charts, "it is gone again"
 
 
 def test_provisioning_again_makes_no_doubles(dashboards: Settings) -> None:

@@ -20,12 +20,19 @@ from payment_pipeline.settings import REPOSITORY, Settings, load
 
 ENVIRONMENT: Final = REPOSITORY / ".venv-superset"
 FOLDER: Final = REPOSITORY / "infrastructure/superset"
+ADMIN: Final = "admin"
+"""As `provision.py` names them."""
 THREADS: Final = 8
 QUERY_S_MAX: Final = 120
 STOP_S_MAX: Final = 5
 PROVISION_S_MAX: Final = 600
 SHORT_TEXT: Final = re.compile(rb"\x8c.", re.DOTALL)
 """What pickle writes before a text: a mark and its length, which may look like a letter of it."""
+
+
+def installed() -> bool:
+    """Whether its environment was made, whole."""
+    return (ENVIRONMENT / "made-from").exists()
 
 
 def python() -> Path:
@@ -35,7 +42,7 @@ def python() -> Path:
         UserError: its environment was not made yet.
     """
     found = ENVIRONMENT / "bin/python"
-    if not (ENVIRONMENT / "made-from").exists():
+    if not installed():
         raise UserError("No environment for Superset: run `make setup-superset`.")
     return found
 

@@ -7,7 +7,7 @@ and what is kept of it.
 
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from secrets import token_hex
 from time import time_ns
 from typing import Any, Final, NamedTuple
@@ -21,6 +21,7 @@ from psycopg import sql
 from temporalio.client import Client
 
 from local_stack import files, supervisor
+from local_stack.drills import dashboards
 from local_stack.drills.collector import Collector
 from orchestration_dagster.lake import erase
 from orchestration_dagster.lake.catalog import open_catalog
@@ -42,6 +43,7 @@ RECORDS: Final = "records' keys, headers and events"
 WORKFLOWS: Final = "workflows"
 BRONZE: Final = "bronze"
 DAGSTER: Final = "dagster"
+DASHBOARDS: Final = "dashboards"
 LAKE: Final = "files of"
 """Before the name of a schema of the lakehouse."""
 SEARCHED: Final = frozenset(
@@ -57,7 +59,8 @@ PLANTED_IN: Final = frozenset(
     {FILES, TRACES, RECORDS, WORKFLOWS}
     | {f"{place} {CONTROL}" for place in (LAKE, BRONZE, DAGSTER)}
 )
-"""Where the control plants one. Metrics have no place where anybody could."""
+"""Where the control plants one, and on the dashboards if there are any. Metrics have no place where
+anybody could."""
 
 
 class Hits(NamedTuple):
@@ -71,7 +74,10 @@ class Hits(NamedTuple):
 
 async def search(settings: Settings, texts: Sequence[str], spans: Collector) -> list[Hits]:
     """Look for the texts in every place outside the raw store."""
+    # First, since what they answered is in a cache, which is a file.
+    answered = [await _dashboards(settings, texts)] if shows(settings) else []
     return [
+        *answered,
         _files(settings, texts),
         await _metrics(settings, texts),
         _spans(spans, texts),
@@ -100,8 +106,10 @@ async def planted(settings: Settings, text: str, spans: Collector) -> AsyncItera
     said = pa.table({"said": [text]})
     catalog.create_table((CONTROL, CONTROL), said.schema).append(said)
     handle = await client.start_workflow(CONTROL, text, id=CONTROL, task_queue=CONTROL)
+    dataset = dashboards.dataset(settings, CONTROL, CONTROL) if shows(settings) else nullcontext()
     try:
-        yield
+        async with dataset:
+            yield
     finally:
         log.unlink()
         for dsn in databases:
@@ -111,6 +119,20 @@ async def planted(settings: Settings, text: str, spans: Collector) -> AsyncItera
         catalog.purge_table((CONTROL, CONTROL))
         catalog.drop_namespace(CONTROL)
         await handle.terminate()
+
+
+def shows(settings: Settings) -> bool:
+    """Whether dashboards are there to be looked at."""
+    return _runs(settings, "superset")
+
+
+def _runs(settings: Settings, component: str) -> bool:
+    return bool(supervisor.states(settings)[component]["statename"] == "RUNNING")
+
+
+async def _dashboards(settings: Settings, texts: Sequence[str]) -> Hits:
+    rows = await dashboards.shown(settings)
+    return Hits(DASHBOARDS, len(rows), sum(any(text in row for text in texts) for row in rows))
 
 
 def _files(settings: Settings, texts: Sequence[str]) -> Hits:
@@ -130,7 +152,7 @@ async def _metrics(settings: Settings, texts: Sequence[str]) -> Hits:
         *(settings.gateway_port, settings.inference_port, settings.normalizer_metrics_port),
         *(settings.dispatcher_metrics_port, settings.worker_metrics_port),
     ]
-    if supervisor.states(settings)["lake-metrics"]["statename"] == "RUNNING":
+    if _runs(settings, "lake-metrics"):
         ports.append(settings.lake_metrics_port)
     lines: list[str] = []
     async with aiohttp.ClientSession() as session:

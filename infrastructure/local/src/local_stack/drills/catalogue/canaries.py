@@ -8,7 +8,7 @@ from typing import Final
 import aiohttp
 import psycopg
 
-from local_stack import dagster, stack
+from local_stack import dagster, stack, superset
 from local_stack.components import LAKEHOUSE
 from local_stack.drills import canary, places
 from local_stack.drills.canary import Marks
@@ -31,7 +31,7 @@ EVENTS_A_ROUND: Final = 120
 FAULTY_EVERY: Final = 10
 """So many genuine events to each that is also sent malformed, unmodelled, hostile and forged."""
 WHOLE_ROUNDS: Final = 2
-"""From so many rounds on Dagster builds the marts too."""
+"""From so many rounds on Dagster builds the marts too, and Superset shows them."""
 JOB: Final = "micro_batch"
 MODELLED_S: Final = 600.0
 ANSWERED_S: Final = 10.0
@@ -53,6 +53,7 @@ def run(ground: Ground) -> Findings:
             stack.up(settings, groups=(LAKEHOUSE,))
             asyncio.run(_run_dagster(settings))
             searched_in |= places.SEARCHED_WITH_MARTS
+            searched_in |= _show(ground, settings)
         spans.wait_for_quiet(SPANS_SENT_S)
         _search(settings, marked, spans, searched_in, found)
         found.control_failed = asyncio.run(_control(ground, marked, spans))
@@ -117,6 +118,15 @@ async def _send_in_the_head(settings: Settings, marked: Marks) -> None:
                 await answer.read()
 
 
+def _show(ground: Ground, settings: Settings) -> frozenset[str]:
+    """Bring the dashboards up, where there can be any; what is to be searched of them."""
+    if not superset.installed():
+        ground.say("the dashboards are not searched: no Superset is here (make setup-superset)")
+        return frozenset()
+    stack.up(settings, only=("superset",))
+    return frozenset({places.DASHBOARDS})
+
+
 async def _run_dagster(settings: Settings) -> None:
     """The job that loads and models, with Dagster's own logs, events and metadata of it."""
     run_id = await dagster.launch(settings, JOB)
@@ -143,7 +153,8 @@ async def _control(ground: Ground, marked: Marks, spans: Collector) -> bool:
         found = await places.search(ground.settings, marked, spans)
     seen = {place.place: place.hits for place in found if place.hits}
     ground.say(f"control, one planted in each kind of place: found in {', '.join(seen)}")
-    return seen.keys() >= places.PLANTED_IN
+    shown = {places.DASHBOARDS} if places.shows(ground.settings) else set()
+    return seen.keys() >= places.PLANTED_IN | shown
 
 
 DRILL = Drill(
