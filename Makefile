@@ -77,7 +77,7 @@ dbt-docs: setup ## Describe every mart and its lineage; writes orchestration-dbt
 bench: setup ## Measure each stage beside its limit (ARGS=gateway: one); writes var/bench.json
 	@PYTHONPATH=tests $(BIN)/python -m bench.run $(ARGS)
 
-chaos: setup ## Every drill on a stack of its own (ARGS="kills --rounds 20": one); writes var/drills.json
+chaos: setup setup-superset ## Every drill on a stack of its own (ARGS="kills --rounds 20": one); writes var/drills.json
 	@$(PAYMENTS) drill $(ARGS)
 
 fuzz: setup ## Bodies and signatures that no one sent, at each provider; ARGS="--seconds 3600"
