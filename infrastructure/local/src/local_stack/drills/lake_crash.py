@@ -1,7 +1,6 @@
-"""Who dies at the commit? `python -m local_stack.drills.lake_crash <before|at|after>` does.
+"""Who dies on a load's way? `python -m local_stack.drills.lake_crash <a point of POINTS>` does.
 
-The process kills itself with SIGKILL: before the commit is sent, while it is under way, or once it
-has been answered; nothing of it is left but what it had written.
+The process kills itself with SIGKILL; nothing of it is left but what it had written.
 """
 
 import os
@@ -9,16 +8,24 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from typing import Final
+from contextlib import AbstractContextManager
+from typing import Any, Final, ParamSpec, TypeVar
+from unittest.mock import patch
 
-from pyiceberg.table import CommitTableResponse
+from pyiceberg.table import CommitTableResponse, Transaction
 
 from local_stack.drills.lake import EVENTS, at_commits
+from orchestration_dagster.lake.bronze import Bronze
 from orchestration_dagster.lake.loader import load
 from payment_pipeline import settings
 
-POINTS: Final = ("before", "at", "after")
+POINTS: Final = ("read", "writing", "before", "at", "after")
+"""Once it has read rows of bronze; while it writes their files; before the commit is sent, while it
+is under way, and once it has been answered."""
 UNDER_WAY_S: Final = 0.005
+
+Given = ParamSpec("Given")
+Answer = TypeVar("Answer")
 
 
 def die() -> None:
@@ -28,20 +35,41 @@ def die() -> None:
 
 def main(point: str) -> None:
     """Load the events, and die on the way."""
+    with _dying(point):
+        load(settings.load(), EVENTS.name)
 
-    def dying(commit: Callable[[], CommitTableResponse]) -> CommitTableResponse:
+
+def _dying(point: str) -> AbstractContextManager[Any]:
+    if point == "read":
+        return patch.object(Bronze, "batch", _dead_after(Bronze.batch))
+    if point == "writing":
+        return patch.object(Transaction, "append", _dead_within(Transaction.append))
+
+    def commit_dying(commit: Callable[[], CommitTableResponse]) -> CommitTableResponse:
         if point == "before":
             die()
-        if point == "at":
-            threading.Timer(UNDER_WAY_S, die).start()
-        answer = commit()
-        if point == "after":
-            die()
+        return (_dead_within if point == "at" else _dead_after)(commit)()
+
+    return at_commits(commit_dying)
+
+
+def _dead_after(step: Callable[Given, Answer]) -> Callable[Given, Answer]:
+    def dies(*given: Given.args, **named: Given.kwargs) -> Answer:
+        answer = step(*given, **named)
+        die()
+        return answer
+
+    return dies
+
+
+def _dead_within(step: Callable[Given, Answer]) -> Callable[Given, Answer]:
+    def dies(*given: Given.args, **named: Given.kwargs) -> Answer:
+        threading.Timer(UNDER_WAY_S, die).start()
+        answer = step(*given, **named)
         threading.Event().wait()
         return answer
 
-    with at_commits(dying):
-        load(settings.load(), EVENTS.name)
+    return dies
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Drill 9: loaders that crash, sleep or are contradicted at the Iceberg commit."""
+"""Drill 9: loaders that crash on their way, sleep, or are contradicted at the Iceberg commit."""
 
 import os
 import signal
@@ -150,7 +150,7 @@ def _copies(table: Table) -> int:
 
 DRILL = Drill(
     number=9,
-    promise="Crashes, sleep, lost answers and rivals at the commit leave each row once, no orphan.",
+    promise="Crashes, sleep, lost answers and rival commits leave each row once, and no orphan.",
     needs=("postgres", "seaweedfs"),
     run=run,
 )
