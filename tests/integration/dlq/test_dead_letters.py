@@ -357,6 +357,8 @@ async def test_what_lies_only_on_the_topics_is_brought_first(
     place = group["example_id"]
     assert place.startswith("webhooks.dlq/")
     assert story.listed("--class", "invalid")["only_on_topics"] == []
+    assert story.redrive("--dry-run", "--id", place)["only_on_topics"] == 1
+    assert story.redrive("--dry-run", "--id", "evt_another")["only_on_topics"] == 0
     shown = commands.call(story.settings, "dlq", "show", place, "--body", "--json")
     (letter,) = json.loads(shown.stdout)
     assert (letter["id"], letter["resolution"]) == (place, None)
@@ -365,8 +367,11 @@ async def test_what_lies_only_on_the_topics_is_brought_first(
     assert "none yet: it lies only on the topic" in readable
 
     told = story.redrive("--all")
-    assert (told["only_on_topics"], told["outcomes"]) == (1, {"written": 1})
+    assert (told["brought"], told["outcomes"]) == (1, {"written": 1})
     assert story.audit()["ok"]
+    # The name that somebody has copied leads on to what it has become.
+    closed = commands.call(story.settings, "dlq", "show", place, "--json")
+    assert [each["resolution"] for each in json.loads(closed.stdout)] == ["written"]
 
 
 async def test_bytes_are_shown_on_request_only_and_never_obeyed(

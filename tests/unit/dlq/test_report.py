@@ -53,15 +53,18 @@ def letter(**changes: object) -> dict[str, Any]:
     }
 
 
-def printed(show: Any, *given: object, **named: object) -> str:  # noqa: ANN401
+def printed(show: Any, *given: object, width: int = 200, **named: object) -> str:  # noqa: ANN401
     out = io.StringIO()
-    show(*given, Console(file=out, width=200, highlight=False), **named)
+    show(*given, Console(file=out, width=width, highlight=False), **named)
     return out.getvalue()
 
 
 def test_rejected_conflicting_and_closed_stand_apart() -> None:
     groups = [group(), group("conflicting_body"), group(resolution="written"), group(error=EVIL)]
-    on_topics = [group()._replace(example_id="webhooks.stripe.charge/1/37")]
+    on_topics = [
+        group()._replace(example_id="webhooks.stripe.charge/1/37"),
+        group()._replace(example_id=EVIL),
+    ]
     said = printed(report.show_groups, groups, on_topics)
     titles = ("rejected", "conflicting", "only on the topics", "closed")
     places = [said.index(title) for title in titles]
@@ -76,7 +79,16 @@ def test_rejected_conflicting_and_closed_stand_apart() -> None:
 
 def test_nothing_open_is_said() -> None:
     assert "No dead letter is open." in printed(report.show_groups, [], [])
-    assert "not looked at" in printed(report.show_groups, [], None)
+    unseen = printed(report.show_groups, [], None)
+    assert "not looked at" in unseen
+    assert "No dead letter is open." not in unseen
+
+
+def test_what_is_to_be_copied_is_whole_in_a_narrow_terminal() -> None:
+    place = "webhooks.stripe.payment_intent/11/123456"
+    said = printed(report.show_groups, [], [group()._replace(example_id=place)], width=80)
+    last = [line.rstrip().rstrip("│").rpartition("│")[2].strip() for line in said.splitlines()]
+    assert place in "".join(last)
 
 
 def test_a_letter_tells_everything_but_its_bytes() -> None:

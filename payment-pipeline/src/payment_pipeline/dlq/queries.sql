@@ -46,7 +46,12 @@ WHERE
     AND ($4::text[] IS NULL OR provider_event_type = ANY ($4))
     AND ($5::timestamptz IS NULL OR received_at >= $5)
     AND ($6::timestamptz IS NULL OR received_at < $6)
-    AND ($7::text[] IS NULL OR event_id = ANY ($7) OR id::text = ANY ($7))
+    AND (
+        $7::text[] IS NULL
+        OR event_id = ANY ($7)
+        OR id::text = ANY ($7)
+        OR concat_ws('/', source_topic, source_partition, source_offset) = ANY ($7)
+    )
     AND ($8 OR failure <> 'conflicting_body')
 ORDER BY id
 LIMIT $9
@@ -61,7 +66,7 @@ WHERE id = ANY ($1::bigint[]) AND resolution IS NULL
 ORDER BY id
 
 -- name: show
--- The letters under a letter's id or an event's id; the body only on request.
+-- The letters under a letter's id, an event's id or a source; the body only on request.
 SELECT
     id, provider, event_id, provider_event_type, failure, errors, component, component_version,
     verdict, received_at, rejected_at, ingested_at, source_topic, source_partition, source_offset,
@@ -70,7 +75,10 @@ SELECT
     resolution, resolved_at, resolved_by, resolution_note, redriven_event_id,
     redriven_body_sha256, patch
 FROM payment_events_quarantine
-WHERE event_id = $1 OR id = $3
+WHERE
+    event_id = $1
+    OR id = $3
+    OR (source_topic, source_partition, source_offset) = ($5::text, $6::integer, $7::bigint)
 ORDER BY id
 LIMIT $4
 

@@ -22,6 +22,7 @@ from .safe_text import printable, printable_bytes
 from .store import Group
 
 RESULTS_SHOWN_MAX: Final = 40
+EXAMPLE_WIDTH_MIN: Final = 7
 _LABEL_WIDTH: Final = 12
 
 NEXT_STEPS: Final = {
@@ -61,8 +62,9 @@ def show_groups(
     for title, found in sections:
         if found:
             console.print(_groups_table(title, found))
-    if not on_topics and not any(not group.resolution for group in groups):
-        console.print("No dead letter is open.", style="green")
+    if not on_topics and all(group.resolution for group in groups):
+        where = " in the quarantine" if on_topics is None else ""
+        console.print(f"No dead letter is open{where}.", style="green")
     if on_topics is None:
         console.print("The topics were not looked at: Kafka does not answer.", style="yellow")
     elif on_topics:
@@ -80,7 +82,9 @@ def _is_conflict(group: Group) -> bool:
 def _groups_table(title: str, groups: Sequence[Group]) -> Table:
     first = "closed as" if title == "closed" else "class"
     table = Table(
-        first, "error", Column("letters", justify="right"), "oldest", "newest", "example",
+        first, "error", Column("letters", justify="right"), "oldest", "newest",
+        # What a person copies from here is whole, however narrow the terminal.
+        Column("example", overflow="fold", min_width=EXAMPLE_WIDTH_MIN),
         title=title, title_justify="left",
     )  # fmt: skip
     for group in groups:
@@ -91,7 +95,7 @@ def _groups_table(title: str, groups: Sequence[Group]) -> Table:
             f"{group.letters:,}",
             _minute(group.oldest_received_at),
             _minute(group.newest_received_at),
-            str(group.example_id),
+            Text(printable(str(group.example_id))),
         )
     return table
 
@@ -157,7 +161,7 @@ def results_as_json(results: Sequence[Result], on_topics: int, *, dry_run: bool)
             "dry_run": dry_run,
             "letters": len(results),
             "outcomes": dict(counts),
-            "only_on_topics": on_topics,
+            "only_on_topics" if dry_run else "brought": on_topics,
             "results": [_plain(result._asdict()) for result in results],
         }
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from payment_pipeline.domain.failures import FailureClass, UserError
+from payment_pipeline.domain.failures import BadRecord, FailureClass, FieldError, UserError
 from payment_pipeline.ledger import window
 
 LETTERS_MAX: Final = 100_000
@@ -23,10 +23,25 @@ class Selection(NamedTuple):
     """Of the receipt, as `until`, which is not included."""
     until: datetime | None = None
     ids: tuple[str, ...] | None = None
-    """Letters' ids or events' ids."""
+    """Letters' ids, events' ids, or sources."""
     conflicts: bool = False
     """Letters whose id came before with another body, too."""
     limit: int = LETTERS_MAX
+
+    def takes(self, letter: BadRecord) -> bool:
+        """Whether a letter that is not in the quarantine yet is meant; as the query `select`."""
+        return (
+            (self.failures is None or letter.failure in self.failures)
+            and (self.error is None or any(self._is_in(each) for each in letter.errors))
+            and (self.event_types is None or letter.provider_event_type in self.event_types)
+            and (self.since is None or letter.received_at >= self.since)
+            and (self.until is None or letter.received_at < self.until)
+            and (self.ids is None or bool({letter.event_id, str(letter.source)} & {*self.ids}))
+        )
+
+    def _is_in(self, error: FieldError) -> bool:
+        said = f"{error.path}: {error.message}" if error.path else error.message
+        return (self.error or "").lower() in said.lower()
 
 
 def select(

@@ -36,7 +36,7 @@ class Group(NamedTuple):
     oldest_received_at: datetime
     newest_received_at: datetime
     example_id: int | str
-    """A letter's id; of those only on the topics the raw record's `topic/partition/offset`."""
+    """A letter's id; of one that lies only on a topic its source, `topic/partition/offset`."""
 
 
 class Closer(NamedTuple):
@@ -66,11 +66,17 @@ async def letters(pool: asyncpg.Pool, ids: Sequence[int]) -> list[Letter]:
 
 
 async def show(pool: asyncpg.Pool, wanted: str, *, body: bool) -> list[Mapping[str, Any]]:
-    """Every letter under a letter's id, or an event's."""
+    """Every letter under a letter's id, an event's, or a source's `topic/partition/offset`."""
+    place = Coordinates.parse(wanted)
+    source = (place.topic, place.partition, place.offset) if place else (None, None, None)
+    number = number_of(wanted)
+    return list(map(dict, await pool.fetch(SQL["show"], wanted, body, number, SHOWN_MAX, *source)))
+
+
+def number_of(wanted: str) -> int | None:
+    """A letter's id, if it can be one."""
     number = int(wanted) if wanted.isascii() and wanted.isdigit() else None
-    if number is not None and number > ID_MAX:
-        number = None
-    return list(map(dict, await pool.fetch(SQL["show"], wanted, body, number, SHOWN_MAX)))
+    return None if number is None or number > ID_MAX else number
 
 
 async def intend(

@@ -16,7 +16,7 @@ from payment_pipeline.bronze.contract import Resolution
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
-from . import collect, desk, report, store
+from . import desk, on_topics, report, store
 from . import redrive as redriving
 from .redrive import Redrive, Request, Result
 from .selection import Selection
@@ -37,17 +37,18 @@ def show_list(settings: Settings, selection: Selection, *, closed: bool, as_json
 
     async def ask() -> tuple[list[Group], list[Group] | None]:
         async with desk.quarantine(settings) as pool:
-            groups = await store.groups(pool, selection, closed=closed)
+            # First: what is brought meanwhile is better seen twice than not at all.
             try:
-                return groups, await collect.groups(settings, pool, selection)
+                waiting = await on_topics.groups(settings, pool, selection)
             except UserError:  # at 3 a.m. half an answer is better than none
-                return groups, None
+                waiting = None
+            return await store.groups(pool, selection, closed=closed), waiting
 
-    groups, on_topics = _run(ask())
+    groups, waiting = _run(ask())
     if as_json:
-        sys.stdout.write(report.groups_as_json(groups, on_topics) + "\n")
+        sys.stdout.write(report.groups_as_json(groups, waiting) + "\n")
     else:
-        report.show_groups(groups, on_topics, Console(highlight=False))
+        report.show_groups(groups, waiting, Console(highlight=False))
     return 0
 
 
@@ -59,16 +60,24 @@ def show(
     Raises:
         UserError: there is none, or the file for its bytes can't be made.
     """
+    with_body = body or body_to is not None
+    unseen = ""
 
     async def ask() -> Sequence[Mapping[str, Any]]:
-        with_body = body or body_to is not None
+        nonlocal unseen
         async with desk.quarantine(settings) as pool:
-            found = await store.show(pool, wanted, body=with_body)
-            return found or await collect.show(settings, pool, wanted, body=with_body)
+            found: list[Mapping[str, Any]] = []
+            if store.number_of(wanted) is None:  # a number is the quarantine's to give
+                try:
+                    found += await on_topics.show(settings, pool, wanted, body=with_body)
+                except UserError as refusal:
+                    unseen = f" And the topics can't be looked at: {refusal}"
+            return [*await store.show(pool, wanted, body=with_body), *found]
 
     letters = _run(ask())
     if not letters:
-        raise UserError(f"No dead letter is called {wanted}: `payments dlq list` names some.", 1)
+        said = f"No dead letter is called {wanted}: `payments dlq list` names some.{unseen}"
+        raise UserError(said, 1)
     if body_to is not None:
         _write(body_to, letters)
     shown = letters if body else [{**letter, "body": None} for letter in letters]
@@ -94,21 +103,21 @@ def redrive(settings: Settings, selection: Selection, request: Request, *, as_js
             nullcontext() if dry_run else desk.alone(pool),
         ):
             if dry_run:
-                groups = await collect.groups(settings, pool, selection)
-                on_topics = sum(group.letters for group in groups)
+                groups = await on_topics.groups(settings, pool, selection)
+                waiting = sum(group.letters for group in groups)
             else:
-                on_topics = await collect.bring(settings, pool)
+                waiting = await on_topics.bring(settings, pool)
             ids = await store.select(pool, selection)
             async with desk.redrive_stores(settings, pool) as stores:
                 with _progress(len(ids)) as progress:
-                    return await Redrive(stores, request, progress).run(ids), on_topics
+                    return await Redrive(stores, request, progress).run(ids), waiting
 
-    results, on_topics = _run(do())
+    results, waiting = _run(do())
     if as_json:
-        sys.stdout.write(report.results_as_json(results, on_topics, dry_run=dry_run) + "\n")
+        sys.stdout.write(report.results_as_json(results, waiting, dry_run=dry_run) + "\n")
     else:
         console = Console(highlight=False)
-        report.show_results(results, on_topics, console, dry_run=dry_run)
+        report.show_results(results, waiting, console, dry_run=dry_run)
     return 0 if dry_run or redriving.all_settled(results) else 1
 
 
@@ -171,9 +180,9 @@ def _write(path: Path, letters: Sequence[Mapping[str, Any]]) -> None:
     """The signed bytes of one letter, byte for byte, for their owner's eyes only.
 
     Raises:
-        UserError: there are several letters, or the file can't be made anew.
+        UserError: there are several letters of other bytes, or the file can't be made anew.
     """
-    if len(letters) > 1:
+    if len({letter["body_sha256"] for letter in letters}) > 1:
         ids = ", ".join(str(letter["id"]) for letter in letters)
         raise UserError(f"It has several letters: ask for one of {ids}.")
     try:

@@ -1,10 +1,14 @@
 """A webhook as it lies on a raw topic, and the coordinates that name it for good."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, NamedTuple
+from typing import Annotated, Final, NamedTuple, Self
 
 from pydantic import ConfigDict, Field
+
+_COORDINATES: Final = re.compile(r"([\w.-]{1,249})/([0-9]{1,9})/([0-9]{1,18})", re.ASCII)
+"""A topic's name as Kafka allows it; numbers that fit 32 and 64 bits."""
 
 
 # Validated where one is read from JSON. One is made for each record, and has what Kafka says.
@@ -20,6 +24,12 @@ class Coordinates:
 
     def __str__(self) -> str:
         return f"{self.topic}/{self.partition}/{self.offset}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """What `str` made of them; `None` if it is no such text."""
+        found = _COORDINATES.fullmatch(text)
+        return cls(found[1], int(found[2]), int(found[3])) if found else None
 
 
 class RawEvent(NamedTuple):
