@@ -395,14 +395,15 @@ def test_of_two_at_once_one_is_refused(stack_of_people: Stack) -> None:
 def marts(stack_of_people: Stack) -> Iterator[None]:
     """All that dbt builds, in the place of the one statement; gone at the end."""
     settings = stack_of_people.settings
+    stack_of_people.load()
     # The schema too: the catalog takes no view where it had a table.
     ask_trino(settings, "DROP SCHEMA marts CASCADE")
-    rebuild(settings)
     try:
+        rebuild(settings)
         yield
     finally:
         for schema in ("staging", "intermediate", "marts"):
-            ask_trino(settings, f"DROP SCHEMA {schema} CASCADE")
+            ask_trino(settings, f"DROP SCHEMA IF EXISTS {schema} CASCADE")
         build_mart(settings)
 
 

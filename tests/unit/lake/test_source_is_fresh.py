@@ -66,6 +66,13 @@ def test_it_says_what_dbt_says(
     assert said.metadata == {"age_s": dg.FloatMetadataValue(12.3)}
 
 
+def test_an_empty_lake_is_no_fault(settings: Settings) -> None:
+    empty = {"max_loaded_at": "0001-01-01T00:00:00+00:00", "status": "error"}
+    said = asked(settings, [ANSWER | empty])
+    assert (said.passed, said.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert said.description == "No event has come yet."
+
+
 @pytest.mark.parametrize(
     "answers", [None, [], [{"unique_id": ANSWER["unique_id"], "status": "runtime error"}]]
 )

@@ -67,7 +67,27 @@ def test_nothing_of_n_bounds_the_rate_by_the_rule_of_three() -> None:
     assert Findings(acknowledged=100_000).rate_max_95 == pytest.approx(3e-5)
     assert Findings(acknowledged=10, tries=1_000).rate_max_95 == pytest.approx(3e-3)
     assert Findings().rate_max_95 is None
-    assert Findings(acknowledged=10, lost=1).rate_max_95 is None
+
+
+def test_what_was_lost_bounds_the_rate_from_above() -> None:
+    """Poisson's one-sided bounds: 4.74 where one was seen, 6.30 where two were."""
+    assert Findings(acknowledged=1000, lost=1).rate_max_95 == pytest.approx(4.744e-3, rel=1e-3)
+    both = Findings(acknowledged=1000, lost=1, duplicated=1)
+    assert both.rate_max_95 == pytest.approx(6.296e-3, rel=1e-3)
+    assert Findings(acknowledged=2, lost=2).rate_max_95 == 1.0
+
+
+def test_a_drill_that_was_skipped_or_broke_is_kept_as_that(tmp_path: Path) -> None:
+    skipped = Result("kills", DRILL, 1, rounds=1, skipped="there is no disk")
+    broken = Result("kills", DRILL, 1, rounds=1)
+    broken.findings.require(False, "it broke")
+    for result in (skipped, broken):
+        run.keep(tmp_path / "drills.json", result)
+    kept = json.loads((tmp_path / "drills.json").read_text())
+    assert [(each["skipped"], each["ok"]) for each in kept] == [
+        ("there is no disk", True),
+        (None, False),
+    ]
 
 
 def test_results_are_appended(tmp_path: Path) -> None:

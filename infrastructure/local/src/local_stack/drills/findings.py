@@ -1,11 +1,13 @@
 """What did a drill find, and how much does it prove?"""
 
 from dataclasses import dataclass, field
-from math import ceil
+from math import ceil, exp, lgamma, log
 from typing import Any, Final
 
 RULE_OF_THREE: Final = 3.0
 """Nothing in N tries bounds the rate at 3/N with 95 % confidence (Hanley, Lippman-Hand 1983)."""
+CONFIDENCE: Final = 0.95
+HALVINGS: Final = 60
 
 
 class SkippedError(Exception):
@@ -33,6 +35,8 @@ class Findings:
     figures: dict[str, float | int | str] = field(default_factory=dict)
     """What else was measured, by name, units last."""
     faults: list[str] = field(default_factory=list)
+    broke: bool = False
+    """It ended before its counts and its control were there."""
     late: list[str] = field(default_factory=list)
     """Each limit of time that was not kept: on a busy machine the pipeline may not be the cause."""
 
@@ -65,9 +69,9 @@ class Findings:
 
     @property
     def rate_max_95(self) -> float | None:
-        """The 95 % upper bound on the rate of losses; None when there were some, or no tries."""
+        """The 95 % upper bound on the rate of what was lost or twice; None without tries."""
         tries = self.acknowledged if self.tries is None else self.tries
-        return None if self.lost or self.duplicated or not tries else RULE_OF_THREE / tries
+        return min(1.0, _events_max(self.lost + self.duplicated) / tries) if tries else None
 
     def as_json(self) -> dict[str, Any]:
         """As `var/drills.json` has it, without what the runner knows."""
@@ -84,3 +88,15 @@ class Findings:
             "late": self.late,
             "ok": self.ok,
         }
+
+
+def _events_max(seen: int) -> float:
+    """The 95 % upper bound on what is expected where so many were seen (Poisson, one-sided)."""
+    if not seen:
+        return RULE_OF_THREE
+    low, high = float(seen), 2.0 * seen + 10
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        at_most = sum(exp(n * log(middle) - middle - lgamma(n + 1)) for n in range(seen + 1))
+        low, high = (middle, high) if at_most > 1 - CONFIDENCE else (low, middle)
+    return high

@@ -20,7 +20,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from psycopg import sql
 from temporalio.client import Client
 
-from local_stack import files, supervisor
+from local_stack import files, superset, supervisor
 from local_stack.drills import dashboards
 from local_stack.drills.collector import Collector
 from orchestration_dagster.lake import erase
@@ -37,6 +37,7 @@ BODIES: Final = "body"
 STORES: Final = frozenset({"kafka", "postgres", "seaweedfs", "secrets"})
 """Folders that are searched through their servers, or are nobody's to read."""
 FILES: Final = "logs and other files"
+CACHE: Final = "dashboards' cache"
 METRICS: Final = "metrics"
 TRACES: Final = "traces"
 RECORDS: Final = "records' keys, headers and events"
@@ -72,13 +73,15 @@ class Hits(NamedTuple):
     hits: int
 
 
-async def search(settings: Settings, texts: Sequence[str], spans: Collector) -> list[Hits]:
-    """Look for the texts in every place outside the raw store."""
-    # First, since what they answered is in a cache, which is a file.
-    answered = [await _dashboards(settings, texts)] if shows(settings) else []
+async def search(
+    settings: Settings, texts: Sequence[str], spans: Collector, *, shown: bool
+) -> list[Hits]:
+    """Look for the texts in every place outside the raw store; on the dashboards if `shown`."""
+    # First, since what they answer goes into their cache.
+    answered = [await _dashboards(settings, texts)] if shown else []
     return [
         *answered,
-        _files(settings, texts),
+        *_files(settings, texts),
         await _metrics(settings, texts),
         _spans(spans, texts),
         await _headers_and_events(settings, texts),
@@ -90,7 +93,9 @@ async def search(settings: Settings, texts: Sequence[str], spans: Collector) -> 
 
 
 @asynccontextmanager
-async def planted(settings: Settings, text: str, spans: Collector) -> AsyncIterator[None]:
+async def planted(
+    settings: Settings, text: str, spans: Collector, *, shown: bool
+) -> AsyncIterator[None]:
     """One in each kind of place, gone at the end: the control that a search can find."""
     databases = (settings.dsn, settings.dagster_storage)
     client = await temporal.connect(settings)
@@ -106,7 +111,7 @@ async def planted(settings: Settings, text: str, spans: Collector) -> AsyncItera
     said = pa.table({"said": [text]})
     catalog.create_table((CONTROL, CONTROL), said.schema).append(said)
     handle = await client.start_workflow(CONTROL, text, id=CONTROL, task_queue=CONTROL)
-    dataset = dashboards.dataset(settings, CONTROL, CONTROL) if shows(settings) else nullcontext()
+    dataset = dashboards.dataset(settings, CONTROL, CONTROL) if shown else nullcontext()
     try:
         async with dataset:
             yield
@@ -121,30 +126,31 @@ async def planted(settings: Settings, text: str, spans: Collector) -> AsyncItera
         await handle.terminate()
 
 
-def shows(settings: Settings) -> bool:
-    """Whether dashboards are there to be looked at."""
-    return _runs(settings, "superset")
-
-
-def _runs(settings: Settings, component: str) -> bool:
-    return bool(supervisor.states(settings)[component]["statename"] == "RUNNING")
-
-
 async def _dashboards(settings: Settings, texts: Sequence[str]) -> Hits:
     rows = await dashboards.shown(settings)
     return Hits(DASHBOARDS, len(rows), sum(any(text in row for text in texts) for row in rows))
 
 
-def _files(settings: Settings, texts: Sequence[str]) -> Hits:
-    """Every file of the stack but the raw store's: logs, and Temporal's and Dagster's own."""
+def _files(settings: Settings, texts: Sequence[str]) -> Iterator[Hits]:
+    """Every file of the stack but the raw store's: logs, and Temporal's and Dagster's own.
+
+    The dashboards' cache apart: what is planted there is in it, whether a log is looked at or not.
+    """
     wanted = [text.encode() for text in texts]
-    var = files.var(settings)
-    searched = hits = 0
+    var, cache = files.var(settings), superset.cache(settings)
+    searched, hits = Counter[str](), Counter[str]()
     for path in var.rglob("*"):
-        if path.is_file() and path.relative_to(var).parts[0] not in STORES:
-            searched += 1
-            hits += any(text in path.read_bytes() for text in wanted)
-    return Hits(FILES, searched, hits)
+        if path.relative_to(var).parts[0] in STORES or not path.is_file():
+            continue
+        place = CACHE if path.is_relative_to(cache) else FILES
+        try:
+            held = path.read_bytes()
+        except FileNotFoundError:  # its owner has just replaced it
+            continue
+        searched[place] += 1
+        hits[place] += any(text in held for text in wanted)
+    for place, count in searched.items():
+        yield Hits(place, count, hits[place])
 
 
 async def _metrics(settings: Settings, texts: Sequence[str]) -> Hits:
@@ -152,7 +158,7 @@ async def _metrics(settings: Settings, texts: Sequence[str]) -> Hits:
         *(settings.gateway_port, settings.inference_port, settings.normalizer_metrics_port),
         *(settings.dispatcher_metrics_port, settings.worker_metrics_port),
     ]
-    if _runs(settings, "lake-metrics"):
+    if supervisor.states(settings)["lake-metrics"]["statename"] == "RUNNING":
         ports.append(settings.lake_metrics_port)
     lines: list[str] = []
     async with aiohttp.ClientSession() as session:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from local_stack.drills.findings import Findings
+
 if TYPE_CHECKING:
     from local_stack.drills.run import Result
 
@@ -15,11 +17,11 @@ def show(result: "Result", console: Console) -> None:
         console.print(f"skipped: {result.skipped}", style="yellow", markup=False)
         return
     found = result.findings
-    for name, value in found.figures.items():
+    for name, value in (_counts(found) | found.figures).items():
         console.print(f"{name:<34}{_number(value)}", markup=False)
     for fault in (*found.faults, *found.late):
         console.print(f"✗ {fault}", style="red", markup=False, soft_wrap=True)
-    if not found.control_failed:
+    if not found.control_failed and not found.broke:
         console.print("✗ The control did not fail: the drill proves nothing.", style="red")
 
 
@@ -45,9 +47,30 @@ def show_table(results: "list[Result]", console: Console) -> None:
             "" if recovery is None else f"{recovery:.1f} s",
             "" if bound is None else f"< {bound:.1e}",
             took,
-            "[green]failed" if found.control_failed else "[red]did not fail",
+            _control(found),
         )
     console.print(table)
+
+
+def _counts(found: Findings) -> dict[str, float | int | str]:
+    """What every drill says, in the table's words; nothing of one that broke."""
+    if found.broke:
+        return {}
+    recovery, bound = found.recovery_s_p95, found.rate_max_95
+    return {
+        "acknowledged": found.acknowledged,
+        "lost": found.lost,
+        "twice": found.duplicated,
+        "unknown": found.unknown,
+        **({} if recovery is None else {"recovery_p95_s": recovery}),
+        **({} if bound is None else {"bound_95": f"< {bound:.1e}"}),
+    }
+
+
+def _control(found: Findings) -> str:
+    if found.broke:
+        return "[red]was not run"
+    return "[green]failed" if found.control_failed else "[red]did not fail"
 
 
 def _number(value: float | str) -> str:

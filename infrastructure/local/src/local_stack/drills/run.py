@@ -57,6 +57,8 @@ class Result:
             "seconds": round(self.seconds, 1),
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             **self.findings.as_json(),
+            "skipped": self.skipped or None,
+            "ok": self.ok,
         }
 
 
@@ -64,7 +66,7 @@ def run(user: Settings, wanted: tuple[str, ...], seed: int | None, rounds: int) 
     """Hold the drills of these names, or all, under the reader's eyes; 1 if any failed.
 
     Raises:
-        UserError: a name is no drill's, or the stack doesn't come up.
+        UserError: a name is no drill's.
     """
     console = reader()
     chosen = drills(wanted)
@@ -81,8 +83,7 @@ def run(user: Settings, wanted: tuple[str, ...], seed: int | None, rounds: int) 
             console.print(drill.promise, style="dim")
             result = hold(settings, name, drill, seed, rounds, console)
             report.show(result, console)
-            if not result.skipped:
-                keep(files.var(user) / "drills.json", result)
+            keep(files.var(user) / "drills.json", result)
             if not result.ok:
                 _keep_logs(settings, files.var(user) / "log" / f"drill-{name}", console)
             results.append(result)
@@ -94,21 +95,18 @@ def run(user: Settings, wanted: tuple[str, ...], seed: int | None, rounds: int) 
 def hold(
     settings: Settings, name: str, drill: Drill, seed: int, rounds: int, console: Console
 ) -> Result:
-    """Hold one drill on a stack that is brought up as far as it needs, and mended if need be.
-
-    Raises:
-        UserError: the stack doesn't come up.
-    """
+    """Hold one drill on a stack that is brought up as far as it needs, and mended if need be."""
     result = Result(name, drill, seed, rounds)
     folder = files.var(settings) / "drills" / name
     folder.mkdir(parents=True, exist_ok=True)
-    stack.up(settings, only=drill.needs)
     began = time.monotonic()
 
     def say(text: str) -> None:
         console.print(f"{time.monotonic() - began:7.1f} s  {text}", soft_wrap=True, markup=False)
 
     try:
+        stack.up(settings, only=drill.needs)
+        began = time.monotonic()
         dice = random.Random(f"{seed}/{name}")  # noqa: S311 - it shall repeat
         result.findings = drill.run(Ground(settings, seed, rounds, folder, say, dice))
     except SkippedError as why:
@@ -118,6 +116,7 @@ def hold(
         for line in traceback.format_exception(cause)[-LINES_OF_TRACE:]:
             console.print(line, markup=False, style="dim", end="")
         result.findings.require(False, f"it broke: {type(cause).__name__}: {cause}")
+        result.findings.broke = True
     result.seconds = time.monotonic() - began
     return result
 

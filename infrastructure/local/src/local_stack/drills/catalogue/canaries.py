@@ -56,7 +56,8 @@ def run(ground: Ground) -> Findings:
             searched_in |= _show(ground, settings)
         spans.wait_for_quiet(SPANS_SENT_S)
         _search(settings, marked, spans, searched_in, found)
-        found.control_failed = asyncio.run(_control(ground, marked, spans))
+        shown = places.DASHBOARDS in searched_in
+        found.control_failed = asyncio.run(_control(ground, marked, spans, shown=shown))
     return found
 
 
@@ -69,7 +70,8 @@ def _search(
 ) -> None:
     kept = _bodies_with(settings, marked)
     found.require(kept > 0, "the marks are not even in the quarantine's bodies: nothing is shown")
-    searched = asyncio.run(places.search(settings, marked, spans))
+    shown = places.DASHBOARDS in searched_in
+    searched = asyncio.run(places.search(settings, marked, spans, shown=shown))
     for place in searched:
         found.require(place.hits == 0, f"{place.place}: {place.hits} hold a person's data")
     for name in sorted(searched_in - {place.place for place in searched if place.searched}):
@@ -147,14 +149,14 @@ def _bodies_with(settings: Settings, marked: Marks) -> int:
     return row[0] if row else 0
 
 
-async def _control(ground: Ground, marked: Marks, spans: Collector) -> bool:
+async def _control(ground: Ground, marked: Marks, spans: Collector, *, shown: bool) -> bool:
     """Whether the search finds the secret once it is planted in each kind of place."""
-    async with places.planted(ground.settings, marked.secret, spans):
-        found = await places.search(ground.settings, marked, spans)
+    async with places.planted(ground.settings, marked.secret, spans, shown=shown):
+        found = await places.search(ground.settings, marked, spans, shown=shown)
     seen = {place.place: place.hits for place in found if place.hits}
     ground.say(f"control, one planted in each kind of place: found in {', '.join(seen)}")
-    shown = {places.DASHBOARDS} if places.shows(ground.settings) else set()
-    return seen.keys() >= places.PLANTED_IN | shown
+    wanted = places.PLANTED_IN | ({places.DASHBOARDS} if shown else set())
+    return seen.keys() >= wanted
 
 
 DRILL = Drill(

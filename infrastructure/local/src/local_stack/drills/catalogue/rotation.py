@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import ceil, floor
 from pathlib import Path
-from secrets import token_urlsafe
 from time import time
 from typing import Final
 
+from local_stack.drills.controls import control, ready
 from local_stack.drills.findings import Findings
 from local_stack.drills.ground import Drill, Ground
 from local_stack.drills.ledger import account
@@ -44,7 +44,7 @@ async def _drill(ground: Ground, path: Path, provider: "_Provider", found: Findi
         group.create_task(provider.send_on())
         retired: Counter[int | str] = Counter()
         for _ in range(ground.rounds):
-            old, new = provider.secret, f"whsec_{token_urlsafe(32)}"
+            old, new = provider.secret, _secret(ground)
             _write(path, f"{new},{old}")
             await asyncio.sleep(LIVE_S)
             provider.secret = new
@@ -88,20 +88,35 @@ async def _edges(ground: Ground, provider: "_Provider") -> dict[str, int]:
 
 
 async def _control(ground: Ground, path: Path, provider: "_Provider") -> bool:
-    """A rotation without an overlap: the file has the new secret, the provider signs on."""
-    old, new = provider.secret, f"whsec_{token_urlsafe(32)}"
+    """A rotation without an overlap, and a gateway that never forgets a secret nor minds a clock.
+
+    Without the first valid webhooks are refused; the other takes what must be refused.
+    """
+    old, new = provider.secret, _secret(ground)
     _write(path, new)
     await asyncio.sleep(LIVE_S)
     answers = await provider.try_with(old, RETIRED_TRIES)
     ground.say(f"control, rotated without an overlap: {answers[401]} of {RETIRED_TRIES} refused")
-    return answers[401] > 0
+    module = "local_stack.drills.controls.trusting_gateway"
+    with control(ground.settings, module, "gateway_port") as (port, _):
+        await ready(ground.settings, port)
+        trusting = _Provider(ground, ground.folder / "control.jsonl", old, port)
+        retired = (await trusting.try_with(old, RETIRED_TRIES))[200]
+        late = (await trusting.try_with(old, RETIRED_TRIES, lambda: int(time()) - 301))[200]
+    ground.say(
+        f"control, a gateway that asks for neither secret nor time: {retired} of {RETIRED_TRIES} "
+        f"signed with a retired secret accepted, {late} of as many by a clock 301 s off"
+    )
+    return answers[401] > 0 and retired > 0 and late > 0
 
 
 class _Provider:
     """Signs with its newest secret, and sends all the time."""
 
-    def __init__(self, ground: Ground, ledger: Path, secret: str) -> None:
+    def __init__(self, ground: Ground, ledger: Path, secret: str, port: int | None = None) -> None:
+        """`port` is another gateway's than the settings'."""
         self.secret = secret
+        self._port = port
         self.answers: Counter[int | str] = Counter()
         self._settings = ground.settings
         self._ledger = ledger
@@ -119,7 +134,7 @@ class _Provider:
         self._stopped = True
 
     async def _send(self) -> None:
-        sender = Sender(self._settings, self._ledger)
+        sender = Sender(self._settings, self._ledger, self._port)
         while not self._stopped:
             event = next(self._events)
             header = signature(event.body, self.secret, int(time()))
@@ -131,7 +146,7 @@ class _Provider:
         self, secret: str, tries: int, clock: Callable[[], int] = lambda: int(time())
     ) -> Counter[int | str]:
         """How some events are answered that are signed with this secret by this clock."""
-        sender = Sender(self._settings, self._ledger)
+        sender = Sender(self._settings, self._ledger, self._port)
         answers: Counter[int | str] = Counter()
         for _ in range(tries):
             event = next(self._events)
@@ -150,6 +165,11 @@ def _restored(ground: Ground) -> Iterator[Path]:
     finally:
         _write(path, before)
         asyncio.run(asyncio.sleep(LIVE_S))
+
+
+def _secret(ground: Ground) -> str:
+    """Another one, of the seed's: nobody else's events are signed with it."""
+    return f"whsec_{ground.dice.getrandbits(256):064x}"
 
 
 def _write(path: Path, secrets: str) -> None:

@@ -1,5 +1,6 @@
 """Stages with a protection taken away, each a process of its own: what a drill has to find."""
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -11,10 +12,12 @@ from typing import Final
 
 from local_stack import supervisor
 from local_stack.files import var
+from local_stack.http import answers
 from local_stack.isolated import free_ports
 from payment_pipeline.settings import Settings
 
 LISTENS_S_MAX: Final = 30.0
+READY_POLL_S: Final = 0.1
 ENDS_S_MAX: Final = 10.0
 
 
@@ -53,6 +56,19 @@ def control(
     finally:
         process.kill()
         process.wait(ENDS_S_MAX)
+
+
+async def ready(settings: Settings, port: int) -> None:
+    """Wait until a gateway takes webhooks: it listens before its producer is connected.
+
+    Raises:
+        RuntimeError: it doesn't within `LISTENS_S_MAX`.
+    """
+    for _ in range(int(LISTENS_S_MAX / READY_POLL_S)):
+        if await answers(f"http://{settings.host}:{port}/readyz"):
+            return
+        await asyncio.sleep(READY_POLL_S)
+    raise RuntimeError(f"the gateway on port {port} takes no webhook")
 
 
 def _listens(host: str, port: int) -> bool:
