@@ -72,7 +72,7 @@ lint: setup ## Style, types, import contracts, architecture
 	$(BIN)/pytest -q tests/architecture
 
 dbt-docs: setup ## Describe every mart and its lineage; writes orchestration-dbt/target/static_index.html
-	@$(BIN)/python -m local_stack.marts docs generate --static $(ARGS)
+	@$(PAYMENTS) dbt docs generate --static $(ARGS)
 
 bench: setup ## Measure each stage beside its limit (ARGS=gateway: one); writes var/bench.json
 	@PYTHONPATH=tests $(BIN)/python -m bench.run $(ARGS)

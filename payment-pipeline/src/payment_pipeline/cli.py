@@ -201,6 +201,17 @@ def trace(
     sys.exit(verbs.show_trace(settings.load(), wanted, as_json=as_json))
 
 
+@app.command(
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def dbt(context: typer.Context) -> None:
+    """Run dbt in its project, on the Trino of the settings; all that follows is dbt's own."""
+    from local_stack import marts
+
+    marts.become_dbt(settings.load(), context.args)
+
+
 @app.command()
 def demo(
     events: Annotated[

@@ -31,6 +31,27 @@ Service = Literal["worker", "lake", "reader"]
 """Who has a PostgreSQL role of its own, `payments_<service>`; what it may do: bronze/roles.sql."""
 
 
+def _http_url(value: object) -> object:
+    """An address as one would type it; it stays the text that it was.
+
+    Raises:
+        ValueError: it has no scheme, no host, or a port that is none.
+    """
+    if isinstance(value, str):
+        where = urlsplit(value)
+        wrong = where.scheme not in ("http", "https") or not where.hostname
+        try:
+            wrong = wrong or where.port == 0
+        except ValueError:
+            wrong = True
+        if wrong:
+            raise ValueError("should be an address such as https://trino.example:8443")
+    return value
+
+
+HttpUrl = Annotated[str, BeforeValidator(_http_url)]
+
+
 class Settings(BaseSettings):
     """Defaults are those of one machine on loopback; each is a setting of its own."""
 
@@ -82,9 +103,9 @@ class Settings(BaseSettings):
     temporal_address: str | None = Field(None, pattern=rf"^({ADDRESS})?$")
     inference_url: str | None = None
     temporal_ui_url: str | None = None
-    s3_endpoint: str | None = None
-    catalog_uri: str | None = None
-    trino_url: str | None = None
+    s3_endpoint: HttpUrl | None = None
+    catalog_uri: HttpUrl | None = None
+    trino_url: HttpUrl | None = None
     dagster_dsn: SecretStr | None = None
 
     # Secrets from the environment win over the files in `<var>/secrets/`.
@@ -309,7 +330,10 @@ def load() -> Settings:
 
 def sentences(wrong: ValidationError) -> list[str]:
     """One sentence for each setting that has a value it can't take, by its variable's name."""
-    return [f"{_name(error['loc'])}: {error['msg']}" for error in wrong.errors()]
+    return [
+        f"{_name(error['loc'])}: {error['msg'].removeprefix('Value error, ')}"
+        for error in wrong.errors()
+    ]
 
 
 def _name(location: tuple[int | str, ...]) -> str:

@@ -1,18 +1,16 @@
-"""How are the marts built anew without Dagster? By dbt itself, every model from the lake.
-
-`python -m local_stack.marts docs generate` becomes dbt, on the Trino of the settings.
-"""
+"""How is dbt called without Dagster? In its own project, on the Trino of the settings."""
 
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from local_stack import trino
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.settings import REPOSITORY, Settings, load
+from payment_pipeline.settings import REPOSITORY, Settings
 
 PROJECT: Final = REPOSITORY / "orchestration-dbt"
 DBT: Final = str(Path(sys.executable).with_name("dbt"))
@@ -48,15 +46,11 @@ def rebuild(settings: Settings) -> None:
             raise UserError(f"dbt can't build the marts, call again when it can: {said}", 1)
 
 
-def main() -> None:
-    """Become dbt, in its project and with the arguments that were given."""
+def become_dbt(settings: Settings, arguments: Sequence[str]) -> NoReturn:
+    """Go on as dbt, with the arguments that were given."""
     os.chdir(PROJECT)
-    os.execve(DBT, [DBT, *sys.argv[1:]], _environment(load()))  # noqa: S606 - no shell is the point
+    os.execve(DBT, [DBT, *arguments], _environment(settings))  # noqa: S606 - no shell is the point
 
 
 def _environment(settings: Settings) -> dict[str, str]:
     return {**os.environ, "DBT_PROFILES_DIR": str(PROJECT), **trino.dbt_environment(settings)}
-
-
-if __name__ == "__main__":
-    main()
