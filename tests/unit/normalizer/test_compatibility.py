@@ -43,6 +43,15 @@ def changed(**edits: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
     [
         (changed(name=None), "name is gone"),
         ({**OLD, "required": ["status", "name"]}, "name is now required"),
+        ({**OLD, "required": []}, "status may be missing now"),
+        (
+            changed(name={"anyOf": [{"type": "string", "maxLength": 10}, {"type": "null"}]}),
+            "name may be null now",
+        ),
+        (
+            changed(name={"anyOf": [{"type": "string"}, {"type": "integer"}, {"type": "null"}]}),
+            "name may be integer or null now",
+        ),
         (changed(status={"enum": ["open"], "type": "string"}), "status no longer takes closed"),
         (changed(status={"const": "open", "type": "string"}), "status no longer takes closed"),
         (changed(name={"enum": ["a"], "type": "string"}), "name takes only a"),
@@ -70,6 +79,18 @@ def test_a_break_within_a_part_is_found() -> None:
     assert any("parts[].score is gone" in problem for problem in breaks(OLD, new))
 
 
+def test_a_part_that_promises_less_is_found() -> None:
+    published = PAYMENT_EVENT.json_schema()
+    new = deepcopy(published)
+    charge = new["$defs"]["Charge"]
+    charge["required"].remove("livemode")
+    charge["properties"]["event_id"] = {"anyOf": [{"type": "string"}, {"type": "null"}]}
+    assert set(refused(published, new)) == {
+        "charge.livemode may be missing now",
+        "charge.event_id may be null now",
+    }
+
+
 def test_what_only_adds_passes() -> None:
     new = changed(
         status={"enum": ["open", "closed", "lost"], "type": "string"},
@@ -77,6 +98,7 @@ def test_what_only_adds_passes() -> None:
         more={"type": "string"},
     )
     assert refused(OLD, new) == ()
+    assert refused(OLD, {**new, "required": ["status", "more"]}) == (), "always there, from now on"
     assert refused(OLD, OLD) == ()
 
 

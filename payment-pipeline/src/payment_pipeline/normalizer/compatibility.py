@@ -1,7 +1,8 @@
 """Would a consumer that was built on the published schema still read what the new one allows?
 
 Compares two JSON Schemas as pydantic writes them. A break is told by its path, in words; it needs a
-higher `schema_version`, by which consumers tell the two apart.
+higher `schema_version`, by which consumers tell the two apart. What is only added is no break:
+consumers ignore the fields, kinds and codes that they don't know (`docs/architecture.md`).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -37,9 +38,12 @@ def _breaks(
 ) -> Iterator[str]:
     before, after = _forms(old, old_root), _forms(new, new_root)
     at = path or "the message"
-    if narrower := _types(before.values()) - _types(after.values()):
+    types, left = _types(before.values()), _types(after.values())
+    if narrower := types - left:
         yield f"{at} is no longer {' or '.join(sorted(narrower))}"
         return
+    if types and (wider := left - types):
+        yield f"{at} may be {' or '.join(sorted(wider))} now"
     for name in before.keys() - after.keys():
         yield f"{_join(path, name)} is gone"
     for name, form in before.items():
@@ -69,9 +73,12 @@ def _properties(
     before, after = old.get("properties", {}), new.get("properties", {})
     for name in sorted(before.keys() - after.keys()):
         yield f"{_join(path, name)} is gone"
-    for name in sorted(set(new.get("required", ())) - set(old.get("required", ()))):
-        yield f"{_join(path, name)} is now required"
+    promised, required = set(old.get("required", ())), set(new.get("required", ()))
     for name in sorted(before.keys() & after.keys()):
+        if name in promised - required:
+            yield f"{_join(path, name)} may be missing now"
+        if name in required - promised:
+            yield f"{_join(path, name)} is now required"
         yield from _breaks(before[name], after[name], old_root, new_root, _join(path, name))
 
 
