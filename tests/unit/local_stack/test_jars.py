@@ -1,9 +1,11 @@
 """Is a jar that isn't the locked one refused, wherever its bytes went wrong?"""
 
+import errno
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
+import requests
 from jgo.env import LockedDependency, LockFile
 from jgo.maven import Artifact, MavenContext, PythonResolver
 
@@ -65,3 +67,31 @@ def test_one_that_was_exchanged_since_is_fetched_anew(lock: Path, answers: list[
     jar.write_bytes(OTHER)
     assert jars.fetch(lock=lock) == [jar]
     assert jar.read_bytes() == GENUINE
+
+
+def test_a_folder_that_takes_no_jar_is_a_sentence(
+    lock: Path, answers: list[bytes], tmp_path: Path
+) -> None:
+    answers += [GENUINE]
+    (tmp_path / "kept").write_text("no folder")
+    with pytest.raises(UserError, match=r"Can't keep jars in .*kept \(File exists\): .* M2_REPO"):
+        jars.fetch(lock=lock)
+
+
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "make room"),
+        (requests.ConnectionError("no route to repo"), "is the network reachable"),
+    ],
+)
+@pytest.mark.usefixtures("answers")
+def test_a_full_disk_is_told_from_a_dead_network(
+    lock: Path, monkeypatch: pytest.MonkeyPatch, failure: OSError, said: str
+) -> None:
+    def fail(_resolver: PythonResolver, _artifact: Artifact) -> Path:
+        raise failure
+
+    monkeypatch.setattr(PythonResolver, "download", fail)
+    with pytest.raises(UserError, match=said):
+        jars.fetch(lock=lock)

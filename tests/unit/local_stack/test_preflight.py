@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 import commands
-from local_stack import files, java, preflight, process, trino
+from local_stack import files, jars, java, preflight, process, trino
 from local_stack.components import BY_NAME
 from local_stack.preflight import Check
 from local_stack.stack import up
@@ -109,6 +109,38 @@ def test_trino_is_not_fetched_into_a_cache_without_room(
     assert not the_check(settings, "Cache", "trino").ok
     trino.home(settings).mkdir()  # nothing is fetched any more
     assert "Cache" not in {check.name for check in preflight.checks(settings, (BY_NAME["trino"],))}
+
+
+def test_jars_are_not_fetched_into_a_home_that_takes_none(
+    isolated: SettingsOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = namedtuple("usage", "total used free")
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("M2_REPO", str(home / ".m2/repository"))
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda path: usage(10, 10, 1 if path == home else 100 * 1024**3)
+    )
+    full = the_check(isolated(), "Jars", "kafka")
+    assert not full.ok
+    assert "M2_REPO" in full.remedy
+    home.rmdir()
+    home.write_text("no folder")
+    unwritable = the_check(isolated(), "Jars", "kafka")
+    assert "can't be written (Not a directory)" in unwritable.finding
+    nothing_to_fetch = preflight.checks(isolated(), (BY_NAME["gateway"],))
+    assert "Jars" not in {check.name for check in nothing_to_fetch}
+
+
+def test_jars_that_are_there_need_no_room(
+    isolated: SettingsOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("M2_REPO", str(tmp_path))
+    for jar in jars.class_path():
+        jar.parent.mkdir(parents=True, exist_ok=True)
+        jar.touch()
+    found = preflight.checks(isolated(), (BY_NAME["kafka"],))
+    assert "Jars" not in {check.name for check in found}
 
 
 def test_little_memory_is_enough_for_the_pipeline_and_not_for_trino(

@@ -37,6 +37,11 @@ def locked(lock: Path = LOCK) -> list[LockedJar]:
     return list(LockFile.load(lock).dependencies)
 
 
+def repository() -> Path:
+    """The folder that files are fetched into: Maven's own, or the one that M2_REPO names."""
+    return _context().repo_cache
+
+
 def class_path(lock: Path = LOCK) -> list[Path]:
     """Where every file that a lock pins is, or will be once it is fetched; Kafka's jars."""
     context = _context()
@@ -47,15 +52,22 @@ def fetch(on_bytes: OnBytes = lambda _expected, _fetched: None, lock: Path = LOC
     """Fetch every file of a lock that is missing, and verify each by its sha256; where they are.
 
     Raises:
-        UserError: a jar can't be fetched, or is not the locked one even when fetched anew.
+        UserError: a jar can't be fetched or kept, or is not the locked one even when fetched anew.
     """
     context = _context(on_bytes)
-    # Two stacks may start at once, and jgo writes a jar in place: a reader could see half of it.
-    with (
-        exclusive(context.repo_cache / ".payments.lock"),
-        ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool,
-    ):
-        return list(pool.map(lambda entry: _verified(context, entry), locked(lock)))
+    try:
+        # Two stacks may start at once, and jgo writes a jar in place: one could read half of it.
+        with (
+            exclusive(context.repo_cache / ".payments.lock"),
+            ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool,
+        ):
+            return list(pool.map(lambda entry: _verified(context, entry), locked(lock)))
+    except OSError as failure:
+        raise UserError(
+            f"Can't keep jars in {context.repo_cache} ({failure.strerror or failure}): mend its "
+            "permissions, make room, or set M2_REPO to another folder.",
+            exit_code=1,
+        ) from failure
 
 
 def _verified(context: MavenContext, entry: LockedJar) -> Path:
@@ -64,6 +76,9 @@ def _verified(context: MavenContext, entry: LockedJar) -> Path:
         try:
             jar = artifact.resolve()
         except (OSError, RuntimeError) as failure:
+            # Only the disk's failures have a number: those of a request are OSErrors without one.
+            if isinstance(failure, OSError) and failure.errno is not None:
+                raise
             raise UserError(
                 f"Can't fetch {artifact}: is the network reachable? ({failure})", exit_code=1
             ) from failure

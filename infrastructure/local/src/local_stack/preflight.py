@@ -48,6 +48,8 @@ DISK_BYTES: Final = {PIPELINE: 2 * GIB, LAKEHOUSE: 2 * GIB, DASHBOARDS: GIB}
 """What each group wants free: room to write, and for the lakehouse Trino, fetched and unpacked."""
 TRINO_BYTES: Final = int(1.5 * GIB)
 """What unpacking it takes in the cache, its archive included."""
+JARS_BYTES: Final = {"kafka": 64 * MIB, "trino": 576 * MIB}
+"""What each one's jars and archives take in Maven's folder, and a little more."""
 MEMORY_BYTES: Final = {PIPELINE: 2 * GIB, LAKEHOUSE: 2 * GIB, DASHBOARDS: GIB}
 """What each group wants available; Trino's heap comes on top."""
 PRIVATE_MODE: Final = 0o077
@@ -79,6 +81,7 @@ def checks(settings: Settings, components: tuple[Component, ...] | None = None) 
         _host(settings),
         _disk(settings, here),
         *_cache(settings, here),
+        *_repository(settings, {component.name for component in here}),
         _memory(settings, here),
         *_programs({component.name for component in here}),
         *_replicas(settings, here),
@@ -112,7 +115,24 @@ def _python() -> Check:
 
 def _nearest(folder: Path) -> Path:
     """The folder, or its nearest parent that exists."""
-    return next(path for path in (folder, *folder.parents) if path.exists())
+    return next(path for path in (folder, *folder.parents) if _exists(path))
+
+
+def _exists(path: Path) -> bool:
+    """Whether it is there; false too within a folder of somebody else's that can't be searched."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return False
+
+
+def _unwritable(folder: Path) -> str | None:
+    """Why no file can be made in the folder, or in the parent that it is to be made in."""
+    try:
+        with tempfile.TemporaryFile(dir=_nearest(folder)):
+            return None
+    except OSError as failure:
+        return failure.strerror
 
 
 def _var(settings: Settings) -> Check:
@@ -121,12 +141,10 @@ def _var(settings: Settings) -> Check:
     if re.search(r"\s[;#]", str(folder)):
         remedy = "set PAYMENTS_VAR to a folder whose path has no `;` or `#` after a space"
         return Check("Folder", ok=False, finding=f"{folder} can't be configured", remedy=remedy)
-    try:
-        with tempfile.TemporaryFile(dir=_nearest(folder)):
-            return Check("Folder", ok=True, finding=f"{folder} is writable")
-    except OSError as failure:
+    if reason := _unwritable(folder):
         remedy = "mend its permissions, or set PAYMENTS_VAR to a folder of your own"
-        return Check("Folder", False, f"{folder} can't be written ({failure.strerror})", remedy)
+        return Check("Folder", False, f"{folder} can't be written ({reason})", remedy)
+    return Check("Folder", ok=True, finding=f"{folder} is writable")
 
 
 def _host(settings: Settings) -> Check:
@@ -172,6 +190,34 @@ def _cache(settings: Settings, components: list[Component]) -> list[Check]:
             "make room, or set PAYMENTS_CACHE to a folder on another disk",
         )
     ]
+
+
+def _repository(settings: Settings, names: set[str]) -> list[Check]:
+    """Jars are fetched at the start into Maven's folder, in the home: it may be another disk."""
+    needed = 0
+    if "kafka" in names and _missing(jars.LOCK):
+        needed += JARS_BYTES["kafka"]
+    if "trino" in names and not trino.home(settings).is_dir() and _missing(trino.LOCK):
+        needed += JARS_BYTES["trino"]
+    if not needed:
+        return []
+    folder = jars.repository()
+    if reason := _unwritable(folder):
+        remedy = "mend its permissions, or set M2_REPO to a folder of your own"
+        return [Check("Jars", False, f"{folder} can't be written ({reason})", remedy)]
+    free = shutil.disk_usage(_nearest(folder)).free
+    return [
+        Check(
+            "Jars",
+            free >= needed,
+            f"{free // MIB:,} MiB free in {folder}, {needed // MIB:,} MiB needed",
+            "make room, or set M2_REPO to a folder on another disk",
+        )
+    ]
+
+
+def _missing(lock: Path) -> int:
+    return sum(not _exists(path) for path in jars.class_path(lock))
 
 
 def _memory(settings: Settings, components: list[Component]) -> Check:
@@ -239,9 +285,8 @@ def _java() -> str:
 
 
 def _jars() -> str:
-    paths = jars.class_path()
-    missing = sum(not path.exists() for path in paths)
-    return f"{len(paths)} jars" + (
+    missing = _missing(jars.LOCK)
+    return f"{len(jars.locked())} jars" + (
         f", {missing} of them to be fetched at the start" * bool(missing)
     )
 
