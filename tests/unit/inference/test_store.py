@@ -1,5 +1,6 @@
 """Is only what was trained ever loaded, and is the same training the same version?"""
 
+import errno
 import hashlib
 import json
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.inference import engine, store
-from payment_pipeline.inference.training import models_dir
+from payment_pipeline.inference.training import models_dir, train
 from payment_pipeline.settings import Settings
 
 
@@ -79,3 +80,30 @@ def test_half_a_model_is_a_sentence(models_of: Settings, missing: str) -> None:
 def test_an_untrained_model_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="run `payments train` first"):
         engine.load(Settings(var=tmp_path))
+
+
+def test_a_folder_that_takes_no_model_is_told_before_the_training(tmp_path: Path) -> None:
+    (tmp_path / "models").write_text("no folder")
+    steps: list[str] = []
+    with pytest.raises(UserError, match=r"Can't write models to .*PAYMENTS_VAR"):
+        train(Settings(var=tmp_path), steps.append)
+    assert steps == []
+
+
+def test_a_full_disk_leaves_the_served_version_as_it_was(
+    models_of: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = place(models_of)
+    stored = store.load(models_dir(models_of), "fraud", before.name)
+    monkeypatch.setattr(skops.io, "dump", full)
+    with pytest.raises(UserError, match="No space left on device"):
+        store.save(
+            models_dir(models_of),
+            stored.estimator,
+            stored.card.model_copy(update={"version": "another"}),
+        )
+    assert place(models_of) == before
+    assert not list(before.parent.glob(".building-*"))

@@ -26,7 +26,7 @@ def main(settings: Settings, seed: int, customers: int, *, as_json: bool) -> Non
     """Train with a progress bar on standard error, and say what came of it on standard output.
 
     Raises:
-        UserError: too few customers to learn from.
+        UserError: too few customers to learn from, or the models' folder can't be written.
     """
     with Progress(
         TextColumn("{task.description}"),

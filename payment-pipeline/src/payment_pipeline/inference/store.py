@@ -53,11 +53,32 @@ def version_of(content: dict[str, object]) -> str:
     return hashlib.sha256(canonical).hexdigest()[:VERSION_CHARS]
 
 
+def refuse_unwritable(root: Path, name: str) -> None:
+    """Let a training begin only where its model can be kept: it takes minutes.
+
+    Raises:
+        UserError: nothing can be written where the model's versions lie.
+    """
+    try:
+        _begun(root / name).rmdir()
+    except OSError as failure:
+        raise _unwritable(root, failure) from failure
+
+
 def save(root: Path, estimator: BaseEstimator, card: Card) -> None:
-    """Write a version, and make it the one that is served."""
-    home = root / card.model
-    home.mkdir(parents=True, exist_ok=True)
-    building = Path(mkdtemp(prefix=".building-", dir=home))
+    """Write a version, and make it the one that is served.
+
+    Raises:
+        UserError: it can't be written, e.g. since the disk is full; what was served still is.
+    """
+    try:
+        _save(root / card.model, estimator, card)
+    except OSError as failure:
+        raise _unwritable(root, failure) from failure
+
+
+def _save(home: Path, estimator: BaseEstimator, card: Card) -> None:
+    building = _begun(home)
     try:
         skops.io.dump(estimator, building / _MODEL)
         (building / _CARD).write_bytes(card.model_dump_json(indent=2).encode())
@@ -76,6 +97,19 @@ def save(root: Path, estimator: BaseEstimator, card: Card) -> None:
     pointer = home / f".{_CURRENT}.{os.getpid()}"
     pointer.write_text(card.version)
     pointer.replace(home / _CURRENT)
+
+
+def _begun(home: Path) -> Path:
+    """A new folder beside the versions."""
+    home.mkdir(parents=True, exist_ok=True)
+    return Path(mkdtemp(prefix=".building-", dir=home))
+
+
+def _unwritable(root: Path, failure: OSError) -> UserError:
+    return UserError(
+        f"Can't write models to {root} ({failure.strerror or failure}): mend its permissions, make "
+        "room, or set PAYMENTS_VAR to another folder."
+    )
 
 
 def current(root: Path, name: str) -> str:

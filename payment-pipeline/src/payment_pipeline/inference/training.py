@@ -44,8 +44,10 @@ def train(
     A running service takes the new versions up by itself. The same seed gives the same versions.
 
     Raises:
-        UserError: too few customers to learn from.
+        UserError: too few customers to learn from, or the models' folder can't be written.
     """
+    for name in models():
+        store.refuse_unwritable(models_dir(settings), name)
     progress(f"A simulated year of {customers:,} customers")
     events = simulated(seed, customers)
     progress(f"Features of {len(events):,} events")
