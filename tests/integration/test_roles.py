@@ -7,12 +7,14 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 from psycopg import errors, sql
+from pydantic import SecretStr
 
 from conftest import own_stack
 from local_stack import files, roles, rotation
 from local_stack.stack import up
 from payment_pipeline.adapters import postgres
 from payment_pipeline.bronze.migrate import migrate
+from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Service, Settings
 
 pytestmark = pytest.mark.stack
@@ -134,6 +136,12 @@ def test_a_right_that_is_no_longer_written_down_is_taken_back(stores: Settings) 
     migrate(stores)
     with pytest.raises(errors.InsufficientPrivilege):
         attempt(stores.dsn_as("worker"), "DELETE FROM entity_features")
+
+
+def test_a_role_that_does_not_own_bronze_can_not_migrate_it_and_is_told(stores: Settings) -> None:
+    dsn = SecretStr(stores.dsn_as("worker"))
+    with pytest.raises(UserError, match=r"permission denied.*does user payments_worker own"):
+        migrate(stores.model_copy(update={"postgres_dsn": dsn}))
 
 
 @pytest.fixture(scope="module")

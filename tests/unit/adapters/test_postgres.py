@@ -1,6 +1,10 @@
 """Is a database that can't be had told in one sentence, without the password?"""
 
+from contextlib import nullcontext
+
+import psycopg
 import pytest
+from psycopg.pq import DiagnosticField
 from pydantic import SecretStr
 
 from payment_pipeline.adapters import postgres
@@ -31,4 +35,25 @@ def test_migrate_says_where_it_knocked(dsn: str) -> None:
     with pytest.raises(UserError) as refusal:
         migrate(Settings(postgres_dsn=SecretStr(dsn)))
     assert "PAYMENTS_POSTGRES_DSN" in str(refusal.value)
+    assert PASSWORD not in str(refusal.value)
+
+
+class Refusing(nullcontext[None]):
+    """A connection whose role lacks a right."""
+
+    def execute(self, *_: object) -> None:
+        raise psycopg.errors.InsufficientPrivilege(
+            f"permission denied for schema public\nLINE 1: {PASSWORD}",
+            info={DiagnosticField.MESSAGE_PRIMARY: b"permission denied for schema public"},
+        )
+
+
+def test_migrate_without_the_rights_says_what_the_server_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(psycopg, "connect", lambda *_, **__: Refusing())
+    with pytest.raises(UserError) as refusal:
+        migrate(Settings(postgres_dsn=SecretStr(NOBODY)))
+    assert refusal.value.exit_code == 1
+    assert "(permission denied for schema public): does user payments own" in str(refusal.value)
     assert PASSWORD not in str(refusal.value)

@@ -12,6 +12,7 @@ from payment_pipeline import providers
 from payment_pipeline.adapters import kafka, postgres
 from payment_pipeline.adapters.temporal import ensure_search_attributes
 from payment_pipeline.bronze.migrate import migrate as migrate_bronze
+from payment_pipeline.bronze.migrate import primary_message
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
@@ -25,6 +26,9 @@ async def _schema(settings: Settings) -> tuple[str, ...]:
             await roles.ensure(settings)
         except psycopg.OperationalError as refusal:
             raise postgres.unreachable(settings.dsn, type(refusal).__name__) from refusal
+        except psycopg.Error as refusal:
+            said = primary_message(refusal)
+            raise UserError(f"PostgreSQL refuses the roles: {said}.", exit_code=1) from refusal
     return tuple(await asyncio.to_thread(migrate_bronze, settings))
 
 
@@ -49,7 +53,7 @@ async def migrate(settings: Settings) -> dict[str, tuple[str, ...]]:
     """Provision every store; what was made, by store.
 
     Raises:
-        UserError: a store can't be reached, or Kafka refuses.
-        psycopg.Error, temporalio's RPCError: a store refused.
+        UserError: a store can't be reached, or PostgreSQL or Kafka refuses.
+        temporalio's RPCError: Temporal refuses.
     """
     return {store: await step(settings) for store, step in STEPS.items()}

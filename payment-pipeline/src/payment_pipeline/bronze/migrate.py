@@ -9,12 +9,14 @@ twice, and the lock here is PostgreSQL's, which goes with its connection.
 
 from importlib.resources import as_file, files
 from typing import Final
+from urllib.parse import urlsplit
 
 import psycopg
 from yoyo import get_backend, read_migrations
 
 from payment_pipeline.adapters.postgres import unreachable
 from payment_pipeline.adapters.sql import queries
+from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
 from .roles import grant
@@ -32,18 +34,30 @@ def migrate(settings: Settings) -> list[str]:
     Callers at the same time wait for one another, and only one applies.
 
     Raises:
-        UserError: the database can't be reached.
-        psycopg.Error: a migration failed; what came before it stays applied.
+        UserError: the database can't be reached, or it refused, e.g. since its role lacks a right;
+            the migrations before that stay applied.
     """
     try:
         lock = psycopg.connect(settings.dsn, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S)
     except psycopg.Error as refusal:
         raise unreachable(settings.dsn, type(refusal).__name__) from None
-    with lock:
-        lock.execute(_SQL["lock"], (LOCK_KEY,))
-        applied = _apply(settings)
-        grant(lock)
-        return applied
+    try:
+        with lock:
+            lock.execute(_SQL["lock"], (LOCK_KEY,))
+            applied = _apply(settings)
+            grant(lock)
+            return applied
+    except psycopg.Error as refusal:
+        raise UserError(
+            f"PostgreSQL refuses bronze's schema ({primary_message(refusal)}): does user "
+            f"{urlsplit(settings.dsn).username} own the database's schema and its tables?",
+            exit_code=1,
+        ) from refusal
+
+
+def primary_message(refusal: psycopg.Error) -> str:
+    """The server's own words, without the details and the statement, which may quote values."""
+    return refusal.diag.message_primary or type(refusal).__name__
 
 
 def _apply(settings: Settings) -> list[str]:
