@@ -100,6 +100,12 @@ def test_every_topic_has_a_channel_and_every_reference_a_target() -> None:
             found = found[key.replace("~1", "/").replace("~0", "~")]
 
 
+def test_a_key_is_promised_wherever_the_gateway_can_read_one() -> None:
+    messages = published(contracts.ASYNCAPI_FILE)["components"]["messages"]
+    unkeyed = {name for name, message in messages.items() if "bindings" not in message}
+    assert unkeyed == {"UnreadableWebhook"}
+
+
 def test_stale_contracts_are_told_in_a_sentence_and_written(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"asyncapi\.json"):
         contracts.check(tmp_path)

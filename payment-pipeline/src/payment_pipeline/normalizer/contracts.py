@@ -149,8 +149,9 @@ def _asyncapi() -> Schema:
             "version": f"{schema_version(_payment_event())}.0.0",
             "description": (
                 "Signed payment webhooks on their way to the warehouse. Every record is keyed by "
-                "its payment, so one payment's events stay in order. Delivery is at least once: "
-                "the event id, or a dead letter's source, tells a repeat."
+                "its payment, so one payment's events stay in order; only what no event could be "
+                f"read of, on `{topics.DLQ_WEBHOOKS}`, has no key. Delivery is at least once: the "
+                "event id, or a dead letter's source, tells a repeat."
             ),
         },
         "defaultContentType": "application/json",
@@ -209,6 +210,7 @@ def _messages() -> Schema:
             ),
             {"description": "Any bytes."},
             content_type="application/octet-stream",
+            keyed=False,
         ),
         "PaymentEvent": _message(
             "A provider-neutral event", _headers(HEADERS), {"$ref": f"./{PAYMENT_EVENT_FILE}"}
@@ -221,16 +223,24 @@ def _messages() -> Schema:
 
 
 def _message(
-    title: str, headers: Schema, payload: Schema, content_type: str = "application/json"
+    title: str,
+    headers: Schema,
+    payload: Schema,
+    content_type: str = "application/json",
+    *,
+    keyed: bool = True,
 ) -> Schema:
-    key = {"type": "string", "description": "The payment's id, else the object's."}
-    return {
+    message = {
         "title": title,
         "contentType": content_type,
         "headers": headers,
         "payload": payload,
-        "bindings": {"kafka": {"key": key, "bindingVersion": "0.5.0"}},
     }
+    if not keyed:
+        return message
+    text = "The payment's id, else the object's, else the event's."
+    key = {"type": "string", "description": text}
+    return {**message, "bindings": {"kafka": {"key": key, "bindingVersion": "0.5.0"}}}
 
 
 def _headers(described: Mapping[str, str]) -> Schema:
