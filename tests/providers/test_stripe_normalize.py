@@ -289,6 +289,14 @@ def test_a_list_of_wrong_items_names_the_item_and_ends() -> None:
     assert len(flood.errors) <= 100
 
 
+def test_what_only_the_model_refuses_is_told_with_its_field() -> None:
+    raw = raw_event(body("charge.succeeded", example("charge")))
+    ended = stripe_normalize(raw._replace(traceparent="0" * 999), CONTEXT)
+    assert isinstance(ended, Rejected)
+    assert [error.path for error in ended.errors] == ["traceparent"]
+    assert ended.errors[0].message.startswith("String should have at most 255")
+
+
 def test_an_error_names_no_value() -> None:
     card_number = "4242424242424242"
     charge = example("charge", captured=card_number, currency=card_number, amount=card_number)

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,8 @@ from payment_pipeline.domain.failures import UserError
 from payment_pipeline.normalizer import contracts
 from payment_pipeline.normalizer.step import message, step
 from payment_pipeline.providers import providers
+from payment_pipeline.providers.reader import FAULTS_MAX
+from payment_pipeline.providers.stripe.normalize import ERRORS_MAX
 from payment_pipeline.settings import REPOSITORY
 from providers.pairs import CONTEXT, Pair, pairs, raw_event
 from providers.stripe_bodies import body, example
@@ -81,6 +84,11 @@ def test_a_dead_letter_keeps_the_contract() -> None:
     schema = Draft202012Validator(published(contracts.BAD_RECORD_FILE))
     schema.validate(json.loads(message(outcome, raw, ()).value))
     assert not schema.is_valid({"failure": "bad luck"})
+
+
+def test_a_dead_letter_s_contract_says_how_many_errors_it_names() -> None:
+    errors = published(contracts.BAD_RECORD_FILE)["properties"]["errors"]
+    assert re.findall(r"\d+", errors["description"])[:2] == [str(FAULTS_MAX), str(ERRORS_MAX)]
 
 
 def test_every_topic_has_a_channel_and_every_reference_a_target() -> None:

@@ -39,7 +39,10 @@ class FieldError(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     path: str
-    """Dotted path into the provider's body, e.g. `data.object.amount`; empty for the whole."""
+    """Dotted path into the provider's body, e.g. `data.object.amount`; empty for the whole.
+
+    Or a field of `PaymentEvent`, e.g. `traceparent`, where only that schema refuses the event.
+    """
     message: str
 
 
@@ -75,6 +78,7 @@ class BadRecord(BaseModel):
     schema_version: int = 1
     failure: FailureClass
     errors: tuple[FieldError, ...]
+    """What is wrong: at most 100 faults, or 20 places of U+0000."""
     component: str
     """Who rejected it, e.g. `normalizer`."""
     component_version: str

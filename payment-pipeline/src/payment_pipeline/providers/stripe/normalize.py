@@ -87,7 +87,7 @@ def _event(kind: Kind, fields: Fields) -> PaymentEvent | Rejected:
         return Rejected(
             FailureClass.INVALID,
             tuple(
-                FieldError(path="", message=f"{'.'.join(map(str, error['loc']))}: {error['msg']}")
+                FieldError(path=".".join(map(str, error["loc"])), message=error["msg"])
                 for error in broken.errors(include_url=False, include_input=False)
             ),
         )
