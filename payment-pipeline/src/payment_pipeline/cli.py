@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from typer.models import OptionInfo
 
-from local_stack import secrets_verbs
+from local_stack import lake_verbs, secrets_verbs
 from payment_pipeline import settings
 from payment_pipeline.dlq import cli as dlq
 from payment_pipeline.domain.failures import UserError
@@ -29,6 +29,9 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="Signed payment webhooks in, nothing lost, every payment scored.",
 )
+
+
+ANYTHING = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
 def main() -> None:
@@ -201,15 +204,12 @@ def trace(
     sys.exit(verbs.show_trace(settings.load(), wanted, as_json=as_json))
 
 
-@app.command(
-    add_help_option=False,
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-)
+@app.command(add_help_option=False, context_settings=ANYTHING)
 def dbt(context: typer.Context) -> None:
     """Run dbt in its project, on the Trino of the settings; all that follows is dbt's own."""
-    from local_stack import marts
+    from local_stack.marts import become_dbt
 
-    marts.become_dbt(settings.load(), context.args)
+    become_dbt(settings.load(), context.args)
 
 
 @app.command()
@@ -406,97 +406,8 @@ def forget(
 app.add_typer(recovery_verbs.app)
 app.add_typer(review_verbs.app, name="review")
 app.add_typer(secrets_verbs.app, name="secrets")
-
 app.add_typer(dlq.app, name="dlq")
-
-lake = typer.Typer(
-    no_args_is_help=True, help="The lake's tables: load them, see how far, write them anew."
-)
-app.add_typer(lake, name="lake")
-LakeTables = Annotated[
-    list[str] | None, typer.Argument(metavar="[TABLE]...", help="All of them if none.")
-]
-
-
-@lake.command("load")
-def lake_load(tables: LakeTables = None) -> None:
-    """Load what bronze has since the last load; the schedule does so each minute."""
-    from orchestration_dagster.lake.loader import load
-    from orchestration_dagster.lake.tables import TABLES
-
-    for table in tables or TABLES:
-        loaded = load(settings.load(), table)
-        typer.echo(
-            f"{table}: {loaded.rows} rows, {loaded.replaced} of them newer states, "
-            f"{loaded.seconds:.1f} s"
-        )
-
-
-@lake.command("status")
-def lake_status(tables: LakeTables = None) -> None:
-    """Say what waits, and whether bronze = lake by day and currency; exit 1 if it is not."""
-    from orchestration_dagster.lake import compare
-    from orchestration_dagster.lake.tables import TABLES
-
-    differing = 0
-    for table in tables or TABLES:
-        waiting = compare.waiting(settings.load(), table)
-        found = compare.differences(settings.load(), table)
-        differing += len(found)
-        typer.echo(f"{table}: {waiting.rows} rows wait, {len(found)} differences")
-        for difference in found:
-            typer.echo(f"  {difference}")
-    raise typer.Exit(1 if differing else 0)
-
-
-@lake.command("reload")
-def lake_reload(
-    day: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Of insertion, UTC.")],
-    tables: LakeTables = None,
-) -> None:
-    """Write the rows of one day anew from bronze, in one commit a table.
-
-    The marts follow with dbt build --full-refresh; the job reload_day in Dagster does both.
-    """
-    from orchestration_dagster.lake.rewrite import reload_day
-    from orchestration_dagster.lake.tables import TABLES
-
-    for table in tables or TABLES:
-        done = reload_day(settings.load(), table, day.date())
-        typer.echo(f"{table}: {done.deleted} rows deleted, {done.appended} appended")
-
-
-@lake.command("rebuild")
-def lake_rebuild(
-    tables: LakeTables = None,
-    shrink: Annotated[
-        bool, typer.Option("--shrink", help="Rows that bronze no longer has may go.")
-    ] = False,
-) -> None:
-    """Write whole tables anew from bronze; readers see the old one until the one commit.
-
-    The marts follow with dbt build --full-refresh; the job rebuild in Dagster does both.
-    """
-    from orchestration_dagster.lake.rewrite import rebuild
-    from orchestration_dagster.lake.tables import TABLES
-
-    for table in tables or TABLES:
-        done = rebuild(settings.load(), table, shrink=shrink)
-        typer.echo(f"{table}: {done.deleted} rows deleted, {done.appended} appended")
-
-
-@lake.command("reanchor")
-def lake_reanchor(tables: LakeTables = None) -> None:
-    """After PostgreSQL was restored or promoted: load what differs, and go on from there.
-
-    The marts follow with dbt build --full-refresh; the job reanchor in Dagster does both.
-    """
-    from orchestration_dagster.lake.rewrite import reanchor
-    from orchestration_dagster.lake.tables import TABLES
-
-    for table in tables or TABLES:
-        done = reanchor(settings.load(), table)
-        typer.echo(f"{table}: {done.deleted} rows replaced, {done.appended} appended")
+app.add_typer(lake_verbs.app, name="lake")
 
 
 if __name__ == "__main__":

@@ -32,11 +32,13 @@ Service = Literal["worker", "lake", "reader"]
 
 
 def _http_url(value: object) -> object:
-    """An address as one would type it; it stays the text that it was.
+    """An address as one would type it, or none where it is empty; it stays the text that it was.
 
     Raises:
         ValueError: it has no scheme, no host, or a port that is none.
     """
+    if value == "":
+        return None
     if isinstance(value, str):
         where = urlsplit(value)
         wrong = where.scheme not in ("http", "https") or not where.hostname
@@ -49,7 +51,8 @@ def _http_url(value: object) -> object:
     return value
 
 
-HttpUrl = Annotated[str, BeforeValidator(_http_url)]
+HttpUrl = Annotated[str | None, BeforeValidator(_http_url)]
+"""The local stack's where it is none."""
 
 
 class Settings(BaseSettings):
@@ -103,9 +106,9 @@ class Settings(BaseSettings):
     temporal_address: str | None = Field(None, pattern=rf"^({ADDRESS})?$")
     inference_url: str | None = None
     temporal_ui_url: str | None = None
-    s3_endpoint: HttpUrl | None = None
-    catalog_uri: HttpUrl | None = None
-    trino_url: HttpUrl | None = None
+    s3_endpoint: HttpUrl = None
+    catalog_uri: HttpUrl = None
+    trino_url: HttpUrl = None
     dagster_dsn: SecretStr | None = None
 
     # Secrets from the environment win over the files in `<var>/secrets/`.
