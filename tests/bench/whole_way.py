@@ -20,7 +20,7 @@ from bench.figure import Figure
 from local_stack import supervisor
 from payment_pipeline.settings import Settings
 
-FULL_SPEED_EVENTS = 140_000
+FULL_SPEED_EVENTS = 160_000
 SUSTAINED_TARGET = 1200
 """Events/s, for `SUSTAINED_S`."""
 SUSTAINED_S = 60.0
@@ -155,7 +155,11 @@ def full_speed_figures(settings: Settings, ledger: Path) -> list[Figure]:
     audit = commands.audit(settings, ledger, "--wait", "180")
     lost = audit["missing_count"] + audit["duplicated_count"]
     began, ended = span(settings, ledger)
-    rate = summary["acknowledged"] / (ended - began)
+    # Rows: one in thirteen acknowledged events is of a type that no model covers.
+    rows = query(
+        settings, "SELECT count(*) FROM payment_events WHERE event_id = ANY(%s)", event_ids(ledger)
+    )
+    rate = rows / (ended - began)
     return [
         Figure(
             name="whole way, POST to bronze",

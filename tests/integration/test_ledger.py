@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from io import StringIO
 from itertools import count
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer
+from rich.console import Console
 
 import commands
 from payment_pipeline.adapters import kafka, postgres
@@ -376,6 +378,12 @@ async def test_a_payments_trace_has_what_never_became_a_row(pipeline: Pipeline) 
         (Stage.QUARANTINE, "evt_rejected"),
         (Stage.UNMODELLED, raw.event_id),
     }
+    out = StringIO()
+    trace_report.show(found, Console(file=out, width=200))
+    for seen in found.sightings:
+        assert str(seen.source) in out.getvalue()
+        assert f"received {seen.received_at:%Y-%m-%d %H:%M:%S}" in out.getvalue()
+    assert WORKFLOW in out.getvalue()
 
 
 async def test_a_trace_tells_both_places_of_an_id_with_two_bodies(pipeline: Pipeline) -> None:

@@ -34,14 +34,7 @@ def show(trace: Trace, console: Console) -> None:
         for seen in trace.sightings:
             _show_event(seen, console)
     elif events:
-        console.print(f"{trace.wanted}, in order of occurrence", style="bold")
-        for seen in trace.sightings:
-            head, rest = _timeline(seen)
-            happened = seen.more.get("occurred_at") or seen.received_at
-            console.print(f"  {_time(happened)}  {head}", markup=False, soft_wrap=True)
-            console.print(f"{'':<28}{rest}", markup=False, soft_wrap=True)
-        if len(trace.sightings) >= ROWS_MAX:
-            console.print(f"  Only the first {ROWS_MAX} are shown.", style="dim")
+        _show_timeline(trace, console)
     unknown = "unknown" if trace.temporal_silence else "forgotten by Temporal"
     for run in trace.workflows:
         state = " ".join(filter(None, (run.status or unknown, run.outcome)))
@@ -54,6 +47,18 @@ def show(trace: Trace, console: Console) -> None:
         _line(console, "decision", _decision(decision))
     if trace.temporal_silence:
         console.print(trace.temporal_silence, style="yellow", markup=False)
+
+
+def _show_timeline(trace: Trace, console: Console) -> None:
+    console.print(f"{trace.wanted}, in order of occurrence", style="bold")
+    for seen in trace.sightings:
+        head, *rest = _timeline(seen)
+        happened = seen.more.get("occurred_at") or seen.received_at
+        console.print(f"  {_time(happened)}  {head}", markup=False, soft_wrap=True)
+        for line in rest:
+            console.print(f"{'':<28}{line}", markup=False, soft_wrap=True)
+    if len(trace.sightings) >= ROWS_MAX:
+        console.print(f"  Only the first {ROWS_MAX} are shown.", style="dim")
 
 
 def _show_event(seen: Sighting, console: Console) -> None:
@@ -114,17 +119,21 @@ def _scores(row: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
             yield "", f"{detail}: {said}"
 
 
-def _timeline(seen: Sighting) -> tuple[str, str]:
-    """One event of several, in two lines."""
+def _timeline(seen: Sighting) -> Iterable[str]:
+    """One event of several: what happened, where it is, how it came there, and how it scored."""
     row = seen.more
     amount = _amount(row) if row.get("amount_minor") is not None else ""
-    head = f"{seen.event_type or '':<28} {amount:>18}  {row.get('status') or ''}"
-    said = [seen.event_id or "no id", row.get("failure") or seen.stage.value]
-    if row.get("fraud_score") is not None:
-        said.append(f"fraud {row['fraud_score']:.3f}")
-    if row.get("retry_strategy"):
-        said.append(row["retry_strategy"])
-    return head, ", ".join(said)
+    yield f"{seen.event_type or '':<28} {amount:>18}  {row.get('status') or ''}"
+    place = row.get("failure") or seen.stage.value
+    number = f" row {row['id']}" if row.get("id") is not None else ""
+    yield f"{seen.event_id or 'no id'}, {place}{number}, received {_time(seen.received_at)}"
+    by = f", {seen.workflow_id}" if seen.workflow_id else ""
+    yield f"{seen.source}{by}"
+    for name, score in (row.get("scores") or {}).items():
+        value = score["value"]
+        shown = f"{value:.3f}" if isinstance(value, float) else value
+        reasons = f": {score['reasons'][0]['feature']}" if score["reasons"] else ""
+        yield f"{name.removesuffix('_score')} {shown}{reasons}"
 
 
 def _amount(row: Mapping[str, Any]) -> str:
