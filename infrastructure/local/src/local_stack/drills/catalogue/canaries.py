@@ -32,8 +32,9 @@ FAULTY_EVERY: Final = 10
 """So many genuine events to each that is also sent malformed, unmodelled, hostile and forged."""
 WHOLE_ROUNDS: Final = 2
 """From so many rounds on Dagster builds the marts too, and Superset shows them."""
-JOB: Final = "micro_batch"
-MODELLED_S: Final = 600.0
+JOBS: Final = ("micro_batch", "bronze_equals_lake")
+"""What brings everything to the marts, and what holds it against bronze and the topics."""
+JOB_S_MAX: Final = 600.0
 ANSWERED_S: Final = 10.0
 
 
@@ -51,7 +52,10 @@ def run(ground: Ground) -> Findings:
         searched_in = places.SEARCHED
         if ground.rounds >= WHOLE_ROUNDS:
             stack.up(settings, groups=(LAKEHOUSE,))
-            asyncio.run(_run_dagster(settings))
+            for job in JOBS:
+                asyncio.run(_run_dagster(settings, job))
+            for check in _failed_checks(settings):
+                found.require(False, f"Dagster's check {check} failed")
             searched_in |= places.SEARCHED_WITH_MARTS
             searched_in |= _show(ground, settings)
         spans.wait_for_quiet(SPANS_SENT_S)
@@ -129,14 +133,24 @@ def _show(ground: Ground, settings: Settings) -> frozenset[str]:
     return frozenset({places.DASHBOARDS})
 
 
-async def _run_dagster(settings: Settings) -> None:
-    """The job that loads and models, with Dagster's own logs, events and metadata of it."""
-    run_id = await dagster.launch(settings, JOB)
-    async with asyncio.timeout(MODELLED_S):
+async def _run_dagster(settings: Settings, job: str) -> None:
+    """A job, with Dagster's own logs, events and metadata of it."""
+    run_id = await dagster.launch(settings, job)
+    async with asyncio.timeout(JOB_S_MAX):
         while (status := await dagster.run_status(settings, run_id)) != "SUCCESS":
             if status in ("FAILURE", "CANCELED"):
-                raise RuntimeError(f"Dagster's run is {status}")
+                raise RuntimeError(f"Dagster's run of {job} is {status}")
             await asyncio.sleep(1)
+
+
+def _failed_checks(settings: Settings) -> list[str]:
+    """Those that did not pass; the runs' success says nothing of them."""
+    with psycopg.connect(settings.dagster_storage) as connection:
+        found = connection.execute(
+            "SELECT DISTINCT check_name FROM asset_check_executions"
+            " WHERE execution_status <> 'SUCCEEDED'"
+        )
+        return [name for (name,) in found]
 
 
 def _bodies_with(settings: Settings, marked: Marks) -> int:
