@@ -1,5 +1,6 @@
 {{ config(meta={'dagster': {'ref': {'name': 'fct_daily_payments'}}}) }}
--- Days, refunds and disputes add up to the payments', currency by currency.
+-- Days, refunds and disputes add up to the payments', currency by currency. A payment that only its
+-- refunds or disputes are known of is of no day.
 with
 
 payments as (
@@ -7,7 +8,10 @@ payments as (
     select
         currency,
         count_if(state <> 'unknown') as payments,
-        sum(captured_amount) filter (where state <> 'unknown') as captured_amount,
+        coalesce(sum(captured_amount) filter (where state <> 'unknown'), 0) as captured_amount,
+        coalesce(sum(refunded_amount) filter (where state <> 'unknown'), 0) as days_refunded_amount,
+        coalesce(sum(disputed_amount) filter (where state <> 'unknown'), 0) as days_disputed_amount,
+        coalesce(sum(net_amount) filter (where state <> 'unknown'), 0) as net_amount,
         sum(refunded_amount) as refunded_amount,
         sum(disputed_amount) as disputed_amount
     from {{ ref('fct_payments') }}
@@ -20,7 +24,10 @@ days as (
     select
         currency,
         sum(created_payments) as payments,
-        sum(captured_amount) as captured_amount
+        sum(captured_amount) as captured_amount,
+        sum(refunded_amount) as refunded_amount,
+        sum(disputed_amount) as disputed_amount,
+        sum(net_amount) as net_amount
     from {{ ref('fct_daily_payments') }}
     group by currency
 
@@ -56,5 +63,8 @@ left join disputes on payments.currency = disputes.currency
 where
     payments.payments <> coalesce(days.payments, 0)
     or payments.captured_amount <> coalesce(days.captured_amount, 0)
+    or payments.days_refunded_amount <> coalesce(days.refunded_amount, 0)
+    or payments.days_disputed_amount <> coalesce(days.disputed_amount, 0)
+    or payments.net_amount <> coalesce(days.net_amount, 0)
     or payments.refunded_amount <> coalesce(refunds.refunded_amount, 0)
     or payments.disputed_amount <> coalesce(disputes.disputed_amount, 0)
