@@ -1,6 +1,8 @@
 """Events to write: what the writer's tests and its benchmark feed it."""
 
+import struct
 from functools import cache
+from hashlib import sha256
 
 from payment_pipeline.bronze.contract import InferenceStatus
 from payment_pipeline.bronze.rows import ScoredEvent
@@ -9,7 +11,7 @@ from payment_pipeline.domain.features import EntityKey, EntityState, fold
 from payment_pipeline.domain.scoring import EventScores, Reason, Score
 from payment_pipeline.inference.history import simulated
 
-_REASONS = [Reason(feature=f"customer_failures_{days}d", contribution=0.1) for days in (1, 7, 30)]
+_FEATURES = tuple(f"customer_failures_{days}d" for days in (1, 7, 30))
 
 
 @cache
@@ -19,10 +21,14 @@ def events(count: int) -> tuple[PaymentEvent, ...]:
 
 
 def scored(event: PaymentEvent) -> ScoredEvent:
-    """The event with two scores."""
-    fraud = Score(value=0.125, model="fraud", version="1", reasons=_REASONS)
-    churn = Score(value=0.5, model="churn", version="1", reasons=_REASONS)
-    scores = EventScores(event_id=event.event_id, fraud_score=fraud, churn_score=churn)
+    """The event with two scores, which only depend on its id."""
+    shares = struct.unpack(">8I", sha256(event.event_id.encode()).digest())
+    fraud, churn, *contributions = (share / 2**32 for share in shares)
+    scores = EventScores(
+        event_id=event.event_id,
+        fraud_score=_score("fraud", fraud, contributions[:3]),
+        churn_score=_score("churn", churn, contributions[3:]),
+    )
     return ScoredEvent(event, scores, InferenceStatus.SCORED)
 
 
@@ -37,3 +43,11 @@ def folded(given: list[PaymentEvent]) -> dict[EntityKey, EntityState]:
     for _ in fold(given, states):
         pass
     return states
+
+
+def _score(model: str, value: float, contributions: list[float]) -> Score:
+    reasons = [
+        Reason(feature=feature, contribution=contribution)
+        for feature, contribution in zip(_FEATURES, contributions, strict=True)
+    ]
+    return Score(value=value, model=model, version="1", reasons=reasons)

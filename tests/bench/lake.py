@@ -44,7 +44,7 @@ from payment_pipeline.settings import Settings
 
 EVENTS: Final = 20_000
 COPIES: Final = 10
-"""Of each event, under ids, payments, bodies and amounts of their own."""
+"""Of each event, with ids, payments, bodies, amounts, attributes and scores of their own."""
 BATCH: Final = 1000
 ROUNDS: Final = 3
 SHARE_OF_BARE_MIN: Final = 0.6
@@ -61,11 +61,36 @@ INSERT INTO payment_events ({columns})
 SELECT {values} FROM payment_events, generate_series(1, {copies}) AS copy
 WHERE workflow_id LIKE 'ingest/bench/%'
 """
+# A number in [0, 1] that only depends on the event and the copy.
+SHARE: Final = "abs(hashtextextended(event_id || '{name}', copy)) / 2 ^ 63"
+FRAUD: Final = SHARE.format(name="fraud")
+CHURN: Final = SHARE.format(name="churn")
+# What a model has an answer to.
+APPLIES: Final = "kind IN ('payment', 'charge', 'subscription')"
+SCORES: Final = f"""
+jsonb_set(
+    jsonb_set(
+        jsonb_set(
+            jsonb_set(scores, '{{fraud_score,value}}', to_jsonb({FRAUD})),
+            '{{churn_score,value}}', to_jsonb({CHURN})
+        ),
+        '{{fraud_score,reasons,0,contribution}}', to_jsonb(random())
+    ),
+    '{{churn_score,reasons,0,contribution}}', to_jsonb(random())
+)"""
 OWN: Final = {
     "event_id": "event_id || '_' || copy",
     "payment_id": "payment_id || '_' || copy",
     "object_id": "object_id || '_' || copy",
     "amount_minor": "amount_minor + (random() * 1000)::int",
+    "attributes": (
+        "attributes || jsonb_build_object("
+        "'balance_transaction_id', 'txn_' || left(md5(event_id || copy), 24))"
+    ),
+    "fraud_score": f"CASE WHEN {APPLIES} THEN {FRAUD} END",
+    "churn_score": f"CASE WHEN {APPLIES} THEN {CHURN} END",
+    "scores": f"CASE WHEN {APPLIES} THEN {SCORES} END",
+    "inference_status": f"CASE WHEN {APPLIES} THEN 'scored' ELSE 'not_applicable' END",
     "body_sha256": "encode(sha256((event_id || copy)::bytea), 'hex')",
     "source_offset": "source_offset + (random() * 1000000)::int",
     "workflow_id": "'copy/' || copy || '/' || left(md5(event_id), 4)",
