@@ -9,8 +9,10 @@ import pytest
 
 from lake_loads import EVENTS, assert_exact, bronze, in_lake, insert, table
 from orchestration_dagster.definitions import defs
+from orchestration_dagster.defs.lake.tables import HORIZON_AGE_S_MAX
 from orchestration_dagster.defs.maintenance.upkeep import OF_MODELS
 from orchestration_dagster.lake import maintenance, tables
+from orchestration_dagster.lake.compare import any_waiting
 from orchestration_dagster.lake.files import file_system, stored
 from orchestration_dagster.lake.loader import load
 from orchestration_dagster.lake.maintenance import (
@@ -148,6 +150,10 @@ def test_a_horizon_that_is_held_back_warns(
     with bronze(lake) as writer, writer.transaction():
         writer.execute("SELECT pg_current_xact_id()")
         done = load_all(definitions, instance)
+        assert not any_waiting(lake, list(TABLES), 0.0)
+        insert(lake, "held", 1)
+        assert any_waiting(lake, list(TABLES), 0.0), "a load can't take it, but says so"
+        assert not any_waiting(lake, list(TABLES), HORIZON_AGE_S_MAX)
     assert done.success, "a warning stops nothing"
     assert [each.passed for each in done.get_asset_check_evaluations()] == [False] * 3
 

@@ -1,6 +1,8 @@
 """When is a micro-batch due, and what does it build?"""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
 
 import dagster as dg
 import pytest
@@ -8,7 +10,10 @@ import pytest
 from orchestration_dagster.dbt_manifest import VERSION
 from orchestration_dagster.definitions import defs
 from orchestration_dagster.defs.lake import micro_batch
+from orchestration_dagster.defs.lake.tables import HORIZON_AGE_S_MAX
 from orchestration_dagster.defs.marts.dbt import MODELS, STANDING
+from orchestration_dagster.lake import compare
+from orchestration_dagster.lake.bronze import Horizon, Waiting
 from orchestration_dagster.naming import FIRST_MODEL, HORIZON_CHECKS, LAKE_KEYS
 from orchestration_dagster.resources import PipelineSettings
 
@@ -76,6 +81,47 @@ def test_one_a_minute_when_something_waits(
     assert isinstance(asked(instance), dg.SkipReason)
     monkeypatch.setattr(micro_batch, "HEARTBEAT_S", 0.0)
     assert selected(asked(instance)), "a quarter of an hour without a load"
+
+
+@dataclass
+class HeldBack:
+    """Bronze with rows above a horizon that is so old."""
+
+    age_s: float
+    rows: int
+
+    def any_waiting(self, *_: object) -> bool:
+        return False
+
+    def waiting(self, *_: object) -> Waiting:
+        return Waiting(self.rows, self.age_s)
+
+    def horizon(self) -> Horizon:
+        return Horizon("1/1", 1, self.age_s)
+
+
+@pytest.mark.parametrize(
+    ("bronze", "due"),
+    [
+        (HeldBack(HORIZON_AGE_S_MAX + 1, rows=1), True),
+        (HeldBack(HORIZON_AGE_S_MAX - 1, rows=1), False),
+        (HeldBack(HORIZON_AGE_S_MAX + 1, rows=0), False),
+    ],
+    ids=["long", "not_yet_long", "nothing_held_back"],
+)
+def test_a_row_that_is_long_held_back_is_warned_of(
+    instance: dg.DagsterInstance,
+    job: dg.JobDefinition,
+    monkeypatch: pytest.MonkeyPatch,
+    bronze: HeldBack,
+    due: bool,
+) -> None:
+    ran(instance, job, dg.DagsterRunStatus.SUCCESS)
+    monkeypatch.setattr(micro_batch, "EVERY_S", 0.0)
+    monkeypatch.setattr(compare, "open_catalog", lambda _: None)
+    monkeypatch.setattr(compare, "find_table", lambda *_: None)
+    monkeypatch.setattr(compare, "open_bronze", lambda _: nullcontext(bronze))
+    assert isinstance(asked(instance), dg.RunRequest) is due
 
 
 @pytest.mark.usefixtures("waits")

@@ -110,12 +110,19 @@ def waiting(settings: Settings, table: str) -> Waiting:
         return bronze.waiting(known, watermark)
 
 
-def any_waiting(settings: Settings, tables: list[str]) -> bool:
-    """Whether a load of one of the tables would find a row."""
+def any_waiting(settings: Settings, tables: list[str], held_s_max: float) -> bool:
+    """Whether a load has a row of one of the tables to take, or to say that it is held back.
+
+    It is when it lies above a horizon that is older than `held_s_max` seconds.
+    """
     catalog = open_catalog(settings)
     watermarks = [(known := table_named(name), _watermark(catalog, known)) for name in tables]
     with open_bronze(settings) as bronze:
-        return any(bronze.any_waiting(known, watermark) for known, watermark in watermarks)
+        if any(bronze.any_waiting(known, watermark) for known, watermark in watermarks):
+            return True
+        if bronze.horizon().age_s <= held_s_max:
+            return False
+        return any(bronze.waiting(known, watermark).rows for known, watermark in watermarks)
 
 
 def schema_refusal(settings: Settings, table: str) -> str | None:

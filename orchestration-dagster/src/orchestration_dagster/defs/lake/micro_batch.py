@@ -6,6 +6,7 @@ from typing import Final
 import dagster as dg
 
 from orchestration_dagster.dbt_manifest import VERSION
+from orchestration_dagster.defs.lake.tables import HORIZON_AGE_S_MAX
 from orchestration_dagster.defs.marts.dbt import MODELS, STANDING
 from orchestration_dagster.lake.compare import any_waiting
 from orchestration_dagster.lake.tables import TABLES
@@ -43,6 +44,8 @@ def every_minute(
 ) -> dg.RunRequest | dg.SkipReason:
     """A run when a row waits; never two at a time.
 
+    Also for a row that a transaction has long held back: a load can't take it, but its check warns.
+
     No schedule: its ticks fall into the runs, and what has just missed one would wait for the tick
     after the next.
     """
@@ -57,7 +60,7 @@ def every_minute(
     age_s = time.time() - last.create_timestamp.timestamp()
     if age_s < EVERY_S:
         return dg.SkipReason("The last one has only just begun.")
-    if age_s < HEARTBEAT_S and not any_waiting(settings.load(), list(TABLES)):
+    if age_s < HEARTBEAT_S and not any_waiting(settings.load(), list(TABLES), HORIZON_AGE_S_MAX):
         return dg.SkipReason("Bronze has nothing new.")
     return _run(everything=not last.dagster_run.is_success, instance=context.instance)
 
