@@ -7,6 +7,7 @@ import dagster as dg
 import pytest
 
 from orchestration_dagster.definitions import defs
+from orchestration_dagster.defs.maintenance.upkeep import MERGED_INTO
 from orchestration_dagster.defs.marts.dbt import FOUND
 from orchestration_dagster.lake.tables import TABLES
 from orchestration_dagster.naming import (
@@ -116,7 +117,7 @@ def test_upkeep_of_models_waits_for_dbt(repository: dg.RepositoryDefinition) -> 
     (build,) = graph.get(FIRST_MODEL).assets_def.node_def.iterate_op_defs()
     assert build.pool == MARTS
     keepers = [child for child in graph.get(FIRST_MODEL).child_keys if child.path[-1] == "models"]
-    assert len(keepers) == 3
+    assert len(keepers) == 4
     for keeper in keepers:
         (op,) = graph.get(keeper).assets_def.node_def.iterate_op_defs()
         assert op.pool == MARTS
@@ -128,3 +129,12 @@ def test_every_schema_of_dbts_is_looked_after(repository: dg.RepositoryDefinitio
         key.path[0] for key in graph.get_all_asset_keys() if graph.get(key).group_name == MARTS
     }
     assert built == set(MODEL_SCHEMAS)
+
+
+def test_what_dbt_merges_into_is_analyzed() -> None:
+    merged = {
+        node["schema"]
+        for node in FOUND["nodes"].values()
+        if node["config"]["materialized"] == "incremental"
+    }
+    assert merged == set(MERGED_INTO)

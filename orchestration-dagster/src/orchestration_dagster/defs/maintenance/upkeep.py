@@ -3,7 +3,7 @@
 Each waits for its tables' pool, so it never meets a load or dbt, whoever launched it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import dagster as dg
@@ -33,8 +33,16 @@ WHEN: Final[Mapping[str, str]] = {
 }
 """Operation → when, UTC; and only once the table has been loaded since."""
 RETRIES: Final = dg.RetryPolicy(max_retries=2, delay=30)
-OF_MODELS: Final = ("compact", "expire_snapshots", "remove_orphan_files")
-"""Trino takes statistics as it writes."""
+MERGED_INTO: Final = ("intermediate",)
+"""Where dbt's incremental models are. Trino takes statistics as it makes a table, not as it merges:
+these keep the distinct values of their first day, and lose them as its snapshot expires."""
+OF_MODELS: Final[Mapping[str, Sequence[str]]] = {
+    "compact": MODEL_SCHEMAS,
+    "analyze": MERGED_INTO,
+    "expire_snapshots": MODEL_SCHEMAS,
+    "remove_orphan_files": MODEL_SCHEMAS,
+}
+"""Operation → the schemas whose tables it is for."""
 
 
 @dg.definitions
@@ -90,7 +98,7 @@ def _upkeep_of_models(operation: str) -> dg.AssetsDefinition:
         loaded = settings.load()
         forget_old_metadata(loaded, MODEL_SCHEMAS)
         return dg.MaterializeResult(
-            metadata=_figures(maintain_all(loaded, operation, MODEL_SCHEMAS))
+            metadata=_figures(maintain_all(loaded, operation, OF_MODELS[operation]))
         )
 
     return upkeep
