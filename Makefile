@@ -88,18 +88,18 @@ audit-dependencies: setup ## Known vulnerabilities of what is locked; asks osv.d
 		$(BIN)/pip-audit --strict --disable-pip --vulnerability-service osv --progress-spinner off \
 			--requirement infrastructure/locks/$$lock.txt || exit 1; done
 
-sbom: setup ## What all of it is made of, as CycloneDX: dist/sbom
+sbom: setup setup-superset ## What all of it is made of, as CycloneDX: dist/sbom
 	@infrastructure/local/setup-beside sbom
 	@mkdir -p dist/sbom
-	@for environment in .venv .venv-superset; do [ ! -d $$environment ] || \
+	@for environment in .venv .venv-superset; do \
 		.venv-sbom/bin/cyclonedx-py environment $$environment --output-reproducible --output-format JSON \
 			--output-file dist/sbom/$${environment#.}.cdx.json || exit 1; done
 	@$(BIN)/python -m local_stack.jar_sbom dist/sbom/jars.cdx.json
 	@ls dist/sbom/*
 
-licenses: setup ## Each package's licence: dist/licenses; fails on one that binds a service
+licenses: setup setup-superset ## Each package's licence: dist/licenses; fails on one that binds a service
 	@mkdir -p dist/licenses
-	@for environment in .venv .venv-superset; do [ ! -d $$environment ] || \
+	@for environment in .venv .venv-superset; do \
 		$(BIN)/pip-licenses --python $$environment/bin/python --format=markdown --with-urls \
 			--ignore-packages payment-pipeline --partial-match --fail-on="$(UNWANTED_LICENSES)" \
 			--output-file=dist/licenses/$${environment#.}.md || exit 1; done
