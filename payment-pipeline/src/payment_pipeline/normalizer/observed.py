@@ -8,12 +8,12 @@ import structlog
 from aiokafka import ConsumerRecord
 
 from payment_pipeline.domain import topics
-from payment_pipeline.domain.failures import BadRecord
+from payment_pipeline.domain.failures import BadRecord, FailureClass
 from payment_pipeline.domain.raw import RawEvent
 from payment_pipeline.telemetry import of_event, traces
 
 from . import metrics
-from .step import Message, Outcome
+from .step import Message, Outcome, message
 
 log = structlog.get_logger()
 
@@ -25,28 +25,39 @@ OUTCOMES: Final = {
 
 
 class Work(NamedTuple):
-    """One record on its way."""
+    """One record on its way.
+
+    Without the event that it became: a batch of them is megabytes, which would be fetched from
+    memory once more for each record that is normalized behind it.
+    """
 
     record: ConsumerRecord[bytes, bytes]
     raw: RawEvent
-    outcome: Outcome
     message: Message
+    kind: str
+    """Of an event; empty for what became none."""
+    failure: FailureClass | None
+    """Of a dead letter."""
+
+
+def work(record: ConsumerRecord[bytes, bytes], raw: RawEvent, outcome: Outcome) -> Work:
+    """What is to be done for an outcome, and what will be said of it."""
+    failure = outcome.failure if type(outcome) is BadRecord else None
+    said = message(outcome, raw, record.headers)
+    return Work(record, raw, said, getattr(outcome, "kind", ""), failure)
 
 
 def count(works: Sequence[Work]) -> None:
     """Records by outcome and kind, dead letters by class, and a line of each of these."""
-    seen = Tally(
-        (OUTCOMES[work.message.topic], getattr(work.outcome, "kind", "")) for work in works
-    )
+    seen = Tally((OUTCOMES[work.message.topic], work.kind) for work in works)
     for (outcome, kind), records in seen.items():
         metrics.RECORDS.labels(outcome, kind).inc(records)
     for work in works:
-        if work.message.topic == topics.DLQ_VALIDATION and isinstance(work.outcome, BadRecord):
-            metrics.DEAD_LETTERS.labels(work.outcome.failure).inc()
+        if work.failure is not None:
+            metrics.DEAD_LETTERS.labels(work.failure).inc()
             at = work.raw.coordinates
             where = {"topic": at.topic, "partition": at.partition, "offset": at.offset}
-            failure = work.outcome.failure.value
-            log.warning("dead_letter", **of_event(work.raw), **where, failure=failure)
+            log.warning("dead_letter", **of_event(work.raw), **where, failure=work.failure.value)
 
 
 def trace(works: Sequence[Work], began_ns: int) -> None:
@@ -56,7 +67,6 @@ def trace(works: Sequence[Work], began_ns: int) -> None:
         return
     for work in works:
         raw = work.raw
-        failure = work.outcome.failure if isinstance(work.outcome, BadRecord) else ""
         tracer.record(
             "normalize",
             raw.traceparent,
@@ -68,6 +78,6 @@ def trace(works: Sequence[Work], began_ns: int) -> None:
                 "messaging.kafka.offset": raw.coordinates.offset,
                 "payments.event_id": raw.event_id or "",
                 "payments.outcome": OUTCOMES[work.message.topic],
-                "payments.failure": failure,
+                "payments.failure": work.failure or "",
             },
         )

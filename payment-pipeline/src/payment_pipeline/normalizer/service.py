@@ -31,7 +31,7 @@ from payment_pipeline.telemetry import of_event
 
 from . import metrics, observed
 from .observed import Work
-from .step import message, step, without_body
+from .step import step, without_body
 
 GROUP: Final = "normalizer"
 POLL_MS: Final = 500
@@ -141,7 +141,7 @@ class Normalizer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
     def _work(self, record: ConsumerRecord[bytes, bytes], now: datetime) -> Work:
         raw = raw_event(record)
         outcome = step(raw, self._by_topic[record.topic], self._context, now)
-        return Work(record, raw, outcome, message(outcome, raw, record.headers))
+        return observed.work(record, raw, outcome)
 
     async def _pass_on(self, works: Sequence[Work], found: Batches, began_ns: int) -> None:
         """Produce, wait for every acknowledgement, commit: in this order, whatever happens."""
@@ -227,8 +227,7 @@ class Normalizer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         where = {"topic": at.topic, "partition": at.partition, "offset": at.offset}
         log.error("message_too_large", **of_event(work.raw), **where)
         letter = without_body(work.raw, self._context, datetime.now(UTC))
-        said = message(letter, work.raw, work.record.headers)
-        return Work(work.record, work.raw, letter, said)
+        return observed.work(work.record, work.raw, letter)
 
     async def _commit(self, offsets: dict[TopicPartition, int]) -> None:
         mine = self._source.assignment()
