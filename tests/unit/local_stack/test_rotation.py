@@ -7,6 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from local_stack import files, rotation
+from local_stack.components import chosen
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings, fingerprint
 
@@ -101,3 +102,23 @@ def test_a_password_that_can_not_be_set_stays_as_it_was(settings: Settings) -> N
     with pytest.raises(UserError, match="No PostgreSQL at"):
         rotation.rotate_password(settings, "postgres_worker_password")
     assert settings.secret("postgres_worker_password") == before
+
+
+@pytest.mark.parametrize("name", rotation.HELD)
+def test_what_is_read_at_a_start_is_another_one_at_the_next(settings: Settings, name: str) -> None:
+    held = rotation.HELD[name].secrets
+    before = {each: settings.secret(each) for each in held}
+    assert rotation.rotate_held(settings, name) == [], "nothing runs here"
+    assert all(settings.secret(each) != before[each] for each in held)
+
+
+def test_what_others_are_encrypted_with_is_not_exchanged_alone(isolated: SettingsOf) -> None:
+    settings = isolated(trino_password=SecretStr("given"))
+    with pytest.raises(UserError, match=r"docs/security\.md"):
+        rotation.rotate_held(settings, "superset_secret_key")
+
+
+def test_no_reader_of_what_is_held_is_on_a_webhooks_way() -> None:
+    on_it = {each.name for each in chosen()}
+    for held in rotation.HELD.values():
+        assert not on_it.intersection(held.readers)

@@ -3,20 +3,22 @@
 A provider's signing secret: `rotate` puts the new one before the old, and both verify; `retire`
 takes the old one out, once nothing is signed with it any more. A role's password: the file first,
 then the server; who is connected goes on, and who connects asks the file anew. `up` sets every
-password to its file's, so what was interrupted between the two is made good.
+password to its file's, so what was interrupted between the two is made good. What its readers read
+only at their start: they are stopped, and start with the new one; none is on a webhook's way.
 """
 
 import asyncio
 import secrets
 import time
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 import aiohttp
 import psycopg
 from prometheus_client.parser import text_string_to_metric_families
 
-from local_stack import roles
-from local_stack.files import WEBHOOK_SECRETS, exclusive, run_dir, write_private
+from local_stack import roles, stack, supervisor
+from local_stack.files import WEBHOOK_SECRETS, exclusive, make_secrets, run_dir, write_private
 from local_stack.http import TIMEOUT
 from payment_pipeline.adapters.postgres import unreachable
 from payment_pipeline.domain.failures import UserError
@@ -29,6 +31,27 @@ LIVE_MAX: Final = 3
 LIVE_WAIT_S: Final = 5.0
 POLL_S: Final = 0.1
 USED_METRIC: Final = "payments_gateway_secret_used_timestamp_seconds"
+
+
+DAGSTER: Final = ("dagster-daemon", "dagster-webserver", "dagster-code")
+
+
+class Held(NamedTuple):
+    """Secrets that are exchanged together, and who reads them at their start."""
+
+    secrets: tuple[str, ...]
+    readers: tuple[str, ...]
+
+
+HELD: Final[Mapping[str, Held]] = {
+    "postgres_dagster_password": Held(("postgres_dagster_password",), DAGSTER),
+    "s3": Held(
+        ("s3_access_key", "s3_secret_key"), (*DAGSTER, "lake-metrics", "trino", "seaweedfs")
+    ),
+    "superset_admin_password": Held(("superset_admin_password",), ("superset",)),
+    "superset_secret_key": Held(("superset_secret_key",), ("superset",)),
+}
+"""By what `payments secrets rotate` calls them."""
 
 
 class Used(NamedTuple):
@@ -119,7 +142,7 @@ def rotate_password(settings: Settings, name: str) -> None:
         UserError: services don't read it anew, or the server isn't ours or doesn't answer.
     """
     if name not in rotatable_passwords(settings):
-        names = ", ".join([*_providers(), *rotatable_passwords(settings)])
+        names = ", ".join([*_providers(), *rotatable_passwords(settings), *HELD])
         raise UserError(f"No secret {name} to rotate: there are {names}.")
     if settings.postgres_dsn:
         raise UserError("PostgreSQL runs elsewhere: change it there, then PAYMENTS_POSTGRES_DSN.")
@@ -132,6 +155,35 @@ def rotate_password(settings: Settings, name: str) -> None:
         except psycopg.OperationalError as refusal:
             write_private(path, old + "\n")
             raise unreachable(settings.dsn, type(refusal).__name__) from refusal
+
+
+def rotate_held(settings: Settings, name: str) -> list[str]:
+    """Give the readers of a secret of `HELD` a new one; those that were restarted.
+
+    Meanwhile webhooks are taken, scored and written to bronze; loads wait.
+
+    Raises:
+        UserError: it is set in the environment, or something stored is encrypted with it; or a
+            reader does not come back.
+    """
+    held = HELD[name]
+    for each in held.secrets:
+        _refuse_environment(settings, each)
+    if name == "superset_secret_key" and settings.trino_password:
+        raise UserError(
+            "Superset's metadata holds Trino's password, encrypted with it: docs/security.md says "
+            "how to exchange both."
+        )
+    states = supervisor.states(settings)
+    running = [each for each in held.readers if states.get(each, {}).get("pid")]
+    with exclusive(run_dir(settings) / "secrets.lock"):
+        stack.stop(settings, running)
+        for each in held.secrets:
+            (settings.secrets_dir / each).unlink(missing_ok=True)
+        make_secrets(settings)
+    if running:
+        stack.up(settings, only=tuple(running))
+    return running
 
 
 def rotatable_passwords(settings: Settings) -> tuple[str, ...]:

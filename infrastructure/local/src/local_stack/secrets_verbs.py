@@ -18,12 +18,18 @@ Provider = Annotated[str, typer.Argument(help="As in the webhook's path, e.g. st
 
 @app.command("rotate")
 def rotate(
-    name: Annotated[str, typer.Argument(help="A provider, or a password's file, without path.")],
+    name: Annotated[
+        str, typer.Argument(help="A provider, a password's file without path, or `s3`.")
+    ],
     stdin: Annotated[
         bool, typer.Option("--stdin", help="Take the provider's new secret from standard input.")
     ] = False,
 ) -> None:
-    """Put a new signing secret beside the old one, both of which verify; or change a password.
+    """Put a new signing secret beside the old one, both of which verify; or change another one.
+
+    A password of PostgreSQL's is exchanged while its service runs; what is read only at a start
+    (postgres_dagster_password, s3, superset_admin_password, superset_secret_key) starts its readers
+    anew, and none of them is on a webhook's way.
 
     Without --stdin a random one is made, as for the simulator. Then roll it at the provider, and
     `retire` the old one. Secrets are named by the first 8 hex digits of their SHA-256.
@@ -31,6 +37,13 @@ def rotate(
     from local_stack import rotation
 
     loaded = settings.load()
+    if name in rotation.HELD:
+        restarted = rotation.rotate_held(loaded, name)
+        said = (
+            f"{', '.join(restarted)} started anew" if restarted else "it is read at the next start"
+        )
+        typer.echo(f"{name} is changed; {said}")
+        return
     if not rotation.is_provider(name):
         rotation.rotate_password(loaded, name)
         typer.echo(f"{name} is changed; who is connected goes on")

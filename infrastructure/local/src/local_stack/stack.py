@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
@@ -170,7 +170,7 @@ def down(settings: Settings) -> int:
         stores = {*STORES, *ENGINES}
         # Stages first: they finish their batches into stores that still answer.
         for names in (BY_NAME.keys() - stores, stores):
-            _stop(settings, names)
+            stop(settings, names)
         supervisor.call(settings, "shutdown")
         daemon.wait(STOP_WAIT_S)
     left = process.members(settings)
@@ -182,15 +182,15 @@ def down(settings: Settings) -> int:
     return len(left)
 
 
-def _stop(settings: Settings, names: set[str]) -> None:
-    """Stop programs at once: supervisord's own shutdown stops them one by one."""
-    for name in names & supervisor.states(settings).keys():
+def stop(settings: Settings, names: Collection[str]) -> None:
+    """Stop programs, all at once: supervisord's own shutdown stops them one by one."""
+    for name in supervisor.states(settings).keys() & names:
         with contextlib.suppress(Fault):
             supervisor.call(settings, "stopProcess", name, False)
     deadline = time.monotonic() + STOP_WAIT_S + POLL_S
     while time.monotonic() < deadline:
         running = {name for name, info in supervisor.states(settings).items() if info["pid"]}
-        if not running & names:
+        if not running.intersection(names):
             return
         time.sleep(POLL_S)
 
