@@ -24,7 +24,7 @@ from payment_pipeline.settings import Settings
 
 from . import letters
 from .selection import Selection
-from .store import GROUPS_MAX, SHOWN_MAX, SQL, Group, first_error
+from .store import GROUPS_MAX, SHOWN_MAX, SQL, Group
 
 WORKFLOW: Final = "dlq/collect"
 """What `workflow_id` says of a letter that no workflow brought."""
@@ -152,7 +152,7 @@ def _group(letter: BadRecord) -> Group:
         provider=letter.provider,
         failure=letter.failure.value,
         component=letter.component,
-        error=_error(letter) or None,
+        error=letter.errors[0].line if letter.errors else None,
         resolution=None,
         letters=1,
         oldest_received_at=letter.received_at,
@@ -167,10 +167,6 @@ def _together(one: Group, other: Group) -> Group:
         oldest_received_at=min(one.oldest_received_at, other.oldest_received_at),
         newest_received_at=max(one.newest_received_at, other.newest_received_at),
     )
-
-
-def _error(letter: BadRecord) -> str:
-    return first_error([error.model_dump() for error in letter.errors])
 
 
 def _row(letter: BadRecord, *, body: bool) -> dict[str, Any]:

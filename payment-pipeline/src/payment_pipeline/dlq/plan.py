@@ -134,9 +134,8 @@ def _judged(letter: Letter, provider: Provider, body: bytes) -> Ready | Held:
     digest = sha256(body).hexdigest()
     answer = _normalized(letter, provider, envelope, body, digest)
     if isinstance(answer, Rejected):
-        first = answer.errors[0]
-        where = f"{first.path}: " if first.path else ""
-        return Held(letter, Outcome.REJECTED, f"{answer.failure}, {where}{first.message}")
+        why = f"{answer.failure}, {answer.errors[0].line}"
+        return Held(letter, Outcome.REJECTED, why)
     return Ready(
         letter,
         topics.raw(provider.name, envelope.resource),

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from payment_pipeline.domain.failures import FailureClass
+from payment_pipeline.domain.failures import FailureClass, FieldError
 
 from .plan import SETTLED, Outcome
 from .redrive import Result
@@ -123,8 +123,7 @@ def _lines(letter: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     yield "event", f"{letter['event_id'] or 'no id'}  {letter['provider_event_type'] or ''}"
     yield "provider", letter["provider"]
     for error in letter["errors"]:
-        where = f"{error['path']}: " if error["path"] else ""
-        yield "error", f"{where}{error['message']}"
+        yield "error", FieldError(**error).line
     yield "rejected by", f"{letter['component']} {letter['component_version']}"
     yield "verdict", letter["verdict"]
     yield "received", _instant(letter["received_at"])

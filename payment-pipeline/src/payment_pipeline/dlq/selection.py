@@ -32,7 +32,7 @@ class Selection(NamedTuple):
         """Whether a letter that is not in the quarantine yet is meant; as the query `select`."""
         return (
             (self.failures is None or letter.failure in self.failures)
-            and (self.error is None or any(self._is_in(each) for each in letter.errors))
+            and (self.error is None or any(map(self._is_in, letter.errors)))
             and (self.event_types is None or letter.provider_event_type in self.event_types)
             and (self.since is None or letter.received_at >= self.since)
             and (self.until is None or letter.received_at < self.until)
@@ -40,8 +40,7 @@ class Selection(NamedTuple):
         )
 
     def _is_in(self, error: FieldError) -> bool:
-        said = f"{error.path}: {error.message}" if error.path else error.message
-        return (self.error or "").lower() in said.lower()
+        return (self.error or "").lower() in error.line.lower()
 
 
 def select(

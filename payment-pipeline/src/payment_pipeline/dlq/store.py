@@ -10,6 +10,7 @@ from payment_pipeline.adapters.sql import queries
 from payment_pipeline.bronze.contract import Resolution
 from payment_pipeline.bronze.rows import to_json
 from payment_pipeline.domain.events import PaymentEvent
+from payment_pipeline.domain.failures import FieldError
 from payment_pipeline.domain.raw import Coordinates
 
 from .plan import Letter, Ready
@@ -177,7 +178,7 @@ async def reopen(pool: asyncpg.Pool, ids: Sequence[int]) -> int:
 def first_error(errors: Sequence[Mapping[str, Any]]) -> str:
     """A letter's first error as a line."""
     for error in errors:
-        return f"{error['path']}: {error['message']}" if error["path"] else str(error["message"])
+        return FieldError(**error).line
     return ""
 
 

@@ -45,6 +45,11 @@ class FieldError(BaseModel):
     """
     message: str
 
+    @property
+    def line(self) -> str:
+        """Both, as a person reads them; the queries of `dlq` have the same."""
+        return f"{self.path}: {self.message}" if self.path else self.message
+
 
 class Rejected(NamedTuple):
     """A pure step's answer for an event that can't become a `PaymentEvent`."""
