@@ -65,7 +65,7 @@ def browser(dashboards: Settings) -> Iterator[Browser]:
         )
     with Browser(*binaries) as opened:
         password = dashboards.secret("superset_admin_password")
-        opened.log_in(superset.address(dashboards), "admin", password)
+        opened.log_in(superset.address(dashboards), superset.ADMIN, password)
         yield opened
 
 

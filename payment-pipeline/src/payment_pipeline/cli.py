@@ -9,7 +9,7 @@ import json
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from pydantic import ValidationError
@@ -30,8 +30,8 @@ app = typer.Typer(
     help="Signed payment webhooks in, nothing lost, every payment scored.",
 )
 
-
-ANYTHING = {"allow_extra_args": True, "ignore_unknown_options": True}
+ANYTHING: Final = {"allow_extra_args": True, "ignore_unknown_options": True}
+"""Of a verb whose words are another program's."""
 
 
 def main() -> None:

@@ -86,9 +86,16 @@ def test_what_runs_elsewhere_needs_no_port_here(isolated: SettingsOf, listener: 
     assert all(check.ok for check in preflight.checks(settings, (BY_NAME["kafka"],)))
 
 
-def test_full_disk_is_red(isolated: SettingsOf, monkeypatch: pytest.MonkeyPatch) -> None:
+def disks(
+    monkeypatch: pytest.MonkeyPatch, free: dict[Path, int], others: int = 100 * 1024**3
+) -> None:
+    """Bytes free by folder."""
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage(10, 10, 0))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10, 10, free.get(path, others)))
+
+
+def test_full_disk_is_red(isolated: SettingsOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    disks(monkeypatch, {}, others=0)
     check = the_check(isolated(), "Disk")
     assert not check.ok
     assert "PAYMENTS_VAR" in check.remedy
@@ -97,13 +104,9 @@ def test_full_disk_is_red(isolated: SettingsOf, monkeypatch: pytest.MonkeyPatch)
 def test_trino_is_not_fetched_into_a_cache_without_room(
     isolated: SettingsOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usage = namedtuple("usage", "total used free")
     other_disk = tmp_path / "cache"
     other_disk.mkdir()
-    free = {other_disk: 1}
-    monkeypatch.setattr(
-        shutil, "disk_usage", lambda path: usage(10, 10, free.get(path, 100 * 1024**3))
-    )
+    disks(monkeypatch, {other_disk: 1})
     settings = isolated(cache=other_disk)
     assert the_check(settings, "Disk", "trino").ok
     assert not the_check(settings, "Cache", "trino").ok
@@ -114,13 +117,10 @@ def test_trino_is_not_fetched_into_a_cache_without_room(
 def test_jars_are_not_fetched_into_a_home_that_takes_none(
     isolated: SettingsOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usage = namedtuple("usage", "total used free")
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("M2_REPO", str(home / ".m2/repository"))
-    monkeypatch.setattr(
-        shutil, "disk_usage", lambda path: usage(10, 10, 1 if path == home else 100 * 1024**3)
-    )
+    disks(monkeypatch, {home: 1})
     full = the_check(isolated(), "Jars", "kafka")
     assert not full.ok
     assert "M2_REPO" in full.remedy

@@ -21,7 +21,7 @@ from payment_pipeline.settings import REPOSITORY, Settings, load
 ENVIRONMENT: Final = REPOSITORY / ".venv-superset"
 FOLDER: Final = REPOSITORY / "infrastructure/superset"
 ADMIN: Final = "admin"
-"""As `provision.py` names them."""
+"""As `provision.py` names the administrator."""
 THREADS: Final = 8
 QUERY_S_MAX: Final = 120
 STOP_S_MAX: Final = 5

@@ -59,8 +59,8 @@ def run(ground: Ground) -> Findings:
             searched_in |= places.SEARCHED_WITH_MARTS
             searched_in |= _show(ground, settings)
         spans.wait_for_quiet(SPANS_SENT_S)
-        _search(settings, marked, spans, searched_in, found)
         shown = places.DASHBOARDS in searched_in
+        _search(settings, marked, spans, searched_in, found, shown=shown)
         found.control_failed = asyncio.run(_control(ground, marked, spans, shown=shown))
     return found
 
@@ -71,10 +71,11 @@ def _search(
     spans: Collector,
     searched_in: frozenset[str],
     found: Findings,
+    *,
+    shown: bool,
 ) -> None:
     kept = _bodies_with(settings, marked)
     found.require(kept > 0, "the marks are not even in the quarantine's bodies: nothing is shown")
-    shown = places.DASHBOARDS in searched_in
     searched = asyncio.run(places.search(settings, marked, spans, shown=shown))
     for place in searched:
         found.require(place.hits == 0, f"{place.place}: {place.hits} hold a person's data")
