@@ -11,11 +11,17 @@ from typing import Final
 
 import lake_rows
 from lake_rows import Row
-from payment_pipeline.bronze.contract import DECISIONS_TABLE, EVENTS_TABLE, QUARANTINE_TABLE
+from payment_pipeline.bronze.contract import (
+    AUDITS_TABLE,
+    DECISIONS_TABLE,
+    EVENTS_TABLE,
+    QUARANTINE_TABLE,
+)
 
 SEED: Final = 11
 EVENTS: Final = 3000
 REJECTIONS: Final = 40
+UNMODELLED: Final = 7
 REVIEWS_OPEN: Final = 5
 HOUR: Final = timedelta(hours=1)
 
@@ -40,12 +46,21 @@ def decisions() -> tuple[Row, ...]:
     return tuple(row for row in found if row not in answers[:REVIEWS_OPEN])
 
 
+@cache
+def audits() -> tuple[Row, ...]:
+    """The same of what the ledger said at the hour's end."""
+    received = len(events()) + len(rejections()) + UNMODELLED
+    row = lake_rows.audit_row(received, len(rejections()), UNMODELLED, datetime.now(UTC))
+    return (row,)
+
+
 def tables() -> dict[str, list[Row]]:
     """Table of the lake → its rows, each in bronze about a second after its receipt."""
     return {
         EVENTS_TABLE: _ingested(events()),
         QUARANTINE_TABLE: _ingested(rejections()),
         DECISIONS_TABLE: lake_rows.loaded(decisions()),
+        AUDITS_TABLE: lake_rows.loaded(audits()),
     }
 
 

@@ -16,6 +16,8 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NamespaceAlreadyExistsError
 
 from payment_pipeline.bronze.contract import (
+    AUDITS,
+    AUDITS_TABLE,
     DECISIONS,
     DECISIONS_TABLE,
     EVENTS,
@@ -39,7 +41,12 @@ UNTIL: Final = datetime(2026, 6, 30, tzinfo=UTC)
 DAYS: Final = 90
 RECEIVED_AT: Final = datetime(2026, 7, 1, 12, tzinfo=UTC)
 ROWS_PER_TRANSACTION: Final = 100
-TABLES: Final = {EVENTS_TABLE: EVENTS, QUARANTINE_TABLE: QUARANTINE, DECISIONS_TABLE: DECISIONS}
+TABLES: Final = {
+    EVENTS_TABLE: EVENTS,
+    QUARANTINE_TABLE: QUARANTINE,
+    DECISIONS_TABLE: DECISIONS,
+    AUDITS_TABLE: AUDITS,
+}
 """Table of the lake → its columns."""
 
 ARROW: Final = {
@@ -144,6 +151,33 @@ def rejection_rows(count: int) -> list[Row]:
     ]
 
 
+def audit_row(received: int, rejected: int, unmodelled: int, audited_at: datetime) -> Row:
+    """What a clean audit of so many webhooks counts."""
+    accepted = received - rejected - unmodelled
+    faults = ("missing", "duplicated", "unexplained", "mismatched")
+    return {
+        "audit_id": f"{received}-{audited_at.isoformat()}",
+        "audited_at": audited_at,
+        "asked_by": "schedule",
+        "window_since": audited_at - timedelta(hours=1),
+        "window_until": audited_at,
+        "is_clean": True,
+        "is_settled": True,
+        "has_client_ledger": False,
+        "received_events": received,
+        "normalized_events": accepted,
+        "rejected_events": rejected,
+        "unmodelled_events": unmodelled,
+        "bronze_events": accepted,
+        "quarantine_events": rejected,
+        "lake_events": accepted,
+        "facts_events": accepted,
+        "pending_events": 0,
+        **{f"{fault}_events": 0 for fault in faults},
+        "elapsed_s": 1.0,
+    }
+
+
 def loaded(rows: Sequence[Row], after: int = 0) -> list[Row]:
     """The rows as one loader after the other inserted them, `after` so many before."""
     return [
@@ -166,7 +200,7 @@ def arrow(columns: Sequence[Column], rows: Sequence[Row]) -> pa.Table:
 
 
 def append(catalog: Catalog, namespace: str, tables: Mapping[str, Sequence[Row]]) -> None:
-    """Append rows to the lake's tables of a namespace; all three exist afterwards."""
+    """Append rows to the lake's tables of a namespace; all of them exist afterwards."""
     with suppress(NamespaceAlreadyExistsError):
         catalog.create_namespace(namespace)
     for name, columns in TABLES.items():

@@ -15,7 +15,6 @@ ASSETS: Final = Path(__file__).resolve().parents[2] / "infrastructure/superset/a
 ONE_CURRENCY: Final = re.compile(r"IF\(MIN\(currency\) = MAX\(currency\), .+\)", re.DOTALL)
 MONEY: Final = re.compile(r"amount|mrr")
 OF_THE_WHOLE: Final = {
-    "Audit": "is a verdict on everything: a day that differs is to be seen until it is mended",
     "Audit by day and currency": "shows which days that verdict is about",
     "Waiting for a person": "counts what is open now, however long it has been",
     "Review queue": "begins with the open reviews, the oldest of which must not fall out",

@@ -18,6 +18,7 @@ from orchestration_dagster.lake.rewrite import Rewritten, reanchor
 from payment_pipeline.adapters import postgres
 from payment_pipeline.bronze import corrections, writer
 from payment_pipeline.bronze.contract import (
+    AUDITS_TABLE,
     DECISIONS_TABLE,
     EVENTS_TABLE,
     FEATURES_TABLE,
@@ -29,7 +30,14 @@ from payment_pipeline.settings import Settings
 
 pytestmark = pytest.mark.stack
 
-TABLES = (EVENTS_TABLE, HISTORY_TABLE, QUARANTINE_TABLE, DECISIONS_TABLE, FEATURES_TABLE)
+TABLES = (
+    EVENTS_TABLE,
+    HISTORY_TABLE,
+    QUARANTINE_TABLE,
+    DECISIONS_TABLE,
+    AUDITS_TABLE,
+    FEATURES_TABLE,
+)
 EMPTY = f"TRUNCATE {', '.join(TABLES)}"
 
 

@@ -19,6 +19,7 @@ TABLES = {
     contract.QUARANTINE_TABLE: contract.QUARANTINE,
     contract.FEATURES_TABLE: contract.FEATURES,
     contract.DECISIONS_TABLE: contract.DECISIONS,
+    contract.AUDITS_TABLE: contract.AUDITS,
     contract.ERASURES_TABLE: contract.ERASURES,
     contract.ERASED_OBJECTS_TABLE: contract.ERASED_OBJECTS,
 }
@@ -28,6 +29,7 @@ KEYS = {
     contract.QUARANTINE_TABLE: {"source_topic", "source_partition", "source_offset", "failure"},
     contract.FEATURES_TABLE: {"provider", "entity", "entity_id"},
     contract.DECISIONS_TABLE: {"workflow_id", "step", "decided_at"},
+    contract.AUDITS_TABLE: {"audit_id"},
     contract.ERASURES_TABLE: {"id"},
     contract.ERASED_OBJECTS_TABLE: {"provider", "object_id"},
 }

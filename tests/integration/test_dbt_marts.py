@@ -18,7 +18,12 @@ from currency_grain import mixed
 from dbt_project import Dbt, described, project
 from lake_rows import Row
 from orchestration_dagster.lake.catalog import open_catalog
-from payment_pipeline.bronze.contract import DECISIONS_TABLE, EVENTS_TABLE, QUARANTINE_TABLE
+from payment_pipeline.bronze.contract import (
+    AUDITS_TABLE,
+    DECISIONS_TABLE,
+    EVENTS_TABLE,
+    QUARANTINE_TABLE,
+)
 from payment_pipeline.settings import Settings
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
@@ -49,6 +54,7 @@ def shuffled(
         EVENTS_TABLE: rows,
         DECISIONS_TABLE: lake_history.decisions(),
         QUARANTINE_TABLE: lake_history.rejections(),
+        AUDITS_TABLE: lake_history.audits(),
     }
     first, second = {}, {}
     for table, whole in history.items():

@@ -292,6 +292,25 @@ async def test_the_hourly_verdict_names_what_never_came_to_bronze(pipeline: Pipe
     assert "1 missing: evt_stuck" in verdict.sentence
 
 
+async def test_an_audit_leaves_its_counts(pipeline: Pipeline) -> None:
+    await pipeline.deliver(event("evt_there"))
+    await pipeline.deliver(event("evt_invalid", amount=None))
+    await asyncio.to_thread(whole_verdict, pipeline.settings, pipeline.window, 0.0)
+    await pipeline.deliver(event("evt_stuck"), TO_TOPICS)
+    await asyncio.to_thread(whole_verdict, pipeline.settings, pipeline.window, 0.0)
+    first, second = await pipeline.pool.fetch(
+        "SELECT * FROM ledger_audits WHERE window_since = $1 ORDER BY id", pipeline.window.since
+    )
+    assert (first["is_clean"], first["missing_events"]) == (True, 0)
+    counted = ("received", "normalized", "rejected", "unmodelled", "bronze", "quarantine")
+    assert [first[f"{stage}_events"] for stage in counted] == [2, 1, 1, 0, 1, 1]
+    assert (second["is_clean"], second["missing_events"]) == (False, 1)
+    assert [second[f"{stage}_events"] for stage in counted] == [3, 2, 1, 0, 1, 1]
+    assert {first["asked_by"], second["asked_by"]} == {"schedule"}
+    assert second["lake_events"] is None
+    assert second["window_until"] == pipeline.window.until
+
+
 async def test_a_row_that_no_topic_explains_is_named(pipeline: Pipeline) -> None:
     raw = await pipeline.deliver(event("evt_known"))
     written_by_hand = raw._replace(event_id="evt_by_hand", body_sha256="ab" * 32)

@@ -30,6 +30,15 @@ INSERT INTO payment_events_quarantine (
 ) VALUES ('t', 0, 0, 'invalid', 'stripe', '[]', 'normalizer', '1', '', '', '', now(), now(), 'w')
 ON CONFLICT (source_topic, source_partition, source_offset, failure) DO NOTHING
 """
+AUDITED = """
+SET TRANSACTION READ WRITE;
+INSERT INTO ledger_audits (
+    audit_id, audited_at, asked_by, window_until, is_clean, is_settled, has_client_ledger,
+    received_events, normalized_events, rejected_events, unmodelled_events, bronze_events,
+    quarantine_events, pending_events, missing_events, duplicated_events, unexplained_events,
+    mismatched_events, elapsed_s
+) VALUES ('a', now(), 'operator', now(), true, true, false, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+"""
 TABLES = ("payment_events", "payment_events_quarantine", "payment_decisions", "entity_features")
 
 
@@ -54,8 +63,12 @@ def attempt(dsn: str, statement: str) -> None:
         ("worker", "SELECT token FROM erased_objects"),
         ("worker", DEAD_LETTER),
         ("reader", "SELECT topics_whole_from FROM erasures"),
+        ("reader", AUDITED),
         ("lake", "SELECT timeline_id FROM pg_control_checkpoint()"),
-        *(("lake", f"SELECT * FROM {table}") for table in ("payment_events", "payment_decisions")),
+        *(
+            ("lake", f"SELECT * FROM {table}")
+            for table in ("payment_events", "payment_decisions", "ledger_audits")
+        ),
         ("lake", "SELECT errors, ingest_xid, id FROM payment_events_quarantine"),
         *(("reader", f"SELECT * FROM {table}") for table in TABLES),
     ],
@@ -84,6 +97,9 @@ def test_a_service_may(stores: Settings, service: Service, statement: str) -> No
         ("lake", "SELECT * FROM entity_features"),
         ("lake", "SELECT body FROM payment_events_quarantine"),
         ("lake", "CREATE TEMPORARY TABLE mine (a int)"),
+        ("reader", AUDITED.replace("SET TRANSACTION READ WRITE;", "")),
+        ("reader", "SET TRANSACTION READ WRITE; UPDATE ledger_audits SET is_clean = true"),
+        ("lake", AUDITED),
         ("reader", "SELECT rolpassword FROM pg_authid"),
         ("reader", "SELECT pg_read_file('/etc/passwd')"),
     ],

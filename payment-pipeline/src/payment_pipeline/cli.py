@@ -166,7 +166,6 @@ def audit(
         str | None,
         typer.Option(help="`bronze`, `lake` or `facts`: so far, and no answer without it."),
     ] = None,
-    by_day: Annotated[bool, typer.Option("--by-day", help="Show each day's figures too.")] = False,
 ) -> None:
     """Prove that nothing was lost and nothing is there twice; exit 1 and name it if something is.
 
@@ -180,7 +179,7 @@ def audit(
     from payment_pipeline.ledger import verbs
 
     given = since, until, client_ledger, wait, through
-    sys.exit(verbs.audit(settings.load(), *given, as_json=as_json, by_day=by_day))
+    sys.exit(verbs.audit(settings.load(), *given, as_json=as_json))
 
 
 @app.command()

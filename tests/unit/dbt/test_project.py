@@ -32,6 +32,7 @@ CALLED_BY_DBT = {"generate_schema_name", "trino__create_table_as"}
         (contract.EVENTS_TABLE, contract.EVENTS),
         (contract.QUARANTINE_TABLE, contract.QUARANTINE),
         (contract.DECISIONS_TABLE, contract.DECISIONS),
+        (contract.AUDITS_TABLE, contract.AUDITS),
     ],
 )
 def test_sources_have_the_contracts_columns(

@@ -160,7 +160,7 @@ def test_each_day_has_its_stages_with_events_and_totals() -> None:
         "1970-01-03": dict.fromkeys(way, part),
     }
     out = io.StringIO()
-    report.show(found, Console(file=out, width=140), by_day=True)
+    report.show(found, Console(file=out, width=140))
     lines = [line.split() for line in out.getvalue().splitlines()]
     first = lines.index(["1970-01-02", "events", *"110010101"])
     assert lines[first + 1] == ["EUR", *"550050505"]

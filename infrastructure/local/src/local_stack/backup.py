@@ -20,7 +20,12 @@ from psycopg.conninfo import conninfo_to_dict
 from local_stack.postgres import binaries
 from payment_pipeline.adapters.postgres import unreachable
 from payment_pipeline.adapters.sql import queries
-from payment_pipeline.bronze.contract import DECISIONS_TABLE, EVENTS_TABLE, QUARANTINE_TABLE
+from payment_pipeline.bronze.contract import (
+    AUDITS_TABLE,
+    DECISIONS_TABLE,
+    EVENTS_TABLE,
+    QUARANTINE_TABLE,
+)
 from payment_pipeline.bronze.migrate import migrate
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
@@ -29,7 +34,7 @@ PRIVATE: Final = 0o600
 """A backup has what bronze has, the bodies of dead letters among it."""
 NOT_ROWS_OF_OURS: Final = ("*yoyo*", "bronze_restores")
 """What was migrated and restored is this database's own to know."""
-ORDERED: Final = (EVENTS_TABLE, QUARANTINE_TABLE, DECISIONS_TABLE)
+ORDERED: Final = (EVENTS_TABLE, QUARANTINE_TABLE, DECISIONS_TABLE, AUDITS_TABLE)
 """The tables that the lake reads in the order of their transactions."""
 CREATED_AT: Final = "; Archive created at "
 

@@ -76,7 +76,7 @@ def _seed(ledger: Path) -> int:
 
 def _audit(settings: Settings, ledger: Path, through: str, console: Console) -> int:
     console.rule(f"Audit, through {through}")
-    return verbs.audit(settings, None, None, ledger, SETTLE_S, through, as_json=False, by_day=False)
+    return verbs.audit(settings, None, None, ledger, SETTLE_S, through, as_json=False)
 
 
 def _load(settings: Settings, console: Console) -> None:

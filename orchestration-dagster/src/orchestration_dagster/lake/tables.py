@@ -36,6 +36,7 @@ TABLES: Final = {
         LakeTable(
             contract.DECISIONS_TABLE, contract.DECISIONS, ("workflow_id", "step", "decided_at")
         ),
+        LakeTable(contract.AUDITS_TABLE, contract.AUDITS, ("audit_id",)),
     )
 }
 

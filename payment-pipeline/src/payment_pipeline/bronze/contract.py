@@ -11,6 +11,7 @@ QUARANTINE_TABLE: Final = "payment_events_quarantine"
 HISTORY_TABLE: Final = "payment_events_history"
 FEATURES_TABLE: Final = "entity_features"
 DECISIONS_TABLE: Final = "payment_decisions"
+AUDITS_TABLE: Final = "ledger_audits"
 ERASURES_TABLE: Final = "erasures"
 ERASED_OBJECTS_TABLE: Final = "erased_objects"
 
@@ -225,6 +226,41 @@ DECISIONS: Final = (
     Column("id", "bigint", False, "Order within the table; identity, gaps are normal."),
 )
 """`payment_decisions`: primary key (workflow_id, step, decided_at)."""
+
+AUDITS: Final = (
+    Column("audit_id", "text", False, "Random. Key."),
+    Column("audited_at", "timestamptz", False, "When the answer was there, UTC."),
+    Column("asked_by", "text", False, "schedule or operator."),
+    Column(
+        "window_since", "timestamptz", True, "First receipt it is of, UTC; null: all there are."
+    ),
+    Column("window_until", "timestamptz", False, "Receipts before this are in it, UTC."),
+    Column("is_clean", "boolean", False, "Nothing missing, twice, unexplained or mismatched."),
+    Column("is_settled", "boolean", False, "No stage was behind when it was read."),
+    Column("has_client_ledger", "boolean", False, "Whether a client's own ledger was held to it."),
+    Column("received_events", "bigint", False, "Events on the raw topics."),
+    Column("normalized_events", "bigint", False, "Of these, normalized."),
+    Column("rejected_events", "bigint", False, "Of these, no event could be made of."),
+    Column("unmodelled_events", "bigint", False, "Of these, genuine and without a model."),
+    Column("bronze_events", "bigint", False, "Events in payment_events."),
+    Column("quarantine_events", "bigint", False, "Dead letters that are no event."),
+    Column("lake_events", "bigint", True, "Events in the lake; null: it wasn't audited."),
+    Column("facts_events", "bigint", True, "Events in the facts; null: they weren't audited."),
+    Column("pending_events", "bigint", False, "In bronze, and on their way to the lake or facts."),
+    Column("missing_events", "bigint", False, "In a stage, and in none that follows it."),
+    Column(
+        "duplicated_events", "bigint", False, "In two rows, or in places that exclude each other."
+    ),
+    Column("unexplained_events", "bigint", False, "In a stage, and in none before it."),
+    Column(
+        "mismatched_events", "bigint", False, "Whose records disagree in id, currency or amount."
+    ),
+    Column("elapsed_s", "double precision", False, "How long the audit took, in seconds."),
+    Column("ingested_at", "timestamptz", False, "When this row was inserted, UTC."),
+    Column("ingest_xid", "xid8", False, "Transaction that wrote the row: the lake's horizon."),
+    Column("id", "bigint", False, "Order within the table; identity, gaps are normal."),
+)
+"""`ledger_audits`: primary key audit_id. Counts only: whom an event names is nowhere in it."""
 
 ERASURES: Final = (
     Column("id", "bigint", False, "Order of the erasures. Key."),

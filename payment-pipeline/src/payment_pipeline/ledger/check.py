@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 from payment_pipeline.settings import Settings
 
 from . import lake, report
+from .kept import audited
 from .lake import Schemas
-from .run import WAIT_S_DEFAULT, Report, Request, find_lakehouse, look, opened, run
+from .run import WAIT_S_DEFAULT, Report, Request, find_lakehouse, look, opened
 from .stages import Stage, tables_only
 from .window import Window
 
@@ -48,7 +49,7 @@ def ledger_verdict(
 
 
 def whole_verdict(settings: Settings, window: Window, wait_s: float = WAIT_S_DEFAULT) -> Verdict:
-    """Hold the raw topics against all that comes behind them, as `payments audit` does.
+    """Hold the raw topics against all that comes behind them, and keep the counts.
 
     Args:
         settings: whose Kafka, PostgreSQL and, where it is there, Trino are asked.
@@ -59,7 +60,7 @@ def whole_verdict(settings: Settings, window: Window, wait_s: float = WAIT_S_DEF
         UserError: Kafka or PostgreSQL doesn't answer.
     """
     asked = Request(window, open_ended=False, wait_s=wait_s)
-    found = asyncio.run(run(settings, asked, lambda _said: None))
+    found = asyncio.run(audited(settings, asked, lambda _said: None, "schedule"))
     return Verdict(found.ok, report.verdict(found), report.as_json(found))
 
 

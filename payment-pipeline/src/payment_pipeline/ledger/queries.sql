@@ -108,3 +108,20 @@ SELECT workflow_id, step, kind, event_id, outcome, decided_at, fraud_score, stra
 FROM payment_decisions
 WHERE payment_id = $1
 ORDER BY decided_at, step
+
+-- name: may_write
+-- The role's transactions only read unless they say otherwise.
+SET TRANSACTION READ WRITE
+
+-- name: keep
+-- What an audit counted.
+INSERT INTO ledger_audits (
+    audit_id, audited_at, asked_by, window_since, window_until, is_clean, is_settled,
+    has_client_ledger, received_events, normalized_events, rejected_events,
+    unmodelled_events, bronze_events, quarantine_events, lake_events, facts_events,
+    pending_events, missing_events, duplicated_events, unexplained_events,
+    mismatched_events, elapsed_s
+) VALUES (
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+    $20, $21, $22
+)

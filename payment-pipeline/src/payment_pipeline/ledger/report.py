@@ -15,6 +15,8 @@ from .stages import Stage
 from .window import Window
 
 NAMES_SHOWN_MAX: Final = 5
+DAYS_SHOWN_MAX: Final = 14
+"""The newest of them; the JSON has all."""
 
 NEXT_STEPS: Final = {
     Stage.ACKNOWLEDGED: "answered 2xx, but on no topic: look for a broker that lost its data "
@@ -72,12 +74,12 @@ def as_json(report: Report) -> dict[str, Any]:
     }
 
 
-def show(report: Report, console: Console, *, by_day: bool = False) -> None:
-    """Print the audit: the stages, the verdict, what to do next; on request each day of it."""
+def show(report: Report, console: Console) -> None:
+    """Print the audit: the stages, their totals, each day of several, the verdict, what to do."""
     console.print(_stages(report))
     if any(summary.hash_total for _, summary in _shown(report)):
         console.print(_totals(report))
-    if by_day:
+    if len(report.audit.days) > 1:
         console.print(_days(report))
     for note in _notes(report):
         console.print(note, style="dim", markup=False)
@@ -172,11 +174,16 @@ def _totals(report: Report) -> Table:
 
 def _days(report: Report) -> Table:
     """Each day's events, then its hash totals, stages across."""
-    table = Table("day", "", title="By day of receipt, UTC", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    days = list(report.audit.days.items())
+    left_out = len(days) - DAYS_SHOWN_MAX
+    more = f" (the last {DAYS_SHOWN_MAX} of {len(days)})" if left_out > 0 else ""
+    table = Table(
+        "day", "", title=f"By day of receipt, UTC{more}", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
     stages = [stage for stage, _ in _tabled(report)]
     for stage in stages:
         table.add_column(stage.value, justify="right", no_wrap=True)
-    for day, parts in report.audit.days.items():
+    for day, parts in days[-DAYS_SHOWN_MAX:]:
         counts = (parts[stage].events if stage in parts else 0 for stage in stages)
         table.add_row(day.isoformat(), "events", *map("{:,}".format, counts))
         for currency in sorted({code for part in parts.values() for code in part.hash_total}):

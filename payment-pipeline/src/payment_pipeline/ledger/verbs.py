@@ -12,7 +12,7 @@ from payment_pipeline.adapters import kafka
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
-from . import report, run, trace, trace_report, window
+from . import kept, report, run, trace, trace_report, window
 from .stages import Stage
 
 
@@ -25,7 +25,6 @@ def audit(
     through: str | None,
     *,
     as_json: bool,
-    by_day: bool,
 ) -> int:
     """Audit, print the answer on standard output, and return the exit code.
 
@@ -39,12 +38,12 @@ def audit(
     request = run.Request(span, until is None, client_ledger, wait_s, last)
     kafka.quiet()
     with Console(stderr=True).status("connecting") as status:
-        found = asyncio.run(run.run(settings, request, status.update))
+        found = asyncio.run(kept.audited(settings, request, status.update, "operator"))
     if as_json:
         # Not orjson: a hash total may need more than 64 bits.
         sys.stdout.write(json.dumps(report.as_json(found)) + "\n")
     else:
-        report.show(found, Console(highlight=False), by_day=by_day)
+        report.show(found, Console(highlight=False))
     return 0 if found.ok else 1
 
 

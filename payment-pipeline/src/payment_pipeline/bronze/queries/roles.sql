@@ -37,12 +37,14 @@ GRANT SELECT ON erased_objects TO {role}
 
 -- name: payments_lake
 -- Reads what the lake holds, which is no signed body. How far it has loaded stands in the lake.
-GRANT SELECT ON payment_events, payment_decisions, bronze_restores TO {role};
+GRANT SELECT ON payment_events, payment_decisions, ledger_audits, bronze_restores TO {role};
 GRANT SELECT ({quarantine_but_body}) ON payment_events_quarantine TO {role}
 
 -- name: payments_reader
 -- The audit and the trace read, the dead letters' bodies too: a control total is computed of them.
+-- What an audit found is all that they add.
 GRANT SELECT ON
     payment_events, payment_events_quarantine, payment_decisions, entity_features, erasures,
     payment_events_history, entity_features_due, bronze_restores
-TO {role}
+TO {role};
+GRANT INSERT ON ledger_audits TO {role}

@@ -1,0 +1,33 @@
+with
+
+audits as (
+
+    select * from {{ source('data', 'ledger_audits') }}
+
+)
+
+select
+    audit_id as audit_key,
+    audited_at,
+    asked_by,
+    window_since,
+    window_until,
+    is_clean,
+    is_settled,
+    has_client_ledger,
+    received_events,
+    normalized_events,
+    rejected_events,
+    unmodelled_events,
+    bronze_events,
+    quarantine_events,
+    lake_events,
+    facts_events,
+    pending_events,
+    missing_events,
+    duplicated_events,
+    unexplained_events,
+    mismatched_events,
+    elapsed_s,
+    ingested_at
+from audits
