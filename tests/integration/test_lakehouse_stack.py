@@ -1,18 +1,22 @@
 """Do S3, the Iceberg catalog and Trino work together, and may the dashboards' user only read?"""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
+from pydantic import SecretStr
 from trino.dbapi import Connection
 from trino.exceptions import TrinoQueryError
 
+from lake_loads import EVENTS, insert, own_lake
 from listeners import ports_and_strangers
-from local_stack import trino
+from local_stack import supervisor, trino
 from local_stack.components import BY_NAME
+from orchestration_dagster.lake import compare
 from orchestration_dagster.lake.catalog import open_catalog
+from orchestration_dagster.lake.loader import load
 from payment_pipeline.settings import Settings
 
 pytestmark = pytest.mark.stack
@@ -41,6 +45,29 @@ def schema(lakehouse: Settings) -> Iterator[str]:
     yield name
     ask(lakehouse, f"DROP TABLE {name}.amounts")
     ask(lakehouse, f"DROP SCHEMA {name}")
+
+
+def test_a_lakehouse_elsewhere_takes_the_same_loads(
+    lakehouse: Settings, fresh_stack: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a catalog, an object store and a cluster of one's own: an address each, and keys."""
+    keys = {name: lakehouse.secret(name) for name in ("s3_access_key", "s3_secret_key")}
+    here = fresh_stack(
+        *("postgres", "trino"),
+        catalog_uri=lakehouse.catalog,
+        s3_endpoint=lakehouse.s3,
+        trino_url=lakehouse.trino,
+        **{name: SecretStr(value) for name, value in keys.items()},
+    )
+    started = {name for name, info in supervisor.states(here).items() if info["pid"]}
+    assert started == {"postgres"}, "what is elsewhere is not started"
+    with own_lake(here, monkeypatch) as settings:
+        insert(settings, "a", 5)
+        load(settings, EVENTS.name)
+        assert compare.differences(settings, EVENTS.name) == []
+        namespace, name = EVENTS.identifier
+        found = f"SELECT count(*), sum(amount_minor) FROM {namespace}.{name}"
+        assert ask(here, found) == ask(lakehouse, found) == [[5, 515]]
 
 
 async def test_both_are_ready(lakehouse: Settings) -> None:
