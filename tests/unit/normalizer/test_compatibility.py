@@ -1,6 +1,7 @@
 """Is a change that breaks a consumer refused, and one that doesn't let through?"""
 
 from copy import deepcopy
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import pytest
@@ -20,6 +21,7 @@ class Published(BaseModel):
     status: Literal["open", "closed"]
     amount: int | None = Field(None, le=100)
     name: str = Field("", max_length=10)
+    at: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     part: Part | None = None
     parts: list[Part] = []
 
@@ -66,6 +68,7 @@ def changed(**edits: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
             changed(name={"type": "string", "maxLength": 10, "pattern": "^a"}),
             "name has another pattern: ^a",
         ),
+        (changed(at={"type": "string"}), "at has another format: none"),
     ],
 )
 def test_a_break_is_refused_with_its_path(new: dict[str, Any], said: str) -> None:

@@ -53,7 +53,6 @@ async def migrate(settings: Settings) -> dict[str, tuple[str, ...]]:
     """Provision every store; what was made, by store.
 
     Raises:
-        UserError: a store can't be reached, or PostgreSQL or Kafka refuses.
-        temporalio's RPCError: Temporal refuses.
+        UserError: a store can't be reached, or refuses.
     """
     return {store: await step(settings) for store, step in STEPS.items()}

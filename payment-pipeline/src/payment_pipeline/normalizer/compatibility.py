@@ -90,8 +90,8 @@ def _tighter(old: Schema, new: Schema, at: str) -> Iterator[str]:
         if new.get(bound, float("inf")) < old.get(bound, float("inf")):
             yield f"{at} has a lower {bound}: {new[bound]}"
     for rule in ("pattern", "format"):
-        if rule in new and new[rule] != old.get(rule):
-            yield f"{at} has another {rule}: {new[rule]}"
+        if new.get(rule) != old.get(rule):
+            yield f"{at} has another {rule}: {new.get(rule, 'none')}"
 
 
 def _forms(schema: Schema, root: Schema) -> dict[str, Schema]:
