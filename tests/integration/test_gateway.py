@@ -92,7 +92,9 @@ def code_of(commit: str, folder: Path) -> dict[str, str]:
             f" that goes back to {commit}"
         )
     with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as sources:
-        sources.extractall(folder, filter="data")
+        # A parameter of extractall that Pythons before 3.11.4 don't know.
+        sources.extraction_filter = getattr(tarfile, "data_filter", None)
+        sources.extractall(folder)
     return {"PYTHONPATH": str(folder / "payment-pipeline/src")}
 
 

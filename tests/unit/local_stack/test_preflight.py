@@ -114,6 +114,16 @@ def test_trino_is_not_fetched_into_a_cache_without_room(
     assert "Cache" not in {check.name for check in preflight.checks(settings, (BY_NAME["trino"],))}
 
 
+def test_trino_is_not_unpacked_into_a_cache_that_takes_nothing(
+    isolated: SettingsOf, tmp_path: Path
+) -> None:
+    (tmp_path / "cache").write_text("no folder")
+    unwritable = the_check(isolated(cache=tmp_path / "cache"), "Cache", "trino")
+    assert not unwritable.ok
+    assert "can't be written (Not a directory)" in unwritable.finding
+    assert "PAYMENTS_CACHE" in unwritable.remedy
+
+
 def test_jars_are_not_fetched_into_a_home_that_takes_none(
     isolated: SettingsOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

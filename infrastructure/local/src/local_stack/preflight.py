@@ -181,7 +181,11 @@ def _cache(settings: Settings, components: list[Component]) -> list[Check]:
     """Trino is unpacked there, once for all stacks, and it may be on another disk."""
     if "trino" not in {each.name for each in components} or trino.home(settings).is_dir():
         return []
-    free = shutil.disk_usage(_nearest(settings.cache.expanduser())).free
+    folder = settings.cache.expanduser()
+    if reason := _unwritable(folder):
+        remedy = "mend its permissions, or set PAYMENTS_CACHE to a folder of your own"
+        return [Check("Cache", False, f"{folder} can't be written ({reason})", remedy)]
+    free = shutil.disk_usage(_nearest(folder)).free
     return [
         Check(
             "Cache",
