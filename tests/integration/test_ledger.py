@@ -311,6 +311,16 @@ async def test_an_audit_leaves_its_counts(pipeline: Pipeline) -> None:
     assert second["window_until"] == pipeline.window.until
 
 
+async def test_an_audit_that_bronze_does_not_keep_is_answered(pipeline: Pipeline) -> None:
+    await pipeline.deliver(event("evt_there"))
+    await pipeline.pool.execute("ALTER TABLE ledger_audits RENAME TO ledger_audits_away")
+    try:
+        asked = pipeline.settings, pipeline.window, 0.0
+        assert (await asyncio.to_thread(whole_verdict, *asked)).ok
+    finally:
+        await pipeline.pool.execute("ALTER TABLE ledger_audits_away RENAME TO ledger_audits")
+
+
 async def test_a_row_that_no_topic_explains_is_named(pipeline: Pipeline) -> None:
     raw = await pipeline.deliver(event("evt_known"))
     written_by_hand = raw._replace(event_id="evt_by_hand", body_sha256="ab" * 32)

@@ -7,8 +7,12 @@ from datetime import UTC, datetime
 from typing import Final, Literal, TypeAlias
 from uuid import uuid4
 
+import asyncpg
+import structlog
+
 from payment_pipeline.adapters import postgres
 from payment_pipeline.adapters.sql import queries
+from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
 from .events import Summary
@@ -18,6 +22,8 @@ from .topics import Progress
 
 AskedBy: TypeAlias = Literal["schedule", "operator"]
 """Who wanted to know: Dagster each hour, or a person."""
+
+log = structlog.get_logger()
 
 _SQL: Final = queries(__package__, "queries.sql")
 _COUNTED: Final = (
@@ -32,18 +38,27 @@ async def audited(
 ) -> Report:
     """Audit the pipeline, and keep what was counted.
 
+    Whoever asked has the answer even where bronze doesn't take it.
+
     Raises:
         UserError: as `run`.
     """
     report = await run(settings, request, progress)
+    try:
+        await _keep(settings, _row(report, asked_by))
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, UserError) as refusal:
+        log.warning("audit_not_kept", error=type(refusal).__name__)
+    return report
+
+
+async def _keep(settings: Settings, row: tuple[object, ...]) -> None:
     pool = await postgres.pool(settings, application="payments-audit", service="reader")
     try:
         async with pool.acquire() as connection, connection.transaction():
             await connection.execute(_SQL["may_write"])
-            await connection.execute(_SQL["keep"], *_row(report, asked_by))
+            await connection.execute(_SQL["keep"], *row)
     finally:
         await pool.close()
-    return report
 
 
 def _row(report: Report, asked_by: AskedBy) -> tuple[object, ...]:

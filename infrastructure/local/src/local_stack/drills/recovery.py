@@ -25,8 +25,10 @@ class Recovery(NamedTuple):
 
     restarted_s: float
     """Until the new process listened on its port."""
+    accepted_s: float
+    """Until an event that was first sent after the kill had its 200."""
     recovered_s: float
-    """Until an event that was first sent after the kill was in bronze."""
+    """Until that event was in bronze."""
 
 
 async def kill(settings: Settings, name: str, sender: Sender, probes: Iterator[Event]) -> Recovery:
@@ -43,12 +45,14 @@ async def kill(settings: Settings, name: str, sender: Sender, probes: Iterator[E
         recovered = group.create_task(_through(settings, sender, next(probes), began))
     # What is not on an event's way may be slower than the event.
     await process.wait_ready(settings, name, not_pid=killed)
-    return Recovery(restarted.result(), max(recovered.result(), restarted.result()))
+    accepted_s, stored_s = recovered.result()
+    return Recovery(restarted.result(), accepted_s, max(stored_s, restarted.result()))
 
 
 async def through(settings: Settings, sender: Sender, probe: Event) -> float:
     """Seconds that one event takes from its first attempt to bronze."""
-    return await _through(settings, sender, probe, monotonic())
+    _accepted_s, stored_s = await _through(settings, sender, probe, monotonic())
+    return stored_s
 
 
 async def _restarted(settings: Settings, name: str, killed: int, began: float) -> float:
@@ -63,13 +67,16 @@ async def _restarted(settings: Settings, name: str, killed: int, began: float) -
         await asyncio.sleep(POLL_S)
 
 
-async def _through(settings: Settings, sender: Sender, probe: Event, began: float) -> float:
-    sent = False
-    while True:
-        sent = sent or (await sender.send(probe)).status == 200
-        if sent and await asyncio.to_thread(_stored, settings, probe.event_id):
-            return monotonic() - began
+async def _through(
+    settings: Settings, sender: Sender, probe: Event, began: float
+) -> tuple[float, float]:
+    """Seconds until its 200, and until it is in bronze."""
+    while (await sender.send(probe)).status != 200:
         await asyncio.sleep(POLL_S)
+    accepted_s = monotonic() - began
+    while not await asyncio.to_thread(_stored, settings, probe.event_id):
+        await asyncio.sleep(POLL_S)
+    return accepted_s, monotonic() - began
 
 
 def _stored(settings: Settings, event_id: str) -> bool:

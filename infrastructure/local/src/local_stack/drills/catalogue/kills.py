@@ -65,8 +65,8 @@ async def _kill_all(ground: Ground, ledger: Path, found: Findings) -> None:
             await asyncio.sleep(ground.dice.uniform(*PAUSE_S))
             took = await kill(settings, name, sender, probes)
             ground.say(
-                f"killed {name}: restarted after {took.restarted_s:.1f} s, "
-                f"an event got through after {took.recovered_s:.1f} s"
+                f"killed {name}: restarted after {took.restarted_s:.1f} s, an event was accepted "
+                f"after {took.accepted_s:.1f} s and in bronze after {took.recovered_s:.1f} s"
             )
             found.recovery_s.append(took.recovered_s)
             taken[name].append(took)
