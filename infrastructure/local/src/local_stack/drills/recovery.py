@@ -71,12 +71,13 @@ async def _through(
     settings: Settings, sender: Sender, probe: Event, began: float
 ) -> tuple[float, float]:
     """Seconds until its 200, and until it is in bronze."""
-    while (await sender.send(probe)).status != 200:
+    accepted_s: float | None = None
+    while True:
+        if accepted_s is None and (await sender.send(probe)).status == 200:
+            accepted_s = monotonic() - began
+        if accepted_s is not None and await asyncio.to_thread(_stored, settings, probe.event_id):
+            return accepted_s, monotonic() - began
         await asyncio.sleep(POLL_S)
-    accepted_s = monotonic() - began
-    while not await asyncio.to_thread(_stored, settings, probe.event_id):
-        await asyncio.sleep(POLL_S)
-    return accepted_s, monotonic() - began
 
 
 def _stored(settings: Settings, event_id: str) -> bool:
