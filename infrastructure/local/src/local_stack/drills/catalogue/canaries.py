@@ -38,11 +38,10 @@ JOBS: Final = ("micro_batch", "bronze_equals_lake")
 """What brings everything to the marts, and what holds it against bronze and the topics."""
 JOB_S_MAX: Final = 600.0
 ANSWERED_S: Final = 10.0
-FAILED: Final = """
-SELECT check_name, evaluation_event
-FROM asset_check_executions
-WHERE execution_status <> 'SUCCEEDED'
-"""
+FAILED: Final = (
+    "SELECT check_name, evaluation_event FROM asset_check_executions"
+    " WHERE execution_status <> 'SUCCEEDED'"
+)
 
 
 class Check(NamedTuple):
