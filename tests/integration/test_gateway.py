@@ -167,7 +167,7 @@ async def kept(settings: Settings, topic: str, body: bytes) -> "ConsumerRecord[b
 @contextmanager
 def silent_kafka(stores: Settings) -> Iterator[None]:
     """The broker takes connections and says nothing."""
-    process.kill(stores, "kafka", signal.SIGSTOP)
+    process.freeze(stores, "kafka")
     try:
         yield
     finally:

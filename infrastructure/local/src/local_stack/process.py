@@ -55,6 +55,22 @@ def kill(settings: Settings, name: str, number: int = signal.SIGKILL) -> int:
     return pid
 
 
+def freeze(settings: Settings, name: str) -> None:
+    """Stop a component with SIGSTOP; it does nothing any more once this returns.
+
+    Raises:
+        UserError: as `kill`.
+        TimeoutError: it goes on.
+    """
+    process = psutil.Process(kill(settings, name, signal.SIGSTOP))
+    given_up_at = time.monotonic() + END_WAIT_S
+    # The signal is only taken when one of its threads next runs, which a busy machine puts off.
+    while process.status() != psutil.STATUS_STOPPED:
+        if time.monotonic() > given_up_at:
+            raise TimeoutError(f"{name} is not frozen")
+        time.sleep(POLL_S)
+
+
 async def wait_ready(
     settings: Settings, name: str, *, timeout_s: float = 60, not_pid: int | None = None
 ) -> float:

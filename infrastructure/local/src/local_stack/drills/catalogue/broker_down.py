@@ -78,7 +78,7 @@ async def _outages(ground: Ground, controlled: Ground, ledger: Path, found: Find
             with control(settings, module, "gateway_port") as (port, _):
                 await _control_ready(controlled, port)
                 await asyncio.sleep(UP_S)
-                process.kill(settings, "kafka", signal.SIGSTOP)
+                process.freeze(settings, "kafka")
                 began = monotonic()
                 false = await _send_to(controlled, port)
                 await asyncio.sleep(max(0.0, down_s - (monotonic() - began)))

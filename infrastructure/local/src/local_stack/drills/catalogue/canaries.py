@@ -1,13 +1,11 @@
 """Drill 12: a person in every field that may hold one, and none outside the raw store."""
 
 import asyncio
-import json
 from itertools import chain
 from time import time
-from typing import Final, NamedTuple
+from typing import Final
 
 import aiohttp
-import dagster as dg
 import psycopg
 
 from local_stack import dagster, stack, superset
@@ -38,19 +36,6 @@ JOBS: Final = ("micro_batch", "bronze_equals_lake")
 """What brings everything to the marts, and what holds it against bronze and the topics."""
 JOB_S_MAX: Final = 600.0
 ANSWERED_S: Final = 10.0
-FAILED: Final = (
-    "SELECT check_name, evaluation_event FROM asset_check_executions"
-    " WHERE execution_status <> 'SUCCEEDED'"
-)
-
-
-class Check(NamedTuple):
-    """One of Dagster's that did not pass."""
-
-    name: str
-    warns: bool
-    """It is no error by its own severity."""
-    said: str
 
 
 def run(ground: Ground) -> Findings:
@@ -70,9 +55,7 @@ def run(ground: Ground) -> Findings:
             for job in JOBS:
                 asyncio.run(_run_dagster(settings, job))
             for check in _failed_checks(settings):
-                # What only warns is of time: a transaction that runs long, a row that waits.
-                require = found.require_in_time if check.warns else found.require
-                require(False, f"Dagster's check {check.name} failed: {check.said}")
+                found.require(False, f"Dagster's check {check} failed")
             searched_in |= places.SEARCHED_WITH_MARTS
             searched_in |= _show(ground, settings)
         spans.wait_for_quiet(SPANS_SENT_S)
@@ -161,16 +144,17 @@ async def _run_dagster(settings: Settings, job: str) -> None:
             await asyncio.sleep(1)
 
 
-def _failed_checks(settings: Settings) -> list[Check]:
-    """Those that did not pass; the runs' success says nothing of them."""
+def _failed_checks(settings: Settings) -> list[str]:
+    """Those that did not pass; the runs' success says nothing of them.
+
+    Others are planned, of the run that automation has begun meanwhile.
+    """
     with psycopg.connect(settings.dagster_storage) as connection:
-        found = connection.execute(FAILED).fetchall()
-    checks = []
-    for name, event in found:
-        answer = json.loads(event)["dagster_event"]["event_specific_data"] if event else {}
-        warns = answer.get("severity", {}).get("__enum__") == str(dg.AssetCheckSeverity.WARN)
-        checks.append(Check(name, warns, answer.get("description") or ""))
-    return checks
+        found = connection.execute(
+            "SELECT DISTINCT check_name FROM asset_check_executions"
+            " WHERE execution_status = 'FAILED'"
+        )
+        return [name for (name,) in found]
 
 
 def _bodies_with(settings: Settings, marked: Marks) -> int:
