@@ -220,9 +220,10 @@ async def test_two_versions_of_a_gateway_serve_one_kafka(
                 (gateway if number % 2 else other).post(body, "whsec_first")
                 for number, body in enumerate(bodies)
             ]
+            # As many as each takes at a time: one more may be told to come again.
+            assert {answer.status_code for answer in await asyncio.gather(*sent)} == {200}
             # The provider may send the same to the other one, and signs with either secret.
-            again = other.post(bodies[1], "whsec_next")
-            assert {answer.status_code for answer in await asyncio.gather(*sent, again)} == {200}
+            assert (await other.post(bodies[1], "whsec_next")).status_code == 200
             assert (await other.post(event(charge).ljust(5000))).status_code == 413
             assert (await gateway.post(event(charge).ljust(5000))).status_code == 200
     found_records = [
