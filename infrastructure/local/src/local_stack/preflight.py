@@ -182,18 +182,7 @@ def _cache(settings: Settings, components: list[Component]) -> list[Check]:
     if "trino" not in {each.name for each in components} or trino.home(settings).is_dir():
         return []
     folder = settings.cache.expanduser()
-    if reason := _unwritable(folder):
-        remedy = "mend its permissions, or set PAYMENTS_CACHE to a folder of your own"
-        return [Check("Cache", False, f"{folder} can't be written ({reason})", remedy)]
-    free = shutil.disk_usage(_nearest(folder)).free
-    return [
-        Check(
-            "Cache",
-            free >= TRINO_BYTES,
-            f"{free // MIB:,} MiB free for Trino, {TRINO_BYTES // MIB:,} MiB needed",
-            "make room, or set PAYMENTS_CACHE to a folder on another disk",
-        )
-    ]
+    return [_room("Cache", folder, TRINO_BYTES, "for Trino", "PAYMENTS_CACHE")]
 
 
 def _repository(settings: Settings, names: set[str]) -> list[Check]:
@@ -206,18 +195,21 @@ def _repository(settings: Settings, names: set[str]) -> list[Check]:
     if not needed:
         return []
     folder = jars.repository()
+    return [_room("Jars", folder, needed, f"in {folder}", "M2_REPO")]
+
+
+def _room(title: str, folder: Path, needed: int, where: str, setting: str) -> Check:
+    """Whether what is fetched at the start can be written to its folder, and has room there."""
     if reason := _unwritable(folder):
-        remedy = "mend its permissions, or set M2_REPO to a folder of your own"
-        return [Check("Jars", False, f"{folder} can't be written ({reason})", remedy)]
+        remedy = f"mend its permissions, or set {setting} to a folder of your own"
+        return Check(title, False, f"{folder} can't be written ({reason})", remedy)
     free = shutil.disk_usage(_nearest(folder)).free
-    return [
-        Check(
-            "Jars",
-            free >= needed,
-            f"{free // MIB:,} MiB free in {folder}, {needed // MIB:,} MiB needed",
-            "make room, or set M2_REPO to a folder on another disk",
-        )
-    ]
+    return Check(
+        title,
+        free >= needed,
+        f"{free // MIB:,} MiB free {where}, {needed // MIB:,} MiB needed",
+        f"make room, or set {setting} to a folder on another disk",
+    )
 
 
 def _missing(lock: Path) -> int:
