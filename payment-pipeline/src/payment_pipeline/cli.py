@@ -236,8 +236,11 @@ def drill(
         int | None, typer.Option(min=0, help="Repeats a drill's choices; a random one if left out.")
     ] = None,
     rounds: Annotated[
-        int, typer.Option(min=1, help="One takes seconds to two minutes a drill; hundreds, hours.")
-    ] = 1,
+        int | None, typer.Option(min=1, help="One, if left out: seconds to two minutes a drill.")
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Each at the size of its published figure: over an hour.")
+    ] = False,
 ) -> None:
     """Kill, starve, flood and forge: try on real processes what is promised; exit 1 if it fails.
 
@@ -247,7 +250,9 @@ def drill(
     """
     from local_stack.drills import run
 
-    sys.exit(run.run(settings.load(), tuple(names or ()), seed, rounds))
+    if full and rounds:
+        raise UserError("Either --full or --rounds: each drill has a full size of its own.")
+    sys.exit(run.run(settings.load(), tuple(names or ()), seed, None if full else rounds or 1))
 
 
 def _share(what: str) -> OptionInfo:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from commands import call
+from local_stack import isolated
 from local_stack.drills import registry, run
 from local_stack.drills.findings import Findings, SkippedError
 from local_stack.drills.ground import Drill, Ground
@@ -21,7 +23,7 @@ def nothing(_ground: Ground) -> Findings:
     raise SkippedError("there is no disk")
 
 
-DRILL = Drill(number=1, promise="Nothing is lost.", needs=(), run=nothing)
+DRILL = Drill(number=1, promise="Nothing is lost.", needs=(), run=nothing, full_rounds=2)
 
 
 @pytest.mark.parametrize(
@@ -110,3 +112,9 @@ def test_every_drill_has_a_number_of_its_own() -> None:
 def test_an_unknown_drill_is_refused_with_the_names_that_there_are() -> None:
     with pytest.raises(UserError, match="No drill typhoon: there are broker-down"):
         registry.drills(("typhoon",))
+
+
+def test_full_says_how_many_rounds_and_takes_no_number_beside_it(tmp_path: Path) -> None:
+    refused = call(isolated.settings(tmp_path), "drill", "kills", "--full", "--rounds", "2")
+    assert refused.returncode == 2
+    assert "Either --full or --rounds" in refused.stderr

@@ -4,7 +4,9 @@
 is the registry: a module `catalogue/<name>.py` with a `DRILL` is the drill `<name>`, with hyphens
 for underscores. To add one, write that file and nothing else:
 
-    DRILL = Drill(number=12, promise="one sentence", needs=("gateway", "worker"), run=run)
+    DRILL = Drill(
+        number=12, promise="one sentence", needs=("gateway", "worker"), run=run, full_rounds=10
+    )
 
     def run(ground: Ground) -> Findings:
         found = Findings()
@@ -16,7 +18,8 @@ for underscores. To add one, write that file and nothing else:
 - `ground.settings` is an isolated stack on which everything in `needs` (and what that needs) is
   ready: nobody's data but the drills'. The drills of one call share it one after another, so put
   right what you break, and look only at what you sent (`ground.began_at`, a ledger of your own).
-- Scale with `ground.rounds`: one round is what `make test` has time for (some ten seconds).
+- Scale with `ground.rounds`: one round is what `make test` has time for (some ten seconds), and
+  `full_rounds` are what the figure in `docs/reliability.md` takes (`make chaos ARGS=--full`).
 - Take every choice from `ground.dice`, so that the seed repeats it.
 - A control takes a protection away by composing, subclassing or patching in a process of the
   drill's own (`controls`): product code has no switch for it.

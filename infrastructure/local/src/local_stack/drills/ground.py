@@ -39,3 +39,5 @@ class Drill(NamedTuple):
     needs: tuple[str, ...]
     """The components that must be ready; what these need comes with them."""
     run: Callable[[Ground], Findings]
+    full_rounds: int
+    """How many its figure in `docs/reliability.md` takes."""

@@ -62,8 +62,10 @@ class Result:
         }
 
 
-def run(user: Settings, wanted: tuple[str, ...], seed: int | None, rounds: int) -> int:
+def run(user: Settings, wanted: tuple[str, ...], seed: int | None, rounds: int | None) -> int:
     """Hold the drills of these names, or all, under the reader's eyes; 1 if any failed.
+
+    Each is held for so many rounds, or at its full size when that is None.
 
     Raises:
         UserError: a name is no drill's.
@@ -81,7 +83,7 @@ def run(user: Settings, wanted: tuple[str, ...], seed: int | None, rounds: int) 
         for name, drill in chosen.items():
             console.rule(f"{drill.number} {name}, seed {seed}")
             console.print(drill.promise, style="dim")
-            result = hold(settings, name, drill, seed, rounds, console)
+            result = hold(settings, name, drill, seed, rounds or drill.full_rounds, console)
             report.show(result, console)
             keep(files.var(user) / "drills.json", result)
             if not result.ok:

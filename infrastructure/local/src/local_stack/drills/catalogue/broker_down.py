@@ -223,4 +223,5 @@ DRILL = Drill(
     promise="While the broker is frozen or dead: a prompt 503, no false 200, bounded memory.",
     needs=("gateway", "normalizer", "dispatcher", "worker"),
     run=run,
+    full_rounds=10,
 )

@@ -182,4 +182,5 @@ DRILL = Drill(
     promise="A person's data in every field that may hold it: none outside the raw store.",
     needs=("postgres",),  # the others are brought up with a collector of their spans
     run=run,
+    full_rounds=WHOLE_ROUNDS,
 )

@@ -134,4 +134,5 @@ DRILL = Drill(
     promise="A full disk under a store stops the flow and loses nothing once there is room again.",
     needs=NEEDS,
     run=run,
+    full_rounds=8,
 )

@@ -125,4 +125,5 @@ DRILL = Drill(
     promise="Duplicates, replays and disorder leave the rows that one delivery in order leaves.",
     needs=("gateway", "normalizer", "dispatcher", "worker"),
     run=run,
+    full_rounds=10,
 )

@@ -113,4 +113,5 @@ DRILL = Drill(
     promise="Workflows that began under yesterday's code go on under today's.",
     needs=("gateway", "normalizer", "dispatcher", "worker", "inference"),
     run=run,
+    full_rounds=10,
 )

@@ -74,4 +74,5 @@ DRILL = Drill(
     promise="Two exporters beside many held transactions load each row into the lake once.",
     needs=("postgres", "seaweedfs"),
     run=run,
+    full_rounds=10,
 )

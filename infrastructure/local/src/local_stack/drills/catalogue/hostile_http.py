@@ -159,4 +159,5 @@ DRILL = Drill(
     promise="Endless bodies, bombs, slow clients and broken heads cost valid traffic nothing.",
     needs=("gateway", "normalizer", "dispatcher", "worker"),
     run=run,
+    full_rounds=75,
 )

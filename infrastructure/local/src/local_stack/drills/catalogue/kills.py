@@ -109,4 +109,5 @@ DRILL = Drill(
     promise="Kill -9 of each process at random moments under load loses nothing, doubles nothing.",
     needs=VICTIMS,
     run=run,
+    full_rounds=20,
 )

@@ -183,4 +183,5 @@ DRILL = Drill(
     promise="Crashes, sleep, lost answers and rival commits leave each row once, and no orphan.",
     needs=("postgres", "seaweedfs"),
     run=run,
+    full_rounds=40,
 )

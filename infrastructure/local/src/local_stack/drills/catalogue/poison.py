@@ -184,4 +184,5 @@ DRILL = Drill(
     promise="Poison ends in quarantine for the right reason, holds nothing up, and can be mended.",
     needs=("gateway", "normalizer", "dispatcher", "worker"),
     run=run,
+    full_rounds=10,
 )

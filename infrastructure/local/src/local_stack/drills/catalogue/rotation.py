@@ -184,4 +184,5 @@ DRILL = Drill(
     promise="Secrets rotate under load, and clocks may be off by 299 s, at no request's cost.",
     needs=("gateway", "normalizer", "dispatcher", "worker"),
     run=run,
+    full_rounds=10,
 )

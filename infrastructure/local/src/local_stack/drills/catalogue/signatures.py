@@ -99,4 +99,5 @@ DRILL = Drill(
     promise="No mutated signature is accepted or breaks the gateway; no valid one is refused.",
     needs=("gateway", "normalizer", "dispatcher", "worker"),
     run=run,
+    full_rounds=20,
 )
