@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 PAYMENTS := $(BIN)/payments
+# Where a container forbids Python to keep what it has compiled, each start would compile it all again.
+unexport PYTHONDONTWRITEBYTECODE
 # With hashes, without a registry's address.
 RESOLVE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 	--no-header --no-emit-index-url --no-emit-find-links --quiet --upgrade
