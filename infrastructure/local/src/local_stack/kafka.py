@@ -1,5 +1,6 @@
 """How does Kafka run here: one KRaft node, its properties, and when is it truly ready?"""
 
+import secrets
 import socket
 import subprocess
 from pathlib import Path
@@ -19,6 +20,12 @@ LOGGING = (
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
 )
 HEAP = ("-Xms256m", "-Xmx768m", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20")
+SHORT_LIVED = (
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+)
+"""Of a Java that has ended before a second compiler would pay."""
 REQUEST_TIMEOUT_MS = 2000
 
 
@@ -81,16 +88,17 @@ def prepare(settings: Settings, on_bytes: jars.OnBytes) -> None:
     properties_path(settings).write_text(properties(settings))
     if (data_dir(settings) / "meta.properties").exists():
         return
-    tool = [*_java(), "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "kafka.tools.StorageTool"]
-    cluster = _run([*tool, "random-uuid"])
-    _run([*tool, "format", "-t", cluster, "-c", str(properties_path(settings))])
+    _format(settings)
 
 
-def _run(argv: list[str]) -> str:
+def _format(settings: Settings) -> None:
+    tool = [*_java(), *SHORT_LIVED, "kafka.tools.StorageTool", "format"]
+    # Any sixteen bytes, as Kafka writes them; its own tool would take another start of Java.
+    cluster = f"--cluster-id={secrets.token_urlsafe(16)}"
+    argv = [*tool, cluster, "--config", str(properties_path(settings))]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         raise UserError(f"Kafka's storage tool failed: {done.stderr.strip()[-500:]}", exit_code=1)
-    return done.stdout.strip().splitlines()[-1]
 
 
 async def ready(settings: Settings) -> bool:
