@@ -38,6 +38,10 @@ mutation ($job: JobOrPipelineSelector!) {
     ... on PythonError { message } } }
 """
 STATUS: Final = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+NEWEST: Final = """
+query ($job: String!) {
+  runsOrError(filter: {pipelineName: $job}, limit: 1) { ... on Runs { results { runId } } } }
+"""
 HEALTH: Final = "{ instance { daemonHealth { allDaemonStatuses { required healthy } } } }"
 
 
@@ -150,6 +154,12 @@ async def run_status(settings: Settings, run_id: str) -> str:
     """A run's status as Dagster calls it: QUEUED, STARTED, SUCCESS, FAILURE and others."""
     found = (await _asked(settings, STATUS, {"id": run_id})).get("runOrError", {})
     return str(found.get("status", "UNKNOWN"))
+
+
+async def newest_run(settings: Settings, job: str) -> str | None:
+    """The id of a job's newest run, whoever launched it; None without one, or without an answer."""
+    found = (await _asked(settings, NEWEST, {"job": job})).get("runsOrError", {})
+    return next((str(run["runId"]) for run in found.get("results", ())), None)
 
 
 async def _asked(

@@ -32,8 +32,10 @@ FAULTY_EVERY: Final = 10
 """So many genuine events to each that is also sent malformed, unmodelled, hostile and forged."""
 WHOLE_ROUNDS: Final = 2
 """From so many rounds on Dagster builds the marts too, and Superset shows them."""
-JOBS: Final = ("micro_batch", "bronze_equals_lake")
-"""What brings everything to the marts, and what holds it against bronze and the topics."""
+MICRO_BATCH: Final = "micro_batch"
+"""Brings everything to the marts; automation launches it once Dagster is up."""
+COMPARISON: Final = "bronze_equals_lake"
+"""Holds it against bronze and the topics: hourly, and here at once."""
 JOB_S_MAX: Final = 600.0
 ANSWERED_S: Final = 10.0
 
@@ -51,9 +53,7 @@ def run(ground: Ground) -> Findings:
             load(settings, table)
         searched_in = places.SEARCHED
         if ground.rounds >= WHOLE_ROUNDS:
-            stack.up(settings, groups=(LAKEHOUSE,))
-            for job in JOBS:
-                asyncio.run(_run_dagster(settings, job))
+            asyncio.run(_run_dagster(settings))
             for check in _failed_checks(settings):
                 found.require(False, f"Dagster's check {check} failed")
             searched_in |= places.SEARCHED_WITH_MARTS
@@ -134,14 +134,28 @@ def _show(ground: Ground, settings: Settings) -> frozenset[str]:
     return frozenset({places.DASHBOARDS})
 
 
-async def _run_dagster(settings: Settings, job: str) -> None:
-    """A job, with Dagster's own logs, events and metadata of it."""
-    run_id = await dagster.launch(settings, job)
+async def _run_dagster(settings: Settings) -> None:
+    """Its jobs, with its own logs, events and metadata of them."""
+    before = await dagster.newest_run(settings, MICRO_BATCH)
+    await asyncio.to_thread(stack.up, settings, groups=(LAKEHOUSE,))
     async with asyncio.timeout(JOB_S_MAX):
-        while (status := await dagster.run_status(settings, run_id)) != "SUCCESS":
-            if status in ("FAILURE", "CANCELED"):
-                raise RuntimeError(f"Dagster's run of {job} is {status}")
-            await asyncio.sleep(1)
+        await _success(settings, await _next_run(settings, before))
+        await _success(settings, await dagster.launch(settings, COMPARISON))
+
+
+async def _next_run(settings: Settings, before: str | None) -> str:
+    while True:
+        run_id = await dagster.newest_run(settings, MICRO_BATCH)
+        if run_id not in (None, before):
+            return str(run_id)
+        await asyncio.sleep(1)
+
+
+async def _success(settings: Settings, run_id: str) -> None:
+    while (status := await dagster.run_status(settings, run_id)) != "SUCCESS":
+        if status in ("FAILURE", "CANCELED"):
+            raise RuntimeError(f"Dagster's run {run_id} is {status}")
+        await asyncio.sleep(1)
 
 
 def _failed_checks(settings: Settings) -> list[str]:
