@@ -27,7 +27,8 @@ from payment_pipeline.simulator.shapes import Json
 from payment_pipeline.simulator.world import Event
 
 STALL_S_MAX: Final = 1.0
-"""How much later than else an event may be in bronze that follows poison on its partition."""
+"""How much later than else an event may be in bronze that follows poison on its partition: of the
+rounds' median, a kind, for what poison holds up it holds up each time."""
 BASELINE_EVENTS: Final = 10
 DEPTH: Final = 200_000
 QUARANTINE_S_MAX: Final = 30.0
@@ -85,7 +86,7 @@ async def _drill(ground: Ground, ledger: Path, found: Findings) -> None:
     usual_s = median(
         [await through(settings, sender, event) for event in _charges(ground, BASELINE_EVENTS)]
     )
-    stalls: list[float] = []
+    stalls: dict[str, list[float]] = {kind.name: [] for kind in CORPUS}
     wanted: dict[str, Poison] = {}
     refused: dict[str, Spoiled] = {}
     for _ in range(ground.rounds):
@@ -102,16 +103,18 @@ async def _drill(ground: Ground, ledger: Path, found: Findings) -> None:
                 refused[digest] = Spoiled(kind.name, model.event_id, body, genuine)
             answer = await sender.send(model, body=body)
             found.require(answer.status == 200, f"{kind.name} was answered {answer.status}")
-            stalls.append(await through(settings, sender, good) - usual_s)
-            found.require_in_time(
-                stalls[-1] < STALL_S_MAX,
-                f"after {kind.name} an event came {stalls[-1]:.1f} s later than else",
-            )
+            stalls[kind.name].append(await through(settings, sender, good) - usual_s)
     sender.close()
+    for name, stalled in stalls.items():
+        found.require_in_time(
+            median(stalled) < STALL_S_MAX,
+            f"after {name} an event comes {median(stalled):.1f} s later than else",
+        )
     found.figures = {
         "poisoned": len(wanted),
         "usual_s": round(usual_s, 2),
-        "stall_s_max": round(max(stalls), 2),
+        "stall_s_median_of_worst": round(max(map(median, stalls.values())), 2),
+        "stall_s_max": round(max(map(max, stalls.values())), 2),
         "rightly_classed": await _classed(ground, wanted, found),
     }
     await redrive_mended(settings, refused, found)
