@@ -15,39 +15,47 @@ from payment_pipeline.settings import Settings
 
 ANSWERED_S: Final = 120.0
 DATASETS_MAX: Final = 100
-ROWS_MAX: Final = 100_000
-"""Of a dataset; the most that Superset answers (its `SQL_MAX_ROW`)."""
+PAGE_ROWS: Final = 100_000
+"""Of a dataset, at once; the most that Superset answers (its `SQL_MAX_ROW`)."""
 
 
-async def shown(settings: Settings) -> list[str]:
+async def shown(settings: Settings) -> AsyncIterator[str]:
     """The rows of every dataset as JSON; they stay in Superset's cache for a while.
 
     Raises:
         aiohttp.ClientResponseError: Superset refuses; a dataset that can't be read is an error too.
-        RuntimeError: there is more than can be looked at in one answer.
+        RuntimeError: there are more datasets than are looked at.
     """
-    rows: list[str] = []
     async with _logged_in(settings) as session:
         listed = await _get(session, f"/api/v1/dataset/?q=(page_size:{DATASETS_MAX})")
         if listed["count"] > DATASETS_MAX:
             raise RuntimeError(f"of {listed['count']} datasets only {DATASETS_MAX} are looked at")
-        for dataset in listed["result"]:
-            known = await _get(session, f"/api/v1/dataset/{dataset['id']}")
-            asked = {
-                "datasource": {"id": dataset["id"], "type": "table"},
-                "queries": [
-                    {
-                        "columns": [each["column_name"] for each in known["result"]["columns"]],
-                        "row_limit": ROWS_MAX,
-                    }
-                ],
-            }
-            async with session.post("/api/v1/chart/data", json=asked) as answer:
-                (found,) = (await answer.json())["result"]
-            if len(found["data"]) >= ROWS_MAX:
-                raise RuntimeError(f"{dataset['table_name']} has over {ROWS_MAX} rows")
-            rows += [json.dumps(row, ensure_ascii=False) for row in found["data"]]
-    return rows
+        for found in listed["result"]:
+            known = await _get(session, f"/api/v1/dataset/{found['id']}")
+            columns = [each["column_name"] for each in known["result"]["columns"]]
+            async for row in _rows(session, found["id"], columns):
+                yield json.dumps(row, ensure_ascii=False)
+
+
+async def _rows(
+    session: aiohttp.ClientSession, dataset_id: int, columns: list[str]
+) -> AsyncIterator[dict[str, Any]]:
+    asked: dict[str, Any] = {
+        "columns": columns,
+        # By all of them, so that each page begins where the one before it ended.
+        "orderby": [[name, True] for name in columns],
+        "row_limit": PAGE_ROWS,
+        "row_offset": 0,
+    }
+    while True:
+        request = {"datasource": {"id": dataset_id, "type": "table"}, "queries": [asked]}
+        async with session.post("/api/v1/chart/data", json=request) as answer:
+            (found,) = (await answer.json())["result"]
+        for row in found["data"]:
+            yield row
+        if len(found["data"]) < PAGE_ROWS:
+            return
+        asked["row_offset"] += PAGE_ROWS
 
 
 @asynccontextmanager

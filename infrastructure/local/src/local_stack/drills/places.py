@@ -127,8 +127,8 @@ async def planted(
 
 
 async def _dashboards(settings: Settings, texts: Sequence[str]) -> Hits:
-    rows = await dashboards.shown(settings)
-    return Hits(DASHBOARDS, len(rows), sum(any(text in row for text in texts) for row in rows))
+    found = [any(text in row for text in texts) async for row in dashboards.shown(settings)]
+    return Hits(DASHBOARDS, len(found), sum(found))
 
 
 def _files(settings: Settings, texts: Sequence[str]) -> Iterator[Hits]:
