@@ -1,6 +1,7 @@
 """Is every bronze row in the lake exactly once, whatever happens to loaders and commits?"""
 
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -25,6 +26,7 @@ from local_stack.drills.lake import at_commits, once, sleep_through_another
 from orchestration_dagster.lake import loader, maintenance, tables
 from orchestration_dagster.lake.bronze import open_bronze
 from orchestration_dagster.lake.catalog import open_catalog
+from orchestration_dagster.lake.files import known, stored
 from orchestration_dagster.lake.loader import load, load_table
 from orchestration_dagster.lake.schema import arrow_schema
 from payment_pipeline.settings import Settings
@@ -103,6 +105,15 @@ def test_a_loader_that_slept_through_anothers_commit_adds_nothing(lake: Settings
     insert(lake, "b", 5)
     assert sleep_through_another(lake) == 0
     assert_exact(lake)
+    assert unknown(lake) == []
+
+
+def unknown(settings: Settings) -> list[str]:
+    """Files of rows that no snapshot has: of people too, whom nobody would look for there."""
+    lake = table(settings)
+    of_snapshots = {urlsplit(address).path for address in known(lake)}
+    files = [path for path in stored(lake) if path.endswith(".parquet")]
+    return [path for path in files if not any(path.endswith(each) for each in of_snapshots)]
 
 
 @pytest.mark.parametrize(
@@ -124,6 +135,32 @@ def test_a_lost_answer_is_looked_up_in_the_table(
     with at_commits(once(failure, landed=landed)):
         assert load_events(lake).rows == 4
     assert_exact(lake)
+    # What was sent and has not landed yet may land as long as the table stays as it was.
+    assert len(unknown(lake)) == (0 if landed else 1)
+
+
+def test_an_attempt_that_landed_keeps_its_rows_though_its_snapshot_is_gone(lake: Settings) -> None:
+    """Another has committed and expired what was before, until the lost answer is looked up."""
+    insert(lake, "a", 4)
+    load_events(lake)
+    insert(lake, "b", 4)
+    attempts: list[int] = []
+
+    def overtaken(commit: Callable[[], CommitTableResponse]) -> CommitTableResponse:
+        attempts.append(1)
+        answer = commit()
+        if len(attempts) == 1:
+            insert(lake, "c", 4)
+            load_events(lake)
+            maintenance.expire_all_history(lake, [EVENTS.identifier])
+            raise requests.ConnectionError("reset")
+        return answer
+
+    with at_commits(overtaken):
+        assert load_events(lake).rows == 0
+    assert len(attempts) == 2
+    assert len(rows(lake)) == 12
+    assert_exact(lake)
 
 
 def test_a_rival_commit_costs_an_attempt(lake: Settings) -> None:
@@ -143,6 +180,7 @@ def test_a_rival_commit_costs_an_attempt(lake: Settings) -> None:
         assert load_events(lake).rows == 4
     assert compactions[0].after.files < compactions[0].before.files
     assert_exact(lake)
+    assert unknown(lake) == []
 
 
 def test_a_row_scored_later_takes_the_place_of_the_older_one(lake: Settings) -> None:

@@ -3,18 +3,24 @@
 A commit takes effect only if the table's snapshot is still the one that the writer read (Iceberg's
 `assert-ref-snapshot-id`, which every change here carries, since every change makes a snapshot). So
 of two writers that read the same watermark one succeeds. An answer may be lost on its way: whatever
-went wrong, the table is read again, and the batch id in its snapshots' summaries tells.
+went wrong, the table is read again, and the batch id in its snapshots' summaries tells. The rows'
+files of an attempt that failed go at once: people are in them who may be erased next.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from time import sleep
 from typing import Final, NamedTuple, TypeAlias
 from uuid import uuid4
 
 import requests
 from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException, RESTError
+from pyiceberg.manifest import ManifestEntryStatus
 from pyiceberg.table import Table, Transaction
+from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.table.snapshots import Snapshot
 
+from .files import known
 from .watermark import BATCH_PROPERTY, Watermark
 
 ATTEMPTS_MAX: Final = 5
@@ -58,17 +64,21 @@ def settle(lake: Table, change: Change) -> Outcome | None:
     """
     for attempt in range(ATTEMPTS_MAX):
         batch = {BATCH_PROPERTY: uuid4().hex}
-        outcome = None
+        outcome, written, before = None, set[str](), lake.metadata.current_snapshot_id
         try:
             transaction = lake.transaction()
             outcome = change(lake, transaction, batch)
             if outcome:
+                written = _written(lake, _of(batch, transaction.table_metadata))
                 transaction.set_properties(outcome.watermark.to_properties() | batch)
                 transaction.commit_transaction()
         except _FAILURES:
             lake.refresh()
-            if _holds(lake, batch):
+            if _of(batch, lake.metadata):
                 return outcome
+            if lake.metadata.current_snapshot_id != before:
+                with suppress(*_FAILURES):
+                    _discard(lake, written)
             if attempt == ATTEMPTS_MAX - 1:
                 raise
             sleep(FIRST_WAIT_S * 2**attempt)
@@ -77,10 +87,37 @@ def settle(lake: Table, change: Change) -> Outcome | None:
     raise AssertionError("the last attempt returns or raises")
 
 
-def _holds(lake: Table, batch: Mapping[str, str]) -> bool:
-    """Whether a snapshot of the table's is of this batch."""
-    return any(
-        snapshot.summary is not None
-        and snapshot.summary.additional_properties.items() >= batch.items()
-        for snapshot in lake.metadata.snapshots
-    )
+def _of(batch: Mapping[str, str], table: TableMetadata) -> list[Snapshot]:
+    """Which of a table's snapshots are of this batch; none if it didn't take effect."""
+    return [
+        snapshot
+        for snapshot in table.snapshots
+        if snapshot.summary and snapshot.summary.additional_properties.items() >= batch.items()
+    ]
+
+
+def _written(lake: Table, made: Iterable[Snapshot]) -> set[str]:
+    """The files of rows that these snapshots brought.
+
+    Asked for before the commit: of one that is refused PyIceberg deletes the manifests, and leaves
+    the rows.
+    """
+    return {
+        entry.data_file.file_path
+        for snapshot in made
+        for manifest in snapshot.manifests(lake.io)
+        if manifest.added_snapshot_id == snapshot.snapshot_id
+        for entry in manifest.fetch_manifest_entry(lake.io)
+        if entry.status == ManifestEntryStatus.ADDED
+    }
+
+
+def _discard(lake: Table, written: set[str]) -> None:
+    """Delete what an attempt wrote that can't take effect any more.
+
+    The table has moved on from the snapshot that it insisted on. While it has not, the attempt may
+    yet take effect, and what becomes of its files is the upkeep's to see. What the table knows
+    stays in any case: the attempt may have taken effect, and its snapshot have been expired since.
+    """
+    for path in written - known(lake):
+        lake.io.delete(path)

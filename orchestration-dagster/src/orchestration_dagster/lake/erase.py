@@ -25,7 +25,7 @@ from payment_pipeline.settings import Settings
 
 from . import maintenance, tables
 from .catalog import open_catalog
-from .files import file_system, stored
+from .files import file_system, known, stored
 from .loader import load
 
 HORIZON_S_MAX: Final = 120.0
@@ -63,8 +63,8 @@ def catch_up(settings: Settings, xid: int) -> None:
     """
     give_up_at = monotonic() + HORIZON_S_MAX
     catalog = open_catalog(settings)
-    for table, known in tables.TABLES.items():
-        if not catalog.table_exists(known.identifier):
+    for table, described in tables.TABLES.items():
+        if not catalog.table_exists(described.identifier):
             continue
         while load(settings, table).horizon.xid <= xid:
             if monotonic() > give_up_at:
@@ -109,15 +109,11 @@ def _tables(catalog: Catalog, schemas: Iterable[str]) -> Iterator[Table]:
 
 def _sweep(table: Table, patterns: Sequence[str]) -> None:
     """Delete files with the patterns that no snapshot knows, and that nobody works on any more."""
-    known = {
-        urlsplit(task.file.file_path).path
-        for snapshot in table.metadata.snapshots
-        for task in table.scan(snapshot_id=snapshot.snapshot_id).plan_files()
-    }
+    of_snapshots = {urlsplit(address).path.lstrip("/") for address in known(table)}
     system = file_system(table)
     oldest = datetime.now(UTC) - ABANDONED
     for path in _files(table):
-        unknown = not any(path.endswith(each.lstrip("/")) for each in known)
+        unknown = not any(path.endswith(each) for each in of_snapshots)
         abandoned = unknown and system.get_file_info(path).mtime < oldest
         if abandoned and _rows_with(table, path, patterns):
             system.delete_file(path)

@@ -16,6 +16,15 @@ def stored(table: Table) -> list[str]:
     return [info.path for info in file_system(table).get_file_info(selector) if info.is_file]
 
 
+def known(table: Table) -> set[str]:
+    """The files of rows that a snapshot of the table's has, by their addresses."""
+    return {
+        task.file.file_path
+        for snapshot in table.metadata.snapshots
+        for task in table.scan(snapshot_id=snapshot.snapshot_id).plan_files()
+    }
+
+
 def file_system(table: Table) -> fs.FileSystem:
     """Where they lie."""
     assert isinstance(table.io, PyArrowFileIO)  # noqa: S101 - what reads Parquet here
