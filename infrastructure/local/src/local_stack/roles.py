@@ -14,7 +14,8 @@ ADMIN: Final = "postgres"
 """The cluster's superuser."""
 DAGSTER: Final = "dagster"
 """Dagster's own role, and its database's name."""
-CONNECT_TIMEOUT_S: Final = 2
+CONNECT_TIMEOUT_S: Final = 10
+"""A server whose machine is full of other work may take some seconds to let somebody in."""
 LOCK_KEY: Final = 0x726F6C6573
 """The advisory lock's number: the ASCII of "roles"."""
 READ_ONLY: Final = ("payments_lake", "payments_reader")
@@ -60,6 +61,8 @@ async def _connect(settings: Settings, database: str) -> Admin:
     """Log in as the superuser."""
     try:
         return await _log_in(settings, database, settings.secret("postgres_admin_password"))
+    except psycopg.errors.ConnectionTimeout:
+        raise
     except psycopg.OperationalError:
         # A cluster from before the roles: its superuser had the pipeline's password.
         admin = await _log_in(settings, database, settings.secret("postgres_password"))
