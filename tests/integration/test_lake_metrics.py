@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from prometheus_client import REGISTRY
 
-from lake_loads import EVENTS, INSERT, insert
+from lake_loads import EVENTS, INSERT, insert, rescore
 from orchestration_dagster.lake import metrics
 from orchestration_dagster.lake.loader import load
 from payment_pipeline.settings import Settings
@@ -34,6 +34,20 @@ def test_what_waits_is_waiting_until_it_is_loaded(lake: Settings) -> None:
     assert value("data_files", table=EVENTS.name) >= 1
     assert value("data_bytes", table=EVENTS.name) > 0
     assert value("last_commit_timestamp_seconds", table=EVENTS.name) > before_s
+
+
+def test_an_old_row_that_is_scored_again_has_not_waited_since_it_came(lake: Settings) -> None:
+    insert(lake, "old", 2, at="2026-11-01 12:00+00")
+    metrics.sample(lake)
+    assert value("waiting_age_seconds", table=EVENTS.name) > 86_400
+    load(lake, EVENTS.name)
+    rescore(lake, "old1")
+    metrics.sample(lake)
+    assert value("waiting_rows", table=EVENTS.name) == 1
+    assert value("waiting_age_seconds", table=EVENTS.name) == 0
+    insert(lake, "new", 1)
+    metrics.sample(lake)
+    assert 0 < value("waiting_age_seconds", table=EVENTS.name) < 3_600
 
 
 def test_who_writes_for_long_holds_the_horizon(lake: Settings) -> None:

@@ -44,7 +44,7 @@ class Waiting(NamedTuple):
 
     rows: int
     oldest_age_s: float
-    """Since the oldest of them was inserted; 0 when none waits."""
+    """Since the oldest of those was inserted that are new to the lake; 0 when none is."""
 
 
 @contextmanager
@@ -115,7 +115,8 @@ class Bronze:
 
     def waiting(self, table: LakeTable, after: Watermark) -> Waiting:
         """How many rows lie past a watermark, those above the horizon too."""
-        (row,) = self._read(_past("waiting", table, after)).to_pylist()
+        query = _past("waiting", table, after, highest_id=int(after.highest_id))
+        (row,) = self._read(query).to_pylist()
         return Waiting(row["rows"], row["oldest_age_s"])
 
     def any_waiting(self, table: LakeTable, after: Watermark) -> bool:

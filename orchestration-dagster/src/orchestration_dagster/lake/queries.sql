@@ -78,10 +78,13 @@ WHERE
     AND id <= {highest_id}
 
 -- name: waiting
--- How many rows lie past a watermark, and since when the oldest of them waits.
+-- How many rows lie past a watermark, and since when the oldest of them waits. One that the lake has
+-- in an older state, since it was scored again, has waited since then and not since its insertion.
 SELECT
     count(*) AS rows,
-    coalesce(extract(EPOCH FROM clock_timestamp() - min(ingested_at)), 0)::float8 AS oldest_age_s
+    coalesce(extract(
+        EPOCH FROM clock_timestamp() - min(ingested_at) FILTER (WHERE id > {highest_id})
+    ), 0)::float8 AS oldest_age_s
 FROM {table}
 WHERE
     (ingest_xid, id) > ('{xid}'::xid8, {id})

@@ -1,7 +1,8 @@
 -- What the drills ask of bronze, and what they write to it.
 
 -- name: insert_events
--- Events <prefix>1 … in one transaction, as no pipeline wrote them: for the lake's drills.
+-- Events <prefix>1 … in one transaction, as no pipeline wrote them: for the lake's drills. Received
+-- long ago, before what the ledger's checks of a later drill look at: no webhook brought them.
 INSERT INTO payment_events (
     provider, event_id, event_type, provider_event_type, kind, occurred_at, received_at,
     livemode, amount_minor, currency, currency_exponent, attributes,
@@ -9,8 +10,8 @@ INSERT INTO payment_events (
     normalizer_version, workflow_id
 )
 SELECT
-    'stripe', %(prefix)s || n, 'charge.succeeded', 'charge.succeeded', 'charge', now(), now(),
-    false, 100 + n, 'EUR', 2, jsonb_build_object('n', n),
+    'stripe', %(prefix)s || n, 'charge.succeeded', 'charge.succeeded', 'charge', now(),
+    now() - interval '30 days', false, 100 + n, 'EUR', 2, jsonb_build_object('n', n),
     'not_applicable', repeat('0', 64), 'webhooks.stripe.charge', 0, n, 'drill', 'drill'
 FROM generate_series(1, %(rows)s) AS n
 
