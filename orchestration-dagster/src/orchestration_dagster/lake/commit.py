@@ -64,7 +64,7 @@ def settle(lake: Table, change: Change) -> Outcome | None:
     """
     for attempt in range(ATTEMPTS_MAX):
         batch = {BATCH_PROPERTY: uuid4().hex}
-        outcome, written, before = None, set[str](), lake.metadata.current_snapshot_id
+        outcome, written, before = None, set[str](), lake.metadata
         try:
             transaction = lake.transaction()
             outcome = change(lake, transaction, batch)
@@ -76,9 +76,9 @@ def settle(lake: Table, change: Change) -> Outcome | None:
             lake.refresh()
             if _of(batch, lake.metadata):
                 return outcome
-            if lake.metadata.current_snapshot_id != before:
+            if lake.metadata.current_snapshot_id != before.current_snapshot_id:
                 with suppress(*_FAILURES):
-                    _discard(lake, written)
+                    _discard(lake, written, before)
             if attempt == ATTEMPTS_MAX - 1:
                 raise
             sleep(FIRST_WAIT_S * 2**attempt)
@@ -112,12 +112,14 @@ def _written(lake: Table, made: Iterable[Snapshot]) -> set[str]:
     }
 
 
-def _discard(lake: Table, written: set[str]) -> None:
+def _discard(lake: Table, written: set[str], before: TableMetadata) -> None:
     """Delete what an attempt wrote that can't take effect any more.
 
     The table has moved on from the snapshot that it insisted on. While it has not, the attempt may
     yet take effect, and what becomes of its files is the upkeep's to see. What the table knows
     stays in any case: the attempt may have taken effect, and its snapshot have been expired since.
+    Only a snapshot that came after `before` can know of what the attempt wrote.
     """
-    for path in written - known(lake):
+    newest = max((snapshot.sequence_number or 0 for snapshot in before.snapshots), default=0)
+    for path in written - known(lake, after=newest):
         lake.io.delete(path)

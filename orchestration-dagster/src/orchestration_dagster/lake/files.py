@@ -16,11 +16,16 @@ def stored(table: Table) -> list[str]:
     return [info.path for info in file_system(table).get_file_info(selector) if info.is_file]
 
 
-def known(table: Table) -> set[str]:
-    """The files of rows that a snapshot of the table's has, by their addresses."""
+def known(table: Table, after: int = 0) -> set[str]:
+    """The files of rows that a snapshot of the table's has, by their addresses.
+
+    Each snapshot reads its manifests, so of many it takes long: `after` is the sequence number
+    before which none is of interest.
+    """
     return {
         task.file.file_path
         for snapshot in table.metadata.snapshots
+        if (snapshot.sequence_number or 0) > after
         for task in table.scan(snapshot_id=snapshot.snapshot_id).plan_files()
     }
 
