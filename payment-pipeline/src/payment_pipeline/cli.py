@@ -239,7 +239,7 @@ def drill(
         int | None, typer.Option(min=1, help="One, if left out: seconds to two minutes a drill.")
     ] = None,
     full: Annotated[
-        bool, typer.Option("--full", help="Each at the size of its published figure: over an hour.")
+        bool, typer.Option("--full", help="Each at the size of its published figure: an hour.")
     ] = False,
 ) -> None:
     """Kill, starve, flood and forge: try on real processes what is promised; exit 1 if it fails.
