@@ -33,7 +33,7 @@ WAITING: Final = Gauge(
 )
 WAITING_AGE_S: Final = Gauge(
     "payments_lake_waiting_age_seconds",
-    "For how long the oldest row of bronze has waited to be loaded; 0 when none does.",
+    "For how long the oldest row that is new to the lake has waited for it; 0 when none does.",
     ["table"],
 )
 HORIZON_AGE_S: Final = Gauge(
