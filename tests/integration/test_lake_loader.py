@@ -1,7 +1,6 @@
 """Is every bronze row in the lake exactly once, whatever happens to loaders and commits?"""
 
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -22,11 +21,10 @@ from lake_loads import (
     rows,
     table,
 )
-from local_stack.drills.lake import at_commits, once, sleep_through_another
+from local_stack.drills.lake import at_commits, once, orphans, sleep_through_another
 from orchestration_dagster.lake import loader, maintenance, tables
 from orchestration_dagster.lake.bronze import open_bronze
 from orchestration_dagster.lake.catalog import open_catalog
-from orchestration_dagster.lake.files import known, stored
 from orchestration_dagster.lake.loader import load, load_table
 from orchestration_dagster.lake.schema import arrow_schema
 from payment_pipeline.settings import Settings
@@ -110,10 +108,7 @@ def test_a_loader_that_slept_through_anothers_commit_adds_nothing(lake: Settings
 
 def unknown(settings: Settings) -> list[str]:
     """Files of rows that no snapshot has: of people too, whom nobody would look for there."""
-    lake = table(settings)
-    of_snapshots = {urlsplit(address).path for address in known(lake)}
-    files = [path for path in stored(lake) if path.endswith(".parquet")]
-    return [path for path in files if not any(path.endswith(each) for each in of_snapshots)]
+    return [path for path in orphans(settings) if path.endswith(".parquet")]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ A commit takes effect only if the table's snapshot is still the one that the wri
 `assert-ref-snapshot-id`, which every change here carries, since every change makes a snapshot). So
 of two writers that read the same watermark one succeeds. An answer may be lost on its way: whatever
 went wrong, the table is read again, and the batch id in its snapshots' summaries tells. The rows'
-files of an attempt that failed go at once: people are in them who may be erased next.
+files of an attempt that was overtaken go at once: people are in them who may be erased next.
 """
 
 from collections.abc import Callable, Iterable, Mapping
