@@ -1,4 +1,4 @@
-"""What is in the dbt project, and which version is it? Its manifest is parsed anew when need be."""
+"""What is in the dbt project, and which version is it? Each version is parsed once."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -6,6 +6,7 @@ from functools import cached_property
 from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from dagster_dbt import DbtCliResource, DbtProject
@@ -48,11 +49,17 @@ def dbt_target(settings: Settings) -> Path:
 
 
 def manifest() -> Path:
-    """The manifest's path, up to date: each run loads it, and parsing takes seconds."""
-    path = PROJECT.manifest_path
-    if not path.exists() or path.stat().st_mtime < _changed_at(PROJECT.project_dir):
-        dbt().cli(["parse", "--quiet"], target_path=PROJECT.target_path).wait()
-        path.touch()
+    """The path of this version's manifest: each run loads it, and parsing takes seconds.
+
+    Dagster's processes start at once, and each may find none. dbt writes in place, so each parses
+    in a folder of its own, and a whole file gets the name that the others look for.
+    """
+    path = PROJECT.manifest_path.with_name(f"manifest-{VERSION}.json")
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        with TemporaryDirectory(dir=path.parent) as folder:
+            dbt().cli(["parse", "--quiet"], target_path=Path(folder)).wait()
+            Path(folder, PROJECT.manifest_path.name).replace(path)
     return path
 
 
@@ -69,11 +76,6 @@ def standing(found: Mapping[str, Any]) -> set[str]:
         if says["resource_type"] in {"model", "seed"}
         and (says["config"]["materialized"] == "view" or not reads_a_source(node))
     }
-
-
-def _changed_at(folder: Path) -> float:
-    """When a file of the project changed last."""
-    return max(path.stat().st_mtime for path in _files(folder))
 
 
 def _version(folder: Path) -> str:

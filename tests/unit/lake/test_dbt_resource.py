@@ -1,9 +1,11 @@
-"""Does a call of dbt from Dagster start dbt once, and nothing beside it?"""
+"""Is a call of dbt from Dagster one process, and what it parses seen whole or not at all?"""
 
 from pathlib import Path
 
 import pytest
+from dagster_dbt import DbtProject
 
+from orchestration_dagster import dbt_manifest
 from orchestration_dagster.dbt_manifest import PROJECT, InstalledDbt
 
 pytestmark = [
@@ -14,9 +16,50 @@ pytestmark = [
 def test_a_call_is_one_process(tmp_path: Path) -> None:
     """`dbt --version` would ask the network each minute whether there is a newer one."""
     called = tmp_path / "called"
-    stub = tmp_path / "dbt"
-    stub.write_text(f'#!/bin/sh\necho "$@" >>{called}\n')
-    stub.chmod(0o700)
-    dbt = InstalledDbt(project_dir=str(PROJECT.project_dir), dbt_executable=str(stub))
+    dbt = stub(tmp_path, f'echo "$@" >>{called}', PROJECT)
     dbt.cli(["build"], target_path=tmp_path).wait()
     assert called.read_text().splitlines() == ["build"]
+
+
+def test_a_manifest_is_whole_when_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dagster's processes start at once: one must not read what another's dbt is writing."""
+    (tmp_path / "dbt_project.yml").write_text("name: copied\n")
+    project = DbtProject(tmp_path)
+    seen = tmp_path / "seen"
+    writes = f"""
+        echo '{{"half' >"$DBT_TARGET_PATH/manifest.json"
+        ls {tmp_path}/target | grep json >>{seen}
+        echo '{{}}' >"$DBT_TARGET_PATH/manifest.json"
+        echo parsed >>{seen}
+    """
+    monkeypatch.setattr(dbt_manifest, "PROJECT", project)
+    monkeypatch.setattr(dbt_manifest, "dbt", lambda: stub(tmp_path, writes, project))
+    path = dbt_manifest.manifest()
+    assert path.read_text() == "{}\n"
+    assert dbt_manifest.manifest() == path
+    assert seen.read_text() == "parsed\n"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_another_version_has_another_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that is gone is gone from the next one, too: no file is newer by it."""
+    (tmp_path / "dbt_project.yml").write_text("name: copied\n")
+    project = DbtProject(tmp_path)
+    writes = "echo '{}' >$DBT_TARGET_PATH/manifest.json"
+    monkeypatch.setattr(dbt_manifest, "PROJECT", project)
+    monkeypatch.setattr(dbt_manifest, "dbt", lambda: stub(tmp_path, writes, project))
+    before = dbt_manifest.manifest()
+    monkeypatch.setattr(dbt_manifest, "VERSION", "another")
+    assert dbt_manifest.manifest() != before
+
+
+def stub(folder: Path, script: str, project: DbtProject) -> InstalledDbt:
+    """A dbt that runs the script instead."""
+    executable = folder / "dbt"
+    executable.write_text(f"#!/bin/sh\n{script}\n")
+    executable.chmod(0o700)
+    return InstalledDbt(project_dir=str(project.project_dir), dbt_executable=str(executable))
