@@ -85,6 +85,16 @@ class Received:
         found = features.to_states(await self.pool.fetch("SELECT * FROM entity_features"))
         return {key: state for key, state in found.items() if state != EntityState()}
 
+    async def leave_unmodelled(self, raws: Sequence[RawEvent]) -> None:
+        """Copies of genuine events without a model, as a normalizer leaves them."""
+        async with kafka.producer(self.settings) as sink:
+            for raw in raws:
+                await sink.send_and_wait(topics.UNMODELLED, raw.body)
+
+    def unmodelled(self) -> list[RawEvent]:
+        context = Context(b"", "0")
+        return [raw for raw in self.raws if isinstance(STRIPE.normalize(raw, context), Unmodelled)]
+
     async def send(self, bodies: Sequence[tuple[str, bytes]]) -> None:
         """Webhooks onto the raw topics, as the gateway puts them there."""
         async with kafka.producer(self.settings) as sink:
@@ -155,6 +165,7 @@ async def received(private_stores: Settings) -> AsyncIterator[Received]:
     )
     found = Received(private_stores, pool, datetime.now(UTC))
     await found.send([(e.event_id, e.body) for e in traffic.events(3, COUNT, PERIOD)])
+    await found.leave_unmodelled(found.unmodelled())
     yield found
     await pool.close()
 
@@ -215,6 +226,40 @@ async def test_what_is_in_no_table_is_sent_on_as_it_came(received: Received) -> 
     for event in right[:3]:
         version = {"normalizer_version": normalizer_version()}
         assert found[event.event_id] == event.model_copy(update=version)
+
+
+async def test_what_no_model_covers_is_sent_on_if_it_is_on_no_topic(received: Received) -> None:
+    """A normalizer that had lost it is what a replay is for: the audit must add up afterwards."""
+    await received.write(received.events())
+    known = len(received.unmodelled())
+    body = json.loads(received.raws[0].body)
+    body["type"] = "topup.created"
+    await received.send([("evt_topup", json.dumps(body).encode())])
+    before = await ends(received.settings, topics.UNMODELLED)
+    told = await received.replay(Request(received.window(), dry_run=True))
+    first, second = await received.replay(), await received.replay()
+    assert told.standings == first.standings
+    assert first.standings[Standing.SENT_ON] == 1
+    assert first.standings[Standing.UNMODELLED] == known > 0
+    assert first.named[Standing.SENT_ON][0].event_id == "evt_topup"
+    assert (second.standings[Standing.SENT_ON], second.standings[Standing.UNMODELLED]) == (
+        0,
+        known + 1,
+    )
+    assert await came(received.settings, topics.UNMODELLED, before) == [received.raws[-1].body]
+
+
+async def test_what_was_rejected_and_is_unmodelled_today_stays_a_letter(received: Received) -> None:
+    await received.write(received.events())
+    body = json.loads(received.raws[0].body)
+    body["type"] = "topup.created"
+    await received.send([("evt_topup", json.dumps(body).encode())])
+    letter = step(received.raws[-1], BROKEN, Context(b"", "0"), datetime.now(UTC))
+    assert isinstance(letter, BadRecord)
+    await writer.quarantine(received.pool, [letter], "test")
+    report = await received.replay()
+    assert report.standings[Standing.SENT_ON] == 0
+    assert report.standings[Standing.UNMODELLED] == len(received.unmodelled())
 
 
 async def test_what_was_rejected_and_lost_is_quarantined_once(received: Received) -> None:

@@ -17,6 +17,7 @@ from payment_pipeline.adapters.sql import queries
 from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.domain.failures import BadRecord
 from payment_pipeline.domain.features import EntityKey, EntityState, apply, entities
+from payment_pipeline.domain.raw import RawEvent
 
 from . import features
 from .contract import InferenceStatus
@@ -92,7 +93,7 @@ async def correct(pool: asyncpg.Pool, events: Sequence[PaymentEvent], by: str) -
 
 
 async def quarantined(
-    connection: asyncpg.Connection | asyncpg.Pool, events: Sequence[PaymentEvent]
+    connection: asyncpg.Connection | asyncpg.Pool, events: Sequence[PaymentEvent | RawEvent]
 ) -> set[str]:
     """The hashes of those events' bodies that are in the quarantine."""
     columns = [event.event_id for event in events], [event.body_sha256 for event in events]

@@ -3,13 +3,15 @@
 raw record ─ today's normalizer ─┬─ as bronze has it            nothing is written
                                  ├─ other than bronze has it    corrected in place
                                  ├─ in no table                 sent on, like a new one
+                                 ├─ unmodelled, on no topic     sent on, too
                                  ├─ a dead letter of its own    sent on, and the letter closed
                                  ├─ rejected, and in no table   into the quarantine
                                  └─ what a person must judge    named, not touched
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Final, NamedTuple
 
 import asyncpg
@@ -52,11 +54,13 @@ class Request(NamedTuple):
 
 
 class Stores(NamedTuple):
-    """What a replay writes to; the owner's to close."""
+    """What a replay asks and writes to; the owner's to close."""
 
     pool: asyncpg.Pool
     sink: AIOKafkaProducer
     letters: Letters
+    unmodelled: Set[bytes]
+    """The SHA-256 of each body that `payments.unmodelled` holds."""
 
 
 class _Work(NamedTuple):
@@ -165,7 +169,7 @@ class Replayed:
         in_bronze = await corrections.bodies(
             self._stores.pool, [(each.raw.provider, each.raw.event_id or "") for each in works]
         )
-        letters = []
+        letters, unmodelled = [], []
         for work in works:
             raw, outcome = work.raw, work.outcome
             if raw.body_sha256 in in_bronze:
@@ -174,7 +178,8 @@ class Replayed:
             elif isinstance(outcome, BadRecord):
                 letters.append(outcome)
             else:
-                self._report.standings[Standing.UNMODELLED] += 1
+                unmodelled.append(work)
+        await self._unmodelled(unmodelled)
         absent = await corrections.without_letter(self._stores.pool, letters)
         self._report.standings[Standing.STILL_REJECTED] += len(letters) - len(absent)
         for letter in absent:
@@ -183,6 +188,20 @@ class Replayed:
             )
         if absent and not self._request.dry_run:
             await writer.quarantine(self._stores.pool, absent, self._report.by)
+
+    async def _unmodelled(self, works: Sequence[_Work]) -> None:
+        """What no model covers: on its topic, or a dead letter of an earlier normalizer's."""
+        kept = await corrections.quarantined(self._stores.pool, [each.raw for each in works])
+        lost = [
+            each
+            for each in works
+            if each.raw.body_sha256 not in kept
+            and sha256(each.raw.body).digest() not in self._stores.unmodelled
+        ]
+        self._report.standings[Standing.UNMODELLED] += len(works) - len(lost)
+        for raw in (each.raw for each in lost):
+            self._report.note(Standing.SENT_ON, raw.provider, raw.event_id, "unmodelled")
+        await self._send_on(lost)
 
     async def _send_on(self, works: Sequence[_Work]) -> None:
         if self._request.dry_run or not works:

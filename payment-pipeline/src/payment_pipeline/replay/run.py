@@ -23,7 +23,7 @@ from payment_pipeline.settings import Settings
 
 from .batch import Replayed, Request, Stores
 from .letters import Letters
-from .source import raw_topics
+from .source import raw_topics, unmodelled
 from .standing import Report, Standing
 
 BATCH_RECORDS: Final = 500
@@ -48,7 +48,8 @@ async def replay(settings: Settings, request: Request, progress: Callable[[str],
             report.complete = source.complete
             await sink.start()
             letters = Letters(pool, Closer(report.by, f"normalizer {context.normalizer_version}"))
-            replayed = Replayed(Stores(pool, sink, letters), context, request, report)
+            stores = Stores(pool, sink, letters, await unmodelled(settings, request.window))
+            replayed = Replayed(stores, context, request, report)
             async for records in source.batches(BATCH_RECORDS):
                 await replayed.batch(records)
                 corrected = report.standings[Standing.CORRECTED]

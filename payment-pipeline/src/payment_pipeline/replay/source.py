@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Final, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -10,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from payment_pipeline.adapters import kafka
 from payment_pipeline.adapters.kafka import Offsets
 from payment_pipeline.domain.failures import UserError
+from payment_pipeline.domain.topics import UNMODELLED
 from payment_pipeline.ledger.topics import CLOCK_SLACK
 from payment_pipeline.ledger.window import Window
 from payment_pipeline.settings import Settings
@@ -56,6 +58,22 @@ async def raw_topics(
         consumer.assign(places)
         consumer.pause(*places)
         yield await _located(consumer, places, window)
+
+
+async def unmodelled(settings: Settings, window: Window) -> set[bytes]:
+    """The SHA-256 of each body on `payments.unmodelled` that was received in a window, or later.
+
+    Raises:
+        UserError: the broker does not answer, or hasn't the topic.
+    """
+    async with raw_topics(
+        settings, (UNMODELLED,), window._replace(until=datetime.now(UTC))
+    ) as copies:
+        return {
+            sha256(record.value or b"").digest()
+            async for records in copies.batches(kafka.POLL_RECORDS_MAX)
+            for record in records
+        }
 
 
 async def _located(

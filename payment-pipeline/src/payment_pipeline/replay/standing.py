@@ -15,7 +15,8 @@ class Standing(StrEnum):
     UNCHANGED = "unchanged"
     CORRECTED = "corrected"
     SENT_ON = "sent_on"
-    """In no table: put on `payments.normalized` again, to be scored and written like a new one."""
+    """In no table: put on `payments.normalized` again, to be scored and written like a new one; or,
+    if no model covers it and `payments.unmodelled` has not got it either, on that."""
     QUARANTINED = "quarantined"
     """Rejected, and in no table: written to the quarantine."""
     MENDED = "mended"
@@ -26,6 +27,7 @@ class Standing(StrEnum):
     STILL_REJECTED = "still_rejected"
     """In the quarantine, and rightly so."""
     UNMODELLED = "unmodelled"
+    """On `payments.unmodelled`, or in the quarantine, since an earlier normalizer rejected it."""
     NO_LONGER_TAKEN = "no_longer_taken"
     """In bronze, but today's code makes no event of it, or PostgreSQL won't take what it makes: the
     row stays, and a person decides."""

@@ -19,7 +19,7 @@ from .standing import Report, Standing
 SAID = {
     Standing.UNCHANGED: "as bronze has it",
     Standing.CORRECTED: "corrected; the old rows are in payment_events_history",
-    Standing.SENT_ON: "in no table: sent on to payments.normalized",
+    Standing.SENT_ON: "in no table or topic: sent on, like new ones",
     Standing.QUARANTINED: "rejected and in no table: put into the quarantine",
     Standing.MENDED: "rejected when it came: sent on to payments.normalized",
     Standing.REDRIVABLE: "valid today, and in the quarantine for a person: `payments dlq list`",
