@@ -18,6 +18,10 @@ from local_stack.drills.load import load, send_chunk
 from local_stack.drills.recovery import Recovery, kill
 from local_stack.drills.sender import Sender, modelled
 from payment_pipeline.ledger.stages import Stage
+from payment_pipeline.ledger.window import Window
+from payment_pipeline.replay.batch import Request
+from payment_pipeline.replay.run import replay
+from payment_pipeline.replay.standing import Standing
 from payment_pipeline.simulator.run import Faults
 
 VICTIMS: Final = (
@@ -51,7 +55,7 @@ def run(ground: Ground) -> Findings:
                 break
     account(ground, ledger, found)
     found.figures["kills"] = len(VICTIMS) * ground.rounds
-    found.control_failed = _control(ground)
+    found.control_failed = _control(ground, found)
     return found
 
 
@@ -86,8 +90,12 @@ def _p95(values: Iterable[float]) -> float:
     return round(ordered[ceil(0.95 * len(ordered)) - 1], 1)
 
 
-def _control(ground: Ground) -> bool:
-    """A normalizer that commits before it has produced: its death must lose what it had read."""
+def _control(ground: Ground, found: Findings) -> bool:
+    """A normalizer that commits before it has produced: its death must lose what it had read.
+
+    The gateway's topics still have it, so a replay brings it back; nothing is left for other drills
+    to find.
+    """
     settings = ground.settings
     ground = replace(ground, began_at=datetime.now(UTC))
     ledger = ground.folder / "control.jsonl"
@@ -101,6 +109,12 @@ def _control(ground: Ground) -> bool:
         supervisor.start(settings, "normalizer")
     told = settled_audit(ground, ledger)
     ground.say(f"control, offsets committed early: the audit misses {told.missing.count} events")
+    window = Window(ground.began_at, datetime.now(UTC))
+    replayed = asyncio.run(replay(settings, Request(window), lambda _said: None))
+    ground.say(f"a replay sent {replayed.standings[Standing.SENT_ON]} of them on")
+    found.require(
+        settled_audit(ground, ledger).ok, "a replay did not bring back what the control had lost"
+    )
     return told.last_seen.get(Stage.RAW, 0) > 0
 
 
