@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from time import monotonic, sleep
 from typing import Final
-from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,7 +24,7 @@ from payment_pipeline.settings import Settings
 
 from . import maintenance, tables
 from .catalog import open_catalog
-from .files import file_system, known, stored
+from .files import file_system, known, place, stored
 from .loader import load
 
 HORIZON_S_MAX: Final = 120.0
@@ -109,12 +108,11 @@ def _tables(catalog: Catalog, schemas: Iterable[str]) -> Iterator[Table]:
 
 def _sweep(table: Table, patterns: Sequence[str]) -> None:
     """Delete files with the patterns that no snapshot knows, and that nobody works on any more."""
-    of_snapshots = {urlsplit(address).path.lstrip("/") for address in known(table)}
+    of_snapshots = {place(address) for address in known(table)}
     system = file_system(table)
     oldest = datetime.now(UTC) - ABANDONED
     for path in _files(table):
-        unknown = not any(path.endswith(each) for each in of_snapshots)
-        abandoned = unknown and system.get_file_info(path).mtime < oldest
+        abandoned = path not in of_snapshots and system.get_file_info(path).mtime < oldest
         if abandoned and _rows_with(table, path, patterns):
             system.delete_file(path)
 

@@ -8,12 +8,17 @@ from pyiceberg.table import Table
 
 
 def stored(table: Table) -> list[str]:
-    """Every file under the table's location: rows, metadata, and what a dead writer left."""
-    location = urlsplit(table.location())
-    selector = fs.FileSelector(
-        f"{location.netloc}{location.path}", allow_not_found=True, recursive=True
-    )
+    """Every file under the table's location: rows, metadata, and what a dead writer left.
+
+    They are places, as `place` makes them of addresses.
+    """
+    selector = fs.FileSelector(place(table.location()), allow_not_found=True, recursive=True)
     return [info.path for info in file_system(table).get_file_info(selector) if info.is_file]
+
+
+def place(address: str) -> str:
+    """Bucket and key: Trino and PyIceberg need not write one scheme before them."""
+    return address.partition("://")[2]
 
 
 def known(table: Table, after: int = 0) -> set[str]:

@@ -15,7 +15,7 @@ from pyiceberg.table.update import TableRequirement, TableUpdate
 
 from local_stack.drills.findings import Findings
 from orchestration_dagster.lake.catalog import open_catalog
-from orchestration_dagster.lake.files import stored
+from orchestration_dagster.lake.files import place, stored
 from orchestration_dagster.lake.loader import load
 from orchestration_dagster.lake.tables import TABLES
 from payment_pipeline.adapters.sql import queries
@@ -111,4 +111,4 @@ def orphans(settings: Settings) -> set[str]:
     known |= set(table.inspect.all_manifests()["path"].to_pylist())
     known |= set(table.inspect.all_files()["file_path"].to_pylist())
     files = {path for path in stored(table) if path.endswith((".parquet", ".avro"))}
-    return files - {path.partition("://")[2] for path in known}
+    return files - {place(address) for address in known}
