@@ -1,0 +1,60 @@
+"""Is a run whose process is gone found, and one that goes on left alone?"""
+
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+from dagster._daemon.monitoring.run_monitoring import monitor_started_run
+
+from local_stack.dagster import TEMPLATE
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """As the stack's, but for its storage."""
+    ours = yaml.safe_load(TEMPLATE.read_text())
+    wanted = {name: ours[name] for name in ("run_launcher", "run_monitoring")}
+    with dg.DagsterInstance.local_temp(str(tmp_path), overrides=wanted) as found:
+        yield found
+
+
+def after_a_look(instance: dg.DagsterInstance, pid: int, began_at: float) -> dg.DagsterRunStatus:
+    """The status of a run that this process began then, once its monitor has looked at it."""
+    run = instance.create_run_for_job(dg.JobDefinition(name="load", graph_def=EMPTY))
+    started = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, run.job_name, pid=pid)
+    instance.report_dagster_event(started, run.run_id, timestamp=began_at)
+    record = instance.get_run_record_by_id(run.run_id)
+    assert record
+    assert record.dagster_run.status is dg.DagsterRunStatus.STARTED
+    monitor_started_run(instance, None, record, logging.getLogger(__name__))  # type: ignore[arg-type]
+    found = instance.get_run_by_id(run.run_id)
+    assert found
+    return found.status
+
+
+EMPTY = dg.GraphDefinition(name="load")
+
+
+def test_a_run_that_goes_on_is_left_alone(instance: dg.DagsterInstance) -> None:
+    assert after_a_look(instance, os.getpid(), time.time()) is dg.DagsterRunStatus.STARTED
+
+
+def test_a_run_whose_process_is_gone_has_failed(instance: dg.DagsterInstance) -> None:
+    """So that Dagster tries it again; the next micro-batch would wait for it for ever."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    assert after_a_look(instance, ended.pid, time.time()) is dg.DagsterRunStatus.FAILURE
+
+
+def test_another_process_under_its_number_is_not_the_run(instance: dg.DagsterInstance) -> None:
+    """As after the machine was restarted."""
+    an_hour_ago = time.time() - 3600
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as younger:
+        assert after_a_look(instance, younger.pid, an_hour_ago) is dg.DagsterRunStatus.FAILURE
