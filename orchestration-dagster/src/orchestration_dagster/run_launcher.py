@@ -1,8 +1,8 @@
 """Is the process of a run still there? Dagster asks, and begins a run again whose process is not.
 
 The launcher that comes with it leaves that to the code server, the parent of each run. When that
-is gone too, as after `payments down` or a power cut, a run that was under way would pass for started
-for ever: it would keep its pools, and no other of its job would begin.
+is gone too, as after `payments down` or a power cut, a run that was under way passes for started
+for ever: it keeps its pools, and no other of its job begins.
 """
 
 from datetime import timedelta
