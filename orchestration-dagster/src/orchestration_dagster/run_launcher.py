@@ -36,6 +36,8 @@ class WatchedRunLauncher(dg.DefaultRunLauncher):
 def _began_before(pid: int, at: float) -> bool:
     """Whether there is such a process, and from before: its number may be another's by now."""
     try:
-        return psutil.Process(pid).create_time() < at
+        process = psutil.Process(pid)
+        # In a container without an init nobody takes notice of an orphan's end.
+        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() < at
     except psutil.NoSuchProcess:
         return False

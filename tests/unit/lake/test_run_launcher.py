@@ -9,11 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
+import psutil
 import pytest
 import yaml
 from dagster._daemon.monitoring.run_monitoring import monitor_started_run
 
 from local_stack.dagster import TEMPLATE
+
+
+JOB = dg.JobDefinition(name="load", graph_def=dg.GraphDefinition(name="load"))
 
 
 @pytest.fixture
@@ -27,7 +31,7 @@ def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
 
 def after_a_look(instance: dg.DagsterInstance, pid: int, began_at: float) -> dg.DagsterRunStatus:
     """The status of a run that this process began then, once its monitor has looked at it."""
-    run = instance.create_run_for_job(dg.JobDefinition(name="load", graph_def=EMPTY))
+    run = instance.create_run_for_job(JOB)
     started = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, run.job_name, pid=pid)
     instance.report_dagster_event(started, run.run_id, timestamp=began_at)
     record = instance.get_run_record_by_id(run.run_id)
@@ -39,9 +43,6 @@ def after_a_look(instance: dg.DagsterInstance, pid: int, began_at: float) -> dg.
     return found.status
 
 
-EMPTY = dg.GraphDefinition(name="load")
-
-
 def test_a_run_that_goes_on_is_left_alone(instance: dg.DagsterInstance) -> None:
     assert after_a_look(instance, os.getpid(), time.time()) is dg.DagsterRunStatus.STARTED
 
@@ -51,6 +52,13 @@ def test_a_run_whose_process_is_gone_has_failed(instance: dg.DagsterInstance) ->
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         ended.wait()
     assert after_a_look(instance, ended.pid, time.time()) is dg.DagsterRunStatus.FAILURE
+
+
+def test_a_run_whose_end_nobody_noticed_has_failed(instance: dg.DagsterInstance) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        while psutil.Process(ended.pid).status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+        assert after_a_look(instance, ended.pid, time.time()) is dg.DagsterRunStatus.FAILURE
 
 
 def test_another_process_under_its_number_is_not_the_run(instance: dg.DagsterInstance) -> None:
