@@ -16,7 +16,6 @@ from dagster._daemon.monitoring.run_monitoring import monitor_started_run
 
 from local_stack.dagster import TEMPLATE
 
-
 JOB = dg.JobDefinition(name="load", graph_def=dg.GraphDefinition(name="load"))
 
 
