@@ -73,7 +73,7 @@ lint: setup ## Style, types, import contracts, architecture
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/architecture
 
-dbt-docs: setup ## Describe every mart and its lineage; writes orchestration-dbt/target/static_index.html
+dbt-docs: setup ## Describe every mart and its lineage; writes var/dbt/command/static_index.html
 	@$(PAYMENTS) dbt docs generate --static $(ARGS)
 
 bench: setup ## Measure each stage beside its limit (ARGS=gateway: one); writes var/bench.json

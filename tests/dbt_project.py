@@ -15,8 +15,9 @@ import yaml
 from trino.dbapi import Connection
 
 from payment_pipeline.settings import Settings
+from support.repository import ROOT
 
-PROJECT: Final = Path(__file__).resolve().parents[1] / "orchestration-dbt"
+PROJECT: Final = ROOT / "orchestration-dbt"
 CATALOG: Final = "lakehouse"
 
 

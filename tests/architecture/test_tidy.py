@@ -96,6 +96,13 @@ def test_the_pure_core_has_no_clock_and_no_file(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", modules, ids=name_of)
+def test_only_resources_looks_for_files_outside_its_package(path: Path) -> None:
+    """Only `resources` knows what an installed wheel has there instead."""
+    if path.name != "resources.py":
+        assert not re.search(r"__file__\)[^\n]*\.parents?\b", path.read_text()), name_of(path)
+
+
+@pytest.mark.parametrize("path", modules, ids=name_of)
 def test_no_pickle(path: Path) -> None:
     imported = {
         alias.name.split(".")[0]
@@ -135,7 +142,7 @@ def imports_of(path: Path) -> Iterator[str]:
 def test_no_module_is_dead() -> None:
     """Every module is imported by another, is found by its folder, or is run by name."""
     imported = {name for path in modules for name in imports_of(path)}
-    namers = ("Makefile", "pyproject.toml", "infrastructure/dagster/dagster.yaml")
+    namers = ("Makefile", "pyproject.toml", f"{SOURCES[1]}/configuration/dagster/dagster.yaml")
     started = "\n".join(path.read_text() for path in [*modules, *(ROOT / each for each in namers)])
     for path in modules:
         source = next(source for source in SOURCES if path.is_relative_to(source))

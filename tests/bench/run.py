@@ -32,9 +32,10 @@ from conftest import stack_settings
 from local_stack import report
 from local_stack.components import LAKEHOUSE
 from local_stack.stack import down, up
-from payment_pipeline.settings import REPOSITORY, Settings
+from payment_pipeline.settings import Settings
+from support.repository import ROOT
 
-WRITTEN: Final = REPOSITORY / "var" / "bench.json"
+WRITTEN: Final = ROOT / "var" / "bench.json"
 console = Console(stderr=True)
 
 

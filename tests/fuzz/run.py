@@ -18,11 +18,11 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from fuzz import bodies, promises
-from payment_pipeline.settings import REPOSITORY
 from providers.pairs import Pair, pairs
+from support.repository import ROOT
 
 ROUND_EXAMPLES: Final = 1000
-KEPT: Final = REPOSITORY / "var" / "fuzz"
+KEPT: Final = ROOT / "var" / "fuzz"
 
 Target = tuple[st.SearchStrategy[Any], Callable[[Any], None]]
 

@@ -21,11 +21,12 @@ from dbt_project import Dbt
 from local_stack import superset
 from local_stack.drills import dashboards as drill
 from local_stack.stack import up
-from payment_pipeline.settings import REPOSITORY, Settings
+from payment_pipeline.settings import Settings
+from support.repository import ROOT
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1200)]
 
-SCREENSHOTS: Final = REPOSITORY / "var/screenshots"
+SCREENSHOTS: Final = ROOT / "var/screenshots"
 BEFORE_ANYTHING: Final = "2001-01-01 : 2001-02-01"
 TABLES: Final = {
     "databases": "dbs",

@@ -25,7 +25,8 @@ from local_stack import process, rotation
 from payment_pipeline.adapters import kafka
 from payment_pipeline.adapters.kafka_ranges import RangeReader
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.settings import REPOSITORY, Settings, fingerprint
+from payment_pipeline.settings import Settings, fingerprint
+from support.repository import ROOT
 
 pytestmark = pytest.mark.stack
 
@@ -82,7 +83,7 @@ def code_of(commit: str, folder: Path) -> dict[str, str]:
     """What makes a process run the sources of an earlier commit, under today's packages."""
     packed = subprocess.run(
         ["git", "archive", commit, "payment-pipeline/src"],
-        cwd=REPOSITORY,
+        cwd=ROOT,
         capture_output=True,
         check=False,
     )

@@ -7,11 +7,12 @@ import pytest
 
 import commands
 from local_stack import files
-from payment_pipeline.settings import REPOSITORY, Settings
+from payment_pipeline.settings import Settings
+from support.repository import ROOT
 
 pytestmark = pytest.mark.stack
 
-RUNBOOK = (REPOSITORY / "docs" / "runbooks" / "alerts.md").read_text()
+RUNBOOK = (ROOT / "docs" / "runbooks" / "alerts.md").read_text()
 DEFINES, *SECTIONS = re.findall(r"^```sh\n(.*?)^```$", RUNBOOK, re.MULTILINE | re.DOTALL)
 LAKEHOUSE = ("9104", "payments lake", "lake-metrics")
 """What a stack without the lakehouse has not."""
@@ -30,7 +31,7 @@ def test_each_command_runs(stack: Settings, block: str) -> None:
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", script],
         env=commands.environment(stack),
-        cwd=REPOSITORY,
+        cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=FAILS,

@@ -12,9 +12,14 @@ from typing import Any, Final
 from dagster_dbt import DbtCliResource, DbtProject
 from packaging.version import Version
 
-from payment_pipeline.settings import REPOSITORY, Settings
+from payment_pipeline import settings as settings_module
+from payment_pipeline.settings import Settings
 
-PROJECT: Final = DbtProject(REPOSITORY / "orchestration-dbt")
+_SETTINGS: Final = settings_module.load()
+PROJECT: Final = DbtProject(
+    _SETTINGS.dbt_project.absolute(), target_path=_SETTINGS.cache.expanduser() / "dbt"
+)
+"""The project, and the folder of its manifests, which all stacks of this user share."""
 _BUILT: Final = {"target", "logs", "dbt_packages"}
 
 
@@ -79,8 +84,8 @@ def standing(found: Mapping[str, Any]) -> set[str]:
 
 
 def _version(folder: Path) -> str:
-    """The same as long as no file of the project changes."""
-    digest = sha256()
+    """The same as long as no file of the project changes, nor dbt."""
+    digest = sha256(metadata.version("dbt-core").encode())
     for path in _files(folder):
         digest.update(f"{path.relative_to(folder)} {path.stat().st_size} ".encode())
         digest.update(path.read_bytes())

@@ -8,9 +8,9 @@ from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.settings import REPOSITORY
 
-PATH: Final = REPOSITORY / "docs" / "guides" / "metrics.md"
+PATH: Final = Path("docs/guides/metrics.md")
+"""Of the repository, in whose root folder the command is called."""
 MODULES: Final = {
     "every process": "payment_pipeline.telemetry.process",
     "gateway": "payment_pipeline.gateway.metrics",

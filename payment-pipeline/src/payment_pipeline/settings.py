@@ -1,6 +1,6 @@
 """Every setting, and the only reader of the environment.
 
-A setting is an environment variable with the prefix `PAYMENTS_`, or a line of an ignored `.env`.
+A setting is an environment variable with the prefix `PAYMENTS_`, or a line of the ignored `.env`.
 Secrets come from the environment, or from files in `<var>/secrets/`, which `payments up` generates
 once.
 """
@@ -15,9 +15,14 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from payment_pipeline import resources
 from payment_pipeline.domain.failures import UserError
 
-REPOSITORY: Final = Path(__file__).resolve().parents[3]
+HOME: Final = Path(os.environ.get("PAYMENTS_HOME") or ".").expanduser().absolute()
+"""The folder of `.env` and, by default, of `var`.
+
+It is `PAYMENTS_HOME` from the environment, or the directory in which the process started.
+"""
 
 NO_SECRETS: Final = ("", "whsec_")
 """A prefix that was never filled in is as good as nothing: anybody knows it."""
@@ -60,14 +65,14 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="PAYMENTS_",
-        env_file=REPOSITORY / ".env",
+        env_file=HOME / ".env",
         extra="ignore",
         frozen=True,
         populate_by_name=True,
     )
 
     # Where this stack keeps its data, logs, secrets and models. A second stack takes another one.
-    var: Path = REPOSITORY / "var"
+    var: Path = HOME / "var"
 
     # Every listener binds here, and every client connects here.
     host: str = "127.0.0.1"
@@ -175,6 +180,9 @@ class Settings(BaseSettings):
     catalog_auth: Literal["oauth2", "sigv4"] = "oauth2"
     catalog_oauth_scope: str = "catalog"
     catalog_signing_name: str = "s3tables"
+
+    # The dbt project, from which the marts are built.
+    dbt_project: Path = resources.folder("orchestration-dbt")
 
     # Trino: who loads and transforms, who only reads; the heap of the one that runs here.
     trino_user: str = "payments"

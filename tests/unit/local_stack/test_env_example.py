@@ -6,16 +6,17 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from payment_pipeline.settings import REPOSITORY, Settings
+from payment_pipeline.settings import Settings
+from support.repository import ROOT
 
-EXAMPLE = REPOSITORY / ".env.example"
+EXAMPLE = ROOT / ".env.example"
 LINE = re.compile(r"^# (?P<says>.+)\n#PAYMENTS_(?P<name>[A-Z_0-9]+)=(?P<value>.*)$", re.MULTILINE)
 shown = {match["name"].lower(): match["value"] for match in LINE.finditer(EXAMPLE.read_text())}
 
 
 def test_shows_every_setting_and_no_other() -> None:
     assert set(shown) == set(Settings.model_fields)
-    assert EXAMPLE.read_text().count("PAYMENTS_") == len(shown), "a line has no comment above it"
+    assert EXAMPLE.read_text().count("#PAYMENTS_") == len(shown), "a line has no comment above it"
 
 
 @pytest.mark.parametrize("name", sorted(Settings.model_fields))
@@ -29,5 +30,5 @@ def test_shows_the_default(name: str) -> None:
     value = getattr(uncommented, name)
     assert not isinstance(value, SecretStr), "a secret has no default"
     if isinstance(value, Path) and value.parts[0] != "~":
-        value = REPOSITORY / value
+        value = ROOT / value
     assert value == default

@@ -11,10 +11,10 @@ from zipfile import ZipFile
 
 import pytest
 
-from payment_pipeline.settings import REPOSITORY
+from support.repository import ROOT
 
-LOCKS = sorted((REPOSITORY / "infrastructure/locks").glob("*.txt"))
-SCRIPTS = REPOSITORY / "infrastructure/local"
+LOCKS = sorted((ROOT / "infrastructure/locks").glob("*.txt"))
+SCRIPTS = ROOT / "infrastructure/local"
 PINNED = re.compile(r"[a-z0-9][a-z0-9.-]*(\[[a-z0-9, -]+\])?==\d\S*[\s\\]")
 
 

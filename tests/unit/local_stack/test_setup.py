@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from payment_pipeline.settings import REPOSITORY
+from support.repository import ROOT
 
 NEEDED = ("infrastructure/local/setup", "infrastructure/locks/requirements.txt", "pyproject.toml")
 
@@ -16,7 +16,7 @@ NEEDED = ("infrastructure/local/setup", "infrastructure/locks/requirements.txt",
 def clone(tmp_path: Path) -> Path:
     for name in NEEDED:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(REPOSITORY / name, tmp_path / name)
+        shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
 
 

@@ -19,23 +19,23 @@ from payment_pipeline.normalizer.step import message, step
 from payment_pipeline.providers import providers
 from payment_pipeline.providers.reader import FAULTS_MAX
 from payment_pipeline.providers.stripe.normalize import ERRORS_MAX
-from payment_pipeline.settings import REPOSITORY
 from providers.pairs import CONTEXT, Pair, pairs, raw_event
 from providers.stripe_bodies import body, example
+from support.repository import ROOT
 
 
 def published(name: str) -> Any:  # noqa: ANN401 - JSON
-    return json.loads((contracts.FOLDER / name).read_text())
+    return json.loads((ROOT / contracts.FOLDER / name).read_text())
 
 
 def test_what_is_published_is_up_to_date() -> None:
-    contracts.check()
+    contracts.check(ROOT / contracts.FOLDER)
 
 
 @pytest.mark.parametrize("name", contracts.documents())
 def test_whoever_was_built_on_a_published_version_reads_todays_messages(name: str) -> None:
     """Each one that git has: what was deleted or written by hand is held against the types too."""
-    at = f"{contracts.FOLDER.relative_to(REPOSITORY)}/{name}"
+    at = f"{contracts.FOLDER}/{name}"
     versions = _git("log", "--format=%H", "--diff-filter=AM", "--", at).split()
     if not versions:
         pytest.skip("no history here: a copy of the files, or a shallow clone")
@@ -45,9 +45,7 @@ def test_whoever_was_built_on_a_published_version_reads_todays_messages(name: st
 
 
 def _git(*words: str) -> str:
-    done = subprocess.run(
-        ["git", *words], cwd=REPOSITORY, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
     return done.stdout
 
 
@@ -101,7 +99,7 @@ def test_every_topic_has_a_channel_and_every_reference_a_target() -> None:
     assert {each["address"] for each in document["channels"].values()} == {*raw, *topics.PIPELINE}
     for reference in _references(document):
         if reference.startswith("./"):
-            assert (contracts.FOLDER / reference).exists()
+            assert (ROOT / contracts.FOLDER / reference).exists()
             continue
         found = document
         for key in reference.removeprefix("#/").split("/"):

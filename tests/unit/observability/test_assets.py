@@ -15,12 +15,13 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from local_stack.components import BY_NAME
 from payment_pipeline.metrics_table import metrics
-from payment_pipeline.settings import REPOSITORY, Settings
+from payment_pipeline.settings import Settings
+from support.repository import ROOT
 
-FOLDER = REPOSITORY / "infrastructure" / "observability"
+FOLDER = ROOT / "infrastructure" / "observability"
 PROMETHEUS = FOLDER / "prometheus"
 DASHBOARDS = sorted((FOLDER / "grafana" / "dashboards").glob("*.json"))
-RUNBOOK = REPOSITORY / "docs" / "runbooks" / "alerts.md"
+RUNBOOK = ROOT / "docs" / "runbooks" / "alerts.md"
 LABELS = {
     series: {*each.labels, "le"}
     for all_ in metrics().values()
@@ -83,7 +84,7 @@ def test_an_alert_says_how_urgent_it_is_what_it_means_and_what_to_do(rule: dict[
     assert said["summary"]
     assert said["description"]
     path, _, anchor = said["runbook_url"].partition("#")
-    assert REPOSITORY / path == RUNBOOK
+    assert ROOT / path == RUNBOOK
     assert anchor == rule["alert"].lower()
     section = re.search(
         rf"^## {rule['alert']}$(.*?)(?=^## |\Z)", RUNBOOK.read_text(), re.MULTILINE | re.DOTALL

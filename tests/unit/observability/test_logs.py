@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from payment_pipeline.settings import REPOSITORY
+from support.repository import ROOT
 
 SOURCES = (
-    REPOSITORY / "payment-pipeline" / "src" / "payment_pipeline",
-    REPOSITORY / "orchestration-dagster" / "src" / "orchestration_dagster",
+    ROOT / "payment-pipeline" / "src" / "payment_pipeline",
+    ROOT / "orchestration-dagster" / "src" / "orchestration_dagster",
 )
-GUIDE = (REPOSITORY / "docs" / "guides" / "observability.md").read_text()
+GUIDE = (ROOT / "docs" / "guides" / "observability.md").read_text()
 LEVELS = {"debug", "info", "warning", "error", "exception"}
 FIELDS = {
     field
@@ -37,7 +37,7 @@ def log_calls() -> Iterator[tuple[str, ast.Call]]:
 
 
 def name_of(path: Path) -> str:
-    return str(path.relative_to(REPOSITORY))
+    return str(path.relative_to(ROOT))
 
 
 CALLS = dict(log_calls())

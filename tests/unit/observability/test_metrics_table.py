@@ -6,11 +6,11 @@ import pytest
 
 from payment_pipeline import metrics_table
 from payment_pipeline.metrics_table import Metric, metrics
-from payment_pipeline.settings import REPOSITORY
+from support.repository import ROOT
 
 SOURCES = (
-    REPOSITORY / "payment-pipeline" / "src" / "payment_pipeline",
-    REPOSITORY / "orchestration-dagster" / "src" / "orchestration_dagster",
+    ROOT / "payment-pipeline" / "src" / "payment_pipeline",
+    ROOT / "orchestration-dagster" / "src" / "orchestration_dagster",
 )
 ALL = [each for found in metrics().values() for each in found]
 STAGES = {"gateway", "normalizer", "dispatcher", "worker", "inference", "lake", "build"}
@@ -19,7 +19,7 @@ TOLD_APART_BY_PEOPLE = {"id", "event_id", "payment_id", "customer_id", "trace_id
 
 
 def test_the_table_of_the_docs_is_the_codes() -> None:
-    metrics_table.check()
+    metrics_table.check(ROOT / metrics_table.PATH)
 
 
 def test_a_name_says_whose_it_is_and_is_there_once() -> None:

@@ -19,9 +19,9 @@ from local_stack import postgres, roles, trino
 from local_stack.files import socket_path, var, write_private
 from local_stack.http import TIMEOUT
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.settings import REPOSITORY, Settings, load
+from payment_pipeline.settings import Settings, load
 
-TEMPLATE: Final = REPOSITORY / "infrastructure/dagster/dagster.yaml"
+TEMPLATE: Final = Path(__file__).with_name("configuration") / "dagster/dagster.yaml"
 CODE: Final = "orchestration_dagster.definitions"
 
 LOADED: Final = """

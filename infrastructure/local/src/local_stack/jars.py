@@ -20,11 +20,10 @@ from jgo.maven import Artifact, MavenContext, PythonResolver
 
 from local_stack.files import exclusive
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.settings import REPOSITORY
 
 # Kafka's own jars bring no logging backend: without one the broker dies without a word.
 ENDPOINT: Final = "org.apache.kafka:kafka_2.13:4.3.0+org.slf4j:slf4j-simple:1.7.36"
-LOCK: Final = REPOSITORY / "infrastructure/locks/kafka.jars.toml"
+LOCK: Final = Path(__file__).with_name("locks") / "kafka.jars.toml"
 
 DOWNLOADS_AT_ONCE: Final = 8
 

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
-from local_stack import trino
+from local_stack import files, trino
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.settings import REPOSITORY, Settings
+from payment_pipeline.settings import Settings
 
-PROJECT: Final = REPOSITORY / "orchestration-dbt"
 DBT: Final = str(Path(sys.executable).with_name("dbt"))
 ATTEMPTS: Final = 3
 """Dagster may be building the same tables: of two commits one fails."""
@@ -33,7 +32,7 @@ def rebuild(settings: Settings) -> None:
                     DBT, "--quiet", "--no-use-colors", "build", "--full-refresh",
                     "--resource-type", "model", "--resource-type", "seed",
                 ],
-                cwd=PROJECT,
+                cwd=settings.dbt_project,
                 env=_environment(settings) | paths,
                 capture_output=True,
                 text=True,
@@ -47,10 +46,17 @@ def rebuild(settings: Settings) -> None:
 
 
 def become_dbt(settings: Settings, arguments: Sequence[str]) -> NoReturn:
-    """Go on as dbt, with the arguments that were given."""
-    os.chdir(PROJECT)
-    os.execve(DBT, [DBT, *arguments], _environment(settings))  # noqa: S606 - no shell is the point
+    """Replace this process with dbt. Its output folder is `<var>/dbt/command` by default."""
+    os.chdir(settings.dbt_project)
+    folder = str(files.var(settings) / "dbt" / "command")
+    paths = {"DBT_TARGET_PATH": folder, "DBT_LOG_PATH": folder}
+    environment = {**paths, **_environment(settings)}
+    os.execve(DBT, [DBT, *arguments], environment)  # noqa: S606 - no shell is the point
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    return {**os.environ, "DBT_PROFILES_DIR": str(PROJECT), **trino.dbt_environment(settings)}
+    return {
+        **os.environ,
+        "DBT_PROFILES_DIR": str(settings.dbt_project.absolute()),
+        **trino.dbt_environment(settings),
+    }

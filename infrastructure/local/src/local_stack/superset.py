@@ -16,10 +16,11 @@ from local_stack import jars, trino
 from local_stack.files import var
 from local_stack.http import answers
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.settings import REPOSITORY, Settings, load
+from payment_pipeline.resources import folder
+from payment_pipeline.settings import HOME, Settings, load
 
-ENVIRONMENT: Final = REPOSITORY / ".venv-superset"
-FOLDER: Final = REPOSITORY / "infrastructure/superset"
+ENVIRONMENT: Final = HOME / ".venv-superset"
+FOLDER: Final = folder("infrastructure/superset")
 ADMIN: Final = "admin"
 """As `provision.py` names the administrator."""
 THREADS: Final = 8

@@ -21,7 +21,7 @@ from pydantic import SecretStr
 from local_stack.components import ALL, Component, runs_elsewhere
 from local_stack.files import WEBHOOK_SECRETS, log_path, run_dir, socket_path, var
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.settings import REPOSITORY, Settings
+from payment_pipeline.settings import HOME, Settings
 
 MARK: Final = "PAYMENTS_STACK"
 """A variable of every process that a stack starts: the stack's folder. By it we know our own."""
@@ -105,7 +105,7 @@ def _program_section(settings: Settings, component: Component) -> str:
     user = component.user()
     options = {
         "command": shlex.join(component.command(settings)),
-        "directory": REPOSITORY if user is None else "/",
+        "directory": HOME if user is None else "/",
         "environment": ",".join(f"{name}={_quoted(value)}" for name, value in variables.items()),
         "autostart": "false",
         "autorestart": "true",
@@ -145,7 +145,7 @@ def environment(settings: Settings) -> dict[str, str]:
         value = getattr(settings, name)
         if not isinstance(value, SecretStr):
             plain[f"PAYMENTS_{name.upper()}"] = "" if value is None else str(value)
-    return {**plain, "PAYMENTS_VAR": str(var(settings))}
+    return {**plain, "PAYMENTS_HOME": str(HOME), "PAYMENTS_VAR": str(var(settings))}
 
 
 def _secret_environment(settings: Settings) -> dict[str, str]:
@@ -216,7 +216,7 @@ def ensure(settings: Settings) -> None:
     started = subprocess.run(  # noqa: S603 - our own interpreter
         [sys.executable, "-m", "supervisor.supervisord", "-c", config_path(settings)],
         env={**os.environ, **_secret_environment(settings)},
-        cwd=REPOSITORY,
+        cwd=HOME,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

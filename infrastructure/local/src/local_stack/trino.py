@@ -19,10 +19,10 @@ import aiohttp
 from local_stack import jars, java
 from local_stack.files import exclusive, var, write_private
 from local_stack.http import TIMEOUT
-from payment_pipeline.settings import REPOSITORY, Settings, load
+from payment_pipeline.settings import Settings, load
 
-TEMPLATES: Final = REPOSITORY / "infrastructure/trino"
-LOCK: Final = REPOSITORY / "infrastructure/locks/trino.jars.toml"
+TEMPLATES: Final = Path(__file__).with_name("configuration") / "trino"
+LOCK: Final = Path(__file__).with_name("locks") / "trino.jars.toml"
 JAVA_MIN: Final = 24
 PLUGINS: Final = ("resource-group-managers",)
 """What is kept of the server's own plugins, beside the Iceberg connector."""

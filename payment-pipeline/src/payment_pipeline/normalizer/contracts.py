@@ -14,11 +14,11 @@ from payment_pipeline.domain import topics
 from payment_pipeline.domain.events import PAYMENT_EVENT
 from payment_pipeline.domain.failures import BadRecord, UserError
 from payment_pipeline.providers import providers
-from payment_pipeline.settings import REPOSITORY
 
 from .compatibility import Schema, refused, schema_version
 
-FOLDER: Final = REPOSITORY / "docs" / "contracts"
+FOLDER: Final = Path("docs/contracts")
+"""Of the repository, in whose root folder the command is called."""
 PAYMENT_EVENT_FILE: Final = "payment_event.schema.json"
 BAD_RECORD_FILE: Final = "bad_record.schema.json"
 ASYNCAPI_FILE: Final = "asyncapi.json"

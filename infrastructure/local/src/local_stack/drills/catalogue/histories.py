@@ -26,10 +26,9 @@ from payment_pipeline.orchestrator.messages import (
 )
 from payment_pipeline.orchestrator.sandbox import SANDBOX
 from payment_pipeline.orchestrator.worker import WORKFLOWS
-from payment_pipeline.settings import REPOSITORY
 from payment_pipeline.simulator.run import Faults
 
-STORED: Final = REPOSITORY / "tests" / "replay" / "histories"
+STORED: Final = Path("tests/replay/histories")
 EVENTS_A_ROUND: Final = 300
 TASK_COMPLETED: Final = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
 LIVE_MAX: Final = 500
