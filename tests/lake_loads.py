@@ -12,9 +12,9 @@ import pytest
 from pyiceberg.table import Table
 
 from databases import migrated_schema
-from orchestration_dagster.lake import tables
+from orchestration_dagster.lake import lake_tables
 from orchestration_dagster.lake.catalog import open_catalog
-from orchestration_dagster.lake.tables import TABLES
+from orchestration_dagster.lake.lake_tables import TABLES
 from payment_pipeline.bronze.contract import EVENTS_TABLE
 from payment_pipeline.settings import Settings
 
@@ -44,13 +44,13 @@ WHERE event_id = ANY(%(ids)s)
 @contextmanager
 def own_namespace(lakehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An empty namespace of the test's own, dropped at the end."""
-    monkeypatch.setattr(tables, "NAMESPACE", f"test_{uuid4().hex}")
+    monkeypatch.setattr(lake_tables, "NAMESPACE", f"test_{uuid4().hex}")
     yield
     catalog = open_catalog(lakehouse)
-    if catalog.namespace_exists(tables.NAMESPACE):
-        for identifier in catalog.list_tables(tables.NAMESPACE):
+    if catalog.namespace_exists(lake_tables.NAMESPACE):
+        for identifier in catalog.list_tables(lake_tables.NAMESPACE):
             catalog.drop_table(identifier)
-        catalog.drop_namespace(tables.NAMESPACE)
+        catalog.drop_namespace(lake_tables.NAMESPACE)
 
 
 @contextmanager

@@ -30,12 +30,12 @@ from pyiceberg.table import Table
 from bench.figure import Figure
 from bronze_events import events, scored
 from databases import migrated_schema
-from orchestration_dagster.lake import tables
-from orchestration_dagster.lake.bronze import Bronze, open_bronze
+from orchestration_dagster.lake import lake_tables
+from orchestration_dagster.lake.bronze_arrow import Bronze, open_bronze
 from orchestration_dagster.lake.catalog import open_catalog
+from orchestration_dagster.lake.lake_tables import TABLES
 from orchestration_dagster.lake.loader import load_table
 from orchestration_dagster.lake.schema import iceberg_schema, to_lake
-from orchestration_dagster.lake.tables import TABLES
 from payment_pipeline.adapters import postgres
 from payment_pipeline.bronze import writer
 from payment_pipeline.bronze.contract import EVENTS_TABLE
@@ -188,7 +188,7 @@ def _timed(settings: Settings, bronze: Bronze, way: Way) -> float:
 def _namespace(catalog: Catalog) -> Iterator[str]:
     name = f"bench_{uuid4().hex}"
     catalog.create_namespace(name)
-    with patch.object(tables, "NAMESPACE", name):
+    with patch.object(lake_tables, "NAMESPACE", name):
         yield name
     for identifier in catalog.list_tables(name):
         catalog.drop_table(identifier)

@@ -16,8 +16,8 @@ from bench.lake import OWN, multiply, write
 from bronze_events import events
 from databases import migrated_schema
 from dbt_project import Dbt
+from orchestration_dagster.lake.lake_tables import NAMESPACE, TABLES
 from orchestration_dagster.lake.loader import load
-from orchestration_dagster.lake.tables import NAMESPACE, TABLES
 from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.settings import Settings
 

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from bronze_events import events, scored
 from lake_loads import EVENTS, assert_exact, bronze, in_lake, insert, rescore
 from local_stack.backup import backup, restore
-from orchestration_dagster.lake import compare, tables
+from orchestration_dagster.lake import compare, lake_tables
 from orchestration_dagster.lake.catalog import open_catalog
 from orchestration_dagster.lake.loader import load
 from orchestration_dagster.lake.rewrite import Rewritten, reanchor
@@ -174,7 +174,7 @@ def house(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[[], Settings]]:
     """A maker of empty PostgreSQLs over one lake of the test's own."""
-    monkeypatch.setattr(tables, "NAMESPACE", f"test_{uuid4().hex}")
+    monkeypatch.setattr(lake_tables, "NAMESPACE", f"test_{uuid4().hex}")
 
     def make() -> Settings:
         dsn = SecretStr(fresh_stack("postgres").dsn)
@@ -182,9 +182,9 @@ def house(
 
     yield make
     catalog = open_catalog(lakehouse)
-    for identifier in catalog.list_tables(tables.NAMESPACE):
+    for identifier in catalog.list_tables(lake_tables.NAMESPACE):
         catalog.drop_table(identifier)
-    catalog.drop_namespace(tables.NAMESPACE)
+    catalog.drop_namespace(lake_tables.NAMESPACE)
 
 
 def test_the_lake_goes_on_from_a_new_cluster(house: Callable[[], Settings], tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import lake_rows
 from bronze_events import unscored
 from dbt_project import Dbt
 from lake_loads import assert_exact, own_lake, rows
-from orchestration_dagster.lake import compare, tables
+from orchestration_dagster.lake import compare, lake_tables
 from orchestration_dagster.lake.loader import Loaded, load
 from payment_pipeline.adapters import postgres
 from payment_pipeline.bronze import corrections, refold, writer
@@ -82,7 +82,7 @@ class House:
 @pytest.fixture
 def house(lakehouse: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[House]:
     with own_lake(lakehouse, monkeypatch) as settings:
-        host, port, data = settings.host, settings.trino_port, tables.NAMESPACE
+        host, port, data = settings.host, settings.trino_port, lake_tables.NAMESPACE
         yield House(settings, Dbt(host, port, tmp_path, data, f"{data}_"))
 
 

@@ -24,8 +24,8 @@ import commands
 from conftest import own_stack
 from local_stack import superset
 from local_stack.marts import rebuild
+from orchestration_dagster.lake.lake_tables import TABLES
 from orchestration_dagster.lake.loader import load
-from orchestration_dagster.lake.tables import TABLES
 from payment_pipeline.adapters import postgres
 from payment_pipeline.adapters.trino import connect
 from payment_pipeline.bronze import refold

@@ -9,19 +9,19 @@ import pytest
 
 from lake_loads import EVENTS, assert_exact, bronze, in_lake, insert, table
 from orchestration_dagster.definitions import defs
-from orchestration_dagster.defs.lake.tables import HORIZON_AGE_S_MAX
+from orchestration_dagster.defs.lake.load_assets import HORIZON_AGE_S_MAX
 from orchestration_dagster.defs.maintenance.upkeep import OF_MODELS
-from orchestration_dagster.lake import maintenance, tables
+from orchestration_dagster.lake import lake_tables, table_maintenance
 from orchestration_dagster.lake.compare import any_waiting
-from orchestration_dagster.lake.files import file_system, stored
+from orchestration_dagster.lake.data_files import file_system, stored_files
+from orchestration_dagster.lake.lake_tables import TABLES
 from orchestration_dagster.lake.loader import load
-from orchestration_dagster.lake.maintenance import (
+from orchestration_dagster.lake.table_maintenance import (
     OPERATIONS,
     forget_old_metadata,
     maintain,
     maintain_all,
 )
-from orchestration_dagster.lake.tables import TABLES
 from orchestration_dagster.naming import HORIZON_CHECKS, LAKE_KEYS
 from payment_pipeline import settings as settings_module
 from payment_pipeline.adapters.trino import connect
@@ -146,7 +146,7 @@ def test_a_horizon_that_is_held_back_warns(
     instance: dg.DagsterInstance,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("orchestration_dagster.defs.lake.tables.HORIZON_AGE_S_MAX", 0.0)
+    monkeypatch.setattr("orchestration_dagster.defs.lake.load_assets.HORIZON_AGE_S_MAX", 0.0)
     with bronze(lake) as writer, writer.transaction():
         writer.execute("SELECT pg_current_xact_id()")
         done = load_all(definitions, instance)
@@ -170,7 +170,7 @@ def test_upkeep_changes_no_row(lake: Settings) -> None:
         each: maintain(lake, each, *EVENTS.identifier, orphans_kept="0s") for each in OPERATIONS
     }
     assert done["remove_orphan_files"].did["removed_files"] > 0
-    assert orphan not in stored(table(lake))
+    assert orphan not in stored_files(table(lake))
     assert done["analyze"].did == {"analyzed_columns": len(table(lake).schema().columns)}
     assert (done["compact"].before.files, done["compact"].after.files) == (3, 1)
     assert done["expire_snapshots"].after.snapshots > 0
@@ -183,8 +183,8 @@ def test_upkeep_changes_no_row(lake: Settings) -> None:
 def test_upkeep_of_models_takes_each_table_and_changes_no_row(
     lake: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(maintenance, "SNAPSHOTS_KEPT", "0s")
-    schema = tables.NAMESPACE
+    monkeypatch.setattr(table_maintenance, "SNAPSHOTS_KEPT", "0s")
+    schema = lake_tables.NAMESPACE
     with connect(lake) as connection:
 
         def run(statement: str) -> list[list[object]]:

@@ -22,8 +22,8 @@ from lake_loads import (
     table,
 )
 from local_stack.drills.lake import at_commits, once, orphans, sleep_through_another
-from orchestration_dagster.lake import loader, maintenance, tables
-from orchestration_dagster.lake.bronze import open_bronze
+from orchestration_dagster.lake import lake_tables, loader, table_maintenance
+from orchestration_dagster.lake.bronze_arrow import open_bronze
 from orchestration_dagster.lake.catalog import open_catalog
 from orchestration_dagster.lake.loader import load, load_table
 from orchestration_dagster.lake.schema import arrow_schema
@@ -147,7 +147,7 @@ def test_an_attempt_that_landed_keeps_its_rows_though_its_snapshot_is_gone(lake:
         if len(attempts) == 1:
             insert(lake, "c", 4)
             load_events(lake)
-            maintenance.expire_all_history(lake, [EVENTS.identifier])
+            table_maintenance.expire_all_history(lake, [EVENTS.identifier])
             raise requests.ConnectionError("reset")
         return answer
 
@@ -164,11 +164,11 @@ def test_a_rival_commit_costs_an_attempt(lake: Settings) -> None:
     insert(lake, "b", 4)
     load_events(lake)
     insert(lake, "c", 4)
-    compactions: list[maintenance.Maintained] = []
+    compactions: list[table_maintenance.Maintained] = []
 
     def after_a_compaction(commit: Callable[[], CommitTableResponse]) -> CommitTableResponse:
         if not compactions:
-            compactions.append(maintenance.maintain(lake, "compact", *EVENTS.identifier))
+            compactions.append(table_maintenance.maintain(lake, "compact", *EVENTS.identifier))
         return commit()
 
     with at_commits(after_a_compaction):
@@ -212,9 +212,9 @@ def test_a_batch_of_new_rows_reads_nothing_in_the_lake(
 
 
 def test_the_other_tables_are_loaded_the_same_way(lake: Settings) -> None:
-    for name in tables.TABLES:
+    for name in lake_tables.TABLES:
         assert load(lake, name).rows == 0
-        assert open_catalog(lake).table_exists((tables.NAMESPACE, name))
+        assert open_catalog(lake).table_exists((lake_tables.NAMESPACE, name))
 
 
 def test_the_table_is_partitioned_by_day(lake: Settings) -> None:

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from lake_loads import EVENTS, INSERT, insert, rescore
-from orchestration_dagster.lake import metrics
+from orchestration_dagster.lake import lake_metrics
 from orchestration_dagster.lake.loader import load
 from payment_pipeline.settings import Settings
 
@@ -22,12 +22,12 @@ def value(name: str, **labels: str) -> float:
 
 def test_what_waits_is_waiting_until_it_is_loaded(lake: Settings) -> None:
     insert(lake, "a", 5)
-    metrics.sample(lake)
+    lake_metrics.sample(lake)
     assert value("waiting_rows", table=EVENTS.name) == 5
     assert value("waiting_age_seconds", table=EVENTS.name) > 0
     before_s = time.time() - 1
     load(lake, EVENTS.name)
-    metrics.sample(lake)
+    lake_metrics.sample(lake)
     assert value("waiting_rows", table=EVENTS.name) == 0
     assert value("waiting_age_seconds", table=EVENTS.name) == 0
     assert value("rows", table=EVENTS.name) == 5
@@ -38,15 +38,15 @@ def test_what_waits_is_waiting_until_it_is_loaded(lake: Settings) -> None:
 
 def test_an_old_row_that_is_scored_again_has_not_waited_since_it_came(lake: Settings) -> None:
     insert(lake, "old", 2, at="2026-11-01 12:00+00")
-    metrics.sample(lake)
+    lake_metrics.sample(lake)
     assert value("waiting_age_seconds", table=EVENTS.name) > 86_400
     load(lake, EVENTS.name)
     rescore(lake, "old1")
-    metrics.sample(lake)
+    lake_metrics.sample(lake)
     assert value("waiting_rows", table=EVENTS.name) == 1
     assert value("waiting_age_seconds", table=EVENTS.name) == 0
     insert(lake, "new", 1)
-    metrics.sample(lake)
+    lake_metrics.sample(lake)
     assert 0 < value("waiting_age_seconds", table=EVENTS.name) < 3_600
 
 
@@ -54,6 +54,6 @@ def test_who_writes_for_long_holds_the_horizon(lake: Settings) -> None:
     with psycopg.connect(lake.dsn) as writer:
         writer.execute(INSERT, {"prefix": "held", "rows": 1, "at": None})
         writer.execute("SELECT pg_sleep(0.2)")
-        metrics.sample(lake)
+        lake_metrics.sample(lake)
         assert value("horizon_age_seconds") >= 0.2
         writer.rollback()

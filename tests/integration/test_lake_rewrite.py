@@ -9,13 +9,13 @@ from psycopg import sql
 from pydantic import SecretStr
 
 from lake_loads import EVENTS, INSERT, assert_exact, bronze, in_lake, insert, rescore, rows, table
-from orchestration_dagster.lake import tables
-from orchestration_dagster.lake.bronze import open_bronze
+from orchestration_dagster.lake import lake_tables
+from orchestration_dagster.lake.bronze_arrow import open_bronze
 from orchestration_dagster.lake.catalog import open_catalog
 from orchestration_dagster.lake.compare import Total, counted, differences, schema_refusal, waiting
+from orchestration_dagster.lake.lake_tables import LakeTable
 from orchestration_dagster.lake.loader import load, load_table
 from orchestration_dagster.lake.rewrite import Rewritten, reanchor, rebuild, reload_day
-from orchestration_dagster.lake.tables import LakeTable
 from payment_pipeline.bronze.contract import Column
 from payment_pipeline.bronze.migrate import migrate
 from payment_pipeline.domain.failures import UserError
@@ -133,7 +133,7 @@ def test_a_new_nullable_column_appears_without_a_rewrite(
         connection.execute("UPDATE payment_events SET channel = 'web' WHERE event_id = 'a1'")
     channel = Column("channel", "text", nullable=True, comment="Where the payer was.")
     wider = EVENTS._replace(columns=(*EVENTS.columns, channel))
-    monkeypatch.setitem(tables.TABLES, EVENTS.name, wider)
+    monkeypatch.setitem(lake_tables.TABLES, EVENTS.name, wider)
     insert(two_days, "c", 1)
     load(two_days, EVENTS.name)
 
@@ -269,7 +269,7 @@ def test_rows_on_their_way_are_no_difference(two_days: Settings) -> None:
 
 
 def test_tables_without_money_are_compared_too(lake: Settings) -> None:
-    for name in tables.TABLES:
+    for name in lake_tables.TABLES:
         load(lake, name)
         assert differences(lake, name) == []
         assert schema_refusal(lake, name) is None

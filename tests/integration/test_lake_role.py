@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from lake_loads import own_namespace
-from orchestration_dagster.lake import tables
+from orchestration_dagster.lake import lake_tables
 from orchestration_dagster.lake.compare import differences, waiting
 from orchestration_dagster.lake.loader import load
 from orchestration_dagster.lake.rewrite import rebuild
@@ -21,7 +21,7 @@ def empty_lake(lakehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator
         yield lakehouse
 
 
-@pytest.mark.parametrize("name", tables.TABLES)
+@pytest.mark.parametrize("name", lake_tables.TABLES)
 def test_each_table_is_loaded_compared_and_rebuilt(empty_lake: Settings, name: str) -> None:
     assert empty_lake.dsn_as("lake") != empty_lake.dsn
     load(empty_lake, name)

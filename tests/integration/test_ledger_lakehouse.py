@@ -16,7 +16,7 @@ import pytest
 
 from lake_loads import own_lake
 from normalized_events import NOWHERE, charge
-from orchestration_dagster.lake import tables
+from orchestration_dagster.lake import lake_tables
 from orchestration_dagster.lake.loader import load
 from payment_pipeline.adapters import postgres
 from payment_pipeline.adapters.trino import connect
@@ -124,7 +124,7 @@ def dead_letter(body: bytes, offset: int) -> BadRecord:
 @pytest.fixture
 def house(lakehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     with own_lake(lakehouse, monkeypatch) as settings:
-        own = House(settings, Schemas(tables.NAMESPACE, f"{tables.NAMESPACE}_marts"))
+        own = House(settings, Schemas(lake_tables.NAMESPACE, f"{lake_tables.NAMESPACE}_marts"))
         own.ask("CREATE SCHEMA {data}")
         own.ask("CREATE SCHEMA {marts}")
         yield own

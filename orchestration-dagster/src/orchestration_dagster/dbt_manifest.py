@@ -68,7 +68,7 @@ def manifest() -> Path:
     return path
 
 
-def standing(found: Mapping[str, Any]) -> set[str]:
+def unaffected_by_loads(found: Mapping[str, Any]) -> set[str]:
     """The ids of what new rows in the sources change nothing of: views, and all made of seeds."""
     nodes: Mapping[str, Any] = found["nodes"]
 

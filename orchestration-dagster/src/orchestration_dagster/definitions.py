@@ -4,7 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from .resources import PipelineSettings
+from .settings_resource import PipelineSettings
 
 
 @dg.definitions

@@ -6,7 +6,7 @@ import dagster as dg
 
 from payment_pipeline.bronze.contract import EVENTS_TABLE
 
-from .lake.tables import NAMESPACE, TABLES
+from .lake.lake_tables import NAMESPACE, TABLES
 
 LAKE: Final = "lake"
 MARTS: Final = "marts"

@@ -18,7 +18,7 @@ MODULES: Final = {
     "dispatcher": "payment_pipeline.orchestrator.dispatcher_metrics",
     "worker": "payment_pipeline.orchestrator.worker_metrics",
     "inference": "payment_pipeline.inference.metrics",
-    "lake-metrics": "orchestration_dagster.lake.metrics",
+    "lake-metrics": "orchestration_dagster.lake.lake_metrics",
 }
 """Where each process's are defined."""
 TYPES: Final = {Counter: "counter", Gauge: "gauge", Histogram: "histogram"}

@@ -8,8 +8,8 @@ import pytest
 
 from orchestration_dagster.definitions import defs
 from orchestration_dagster.defs.maintenance.upkeep import MERGED_INTO
-from orchestration_dagster.defs.marts.dbt import FOUND
-from orchestration_dagster.lake.tables import TABLES
+from orchestration_dagster.defs.marts.dbt_build import FOUND
+from orchestration_dagster.lake.lake_tables import TABLES
 from orchestration_dagster.naming import (
     FIRST_MODEL,
     FRESHNESS_CHECK,

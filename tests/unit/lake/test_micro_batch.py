@@ -10,12 +10,12 @@ import pytest
 from orchestration_dagster.dbt_manifest import VERSION
 from orchestration_dagster.definitions import defs
 from orchestration_dagster.defs.lake import micro_batch
-from orchestration_dagster.defs.lake.tables import HORIZON_AGE_S_MAX
-from orchestration_dagster.defs.marts.dbt import MODELS, STANDING
+from orchestration_dagster.defs.lake.load_assets import HORIZON_AGE_S_MAX
+from orchestration_dagster.defs.marts.dbt_build import MODELS, UNAFFECTED_BY_LOADS
 from orchestration_dagster.lake import compare
-from orchestration_dagster.lake.bronze import Horizon, Waiting
+from orchestration_dagster.lake.bronze_arrow import Horizon, Waiting
 from orchestration_dagster.naming import FIRST_MODEL, HORIZON_CHECKS, LAKE_KEYS
-from orchestration_dagster.resources import PipelineSettings
+from orchestration_dagster.settings_resource import PipelineSettings
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:The `__fields__` attribute is deprecated"),
@@ -128,12 +128,12 @@ def test_a_row_that_is_long_held_back_is_warned_of(
 def test_what_no_load_changes_is_built_once_a_version(
     instance: dg.DagsterInstance, job: dg.JobDefinition
 ) -> None:
-    assert dg.AssetKey(["staging", "currencies"]) in STANDING
-    assert dg.AssetKey(["staging", "stg_payment_events"]) in STANDING
-    assert FIRST_MODEL not in STANDING
+    assert dg.AssetKey(["staging", "currencies"]) in UNAFFECTED_BY_LOADS
+    assert dg.AssetKey(["staging", "stg_payment_events"]) in UNAFFECTED_BY_LOADS
+    assert FIRST_MODEL not in UNAFFECTED_BY_LOADS
     ran(instance, job, dg.DagsterRunStatus.SUCCESS)
-    older, *rest = sorted(STANDING)
-    for key in STANDING:
+    older, *rest = sorted(UNAFFECTED_BY_LOADS)
+    for key in UNAFFECTED_BY_LOADS:
         version = "before" if key == older else VERSION
         tags = {"dagster/code_version": version}
         instance.report_runless_asset_event(dg.AssetMaterialization(key, tags=tags))

@@ -5,6 +5,7 @@ import pytest
 from pyiceberg.schema import Schema
 from pyiceberg.types import IntegerType, NestedField, StringType
 
+from orchestration_dagster.lake.lake_tables import TABLES, LakeTable
 from orchestration_dagster.lake.schema import (
     TYPES,
     arrow_schema,
@@ -13,7 +14,6 @@ from orchestration_dagster.lake.schema import (
     partition_spec,
     to_lake,
 )
-from orchestration_dagster.lake.tables import TABLES, LakeTable
 from orchestration_dagster.lake.watermark import Watermark
 from payment_pipeline.bronze.contract import Column
 from payment_pipeline.domain.failures import UserError

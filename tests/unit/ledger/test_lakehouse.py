@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from orchestration_dagster.lake.tables import NAMESPACE
+from orchestration_dagster.lake.lake_tables import NAMESPACE
 from orchestration_dagster.lake.watermark import Watermark
 from payment_pipeline.bronze import contract
 from payment_pipeline.ledger import lake

@@ -179,7 +179,7 @@ ALL: Final = (
         "lake-metrics",
         "lake_metrics_port",
         needs=("postgres", "seaweedfs"),
-        module="orchestration_dagster.lake.metrics",
+        module="orchestration_dagster.lake.lake_metrics",
         group=LAKEHOUSE,
     ),
     Component(

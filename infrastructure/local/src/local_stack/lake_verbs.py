@@ -21,8 +21,8 @@ LakeTables = Annotated[
 @app.command("load")
 def load_tables(tables: LakeTables = None) -> None:
     """Load what bronze has since the last load; the schedule does so each minute."""
+    from orchestration_dagster.lake.lake_tables import TABLES
     from orchestration_dagster.lake.loader import load
-    from orchestration_dagster.lake.tables import TABLES
 
     for table in tables or TABLES:
         loaded = load(settings.load(), table)
@@ -36,7 +36,7 @@ def load_tables(tables: LakeTables = None) -> None:
 def status_tables(tables: LakeTables = None) -> None:
     """Say what waits, and whether bronze = lake by day and currency; exit 1 if it is not."""
     from orchestration_dagster.lake import compare
-    from orchestration_dagster.lake.tables import TABLES
+    from orchestration_dagster.lake.lake_tables import TABLES
 
     differing = 0
     for table in tables or TABLES:
@@ -58,8 +58,8 @@ def reload_tables(
 
     The marts follow with `payments dbt build --full-refresh`; Dagster's job reload_day does both.
     """
+    from orchestration_dagster.lake.lake_tables import TABLES
     from orchestration_dagster.lake.rewrite import reload_day
-    from orchestration_dagster.lake.tables import TABLES
 
     for table in tables or TABLES:
         done = reload_day(settings.load(), table, day.date())
@@ -77,8 +77,8 @@ def rebuild_tables(
 
     The marts follow with `payments dbt build --full-refresh`; Dagster's job rebuild does both.
     """
+    from orchestration_dagster.lake.lake_tables import TABLES
     from orchestration_dagster.lake.rewrite import rebuild
-    from orchestration_dagster.lake.tables import TABLES
 
     for table in tables or TABLES:
         done = rebuild(settings.load(), table, shrink=shrink)
@@ -91,8 +91,8 @@ def reanchor_tables(tables: LakeTables = None) -> None:
 
     The marts follow with `payments dbt build --full-refresh`; Dagster's job reanchor does both.
     """
+    from orchestration_dagster.lake.lake_tables import TABLES
     from orchestration_dagster.lake.rewrite import reanchor
-    from orchestration_dagster.lake.tables import TABLES
 
     for table in tables or TABLES:
         done = reanchor(settings.load(), table)

@@ -11,8 +11,8 @@ from pyiceberg.table import Table, TableProperties
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
+from .lake_tables import LakeTable
 from .schema import evolution, iceberg_schema, partition_spec
-from .tables import LakeTable
 
 METADATA_KEPT: Final = {
     TableProperties.METADATA_DELETE_AFTER_COMMIT_ENABLED: "true",

@@ -20,7 +20,7 @@ from pyiceberg.table import Table, Transaction
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.snapshots import Snapshot
 
-from .files import known
+from .data_files import referenced_files
 from .watermark import BATCH_PROPERTY, Watermark
 
 ATTEMPTS_MAX: Final = 5
@@ -121,5 +121,5 @@ def _discard(lake: Table, written: set[str], before: TableMetadata) -> None:
     Only a snapshot that came after `before` can know of what the attempt wrote.
     """
     newest = max((snapshot.sequence_number or 0 for snapshot in before.snapshots), default=0)
-    for path in written - known(lake, after=newest):
+    for path in written - referenced_files(lake, after=newest):
         lake.io.delete(path)

@@ -14,11 +14,11 @@ from pyiceberg.expressions import GreaterThanOrEqual
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
-from .bronze import Waiting, open_bronze
+from .bronze_arrow import Waiting, open_bronze
 from .catalog import find_table, open_catalog
+from .lake_tables import PARTITION_COLUMN, LakeTable, table_named
 from .loader import ID
 from .schema import evolution
-from .tables import PARTITION_COLUMN, LakeTable, table_named
 from .watermark import Watermark
 
 FIRST_DAY: Final = date(1970, 1, 1)

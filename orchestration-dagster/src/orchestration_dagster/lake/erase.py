@@ -22,9 +22,9 @@ from payment_pipeline.adapters.trino import NoTrinoError
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
-from . import maintenance, tables
+from . import lake_tables, table_maintenance
 from .catalog import open_catalog
-from .files import file_system, known, place, stored
+from .data_files import file_system, referenced_files, storage_path, stored_files
 from .loader import load
 
 HORIZON_S_MAX: Final = 120.0
@@ -62,7 +62,7 @@ def catch_up(settings: Settings, xid: int) -> None:
     """
     give_up_at = monotonic() + HORIZON_S_MAX
     catalog = open_catalog(settings)
-    for table, described in tables.TABLES.items():
+    for table, described in lake_tables.TABLES.items():
         if not catalog.table_exists(described.identifier):
             continue
         while load(settings, table).horizon.xid <= xid:
@@ -88,7 +88,7 @@ def forget_history(
     catalog = open_catalog(settings)
     found = [table.name() for table in _tables(catalog, schemas)]
     try:
-        maintenance.expire_all_history(settings, [(schema, name) for schema, name in found])
+        table_maintenance.expire_all_history(settings, [(schema, name) for schema, name in found])
     except (NoTrinoError, TrinoError, RequestException) as refusal:
         raise UserError(
             f"Trino can't expire the lake's snapshots ({refusal}): see `payments logs trino`, "
@@ -108,7 +108,7 @@ def _tables(catalog: Catalog, schemas: Iterable[str]) -> Iterator[Table]:
 
 def _sweep(table: Table, patterns: Sequence[str]) -> None:
     """Delete files with the patterns that no snapshot knows, and that nobody works on any more."""
-    of_snapshots = {place(address) for address in known(table)}
+    of_snapshots = {storage_path(address) for address in referenced_files(table)}
     system = file_system(table)
     oldest = datetime.now(UTC) - ABANDONED
     for path in _files(table):
@@ -119,7 +119,7 @@ def _sweep(table: Table, patterns: Sequence[str]) -> None:
 
 def _files(table: Table) -> list[str]:
     """Every Parquet file of the table's, whoever knows of it."""
-    return [path for path in stored(table) if path.endswith(".parquet")]
+    return [path for path in stored_files(table) if path.endswith(".parquet")]
 
 
 def _rows_with(table: Table, path: str, patterns: Sequence[str]) -> int:

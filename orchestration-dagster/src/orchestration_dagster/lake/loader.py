@@ -20,10 +20,10 @@ from pyiceberg.table import Table, Transaction
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
-from .bronze import ROWS_MAX, Bronze, Horizon, open_bronze
+from .bronze_arrow import ROWS_MAX, Bronze, Horizon, open_bronze
 from .catalog import open_catalog, open_table
 from .commit import Outcome, SnapshotProperties, settle
-from .tables import PARTITION_COLUMN, LakeTable, table_named
+from .lake_tables import PARTITION_COLUMN, LakeTable, table_named
 from .watermark import Watermark
 
 ID: Final = "id"

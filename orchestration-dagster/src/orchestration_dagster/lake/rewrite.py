@@ -26,13 +26,13 @@ from pyiceberg.table import Table, Transaction
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
-from .bronze import Bronze, Horizon, day_bounds, open_bronze
+from .bronze_arrow import Bronze, Horizon, day_bounds, open_bronze
 from .catalog import open_catalog, open_table
 from .commit import Outcome, SnapshotProperties, settle
-from .held import Held, narrow
+from .lake_tables import PARTITION_COLUMN, LakeTable, table_named
 from .loader import ID, load_table, refuse_another_database
+from .row_versions import RowVersions, narrow
 from .schema import arrow_schema
-from .tables import PARTITION_COLUMN, LakeTable, table_named
 from .watermark import Watermark
 
 
@@ -123,7 +123,7 @@ def reanchor(settings: Settings, table: str) -> Rewritten:
         here = _from_here(bronze.horizon())
         compared = narrow(known)
         columns = tuple(column.name for column in compared.columns)
-        held = Held(compared, lake.scan(selected_fields=columns).to_arrow_batch_reader())
+        held = RowVersions(compared, lake.scan(selected_fields=columns).to_arrow_batch_reader())
         highest_id = 0
         # Of the rest the place in the lake is made free: the next load looks for it by its new id.
         for rows in chain(bronze.whole(compared, here), bronze.rest(compared, here)):

@@ -28,7 +28,7 @@ from pyiceberg.types import (
 from payment_pipeline.bronze.contract import Column
 from payment_pipeline.domain.failures import UserError
 
-from .tables import PARTITION_COLUMN, LakeTable
+from .lake_tables import PARTITION_COLUMN, LakeTable
 
 
 class LakeType(NamedTuple):

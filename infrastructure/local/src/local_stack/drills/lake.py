@@ -15,9 +15,9 @@ from pyiceberg.table.update import TableRequirement, TableUpdate
 
 from local_stack.drills.findings import Findings
 from orchestration_dagster.lake.catalog import open_catalog
-from orchestration_dagster.lake.files import place, stored
+from orchestration_dagster.lake.data_files import storage_path, stored_files
+from orchestration_dagster.lake.lake_tables import TABLES
 from orchestration_dagster.lake.loader import load
-from orchestration_dagster.lake.tables import TABLES
 from payment_pipeline.adapters.sql import queries
 from payment_pipeline.bronze.contract import EVENTS_TABLE
 from payment_pipeline.settings import Settings
@@ -110,5 +110,5 @@ def orphans(settings: Settings) -> set[str]:
     known = {snapshot.manifest_list for snapshot in table.metadata.snapshots}
     known |= set(table.inspect.all_manifests()["path"].to_pylist())
     known |= set(table.inspect.all_files()["file_path"].to_pylist())
-    files = {path for path in stored(table) if path.endswith((".parquet", ".avro"))}
-    return files - {place(address) for address in known}
+    files = {path for path in stored_files(table) if path.endswith((".parquet", ".avro"))}
+    return files - {storage_path(address) for address in known}

@@ -15,7 +15,7 @@ from unittest.mock import patch
 from pyiceberg.table import CommitTableResponse, Transaction
 
 from local_stack.drills.lake import EVENTS, at_commits
-from orchestration_dagster.lake.bronze import Bronze
+from orchestration_dagster.lake.bronze_arrow import Bronze
 from orchestration_dagster.lake.loader import load
 from payment_pipeline import settings
 

@@ -5,10 +5,10 @@ from typing import Final
 import dagster as dg
 
 from orchestration_dagster.lake import compare
-from orchestration_dagster.lake.tables import TABLES
+from orchestration_dagster.lake.lake_tables import TABLES
 from orchestration_dagster.naming import FRESHNESS_CHECK, HORIZON_CHECKS, LAKE_KEYS, lake_key
-from orchestration_dagster.refusals import one_sentence
-from orchestration_dagster.resources import PipelineSettings
+from orchestration_dagster.settings_resource import PipelineSettings
+from orchestration_dagster.user_errors import user_errors_as_failures
 
 WAITING_S_MAX: Final = 300.0
 """Loads come each minute: five of them have not taken a row that waits longer."""
@@ -45,7 +45,7 @@ def _amounts(table: str) -> dg.AssetChecksDefinition:
         description="Row counts and hash totals by day and currency, bronze = lake.",
     )
     def check(settings: PipelineSettings) -> dg.AssetCheckResult:
-        with one_sentence():
+        with user_errors_as_failures():
             found = compare.differences(settings.load(), table)
         return dg.AssetCheckResult(
             passed=not found,
@@ -63,7 +63,7 @@ def _uniqueness(table: str) -> dg.AssetChecksDefinition:
         asset=lake_key(table), name="one_row_a_key", description="Rows = distinct keys."
     )
     def check(settings: PipelineSettings) -> dg.AssetCheckResult:
-        with one_sentence():
+        with user_errors_as_failures():
             found = compare.counted(settings.load(), table)
         return dg.AssetCheckResult(passed=found.rows == found.keys, metadata=found._asdict())
 
@@ -77,7 +77,7 @@ def _schema(table: str) -> dg.AssetChecksDefinition:
         description="The table's columns are the contract's.",
     )
     def check(settings: PipelineSettings) -> dg.AssetCheckResult:
-        with one_sentence():
+        with user_errors_as_failures():
             refusal = compare.schema_refusal(settings.load(), table)
         return dg.AssetCheckResult(passed=refusal is None, description=refusal)
 
@@ -91,7 +91,7 @@ def _freshness(table: str) -> dg.AssetChecksDefinition:
         description=f"No row of bronze has waited over {WAITING_S_MAX:.0f} s.",
     )
     def check(settings: PipelineSettings) -> dg.AssetCheckResult:
-        with one_sentence():
+        with user_errors_as_failures():
             found = compare.waiting(settings.load(), table)
         return dg.AssetCheckResult(
             passed=found.oldest_age_s <= WAITING_S_MAX,

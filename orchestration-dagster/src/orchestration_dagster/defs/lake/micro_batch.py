@@ -6,12 +6,12 @@ from typing import Final
 import dagster as dg
 
 from orchestration_dagster.dbt_manifest import VERSION
-from orchestration_dagster.defs.lake.tables import HORIZON_AGE_S_MAX
-from orchestration_dagster.defs.marts.dbt import MODELS, STANDING
+from orchestration_dagster.defs.lake.load_assets import HORIZON_AGE_S_MAX
+from orchestration_dagster.defs.marts.dbt_build import MODELS, UNAFFECTED_BY_LOADS
 from orchestration_dagster.lake.compare import any_waiting
-from orchestration_dagster.lake.tables import TABLES
+from orchestration_dagster.lake.lake_tables import TABLES
 from orchestration_dagster.naming import HORIZON_CHECKS, LAKE_KEYS, MARTS
-from orchestration_dagster.resources import PipelineSettings
+from orchestration_dagster.settings_resource import PipelineSettings
 
 EVERY_S: Final = 60.0
 """From one start to the next; a run that takes longer is followed at once."""
@@ -70,7 +70,7 @@ def _run(instance: dg.DagsterInstance, *, everything: bool) -> dg.RunRequest:
 
     After a failure everything: what stood may have been dropped behind Dagster's back.
     """
-    built = instance.get_latest_materialization_code_versions(STANDING)
+    built = instance.get_latest_materialization_code_versions(UNAFFECTED_BY_LOADS)
     stands = {key for key, version in built.items() if version == VERSION and not everything}
     return dg.RunRequest(
         asset_selection=[*LAKE_KEYS, *sorted(MODELS - stands)],

@@ -8,13 +8,13 @@ from typing import Final
 
 import dagster as dg
 
-from orchestration_dagster.lake.maintenance import (
+from orchestration_dagster.lake.lake_tables import NAMESPACE, TABLES
+from orchestration_dagster.lake.table_maintenance import (
     Maintained,
     forget_old_metadata,
     maintain,
     maintain_all,
 )
-from orchestration_dagster.lake.tables import NAMESPACE, TABLES
 from orchestration_dagster.naming import (
     FIRST_MODEL,
     MAINTENANCE,
@@ -23,7 +23,7 @@ from orchestration_dagster.naming import (
     lake_key,
     pool,
 )
-from orchestration_dagster.resources import PipelineSettings
+from orchestration_dagster.settings_resource import PipelineSettings
 
 WHEN: Final[Mapping[str, str]] = {
     "compact": "17 * * * *",
@@ -110,7 +110,7 @@ def _figures(done: Maintained) -> dict[str, int]:
         **done.did,
         **{
             f"{name}_{when}": value
-            for when, standing in sizes.items()
-            for name, value in standing._asdict().items()
+            for when, size in sizes.items()
+            for name, value in size._asdict().items()
         },
     }

@@ -17,8 +17,8 @@ from local_stack.drills.findings import Findings
 from local_stack.drills.ground import Drill, Ground
 from local_stack.drills.ledger import account
 from local_stack.drills.sender import Sender, modelled
+from orchestration_dagster.lake.lake_tables import TABLES
 from orchestration_dagster.lake.loader import load
-from orchestration_dagster.lake.tables import TABLES
 from payment_pipeline.settings import Settings
 from payment_pipeline.simulator.signing import Forgery, forged
 

@@ -34,7 +34,7 @@ from local_stack.drills.lake import (
 )
 from orchestration_dagster.lake.catalog import open_catalog
 from orchestration_dagster.lake.loader import load
-from orchestration_dagster.lake.maintenance import maintain
+from orchestration_dagster.lake.table_maintenance import maintain
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pytest
 
-from orchestration_dagster.lake import held
-from orchestration_dagster.lake.held import Held, narrow
+from orchestration_dagster.lake import row_versions
+from orchestration_dagster.lake.lake_tables import TABLES, LakeTable
+from orchestration_dagster.lake.row_versions import RowVersions, narrow
 from orchestration_dagster.lake.schema import arrow_schema
-from orchestration_dagster.lake.tables import TABLES, LakeTable
 from payment_pipeline.bronze.contract import DECISIONS_TABLE, EVENTS_TABLE
 
 EVENTS = narrow(TABLES[EVENTS_TABLE])
@@ -53,7 +53,7 @@ def ids(table: pa.Table) -> list[int]:
 def test_a_row_takes_little_however_many_there_are() -> None:
     count = 50_000
     tracemalloc.start()
-    Held(EVENTS, lake(range(count)))
+    RowVersions(EVENTS, lake(range(count)))
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most / count < BYTES_A_ROW_MAX
@@ -61,7 +61,7 @@ def test_a_row_takes_little_however_many_there_are() -> None:
 
 @pytest.mark.parametrize("table", [EVENTS, DECISIONS], ids=lambda table: table.name)
 def test_what_differs_is_what_is_new_or_in_another_version(table: LakeTable) -> None:
-    here = Held(table, lake(range(10), table))
+    here = RowVersions(table, lake(range(10), table))
     # ADBC's UTC and Iceberg's have different names.
     assert ids(here.differing(rows(range(4), table=table, zone="Etc/UTC"))) == []
     assert ids(here.differing(rows(range(4, 6), xid=2, table=table))) == [4, 5]
@@ -73,14 +73,14 @@ def test_what_differs_is_what_is_new_or_in_another_version(table: LakeTable) -> 
 
 
 def test_of_an_empty_lake_everything_differs() -> None:
-    here = Held(EVENTS, lake(range(0)))
+    here = RowVersions(EVENTS, lake(range(0)))
     assert ids(here.differing(rows(range(3)))) == [0, 1, 2]
     assert (here.stale, here.unseen) == (0, 0)
 
 
 def test_what_is_stale_is_named_in_parts_of_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(held, "ROWS_MAX", 2)
-    here = Held(EVENTS, lake(range(10)))
+    monkeypatch.setattr(row_versions, "ROWS_MAX", 2)
+    here = RowVersions(EVENTS, lake(range(10)))
     here.differing(rows(range(5), xid=2))
     assert len(list(here.stale_rows())) == 3
     here.differing(rows(range(5, 10), xid=2))

@@ -12,14 +12,14 @@ from payment_pipeline.adapters.postgres import unreachable
 from payment_pipeline.adapters.sql import queries
 from payment_pipeline.settings import Settings
 
+from .lake_tables import LakeTable
 from .schema import to_lake
-from .tables import LakeTable
 from .watermark import Watermark
 
 ROWS_MAX: Final = 100_000
 """Of one batch: about 100 MB in memory. Streaming in such chunks costs an eighth of the rate."""
 
-_SQL: Final = queries(__package__, "queries.sql")
+_SQL: Final = queries(__package__, "bronze_arrow.sql")
 # What another database stamped, a dump's, comes before everything that this one has to load.
 _XID: Final = """
 CASE

@@ -8,8 +8,8 @@ import dagster as dg
 import pytest
 
 from orchestration_dagster.dbt_manifest import PROJECT, InstalledDbt
-from orchestration_dagster.defs.checks.sources import freshness_target, source_is_fresh
-from orchestration_dagster.resources import PipelineSettings
+from orchestration_dagster.defs.checks.source_freshness import freshness_target, source_is_fresh
+from orchestration_dagster.settings_resource import PipelineSettings
 from payment_pipeline import settings as settings_module
 from payment_pipeline.settings import Settings
 

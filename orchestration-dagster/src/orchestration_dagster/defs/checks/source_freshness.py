@@ -10,7 +10,7 @@ from dagster_dbt import DbtCliResource
 
 from orchestration_dagster.dbt_manifest import dbt_target
 from orchestration_dagster.naming import FRESHNESS_CHECK
-from orchestration_dagster.resources import PipelineSettings
+from orchestration_dagster.settings_resource import PipelineSettings
 from payment_pipeline.settings import Settings
 
 ASKED: Final = (

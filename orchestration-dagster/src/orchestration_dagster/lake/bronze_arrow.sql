@@ -1,4 +1,4 @@
--- Reading bronze for the lake: lake/bronze.py. ADBC streams a query as COPY, which takes no
+-- Reading bronze for the lake: lake/bronze_arrow.py. ADBC streams a query as COPY, which takes no
 -- parameters: what stands in braces is a name of the column contract, an integer or a date of ours.
 
 -- name: source

@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from orchestration_dagster.defs.maintenance import runs
+from orchestration_dagster.defs.maintenance import old_runs
 
 pytestmark = pytest.mark.filterwarnings("ignore:The `__fields__` attribute is deprecated")
 
@@ -16,16 +16,16 @@ def test_only_what_is_finished_and_old_is_forgotten(
 ) -> None:
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
         old, unfinished = (
-            instance.create_run_for_job(runs.forget_old_runs, status=status)
+            instance.create_run_for_job(old_runs.forget_old_runs, status=status)
             for status in (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.STARTED)
         )
         log = tmp_path / "storage" / old.run_id / "compute_logs" / "step.err"
         log.parent.mkdir(parents=True)
         log.write_text("what it said")
-        assert runs.forget_old_runs.execute_in_process(instance=instance).success
+        assert old_runs.forget_old_runs.execute_in_process(instance=instance).success
         assert instance.has_run(old.run_id), "two weeks are not over"
-        monkeypatch.setattr(runs, "RUNS_KEPT", timedelta(0))
-        assert runs.forget_old_runs.execute_in_process(instance=instance).success
+        monkeypatch.setattr(old_runs, "RUNS_KEPT", timedelta(0))
+        assert old_runs.forget_old_runs.execute_in_process(instance=instance).success
         assert not instance.has_run(old.run_id)
         assert not log.exists()
         assert instance.has_run(unfinished.run_id)

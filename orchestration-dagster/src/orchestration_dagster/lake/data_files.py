@@ -7,21 +7,21 @@ from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.table import Table
 
 
-def stored(table: Table) -> list[str]:
+def stored_files(table: Table) -> list[str]:
     """Every file under the table's location: rows, metadata, and what a dead writer left.
 
     They are places, as `place` makes them of addresses.
     """
-    selector = fs.FileSelector(place(table.location()), allow_not_found=True, recursive=True)
+    selector = fs.FileSelector(storage_path(table.location()), allow_not_found=True, recursive=True)
     return [info.path for info in file_system(table).get_file_info(selector) if info.is_file]
 
 
-def place(address: str) -> str:
+def storage_path(address: str) -> str:
     """Bucket and key: Trino and PyIceberg need not write one scheme before them."""
     return address.partition("://")[2]
 
 
-def known(table: Table, after: int = 0) -> set[str]:
+def referenced_files(table: Table, after: int = 0) -> set[str]:
     """The files of rows that a snapshot of the table's has, by their addresses.
 
     Each snapshot reads its manifests, so of many it takes long: `after` is the sequence number

@@ -6,8 +6,8 @@ from typing import Final
 import dagster as dg
 
 from orchestration_dagster.naming import lake_key
-from orchestration_dagster.refusals import one_sentence
-from orchestration_dagster.resources import PipelineSettings
+from orchestration_dagster.settings_resource import PipelineSettings
+from orchestration_dagster.user_errors import user_errors_as_failures
 from payment_pipeline.ledger.check import Verdict, ledger_verdict, whole_verdict
 from payment_pipeline.ledger.window import Window
 
@@ -27,7 +27,7 @@ def ledger_agrees(settings: PipelineSettings) -> dg.AssetCheckResult:
     """The facts take part once they are built; what the next load brings is no fault."""
     now = datetime.now(UTC)
     since = datetime.combine(now.date() - timedelta(days=DAYS - 1), time.min, UTC)
-    with one_sentence():
+    with user_errors_as_failures():
         verdict = ledger_verdict(settings.load(), Window(since, now))
     return _result(verdict)
 
@@ -41,7 +41,7 @@ def ledger_agrees(settings: PipelineSettings) -> dg.AssetCheckResult:
 def every_webhook_has_its_place(settings: PipelineSettings) -> dg.AssetCheckResult:
     """From the raw topics on, so that a loss before bronze is noticed without being asked for."""
     now = datetime.now(UTC)
-    with one_sentence():
+    with user_errors_as_failures():
         verdict = whole_verdict(settings.load(), Window(now - WHOLE_WAY, now))
     return _result(verdict)
 

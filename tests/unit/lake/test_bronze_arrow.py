@@ -5,8 +5,8 @@ from datetime import date
 
 import pytest
 
-from orchestration_dagster.lake.bronze import Bronze
-from orchestration_dagster.lake.tables import TABLES, LakeTable
+from orchestration_dagster.lake.bronze_arrow import Bronze
+from orchestration_dagster.lake.lake_tables import TABLES, LakeTable
 from orchestration_dagster.lake.watermark import Watermark
 
 MARK = Watermark(xid=7, id=3, highest_id=5)

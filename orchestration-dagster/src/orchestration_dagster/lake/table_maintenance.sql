@@ -1,4 +1,4 @@
--- Keeping the lake's tables small and quick, run by Trino: lake/maintenance.py. What stands in
+-- Keeping the lake's tables small and quick, run by Trino: lake/table_maintenance.py. What stands in
 -- braces is a table's name or a limit of ours; a table's parts are named "table$files" and so on.
 
 -- name: compact
@@ -29,7 +29,7 @@ ANALYZE {table}
 -- What the planner knows: a row a column (name, size, distinct values, …), and one of the table.
 SHOW STATS FOR {table}
 
--- name: standing
+-- name: table_size
 -- How large a table is, and how many states it remembers.
 SELECT
     (SELECT count(*) FROM {files}) AS files,

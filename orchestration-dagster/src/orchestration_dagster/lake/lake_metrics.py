@@ -1,7 +1,8 @@
-"""How fresh is the lake, and what holds it back? Asked every half minute, told to Prometheus.
+"""Serves Prometheus metrics of the lake: its freshness, its size and the age of the horizon.
 
-Run it: `python -m orchestration_dagster.lake.metrics`. The loads themselves are runs that come and
-go, so they can't be scraped; this process reads what they left, and changes nothing.
+Run it with `python -m orchestration_dagster.lake.lake_metrics`. It samples the lake and bronze
+every `SAMPLE_S` seconds and changes nothing. Loads are runs of Dagster that end within a minute, so
+Prometheus can't scrape them.
 """
 
 import asyncio
@@ -19,9 +20,9 @@ from payment_pipeline import telemetry
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings, load
 
-from .bronze import Bronze, open_bronze
+from .bronze_arrow import Bronze, open_bronze
 from .catalog import find_table, open_catalog
-from .tables import TABLES, LakeTable
+from .lake_tables import TABLES, LakeTable
 from .watermark import Watermark
 
 SAMPLE_S: Final = 30.0

@@ -7,7 +7,7 @@ import pytest
 from dagster_dbt import DbtCliResource
 
 from orchestration_dagster.definitions import defs
-from orchestration_dagster.defs.lake.rewrites import ANEW
+from orchestration_dagster.defs.lake.rewrite_jobs import ANEW
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:The `__fields__` attribute is deprecated"),

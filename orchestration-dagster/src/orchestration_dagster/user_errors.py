@@ -9,7 +9,7 @@ from payment_pipeline.domain.failures import UserError
 
 
 @contextmanager
-def one_sentence() -> Iterator[None]:
+def user_errors_as_failures() -> Iterator[None]:
     """Turn a `UserError` into a failure without retries: only a person changes what it says."""
     try:
         yield

@@ -6,11 +6,11 @@ import dagster as dg
 from dagster_dbt import DbtCliResource
 
 from orchestration_dagster.dbt_manifest import dbt_target
+from orchestration_dagster.lake.lake_tables import TABLES
 from orchestration_dagster.lake.rewrite import Rewritten, reanchor, rebuild, reload_day
-from orchestration_dagster.lake.tables import TABLES
 from orchestration_dagster.naming import MARTS, lake_key, pool
-from orchestration_dagster.refusals import one_sentence
-from orchestration_dagster.resources import PipelineSettings
+from orchestration_dagster.settings_resource import PipelineSettings
+from orchestration_dagster.user_errors import user_errors_as_failures
 
 FIRST_DAY: Final = "2026-01-01"
 DAYS: Final = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, end_offset=1)
@@ -36,7 +36,7 @@ def _reload_op(table: str) -> dg.OpDefinition:
     @dg.op(name=f"reload_day_of_{table}", pool=pool(table), out=dg.Out(dg.Nothing))
     def reload(context: dg.OpExecutionContext, settings: PipelineSettings) -> None:
         day = DAYS.time_window_for_partition_key(context.partition_key).start.date()
-        with one_sentence():
+        with user_errors_as_failures():
             _observe(context, table, reload_day(settings.load(), table, day))
 
     return reload
@@ -47,7 +47,7 @@ def _rebuild_op(table: str) -> dg.OpDefinition:
     def whole(
         context: dg.OpExecutionContext, config: RebuildConfig, settings: PipelineSettings
     ) -> None:
-        with one_sentence():
+        with user_errors_as_failures():
             _observe(context, table, rebuild(settings.load(), table, shrink=config.shrink))
 
     return whole
@@ -56,7 +56,7 @@ def _rebuild_op(table: str) -> dg.OpDefinition:
 def _reanchor_op(table: str) -> dg.OpDefinition:
     @dg.op(name=f"reanchor_{table}", pool=pool(table), out=dg.Out(dg.Nothing))
     def restored(context: dg.OpExecutionContext, settings: PipelineSettings) -> None:
-        with one_sentence():
+        with user_errors_as_failures():
             _observe(context, table, reanchor(settings.load(), table))
 
     return restored

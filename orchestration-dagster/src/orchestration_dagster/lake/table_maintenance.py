@@ -12,7 +12,7 @@ from payment_pipeline.adapters.trino import CATALOG, connect
 from payment_pipeline.settings import Settings
 
 from .catalog import METADATA_KEPT, open_catalog
-from .files import stored
+from .data_files import stored_files
 
 SMALL_FILE: Final = "64MB"
 """Smaller files are merged: a minute's load makes one of some hundred kilobytes."""
@@ -23,10 +23,10 @@ ORPHANS_KEPT: Final = "7d"
 """A file that nobody knows may be of a run that still goes on: none takes that long."""
 OPERATIONS: Final = ("compact", "expire_snapshots", "remove_orphan_files", "analyze")
 
-_SQL: Final = queries(__package__, "maintenance.sql")
+_SQL: Final = queries(__package__, "table_maintenance.sql")
 
 
-class Standing(NamedTuple):
+class TableSize(NamedTuple):
     """A table's size."""
 
     files: int
@@ -37,8 +37,8 @@ class Standing(NamedTuple):
 class Maintained(NamedTuple):
     """A table before and after one operation, and what of it these don't show."""
 
-    before: Standing
-    after: Standing
+    before: TableSize
+    after: TableSize
     did: Counter[str]
 
 
@@ -57,7 +57,7 @@ def maintain(
         NoTrinoError, trino.exceptions.Error: Trino can't be had, or refuses it.
     """
     with _trino(settings, SNAPSHOTS_KEPT, orphans_kept) as connection:
-        before = _standing(connection, schema, table)
+        before = _size(connection, schema, table)
         did = Counter[str]()
         if operation == "remove_orphan_files":
             did["removed_files"] += _stored(settings, schema, table)
@@ -66,7 +66,7 @@ def maintain(
             did["removed_files"] -= _stored(settings, schema, table)
         if operation == "analyze":
             did["analyzed_columns"] += _analyzed(connection, schema, table)
-        return Maintained(before, _standing(connection, schema, table), did)
+        return Maintained(before, _size(connection, schema, table), did)
 
 
 def maintain_all(settings: Settings, operation: str, schemas: Sequence[str]) -> Maintained:
@@ -146,17 +146,17 @@ def _do(
     _rows(connection, statement)
 
 
-def _standing(connection: Connection, schema: str, table: str) -> Standing:
-    statement = _SQL["standing"].format(
+def _size(connection: Connection, schema: str, table: str) -> TableSize:
+    statement = _SQL["table_size"].format(
         files=_quoted(schema, f"{table}$files"), snapshots=_quoted(schema, f"{table}$snapshots")
     )
     (row,) = _rows(connection, statement)
-    return Standing(*row)
+    return TableSize(*row)
 
 
 def _stored(settings: Settings, schema: str, table: str) -> int:
     """How many files there are: Trino doesn't say how many of them it removed."""
-    return len(stored(open_catalog(settings).load_table((schema, table))))
+    return len(stored_files(open_catalog(settings).load_table((schema, table))))
 
 
 def _analyzed(connection: Connection, schema: str, table: str) -> int:
@@ -165,8 +165,8 @@ def _analyzed(connection: Connection, schema: str, table: str) -> int:
     return sum(distinct is not None for _, _, distinct, *_ in found)
 
 
-def _sum(standings: Sequence[Standing]) -> Standing:
-    return Standing(*map(sum, zip(*standings, strict=True))) if standings else Standing(0, 0, 0)
+def _sum(sizes: Sequence[TableSize]) -> TableSize:
+    return TableSize(*map(sum, zip(*sizes, strict=True))) if sizes else TableSize(0, 0, 0)
 
 
 def _rows(connection: Connection, statement: str) -> list[Any]:

@@ -6,11 +6,11 @@ from typing import Final
 
 import dagster as dg
 
+from orchestration_dagster.lake.lake_tables import TABLES, LakeTable
 from orchestration_dagster.lake.loader import Loaded, load
-from orchestration_dagster.lake.tables import TABLES, LakeTable
 from orchestration_dagster.naming import HORIZON_CHECKS, LAKE, bronze_key, lake_key, pool
-from orchestration_dagster.refusals import one_sentence
-from orchestration_dagster.resources import PipelineSettings
+from orchestration_dagster.settings_resource import PipelineSettings
+from orchestration_dagster.user_errors import user_errors_as_failures
 
 HORIZON_AGE_S_MAX: Final = 60.0
 """A bronze writer's transaction takes a tenth of a second; a minute's holds the lake back."""
@@ -59,7 +59,7 @@ def _lake_table(table: LakeTable) -> dg.AssetsDefinition:
         pool=pool(table.name),
     )
     def load_new_rows(settings: PipelineSettings) -> Iterator[dg.MaterializeResult[None]]:
-        with one_sentence():
+        with user_errors_as_failures():
             loaded = load(settings.load(), table.name)
         yield dg.MaterializeResult(metadata=_figures(loaded), check_results=[_horizon(loaded)])
 

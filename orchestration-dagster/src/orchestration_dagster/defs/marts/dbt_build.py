@@ -8,9 +8,16 @@ from typing import Any, Final
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
 
-from orchestration_dagster.dbt_manifest import PROJECT, VERSION, dbt, dbt_target, manifest, standing
+from orchestration_dagster.dbt_manifest import (
+    PROJECT,
+    VERSION,
+    dbt,
+    dbt_target,
+    manifest,
+    unaffected_by_loads,
+)
 from orchestration_dagster.naming import FRESHNESS_CHECK, MARTS
-from orchestration_dagster.resources import PipelineSettings
+from orchestration_dagster.settings_resource import PipelineSettings
 
 FRESHNESS: Final = dg.FreshnessPolicy.time_window(
     warn_window=timedelta(minutes=30), fail_window=timedelta(hours=2)
@@ -52,7 +59,7 @@ def defs() -> dg.Definitions:
             dbt_build.map_asset_specs(
                 lambda spec: (
                     spec
-                    if spec.key in STANDING
+                    if spec.key in UNAFFECTED_BY_LOADS
                     else spec.replace_attributes(freshness_policy=FRESHNESS)
                 )
             ),
@@ -80,8 +87,8 @@ def dbt_build(
 
 
 MODELS: Final = frozenset(dbt_build.keys)
-STANDING: Final = frozenset(
-    Translator().get_asset_spec(FOUND, node, PROJECT).key for node in standing(FOUND)
+UNAFFECTED_BY_LOADS: Final = frozenset(
+    Translator().get_asset_spec(FOUND, node, PROJECT).key for node in unaffected_by_loads(FOUND)
 )
 """The assets that no load changes."""
 

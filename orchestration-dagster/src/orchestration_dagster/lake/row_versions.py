@@ -20,9 +20,9 @@ from pyiceberg.expressions import (
     LessThanOrEqual,
 )
 
-from .bronze import ROWS_MAX
+from .bronze_arrow import ROWS_MAX
+from .lake_tables import PARTITION_COLUMN, LakeTable
 from .loader import ID
-from .tables import PARTITION_COLUMN, LakeTable
 
 VERSION: Final = (ID, PARTITION_COLUMN, "ingest_xid")
 """With the key, what tells whether a row is the same in both."""
@@ -35,7 +35,7 @@ Versions: TypeAlias = npt.NDArray[np.int64]
 Rows: TypeAlias = pa.Table | pa.RecordBatch
 
 
-class Held:
+class RowVersions:
     """The lake's rows by their key, against which bronze's are compared."""
 
     def __init__(self, table: LakeTable, batches: Iterable[pa.RecordBatch]) -> None:
