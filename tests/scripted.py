@@ -18,7 +18,7 @@ from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from temporalio.worker import Worker
 
 from local_stack import temporal
-from payment_pipeline.orchestrator import follow_ups, messages, search_attributes
+from payment_pipeline.orchestrator import messages, search_attributes
 from payment_pipeline.orchestrator.messages import (
     Advice,
     Decision,
@@ -34,8 +34,9 @@ from payment_pipeline.orchestrator.messages import (
     ReviewRequest,
     Subject,
 )
-from payment_pipeline.orchestrator.sandbox import SANDBOX
-from payment_pipeline.orchestrator.worker import WORKFLOWS
+from payment_pipeline.orchestrator.worker import follow_ups
+from payment_pipeline.orchestrator.worker.assembly import WORKFLOWS
+from payment_pipeline.orchestrator.workflows.sandbox import SANDBOX
 
 BATCH = OffsetRange("payments.normalized", 0, 0, 3)
 SCORES = b"scores"
@@ -161,7 +162,7 @@ async def running(
         if script.unopenable:
             script.unopenable -= 1
             raise ApplicationError("Temporal is away")
-        await follow_ups.open_all(client, wanted, activity.info().task_queue)
+        await follow_ups.start(client, wanted, activity.info().task_queue)
 
     activities: list[Callable[..., Any]] = [
         script.score_range,

@@ -16,9 +16,9 @@ from local_stack.stack import down, up
 from normalized_events import produce, until
 from payment_pipeline.adapters import kafka
 from payment_pipeline.domain.topics import NORMALIZED
-from payment_pipeline.orchestrator import worker_metrics as metrics
-from payment_pipeline.orchestrator.claims import claims
-from payment_pipeline.orchestrator.worker import resources
+from payment_pipeline.orchestrator.retention_headroom import headrooms
+from payment_pipeline.orchestrator.worker import worker_telemetry as metrics
+from payment_pipeline.orchestrator.worker.assembly import resources
 from payment_pipeline.settings import Settings
 
 pytestmark = pytest.mark.stack
@@ -37,7 +37,7 @@ async def test_what_is_not_dispatched_is_needed_until_it_is(private_stores: Sett
     at = await produce(private_stores, NORMALIZED, [b"{}"] * 10)
     first, last = at[0].offset, at[-1].offset
     await commit(private_stores, first + 4)
-    (found,) = await claims(private_stores, {})
+    (found,) = await headrooms(private_stores, {})
     assert (found.topic, found.partition, found.offset) == (NORMALIZED, 0, first + 4)
     assert found.lost == 0
     assert 0 <= found.age_s < 60
@@ -45,11 +45,11 @@ async def test_what_is_not_dispatched_is_needed_until_it_is(private_stores: Sett
     assert found.ok
 
     await _delete_before(private_stores, first + 7)
-    (found,) = await claims(private_stores, {})
+    (found,) = await headrooms(private_stores, {})
     assert (found.lost, found.ok) == (3, False)
 
     await commit(private_stores, last + 1)
-    assert await claims(private_stores, {}) == []
+    assert await headrooms(private_stores, {}) == []
 
 
 async def test_a_worker_that_waits_for_its_stores_watches_the_claims(

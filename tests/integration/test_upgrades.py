@@ -19,7 +19,7 @@ from payment_pipeline.bronze import features, writer
 from payment_pipeline.bronze.migrate import migrate
 from payment_pipeline.orchestrator import messages
 from payment_pipeline.orchestrator.messages import Outcome, ReviewAnswer, ReviewState
-from payment_pipeline.orchestrator.sandbox import SANDBOX
+from payment_pipeline.orchestrator.workflows.sandbox import SANDBOX
 from payment_pipeline.settings import Settings
 from scripted import Script, review, running, server
 

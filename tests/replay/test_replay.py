@@ -7,8 +7,8 @@ import pytest
 from temporalio.worker import Replayer
 
 from local_stack.drills.catalogue.histories import STORED, breaks, history
-from payment_pipeline.orchestrator.sandbox import SANDBOX
-from payment_pipeline.orchestrator.worker import WORKFLOWS
+from payment_pipeline.orchestrator.worker.assembly import WORKFLOWS
+from payment_pipeline.orchestrator.workflows.sandbox import SANDBOX
 
 HISTORIES = sorted(STORED.glob("*.json"))
 

@@ -15,8 +15,8 @@ MODULES: Final = {
     "every process": "payment_pipeline.telemetry.process",
     "gateway": "payment_pipeline.gateway.metrics",
     "normalizer": "payment_pipeline.normalizer.metrics",
-    "dispatcher": "payment_pipeline.orchestrator.dispatcher_metrics",
-    "worker": "payment_pipeline.orchestrator.worker_metrics",
+    "dispatcher": "payment_pipeline.orchestrator.dispatcher.dispatcher_metrics",
+    "worker": "payment_pipeline.orchestrator.worker.worker_telemetry",
     "inference": "payment_pipeline.inference.metrics",
     "lake-metrics": "orchestration_dagster.lake.lake_metrics",
 }

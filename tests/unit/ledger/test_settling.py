@@ -5,7 +5,7 @@ from aiokafka import TopicPartition
 from payment_pipeline.domain import topics
 from payment_pipeline.ledger.settling import DISPATCHER, NORMALIZER, group_of, lag
 from payment_pipeline.normalizer import service as normalizer
-from payment_pipeline.orchestrator import dispatcher
+from payment_pipeline.orchestrator.dispatcher import dispatch_loop
 
 RAW = TopicPartition("webhooks.stripe.charge", 0)
 DLQ = TopicPartition(topics.DLQ_WEBHOOKS, 1)
@@ -15,7 +15,7 @@ UNMODELLED = TopicPartition(topics.UNMODELLED, 0)
 
 def test_the_groups_are_the_stages_own() -> None:
     assert NORMALIZER == normalizer.GROUP
-    assert DISPATCHER == dispatcher.GROUP
+    assert DISPATCHER == dispatch_loop.GROUP
 
 
 def test_each_topic_has_the_group_that_consumes_it() -> None:

@@ -4,13 +4,13 @@ import pytest
 
 from local_stack.claims import judged
 from payment_pipeline.adapters.topic_configs import is_less
-from payment_pipeline.orchestrator.claims import Claim
+from payment_pipeline.orchestrator.retention_headroom import Headroom
 
 WEEK_S = 7 * 86_400.0
 
 
-def claim(age_s: float, lost: int = 0, retention_s: float = WEEK_S) -> Claim:
-    return Claim("payments.normalized", 2, 1_500, age_s, retention_s, lost)
+def claim(age_s: float, lost: int = 0, retention_s: float = WEEK_S) -> Headroom:
+    return Headroom("payments.normalized", 2, 1_500, age_s, retention_s, lost)
 
 
 def test_nothing_that_is_needed_is_well() -> None:
@@ -27,7 +27,7 @@ def test_half_of_the_retention_is_left_to_act(share: float, ok: bool) -> None:
 
 
 @pytest.mark.parametrize("found", [[], [claim(0.01 * WEEK_S)]], ids=["nothing", "young"])
-def test_without_temporal_nobody_says_that_all_is_well(found: list[Claim]) -> None:
+def test_without_temporal_nobody_says_that_all_is_well(found: list[Headroom]) -> None:
     unknown = judged(found, all_known=False)
     assert not unknown.ok
     assert "is unknown while Temporal is down" in unknown.finding

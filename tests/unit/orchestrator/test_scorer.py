@@ -11,8 +11,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from payment_pipeline.domain.scoring import ScoreItem
-from payment_pipeline.orchestrator import scorer
-from payment_pipeline.orchestrator.scorer import UNAVAILABLE, Scorer, unpack
+from payment_pipeline.orchestrator.worker import scorer
+from payment_pipeline.orchestrator.worker.scorer import UNAVAILABLE, Scorer, unpack
 
 ITEM = ScoreItem(
     event_id="evt_1",

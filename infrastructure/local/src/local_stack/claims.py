@@ -16,7 +16,7 @@ from payment_pipeline.adapters import kafka, topic_configs
 from payment_pipeline.adapters.kafka_ranges import RangeStalledError
 from payment_pipeline.adapters.sql import queries
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.orchestrator.claims import Claim, claims, ranges_under_way
+from payment_pipeline.orchestrator.retention_headroom import Headroom, headrooms, ranges_under_way
 from payment_pipeline.settings import Settings
 
 HORIZON_AGE_S_MAX: Final = 60.0
@@ -37,13 +37,13 @@ async def _kafka(settings: Settings) -> list[Check]:
     try:
         retention = await _retention(settings)
         under_way = await ranges_under_way(settings)
-        found = await claims(settings, under_way or {})
+        found = await headrooms(settings, under_way or {})
         return [retention, judged(found, all_known=under_way is not None)]
     except (UserError, KafkaError, RangeStalledError, OSError):
         return []
 
 
-def judged(found: list[Claim], *, all_known: bool) -> Check:
+def judged(found: list[Headroom], *, all_known: bool) -> Check:
     """The most urgent claim as a line of the doctor's.
 
     Without Temporal what isn't dispatched is known, and what is under way is not: that is red.

@@ -1,6 +1,6 @@
 with
 
--- What begins a recovery: see payment_pipeline.orchestrator.triage. The first advice stands in the
+-- What begins a recovery: see payment_pipeline.orchestrator.worker.follow_ups. The first advice stands in the
 -- failed event's own row; the orchestrator records those that follow, and how it ended.
 failures as (
 

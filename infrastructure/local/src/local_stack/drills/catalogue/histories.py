@@ -24,8 +24,8 @@ from payment_pipeline.orchestrator.messages import (
     Persisted,
     RangeOutcome,
 )
-from payment_pipeline.orchestrator.sandbox import SANDBOX
-from payment_pipeline.orchestrator.worker import WORKFLOWS
+from payment_pipeline.orchestrator.worker.assembly import WORKFLOWS
+from payment_pipeline.orchestrator.workflows.sandbox import SANDBOX
 from payment_pipeline.simulator.run import Faults
 
 STORED: Final = Path("tests/replay/histories")

@@ -25,10 +25,7 @@ from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.domain.failures import BadRecord, FailureClass
 from payment_pipeline.domain.features import EntityKey, EntityState, entities, fold
 from payment_pipeline.domain.scoring import BATCH_MAX, EventScores, Score, ScoreItem, score_item
-from payment_pipeline.orchestrator import follow_ups, messages, spans, triage
-from payment_pipeline.orchestrator import worker_metrics as metrics
-from payment_pipeline.orchestrator.batches import Batches
-from payment_pipeline.orchestrator.isolation import write_isolated
+from payment_pipeline.orchestrator import messages
 from payment_pipeline.orchestrator.messages import (
     Decision,
     FollowUps,
@@ -40,7 +37,9 @@ from payment_pipeline.orchestrator.messages import (
     RangeOutcome,
     Refusal,
 )
-from payment_pipeline.orchestrator.scorer import UNAVAILABLE, Scorer, unpack
+from payment_pipeline.orchestrator.worker import follow_ups, worker_telemetry
+from payment_pipeline.orchestrator.worker.range_events import Batches, write_isolated
+from payment_pipeline.orchestrator.worker.scorer import UNAVAILABLE, Scorer, unpack
 from payment_pipeline.telemetry import of_event
 
 log = structlog.get_logger()
@@ -55,7 +54,7 @@ class Activities:
         pool: asyncpg.Pool,
         ranges: RangeReader,
         scorer: Scorer,
-        rules: triage.Rules,
+        rules: follow_ups.Rules,
     ) -> None:
         """The clients are the owner's to close."""
         self._client = client
@@ -85,7 +84,7 @@ class Activities:
         began_ns = time_ns()
         events = (await self._batches.get(wanted)).distinct()
         packed = await self._score(events)
-        spans.scored(events, began_ns, available=packed != UNAVAILABLE)
+        worker_telemetry.scored(events, began_ns, available=packed != UNAVAILABLE)
         return packed
 
     @activity.defn(name=messages.PERSIST_RANGE)
@@ -95,7 +94,7 @@ class Activities:
         batch = await self._batches.get(wanted)
         rows = _rows(batch.events, packed)
         written = await write_isolated(self._pool, rows, _workflow_id())
-        spans.written(written, _workflow_id(), began_ns)
+        worker_telemetry.written(written, _workflow_id(), began_ns)
         _say(written, _workflow_id())
         refusals = [
             *batch.undecodable,
@@ -103,7 +102,7 @@ class Activities:
             *(_refusal(row, FailureClass.UNPROCESSABLE, why) for row, why in written.refused),
         ]
         # Of what is this workflow's: a duplicate's follow-ups were its first one's.
-        leads_to = triage.follow_ups(written.inserted, self._rules)
+        leads_to = follow_ups.find(written.inserted, self._rules)
         await self._record_opened(leads_to, written.inserted)
         outcome = RangeOutcome(
             events=len(batch.events) + len(batch.undecodable),
@@ -116,9 +115,9 @@ class Activities:
         )
         self._batches.drop(wanted)
         for name in ("inserted", "duplicates", "quarantined", "unscored"):
-            metrics.EVENTS.labels(name).inc(getattr(outcome, name))
+            worker_telemetry.EVENTS.labels(name).inc(getattr(outcome, name))
         for kind in ("reviews", "recoveries"):
-            metrics.FOLLOW_UPS.labels(kind).inc(getattr(outcome, kind))
+            worker_telemetry.FOLLOW_UPS.labels(kind).inc(getattr(outcome, kind))
         return Persisted(outcome, refusals, leads_to)
 
     @activity.defn(name=messages.QUARANTINE_EVENTS)
@@ -140,13 +139,13 @@ class Activities:
         records = await self._ranges.read(wanted.topic, wanted.partition, wanted.start, wanted.end)
         found = letters.of_dead_letters(records)
         await self._quarantine(found, began_ns)
-        metrics.EVENTS.labels("quarantined").inc(len(found))
+        worker_telemetry.EVENTS.labels("quarantined").inc(len(found))
         return RangeOutcome(events=len(found), quarantined=len(found))
 
     @activity.defn(name=messages.OPEN_FOLLOW_UPS)
     async def open_follow_ups(self, wanted: FollowUps) -> None:
         """Start reviews and recoveries, and the rescore where rows wait for their scores."""
-        await follow_ups.open_all(self._client, wanted, activity.info().task_queue)
+        await follow_ups.start(self._client, wanted, activity.info().task_queue)
 
     @activity.defn(name=messages.SCORE_UNSCORED)
     async def score_unscored(self) -> LateScores:
@@ -163,7 +162,7 @@ class Activities:
         rows = [row for row in _rows(events, packed) if _is_answered(row)]
         if not rows:
             raise ApplicationError("inference is still unavailable", type="InferenceUnavailable")
-        leads_to = triage.follow_ups(rows, self._rules)
+        leads_to = follow_ups.find(rows, self._rules)
         await self._record_opened(leads_to, rows)
         return LateScores(len(rows), b64encode(packed).decode(), leads_to)
 
@@ -191,14 +190,14 @@ class Activities:
         given = (newer.scores or {}).get("retry_strategy")
         score = Score.model_validate(given) if given is not None else None
         return PaymentNow(
-            failed_again=True, advice=triage.advice(score, newer.event_id, newer.occurred_at)
+            failed_again=True, advice=follow_ups.advice(score, newer.event_id, newer.occurred_at)
         )
 
     async def _quarantine(self, found: Sequence[BadRecord], began_ns: int) -> None:
         await writer.quarantine(self._pool, found, _workflow_id())
-        spans.quarantined(found, _workflow_id(), began_ns)
+        worker_telemetry.quarantined(found, _workflow_id(), began_ns)
         for letter in found:
-            metrics.QUARANTINED.labels(letter.failure.value, letter.component).inc()
+            worker_telemetry.QUARANTINED.labels(letter.failure.value, letter.component).inc()
 
     async def _record_opened(self, leads_to: FollowUps, rows: Sequence[ScoredEvent]) -> None:
         """Record which payments go before a person, so that nobody need know the threshold later.
@@ -209,7 +208,7 @@ class Activities:
             return
         received_at = {row.event.event_id: row.event.received_at for row in rows}
         opened = (
-            triage.opened(review, received_at[review.subject.event_id])
+            follow_ups.opening(review, received_at[review.subject.event_id])
             for review in leads_to.reviews
         )
         await decisions.record(self._pool, map(_decided, opened))

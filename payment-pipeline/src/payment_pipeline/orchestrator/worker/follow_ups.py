@@ -4,15 +4,24 @@ One type of event each, so that a payment comes up once: a review for a charge t
 and looks like fraud, a recovery for a payment that failed and may be retried.
 """
 
+import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
+
+from temporalio.client import Client
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from payment_pipeline.bronze.contract import InferenceStatus
 from payment_pipeline.bronze.rows import ScoredEvent
 from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.domain.scoring import Score
+from payment_pipeline.orchestrator import search_attributes
 from payment_pipeline.orchestrator.messages import (
+    MORE_TO_RESCORE,
+    RESCORE_ID,
     Advice,
     Decision,
     FollowUps,
@@ -22,6 +31,8 @@ from payment_pipeline.orchestrator.messages import (
     Subject,
     Verdict,
 )
+from payment_pipeline.orchestrator.workflows.policies import TASK_TIMEOUT
+from payment_pipeline.orchestrator.workflows.recovery import until_first_look
 
 SUCCESSES: Final = frozenset({"payment.succeeded", "charge.succeeded"})
 
@@ -34,7 +45,7 @@ class Rules(NamedTuple):
     on_timeout: Verdict
 
 
-def follow_ups(rows: Sequence[ScoredEvent], rules: Rules) -> FollowUps:
+def find(rows: Sequence[ScoredEvent], rules: Rules) -> FollowUps:
     """What rows that were written lead to: each payment at most once, by its latest failure."""
     paid = {_payment(row.event) for row in rows if row.event.event_type in SUCCESSES}
     reviews: dict[str, ReviewRequest] = {}
@@ -48,7 +59,7 @@ def follow_ups(rows: Sequence[ScoredEvent], rules: Rules) -> FollowUps:
     return FollowUps(list(reviews.values()), list(recoveries.values()), unscored)
 
 
-def opened(review: ReviewRequest, at: datetime) -> Decision:
+def opening(review: ReviewRequest, at: datetime) -> Decision:
     """The first row of a review: a person is asked. Its answer is the second."""
     return Decision(
         workflow_id=review.workflow_id,
@@ -111,3 +122,71 @@ def _subject(event: PaymentEvent) -> Subject | None:
     return Subject(
         event.provider, event.payment_id, event.event_id, event.customer_id, event.merchant_id
     )
+
+
+REVIEW: Final = "FraudReview", WorkflowIDReusePolicy.REJECT_DUPLICATE
+"""A payment is judged once."""
+RECOVERY: Final = "PaymentRecovery", WorkflowIDReusePolicy.ALLOW_DUPLICATE
+"""A payment can fail again when its recovery has ended, and has new advice then. While one is open,
+that one finds the new failure itself."""
+
+STARTS_AT_ONCE_MAX: Final = 10
+"""A larger burst would take the server from the batches behind."""
+
+
+async def start(client: Client, wanted: FollowUps, task_queue: str) -> None:
+    """Start what isn't there yet; return when Temporal has acknowledged all of it.
+
+    Raises:
+        RPCError: it has not; the same again starts only what is missing.
+    """
+    places = asyncio.Semaphore(STARTS_AT_ONCE_MAX)
+
+    async def start_one(request: ReviewRequest | RecoveryRequest) -> None:
+        async with places:
+            await _start(client, request, task_queue)
+
+    await asyncio.gather(*map(start_one, wanted.requests))
+    if wanted.rescore:
+        # The one that runs is told that there is more; where there is none, one starts.
+        await client.start_workflow(
+            "Rescore",
+            id=RESCORE_ID,
+            task_queue=task_queue,
+            task_timeout=TASK_TIMEOUT,
+            start_signal=MORE_TO_RESCORE,
+        )
+
+
+async def _start(client: Client, request: ReviewRequest | RecoveryRequest, task_queue: str) -> None:
+    if isinstance(request, ReviewRequest):  # a person may answer, or ask, right away
+        (name, reuse), delay = REVIEW, None
+    else:
+        (name, reuse), delay = RECOVERY, until_first_look(request.advice.due_at, datetime.now(UTC))
+        request = replace(request, is_delayed=True)
+    try:
+        await client.start_workflow(
+            name,
+            request,
+            id=request.workflow_id,
+            task_queue=task_queue,
+            id_reuse_policy=reuse,
+            task_timeout=TASK_TIMEOUT,
+            search_attributes=search_attributes.of(request.subject),
+            memo=_memo(request),
+            start_delay=delay,
+        )
+    except WorkflowAlreadyStartedError:
+        return  # another event of the payment was first, and what it opened is open
+
+
+def _memo(request: ReviewRequest | RecoveryRequest) -> dict[str, str | float]:
+    """What a list shows without asking each workflow."""
+    if isinstance(request, ReviewRequest):
+        return {
+            "event_id": request.subject.event_id,
+            "fraud_score": request.fraud_score,
+            "timeout_s": request.timeout_s,
+            "on_timeout": request.on_timeout.value,
+        }
+    return {"event_id": request.subject.event_id, "strategy": request.advice.strategy}

@@ -28,7 +28,7 @@ RECORDS_LOOKED_AT_MAX: Final = 20
 OPEN: Final = "ExecutionStatus = 'Running' AND WorkflowType IN ('IngestRange', 'QuarantineRange')"
 
 
-class Claim(NamedTuple):
+class Headroom(NamedTuple):
     """The oldest record of a partition that is still needed."""
 
     topic: str
@@ -56,7 +56,7 @@ Ranges = Mapping[TopicPartition, int]
 """Where the oldest range under way begins, by partition."""
 
 
-async def claims(settings: Settings, under_way: Ranges) -> list[Claim]:
+async def headrooms(settings: Settings, under_way: Ranges) -> list[Headroom]:
     """One claim for each partition of which anything is needed, the most urgent first.
 
     Args:
@@ -80,10 +80,10 @@ async def claims(settings: Settings, under_way: Ranges) -> list[Claim]:
                 age_s = await _age_s(reader, place, held_from, ends[place])
                 lost = held_from - offset
                 keeps_s = retention_s[place.topic]
-                found.append(Claim(place.topic, place.partition, offset, age_s, keeps_s, lost))
+                found.append(Headroom(place.topic, place.partition, offset, age_s, keeps_s, lost))
     finally:
         await reader.close()
-    return sorted(found, key=lambda claim: (claim.lost, claim.share), reverse=True)
+    return sorted(found, key=lambda each: (each.lost, each.share), reverse=True)
 
 
 async def ranges_under_way(settings: Settings) -> Ranges | None:

@@ -1,4 +1,4 @@
-"""Whether a defect of ours costs one event its row, and a store that is down costs none."""
+"""Is a range read whole, and does a record that can't be read cost the others nothing?"""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,34 @@ from bronze_events import events, scored
 from payment_pipeline.bronze import writer
 from payment_pipeline.bronze.rows import ScoredEvent
 from payment_pipeline.bronze.writer import Written
-from payment_pipeline.orchestrator.isolation import write_isolated
+from payment_pipeline.orchestrator.worker import range_events
+from payment_pipeline.orchestrator.worker.range_events import write_isolated
+from records import record
+
+
+def test_what_cannot_be_decoded_costs_the_others_nothing() -> None:
+    good = range_events.decode(
+        [record("payments.normalized", GOOD), record("payments.normalized", b"?")]
+    )
+    assert [event.event_id for event in good.events] == ["evt_1"]
+    (refusal,) = good.undecodable
+    assert (refusal.topic, refusal.partition, refusal.offset) == ("payments.normalized", 2, 7)
+
+
+def test_an_event_that_comes_twice_is_scored_once() -> None:
+    batch = range_events.decode([record("payments.normalized", GOOD)] * 2)
+    assert len(batch.events) == 2
+    assert len(batch.distinct()) == 1
+
+
+GOOD = b"""{
+    "kind": "customer", "event_type": "customer.created", "provider": "stripe",
+    "event_id": "evt_1", "provider_event_type": "customer.created",
+    "occurred_at": "2026-01-15T12:00:00Z", "received_at": "2026-01-15T12:00:01Z",
+    "livemode": false, "body_sha256": "%s", "normalizer_version": "1",
+    "source": {"topic": "webhooks.stripe.customer", "partition": 0, "offset": 0}
+}""" % (b"0" * 64)
+
 
 ROWS = [scored(event) for event in events(20)]
 

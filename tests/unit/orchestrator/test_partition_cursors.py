@@ -3,14 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payment_pipeline.orchestrator.lanes import Lane, due
+from payment_pipeline.orchestrator.dispatcher.partition_cursors import PartitionCursor, due
 from payment_pipeline.orchestrator.messages import OffsetRange
 
 EVENTS_MAX, WAIT_S = 1000, 0.2
 
 
-def lane(position: int = 0, end: int = 0, now_s: float = 0.0) -> Lane:
-    made = Lane("t", 0, position)
+def lane(position: int = 0, end: int = 0, now_s: float = 0.0) -> PartitionCursor:
+    made = PartitionCursor("t", 0, position)
     made.see(end, now_s)
     return made
 

@@ -11,10 +11,10 @@ from temporalio.exceptions import ApplicationError
 from bronze_events import events
 from payment_pipeline.bronze import reader
 from payment_pipeline.domain.events import PaymentEvent
-from payment_pipeline.orchestrator.activities import Activities
 from payment_pipeline.orchestrator.messages import Verdict
-from payment_pipeline.orchestrator.scorer import UNAVAILABLE
-from payment_pipeline.orchestrator.triage import Rules
+from payment_pipeline.orchestrator.worker.activities import Activities
+from payment_pipeline.orchestrator.worker.follow_ups import Rules
+from payment_pipeline.orchestrator.worker.scorer import UNAVAILABLE
 
 WAITING = events(3)
 

@@ -15,7 +15,7 @@ import structlog
 from pydantic import ValidationError
 
 from payment_pipeline.domain.scoring import EventScores, ScoreItem, ScoreRequest, ScoreResponse
-from payment_pipeline.orchestrator import worker_metrics as metrics
+from payment_pipeline.orchestrator.worker import worker_telemetry
 from payment_pipeline.telemetry import traces
 
 PAUSES_S: Final = (0.1, 0.4, 1.0)
@@ -53,7 +53,7 @@ class Scorer:
         self._down = isinstance(answer, str)
         if isinstance(answer, bytes):
             return zlib.compress(answer, level=1)
-        metrics.INFERENCE_FAILURES.labels(answer).inc()
+        worker_telemetry.INFERENCE_FAILURES.labels(answer).inc()
         log.warning("inference_unavailable", reason=answer)
         return UNAVAILABLE
 
@@ -111,6 +111,6 @@ def unpack(packed: bytes) -> dict[str, EventScores] | None:
     try:
         answer = ScoreResponse.model_validate_json(zlib.decompress(packed))
     except (ValidationError, zlib.error):
-        metrics.INFERENCE_FAILURES.labels("unreadable").inc()
+        worker_telemetry.INFERENCE_FAILURES.labels("unreadable").inc()
         return None
     return {scores.event_id: scores for scores in answer.scores}

@@ -8,28 +8,35 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from importlib.metadata import version
+from time import perf_counter
 from typing import Final, TypeVar
 
 import aiohttp
 import structlog
+from temporalio import activity
 from temporalio.client import Client
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import (
+    ActivityInboundInterceptor,
+    ExecuteActivityInput,
+    Interceptor,
+    UnsandboxedWorkflowRunner,
+    Worker,
+)
 
-from payment_pipeline import telemetry
 from payment_pipeline.adapters import postgres, temporal
-from payment_pipeline.adapters.kafka_ranges import RangeReader
+from payment_pipeline.adapters.kafka_ranges import RangeExpiredError, RangeReader
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.orchestrator import gauges
-from payment_pipeline.orchestrator.activities import Activities
 from payment_pipeline.orchestrator.messages import TASK_QUEUE, Verdict
-from payment_pipeline.orchestrator.scorer import Scorer
-from payment_pipeline.orchestrator.steps import Steps
-from payment_pipeline.orchestrator.triage import Rules
+from payment_pipeline.orchestrator.worker import worker_telemetry
+from payment_pipeline.orchestrator.worker.activities import Activities
+from payment_pipeline.orchestrator.worker.follow_ups import Rules
+from payment_pipeline.orchestrator.worker.scorer import Scorer
 from payment_pipeline.orchestrator.workflows.ingest import IngestRange, QuarantineRange
 from payment_pipeline.orchestrator.workflows.recovery import PaymentRecovery
 from payment_pipeline.orchestrator.workflows.rescore import Rescore
 from payment_pipeline.orchestrator.workflows.review import FraudReview
-from payment_pipeline.settings import MissingSecretError, Settings, load
+from payment_pipeline.settings import MissingSecretError, Settings
 
 WORKFLOWS: Final = (IngestRange, QuarantineRange, Rescore, FraudReview, PaymentRecovery)
 
@@ -54,28 +61,12 @@ Connected = TypeVar("Connected")
 log = structlog.get_logger()
 
 
-async def main() -> None:
-    """Run until told to stop."""
-    settings = load()
-    telemetry.configure("worker", settings)
-    running = False
-    async with (
-        telemetry.serve_probes(settings.worker_metrics_port, settings.host, lambda: running),
-        resources(settings) as (client, activities),
-        worker(client, activities),
-    ):
-        telemetry.calm_collector()
-        running = True
-        log.info("serving", task_queue=TASK_QUEUE)
-        await asyncio.Event().wait()
-
-
 @asynccontextmanager
 async def resources(settings: Settings) -> AsyncIterator[tuple[Client, Activities]]:
     """Everything that the worker is connected to; waits for what isn't up yet."""
     async with AsyncExitStack() as stack:
         # Kafka's retention waits for no store: watched while this one waits, too.
-        watching = asyncio.create_task(gauges.keep_watching_claims(settings))
+        watching = asyncio.create_task(worker_telemetry.keep_watching_retention(settings))
         stack.callback(watching.cancel)
         client = await _when_up(lambda: temporal.connect(settings))
         pool = await _when_up(
@@ -92,9 +83,9 @@ async def resources(settings: Settings) -> AsyncIterator[tuple[Client, Activitie
             settings.fraud_review_timeout_s,
             Verdict(settings.fraud_review_on_timeout),
         )
-        gauges.watch_pool(pool)
+        worker_telemetry.watch_pool(pool)
         names = [workflow.__name__ for workflow in WORKFLOWS]
-        sampling = asyncio.create_task(gauges.keep_sampling(pool, client, names))
+        sampling = asyncio.create_task(worker_telemetry.keep_sampling(pool, client, names))
         stack.callback(sampling.cancel)
         scorer = Scorer(session, settings.inference)
         yield client, Activities(client, pool, ranges, scorer, rules)
@@ -131,5 +122,52 @@ async def _when_up(connect: Callable[[], Awaitable[Connected]]) -> Connected:
             await asyncio.sleep(CONNECT_PAUSE_S)
 
 
-if __name__ == "__main__":
-    telemetry.run(main)
+BEAT_S: Final = 1.0
+"""A step that is done before never beats: a beat is a request to the server."""
+
+
+class Steps(Interceptor):
+    """Put `_Step` around every activity of a worker."""
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 - the SDK's name
+        """The SDK's hook."""
+        return _Step(next)
+
+
+class _Step(ActivityInboundInterceptor):
+    async def execute_activity(self, input: ExecuteActivityInput) -> object:  # noqa: A002 - the SDK's name
+        info = activity.info()
+        beat = asyncio.create_task(_beat()) if info.heartbeat_timeout else None
+        begun_s, result = perf_counter(), "failed"
+        try:
+            answer = await self.next.execute_activity(input)
+            result = "done"
+        except ApplicationError:
+            raise
+        except RangeExpiredError as error:
+            log.error("range_lost", workflow_id=info.workflow_id, activity=info.activity_type)  # noqa: TRY400 - its text says all
+            raise ApplicationError(str(error), type="RangeExpired", non_retryable=True) from None
+        except Exception as error:
+            log.warning(
+                "activity_failed",
+                workflow_id=info.workflow_id,
+                activity=info.activity_type,
+                attempt=info.attempt,
+                exc_info=True,
+            )
+            kind = type(error).__name__
+            raise ApplicationError(f"{info.activity_type}: {kind}", type=kind) from None
+        else:
+            return answer
+        finally:
+            worker_telemetry.ACTIVITIES.labels(info.activity_type, result).observe(
+                perf_counter() - begun_s
+            )
+            if beat is not None:
+                beat.cancel()
+
+
+async def _beat() -> None:
+    while True:
+        await asyncio.sleep(BEAT_S)
+        activity.heartbeat()

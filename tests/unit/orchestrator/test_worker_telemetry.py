@@ -1,19 +1,75 @@
-"""Does each event of a range say in its own trace what became of it, and nothing of a person?"""
+"""Is the watch on what Kafka must keep blind when a store doesn't answer?"""
 
+import asyncio
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from time import time_ns
 
 import pytest
+from aiokafka import TopicPartition
 
 from normalized_events import charge
+from payment_pipeline.adapters.kafka_ranges import RangeStalledError
 from payment_pipeline.bronze.contract import InferenceStatus
 from payment_pipeline.bronze.rows import ScoredEvent
 from payment_pipeline.bronze.writer import Refused, Written
 from payment_pipeline.domain.failures import BadRecord, FailureClass
 from payment_pipeline.domain.raw import Coordinates
-from payment_pipeline.orchestrator import spans
+from payment_pipeline.domain.topics import NORMALIZED
+from payment_pipeline.orchestrator.retention_headroom import Headroom, Ranges
+from payment_pipeline.orchestrator.worker import worker_telemetry
+from payment_pipeline.settings import Settings
 from payment_pipeline.telemetry import traces
 from payment_pipeline.telemetry.traces import Attributes
+
+FIRST = TopicPartition(NORMALIZED, 0)
+OTHER = TopicPartition(NORMALIZED, 1)
+
+
+async def watched(
+    monkeypatch: pytest.MonkeyPatch, temporal: list[Ranges | None], stalls: int = 0
+) -> list[Ranges]:
+    """What each look took to be under way, when Temporal answers so, one after another."""
+    answers: Iterator[Ranges | None] = iter(temporal)
+    looks: list[Ranges] = []
+    seen = asyncio.Event()
+
+    async def ranges_under_way(_: Settings) -> Ranges | None:
+        try:
+            return next(answers)
+        except StopIteration:
+            seen.set()
+            await asyncio.Event().wait()
+            raise
+
+    async def headrooms(_: Settings, under_way: Ranges) -> list[Headroom]:
+        looks.append(under_way)
+        if len(looks) <= stalls:
+            raise RangeStalledError
+        return [Headroom(NORMALIZED, 0, 1, age_s=30.0, retention_s=100.0, lost=0)]
+
+    monkeypatch.setattr(worker_telemetry, "ranges_under_way", ranges_under_way)
+    monkeypatch.setattr(worker_telemetry, "headrooms", headrooms)
+    monkeypatch.setattr(worker_telemetry, "RETENTION_S", 0)
+    watching = asyncio.create_task(worker_telemetry.keep_watching_retention(Settings()))
+    stopped = asyncio.create_task(seen.wait())
+    await asyncio.wait([watching, stopped], return_when=asyncio.FIRST_COMPLETED)
+    assert not watching.done()
+    watching.cancel()
+    return looks
+
+
+async def test_while_temporal_is_down_its_last_ranges_are_needed_still(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks = await watched(monkeypatch, [None, {FIRST: 7}, None, {OTHER: 1}])
+    assert looks == [{}, {FIRST: 7}, {FIRST: 7}, {OTHER: 1}]
+    assert worker_telemetry.CLAIM_AGE.labels(NORMALIZED)._value.get() == pytest.approx(0.3)
+
+
+async def test_a_read_that_stalls_ends_no_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(await watched(monkeypatch, [{}, {}], stalls=1)) == 2
+
 
 SAMPLED = f"00-{'a' * 32}-{'b' * 16}-01"
 AT = Coordinates(topic="webhooks.stripe.charge", partition=0, offset=1)
@@ -54,7 +110,7 @@ def row(number: int) -> ScoredEvent:
 
 def test_a_row_says_where_it_ended_and_by_which_workflow(tracer: Recorded) -> None:
     done = Written([row(1)], [row(2)], [row(3)], [Refused(row(4), "too long")])
-    spans.written(done, "ingest/x/0/1-5", time_ns())
+    worker_telemetry.written(done, "ingest/x/0/1-5", time_ns())
     told = [
         (about["payments.event_id"], about["payments.outcome"]) for _, _, about, _ in tracer.spans
     ]
@@ -72,7 +128,7 @@ def test_a_row_says_where_it_ended_and_by_which_workflow(tracer: Recorded) -> No
 
 @pytest.mark.parametrize("available", [True, False])
 def test_scoring_that_was_not_to_be_had_is_a_failed_span(tracer: Recorded, available: bool) -> None:
-    spans.scored([row(1).event], time_ns(), available=available)
+    worker_telemetry.scored([row(1).event], time_ns(), available=available)
     ((name, _, about, failed),) = tracer.spans
     assert name == "score"
     assert failed == (not available)
@@ -97,7 +153,7 @@ def test_a_dead_letter_says_its_class_and_nothing_of_its_body(tracer: Recorded) 
         traceparent=SAMPLED,
         rejected_at=now,
     )
-    spans.quarantined([letter], "ingest/x/0/1-5", time_ns())
+    worker_telemetry.quarantined([letter], "ingest/x/0/1-5", time_ns())
     ((name, traceparent, about, _),) = tracer.spans
     assert (name, traceparent) == ("quarantine", SAMPLED)
     assert about["payments.failure"] == "invalid"
@@ -109,4 +165,4 @@ def test_off_nothing_is_looked_at() -> None:
         def __getattribute__(self, name: str) -> object:
             raise AssertionError(name)
 
-    spans.written(Untouchable([], [], [], []), "", time_ns())
+    worker_telemetry.written(Untouchable([], [], [], []), "", time_ns())

@@ -18,15 +18,18 @@ from temporalio.client import Client, WorkflowContinuedAsNewError, WorkflowFailu
 from temporalio.client import WorkflowHandle as Handle
 from temporalio.service import RPCError
 
-from payment_pipeline import telemetry
-from payment_pipeline.adapters import kafka, temporal
+from payment_pipeline.adapters import kafka
 from payment_pipeline.domain.topics import DEAD_LETTERS, NORMALIZED
-from payment_pipeline.orchestrator import dispatcher_metrics as metrics
-from payment_pipeline.orchestrator.lanes import Lane, due
+from payment_pipeline.orchestrator.dispatcher import dispatcher_metrics as metrics
+from payment_pipeline.orchestrator.dispatcher.partition_cursors import (
+    PartitionCursor,
+    assigned_cursors,
+    due,
+    has_new_partitions,
+)
+from payment_pipeline.orchestrator.dispatcher.range_starts import start_range
 from payment_pipeline.orchestrator.messages import OffsetRange
-from payment_pipeline.orchestrator.positions import grown, lanes, place
-from payment_pipeline.orchestrator.starts import start_range
-from payment_pipeline.settings import Settings, load
+from payment_pipeline.settings import Settings
 
 GROUP: Final = "dispatcher"
 TOPICS: Final = (NORMALIZED, *DEAD_LETTERS)
@@ -44,17 +47,6 @@ READY_WITHIN_S: Final = 15.0
 """Ready means: Kafka and Temporal answered within this time."""
 
 log = structlog.get_logger()
-
-
-async def main() -> None:
-    """Run until told to stop."""
-    settings = load()
-    telemetry.configure("dispatcher", settings)
-    dispatcher = Dispatcher(settings, await temporal.connect(settings, lazy=True))
-    async with telemetry.serve_probes(
-        settings.dispatcher_metrics_port, settings.host, dispatcher.ready
-    ):
-        await dispatcher.run()
 
 
 class Dispatcher:
@@ -81,7 +73,7 @@ class Dispatcher:
                 try:
                     async with asyncio.timeout(KAFKA_DEADLINE_S):
                         await consumer.start()
-                        found = await lanes(self._settings, consumer, TOPICS)
+                        found = await assigned_cursors(self._settings, consumer, TOPICS)
                     failures = 0
                     await self._rounds(consumer, found)
                 except (KafkaError, TimeoutError) as error:
@@ -95,15 +87,15 @@ class Dispatcher:
             for task in self._under_way:
                 task.cancel()
 
-    async def _rounds(self, consumer: AIOKafkaConsumer, known: Sequence[Lane]) -> None:
+    async def _rounds(self, consumer: AIOKafkaConsumer, known: Sequence[PartitionCursor]) -> None:
         """Round after round, until the topics have got more partitions."""
         failures = 0
-        while not grown(consumer, known):
+        while not has_new_partitions(consumer, known):
             try:
                 async with asyncio.timeout(KAFKA_DEADLINE_S):
-                    ends = await consumer.end_offsets([place(lane) for lane in known])
-                for lane in known:
-                    lane.see(ends[place(lane)], monotonic())
+                    ends = await consumer.end_offsets([cursor.coordinates for cursor in known])
+                for cursor in known:
+                    cursor.see(ends[cursor.coordinates], monotonic())
                 await self._round(consumer, known)
                 if not self._under_way:
                     await self._client.service_client.check_health()
@@ -118,48 +110,48 @@ class Dispatcher:
             self._answered_at_s = monotonic()
             await self._pause()
 
-    async def _round(self, consumer: AIOKafkaConsumer, known: Sequence[Lane]) -> None:
+    async def _round(self, consumer: AIOKafkaConsumer, known: Sequence[PartitionCursor]) -> None:
         """Start what is due, each in its own place; commit what Temporal has acknowledged."""
         settings = self._settings
         places = OPEN_RANGES_MAX - len(self._under_way)
         wait_s = settings.range_wait_ms / 1000
         chosen = due(known, places, settings.range_events_max, wait_s, monotonic())
         started = await asyncio.gather(
-            *(self._start(consumer, lane) for lane in chosen), return_exceptions=True
+            *(self._start(consumer, cursor) for cursor in chosen), return_exceptions=True
         )
         acknowledged = {
-            place(lane): lane.position
-            for lane, failure in zip(chosen, started, strict=True)
+            cursor.coordinates: cursor.position
+            for cursor, failure in zip(chosen, started, strict=True)
             if failure is None
         }
         if acknowledged:
             async with asyncio.timeout(KAFKA_DEADLINE_S):
                 await consumer.commit(acknowledged)
-        for lane in known:
-            metrics.LAG.labels(lane.topic, lane.partition).set(lane.lag)
+        for cursor in known:
+            metrics.LAG.labels(cursor.topic, cursor.partition).set(cursor.lag)
         for failure in started:
             if failure is not None:
                 raise failure
 
-    async def _start(self, consumer: AIOKafkaConsumer, lane: Lane) -> None:
-        batch = lane.closed
+    async def _start(self, consumer: AIOKafkaConsumer, cursor: PartitionCursor) -> None:
+        batch = cursor.closed
         if batch is None:
             return
         began_s = monotonic()
         handle = await start_range(self._client, consumer, batch)
         metrics.START_DURATION_S.observe(monotonic() - began_s)
-        lane.acknowledge(monotonic())
+        cursor.acknowledge(monotonic())
         metrics.RANGES.labels(batch.topic).inc()
         if handle is not None:
             task = asyncio.create_task(_hold(handle, batch))
             self._under_way.add(task)
-            lane.under_way += 1
+            cursor.under_way += 1
             metrics.OPEN_RANGES.set(len(self._under_way))
-            task.add_done_callback(partial(self._release, lane))
+            task.add_done_callback(partial(self._release, cursor))
 
-    def _release(self, lane: Lane, task: asyncio.Task[None]) -> None:
+    def _release(self, cursor: PartitionCursor, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
-        lane.under_way -= 1
+        cursor.under_way -= 1
         metrics.OPEN_RANGES.set(len(self._under_way))
 
     async def _pause(self) -> None:
@@ -189,7 +181,3 @@ async def _hold(handle: Handle[object, object], batch: OffsetRange) -> None:
         metrics.WORKFLOW_FAILURES.labels(batch.topic).inc()
         cause = type(error.cause).__name__
         log.error("range_failed", workflow_id=handle.id, error=cause)  # noqa: TRY400 - no frames
-
-
-if __name__ == "__main__":
-    telemetry.run(main)

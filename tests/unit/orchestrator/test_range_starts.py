@@ -9,8 +9,8 @@ from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
+from payment_pipeline.orchestrator.dispatcher.range_starts import start_range
 from payment_pipeline.orchestrator.messages import OffsetRange
-from payment_pipeline.orchestrator.starts import start_range
 
 BATCH = OffsetRange("payments.normalized", 3, 100, 200)
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)

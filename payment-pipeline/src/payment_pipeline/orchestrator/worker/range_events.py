@@ -1,17 +1,23 @@
 """What is in a range? The events of a range of `payments.normalized`, and what can't be read."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import asyncpg
+import structlog
 from aiokafka import ConsumerRecord
 from pydantic import ValidationError
 
 from payment_pipeline.adapters.kafka_ranges import RangeReader
-from payment_pipeline.bronze.rows import EventId
+from payment_pipeline.bronze import writer
+from payment_pipeline.bronze.rows import EventId, ScoredEvent
+from payment_pipeline.bronze.writer import Refused, Written
 from payment_pipeline.domain.events import PAYMENT_EVENT, PaymentEvent
 from payment_pipeline.domain.failures import FailureClass
 from payment_pipeline.orchestrator.messages import OffsetRange, Refusal
+from payment_pipeline.telemetry import of_event
 
 BATCHES_KEPT_MAX: Final = 8
 """About 5 MB each. More than the ranges under way, so that usually none is read twice."""
@@ -81,3 +87,36 @@ def decode(records: list[ConsumerRecord[bytes, bytes]]) -> Batch:
                 )
             )
     return Batch(events, undecodable)
+
+
+PASSES: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+"""What the store's state causes: waiting mends it, halving doesn't."""
+
+log = structlog.get_logger()
+
+
+async def write_isolated(
+    pool: asyncpg.Pool, rows: Sequence[ScoredEvent], workflow_id: str
+) -> Written:
+    """As `bronze.writer.write`, which finds what PostgreSQL refuses; here, what we choke on.
+
+    Raises:
+        asyncpg.PostgresError, OSError: PostgreSQL can't do it now; try the same call again.
+    """
+    try:
+        return await writer.write(pool, rows, workflow_id)
+    except PASSES:
+        raise
+    except Exception as defect:
+        if len(rows) == 1:
+            log.exception("event_unwritable", **of_event(rows[0].event))
+            return Written([], [], [], [Refused(rows[0], type(defect).__name__)])
+    middle = len(rows) // 2
+    lower = await write_isolated(pool, rows[:middle], workflow_id)
+    upper = await write_isolated(pool, rows[middle:], workflow_id)
+    return Written(
+        lower.inserted + upper.inserted,
+        lower.duplicates + upper.duplicates,
+        lower.conflicts + upper.conflicts,
+        lower.refused + upper.refused,
+    )

@@ -9,7 +9,7 @@ from payment_pipeline.bronze.rows import ScoredEvent
 from payment_pipeline.domain.events import PAYMENT_EVENT
 from payment_pipeline.domain.scoring import EventScores, Score
 from payment_pipeline.orchestrator.messages import Advice, ReviewRequest, Subject, Verdict
-from payment_pipeline.orchestrator.triage import Rules, follow_ups, opened
+from payment_pipeline.orchestrator.worker.follow_ups import Rules, find, opening
 
 RULES = Rules(0.9, 3600, Verdict.DECLINED)
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
@@ -62,7 +62,7 @@ def row(
 
 
 def test_a_charge_that_looks_like_fraud_comes_before_a_person() -> None:
-    found = follow_ups([row("charge.succeeded", fraud=0.9)], RULES)
+    found = find([row("charge.succeeded", fraud=0.9)], RULES)
     subject = Subject("stripe", "pi_1", "evt_1", "cus_1", None)
     assert found.reviews == [ReviewRequest(subject, 0.9, 3600, Verdict.DECLINED)]
     assert found.reviews[0].workflow_id == "review/stripe/pi_1"
@@ -79,11 +79,11 @@ def test_a_charge_that_looks_like_fraud_comes_before_a_person() -> None:
     ],
 )
 def test_others_do_not(other: ScoredEvent) -> None:
-    assert not follow_ups([other], RULES)
+    assert not find([other], RULES)
 
 
 def test_a_failed_payment_is_recovered_when_its_time_has_come() -> None:
-    found = follow_ups([row("payment.failed", retry=RETRY)], RULES)
+    found = find([row("payment.failed", retry=RETRY)], RULES)
     (recovery,) = found.recoveries
     due_at = NOON + timedelta(days=1)
     assert recovery.advice == Advice("retry_in_24h", due_at, 5, "evt_1", "visa_cap")
@@ -91,11 +91,11 @@ def test_a_failed_payment_is_recovered_when_its_time_has_come() -> None:
 
 
 def test_what_may_not_be_retried_is_not() -> None:
-    assert not follow_ups([row("payment.failed", retry=STOP)], RULES)
+    assert not find([row("payment.failed", retry=STOP)], RULES)
 
 
 def test_an_attempt_that_fails_as_charge_and_payment_is_one_recovery() -> None:
-    found = follow_ups(
+    found = find(
         [row("charge.failed", retry=RETRY), row("payment.failed", retry=RETRY, event_id="evt_2")],
         RULES,
     )
@@ -103,33 +103,33 @@ def test_an_attempt_that_fails_as_charge_and_payment_is_one_recovery() -> None:
 
 
 def test_a_charge_without_a_payment_around_it_is_a_payment() -> None:
-    assert follow_ups([row("charge.failed", retry=RETRY, payment_id="ch_1")], RULES).recoveries
+    assert find([row("charge.failed", retry=RETRY, payment_id="ch_1")], RULES).recoveries
 
 
 def test_of_several_failures_in_a_batch_the_latest_counts() -> None:
     rows = [row("payment.failed", retry=RETRY, event_id=name) for name in ("evt_1", "evt_2")]
-    (recovery,) = follow_ups(rows, RULES).recoveries
+    (recovery,) = find(rows, RULES).recoveries
     assert recovery.advice.event_id == "evt_2"
 
 
 def test_who_has_paid_in_the_same_batch_needs_no_recovery() -> None:
     rows = [row("payment.failed", retry=RETRY), row("payment.succeeded", event_id="evt_2")]
-    assert not follow_ups(rows, RULES)
-    assert not follow_ups(rows[::-1], RULES)  # events come in any order
+    assert not find(rows, RULES)
+    assert not find(rows[::-1], RULES)  # events come in any order
 
 
 def test_rows_without_scores_ask_for_rescoring_and_nothing_else() -> None:
     waiting = row("charge.succeeded", fraud=0.99)._replace(
         scores=None, status=InferenceStatus.UNAVAILABLE
     )
-    found = follow_ups([waiting], RULES)
+    found = find([waiting], RULES)
     assert found.rescore
     assert not found.reviews
 
 
 def test_a_review_is_recorded_when_it_is_opened() -> None:
-    (review,) = follow_ups([row("charge.succeeded", fraud=0.97)], RULES).reviews
-    decision = opened(review, NOON)
+    (review,) = find([row("charge.succeeded", fraud=0.97)], RULES).reviews
+    decision = opening(review, NOON)
     assert (decision.workflow_id, decision.step) == (review.workflow_id, 1)
     assert (decision.kind, decision.outcome, decision.decided_at) == ("review", "pending", NOON)
     assert (decision.subject, decision.fraud_score) == (review.subject, 0.97)

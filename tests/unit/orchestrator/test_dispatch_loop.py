@@ -8,10 +8,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from prometheus_client import REGISTRY
 
 from payment_pipeline.adapters import temporal
-from payment_pipeline.orchestrator import dispatcher
-from payment_pipeline.orchestrator import dispatcher_metrics as metrics
-from payment_pipeline.orchestrator.dispatcher import Dispatcher
-from payment_pipeline.orchestrator.lanes import Lane
+from payment_pipeline.orchestrator.dispatcher import dispatch_loop
+from payment_pipeline.orchestrator.dispatcher import dispatcher_metrics as metrics
+from payment_pipeline.orchestrator.dispatcher.dispatch_loop import Dispatcher
+from payment_pipeline.orchestrator.dispatcher.partition_cursors import PartitionCursor
 from payment_pipeline.settings import Settings
 
 NOBODY_LISTENS = "127.0.0.1:1"
@@ -32,7 +32,7 @@ async def test_temporal_may_come_up_later() -> None:
     dispatcher = Dispatcher(settings, await temporal.connect(settings, lazy=True))
     failures = metrics.ERRORS.labels("temporal")
     before = failures._value.get()
-    lanes = [Lane("payments.normalized", 0, 0)]
+    lanes = [PartitionCursor("payments.normalized", 0, 0)]
     rounds = asyncio.create_task(dispatcher._rounds(cast("AIOKafkaConsumer", EmptyTopics()), lanes))
     async with asyncio.timeout(30):
         while failures._value.get() < before + 2 and not rounds.done():
@@ -48,9 +48,9 @@ async def test_a_start_is_timed_from_its_asking_to_its_acknowledgement(
     async def start_range(*_: object) -> None:
         await asyncio.sleep(0.1)
 
-    monkeypatch.setattr(dispatcher, "start_range", start_range)
+    monkeypatch.setattr(dispatch_loop, "start_range", start_range)
     settings = Settings(temporal_address=NOBODY_LISTENS)
-    lane = Lane("payments.normalized", 0, 0, end=7, waiting_since_s=0.0)
+    lane = PartitionCursor("payments.normalized", 0, 0, end=7, waiting_since_s=0.0)
     assert lane.close(1_000, 0.0, 1.0)
     count, total_s = timed()
     ours = Dispatcher(settings, await temporal.connect(settings, lazy=True))
