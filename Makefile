@@ -80,7 +80,7 @@ bench: setup ## Measure each stage beside its limit (ARGS=gateway: one); writes 
 	@PYTHONPATH=tests $(BIN)/python -m bench.run $(ARGS)
 
 chaos: setup setup-superset ## Every drill on a stack of its own (ARGS="kills --rounds 20": one); writes var/drills.json
-	@$(PAYMENTS) drill $(ARGS)
+	@PYTHONPATH=tests $(BIN)/python -m drills.run $(ARGS)
 
 fuzz: setup ## Bodies and signatures that no one sent, at each provider; ARGS="--seconds 3600"
 	@PYTHONPATH=tests $(BIN)/python -m fuzz.run $(ARGS)

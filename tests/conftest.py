@@ -18,12 +18,13 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from local_stack import isolated, supervisor
-from local_stack.isolated import free_ports
-from local_stack.isolated import settings as stack_settings
+from local_stack import supervisor
 from local_stack.stack import down, up
 from payment_pipeline import settings as settings_module
 from payment_pipeline.settings import Settings
+from support import isolated
+from support.isolated import free_ports
+from support.isolated import settings as stack_settings
 
 __all__ = ["free_ports", "stack_settings"]
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from dbt_project import PROJECT, described
+from support.dbt_project import PROJECT, described
 
 ASSETS: Final = Path(__file__).resolve().parents[2] / "infrastructure/superset/assets"
 ONE_CURRENCY: Final = re.compile(r"IF\(MIN\(currency\) = MAX\(currency\), .+\)", re.DOTALL)

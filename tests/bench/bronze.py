@@ -14,13 +14,13 @@ from typing import Final
 import asyncpg
 
 from bench.figure import Figure
-from bronze_events import events, scored
-from databases import migrated_schema
 from payment_pipeline.adapters import postgres
 from payment_pipeline.adapters.sql import queries
 from payment_pipeline.bronze import writer
 from payment_pipeline.bronze.rows import COLUMNS, Record, ScoredEvent, to_record
 from payment_pipeline.settings import Settings
+from support.bronze_events import events, scored
+from support.databases import migrated_schema
 
 EVENTS: Final = 30_000
 BATCH: Final = 1000

@@ -28,8 +28,6 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table
 
 from bench.figure import Figure
-from bronze_events import events, scored
-from databases import migrated_schema
 from orchestration_dagster.lake import lake_tables
 from orchestration_dagster.lake.bronze_arrow import Bronze, open_bronze
 from orchestration_dagster.lake.catalog import open_catalog
@@ -41,6 +39,8 @@ from payment_pipeline.bronze import writer
 from payment_pipeline.bronze.contract import EVENTS_TABLE
 from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.settings import Settings
+from support.bronze_events import events, scored
+from support.databases import migrated_schema
 
 EVENTS: Final = 20_000
 COPIES: Final = 10

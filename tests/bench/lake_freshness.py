@@ -15,12 +15,12 @@ from typing import Final
 import psycopg
 from trino.exceptions import TrinoUserError
 
-import commands
 from bench.figure import Figure
 from bench.whole_way import simulate, simulation
 from payment_pipeline.adapters import trino
 from payment_pipeline.domain import client_ledger
 from payment_pipeline.settings import Settings
+from support import commands
 
 RATE: Final = 5
 """Events/s."""

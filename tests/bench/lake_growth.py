@@ -13,13 +13,13 @@ from typing import Final, NamedTuple
 
 from bench.figure import Figure
 from bench.lake import OWN, multiply, write
-from bronze_events import events
-from databases import migrated_schema
-from dbt_project import Dbt
 from orchestration_dagster.lake.lake_tables import NAMESPACE, TABLES
 from orchestration_dagster.lake.loader import load
 from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.settings import Settings
+from support.bronze_events import events
+from support.databases import migrated_schema
+from support.dbt_project import Dbt
 
 HISTORY: Final = 20_000
 TIMES: Final = 10

@@ -13,11 +13,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Final
 
-import commands
 from bench.figure import Figure
 from bench.whole_way import costs, simulate
 from local_stack.stack import down, up
 from payment_pipeline.settings import Settings
+from support import commands
 
 EVENTS: Final = 20_000
 ROUNDS: Final = 2

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple, Self
 import psutil
 import psycopg
 
-import commands
 from bench.figure import Figure
 from local_stack import supervisor
 from payment_pipeline.settings import Settings
+from support import commands
 
 FULL_SPEED_EVENTS = 160_000
 SUSTAINED_TARGET = 1200

@@ -7,8 +7,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-import commands
 from payment_pipeline.settings import Settings
+from support import commands
 
 pytestmark = pytest.mark.stack
 

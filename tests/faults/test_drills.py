@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pytest
 from rich.console import Console
 
-from local_stack import isolated
-from local_stack.drills import registry, run
-from local_stack.drills.catalogue import canaries
+from drills import registry, run
+from drills.catalogue import canaries
 from payment_pipeline.settings import Settings
+from support import isolated
 
 pytestmark = [pytest.mark.stack, pytest.mark.faults, pytest.mark.timeout(900)]
 

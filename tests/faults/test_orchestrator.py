@@ -5,10 +5,11 @@ from uuid import uuid4
 
 import pytest
 
-from local_stack import process, supervisor
-from normalized_events import COUNT, NOWHERE, charge, normalized, produce, rows, until
+from local_stack import supervisor
 from payment_pipeline.domain import topics
 from payment_pipeline.settings import Settings
+from support import processes
+from support.normalized_events import COUNT, NOWHERE, charge, normalized, produce, rows, until
 
 pytestmark = [pytest.mark.stack, pytest.mark.faults]
 
@@ -28,8 +29,8 @@ async def killed_under_load(stack: Settings, name: str) -> None:
     for part in range(3):
         events = [charge(number, run, NOWHERE) for number in range(part * 50, part * 50 + 50)]
         await produce(stack, topics.NORMALIZED, normalized(events))
-        killed = process.kill(stack, name)
-        await process.wait_ready(stack, name, not_pid=killed)
+        killed = processes.kill(stack, name)
+        await processes.wait_ready(stack, name, not_pid=killed)
     await until(lambda: rows(stack, COUNT, f"evt_{run}_%") == [(150,)])
     features = "SELECT events FROM entity_features WHERE entity_id = %s"
     assert rows(stack, features, f"cus_{run}") == [(150,)]

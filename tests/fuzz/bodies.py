@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-from providers.pairs import Pair
+from support.pairs import Pair
 
 EDITS_MAX: Final = 6
 # What parsers, databases and arithmetic have died of before.

@@ -20,7 +20,7 @@ from payment_pipeline.providers import (
     Verified,
     providers,
 )
-from providers.pairs import CONTEXT, Pair, raw_event
+from support.pairs import CONTEXT, Pair, raw_event
 
 ANSWER_CPU_S_MAX: Final = 2.0
 """For one body of some kilobytes, which takes milliseconds. Of the processor: an hour's fuzzing has

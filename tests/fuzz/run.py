@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from fuzz import bodies, promises
-from providers.pairs import Pair, pairs
+from support.pairs import Pair, pairs
 from support.repository import ROOT
 
 ROUND_EXAMPLES: Final = 1000

@@ -6,14 +6,13 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-import lake_history
-import lake_rows
-from databases import migrated_schema
-from dbt_project import Dbt, project
-from lake_loads import own_lake
 from orchestration_dagster.lake.catalog import open_catalog
 from payment_pipeline.adapters import postgres
 from payment_pipeline.settings import Settings
+from support import lake_history, lake_rows
+from support.databases import migrated_schema
+from support.dbt_project import Dbt, project
+from support.lake_loads import own_lake
 
 
 @pytest.fixture

@@ -8,8 +8,6 @@ from uuid import uuid4
 import pytest
 from pydantic import SecretStr
 
-from bronze_events import events, scored
-from lake_loads import EVENTS, assert_exact, bronze, in_lake, insert, rescore
 from local_stack.backup import backup, restore
 from orchestration_dagster.lake import compare, lake_tables
 from orchestration_dagster.lake.catalog import open_catalog
@@ -27,6 +25,8 @@ from payment_pipeline.bronze.contract import (
 )
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
+from support.bronze_events import events, scored
+from support.lake_loads import EVENTS, assert_exact, bronze, in_lake, insert, rescore
 
 pytestmark = pytest.mark.stack
 

@@ -6,11 +6,11 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from bronze_events import events, folded, scored
 from payment_pipeline.bronze import corrections, features, refold, writer
 from payment_pipeline.bronze.rows import to_event
 from payment_pipeline.domain.events import Charge, PaymentEvent
 from payment_pipeline.domain.features import EntityKey, EntityState
+from support.bronze_events import events, folded, scored
 
 pytestmark = pytest.mark.stack
 

@@ -5,11 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from databases import empty_schema
 from payment_pipeline.bronze import contract
 from payment_pipeline.bronze.contract import Column
 from payment_pipeline.bronze.migrate import migrate
 from payment_pipeline.settings import Settings
+from support.databases import empty_schema
 
 pytestmark = pytest.mark.stack
 

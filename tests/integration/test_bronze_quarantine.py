@@ -3,9 +3,9 @@
 import asyncpg
 import pytest
 
-from bronze_letters import letter
 from payment_pipeline.bronze import writer
 from payment_pipeline.domain.failures import FailureClass, FieldError
+from support.bronze_letters import letter
 
 pytestmark = pytest.mark.stack
 

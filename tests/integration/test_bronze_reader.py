@@ -3,10 +3,10 @@
 import asyncpg
 import pytest
 
-from bronze_events import events, folded, scored, unscored
 from payment_pipeline.bronze import reader, writer
 from payment_pipeline.bronze.rows import to_event
 from payment_pipeline.domain.features import Entity, EntityKey
+from support.bronze_events import events, folded, scored, unscored
 
 pytestmark = pytest.mark.stack
 

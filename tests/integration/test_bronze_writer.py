@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bronze_events import events, folded, scored, unscored
 from payment_pipeline.bronze import features, reader, writer
 from payment_pipeline.bronze.rows import ScoredEvent
 from payment_pipeline.domain.events import Charge, PaymentEvent
 from payment_pipeline.domain.features import EntityKey, EntityState
+from support.bronze_events import events, folded, scored, unscored
 
 pytestmark = pytest.mark.stack
 

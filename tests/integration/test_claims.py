@@ -13,13 +13,13 @@ from local_stack import roles
 from local_stack.claims import checks
 from local_stack.preflight import Check
 from local_stack.stack import down, up
-from normalized_events import produce, until
 from payment_pipeline.adapters import kafka
 from payment_pipeline.domain.topics import NORMALIZED
 from payment_pipeline.orchestrator.retention_headroom import headrooms
 from payment_pipeline.orchestrator.worker import worker_telemetry as metrics
 from payment_pipeline.orchestrator.worker.assembly import resources
 from payment_pipeline.settings import Settings
+from support.normalized_events import produce, until
 
 pytestmark = pytest.mark.stack
 

@@ -12,10 +12,6 @@ from pathlib import Path
 
 import pytest
 
-import lake_rows
-from bronze_events import unscored
-from dbt_project import Dbt
-from lake_loads import assert_exact, own_lake, rows
 from orchestration_dagster.lake import compare, lake_tables
 from orchestration_dagster.lake.loader import Loaded, load
 from payment_pipeline.adapters import postgres
@@ -26,6 +22,10 @@ from payment_pipeline.ledger.check import ledger_verdict
 from payment_pipeline.ledger.lake import Schemas
 from payment_pipeline.ledger.stages import Stage
 from payment_pipeline.settings import Settings
+from support import lake_rows
+from support.bronze_events import unscored
+from support.dbt_project import Dbt
+from support.lake_loads import assert_exact, own_lake, rows
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 

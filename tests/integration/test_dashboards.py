@@ -16,12 +16,12 @@ import httpx
 import pytest
 import yaml
 
-from browser import Browser, Chart, chromium, in_time_range
-from dbt_project import Dbt
+from drills import dashboards as drill
 from local_stack import superset
-from local_stack.drills import dashboards as drill
 from local_stack.stack import up
 from payment_pipeline.settings import Settings
+from support.browser import Browser, Chart, chromium, in_time_range
+from support.dbt_project import Dbt
 from support.repository import ROOT
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1200)]

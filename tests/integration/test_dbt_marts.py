@@ -12,11 +12,6 @@ from pathlib import Path
 
 import pytest
 
-import lake_history
-import lake_rows
-from currency_grain import mixed
-from dbt_project import Dbt, described, project
-from lake_rows import Row
 from orchestration_dagster.lake.catalog import open_catalog
 from payment_pipeline.bronze.contract import (
     AUDITS_TABLE,
@@ -25,6 +20,10 @@ from payment_pipeline.bronze.contract import (
     QUARANTINE_TABLE,
 )
 from payment_pipeline.settings import Settings
+from support import lake_history, lake_rows
+from support.currency_grain import mixed
+from support.dbt_project import Dbt, described, project
+from support.lake_rows import Row
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 

@@ -20,7 +20,6 @@ import httpx
 import psycopg
 import pytest
 
-import commands
 from conftest import own_stack
 from local_stack import superset
 from local_stack.marts import rebuild
@@ -41,7 +40,8 @@ from payment_pipeline.ledger.check import ledger_verdict
 from payment_pipeline.ledger.window import Window
 from payment_pipeline.settings import Settings
 from payment_pipeline.simulator.signing import signature
-from providers.stripe_bodies import body, example
+from support import commands
+from support.stripe_bodies import body, example
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 

@@ -7,15 +7,15 @@ import asyncpg
 import pytest
 from aiokafka import TopicPartition
 
-from bronze_events import events, scored
-from bronze_letters import letter
-from mentions_of_jane import HERS, JANE, OTHERS
 from payment_pipeline.bronze import corrections, decisions, refold, writer
 from payment_pipeline.bronze.decisions import Decision
 from payment_pipeline.bronze.erased import STAND_IN
 from payment_pipeline.domain.events import Charge
 from payment_pipeline.erasure import tables
 from payment_pipeline.erasure.person import Person
+from support.bronze_events import events, scored
+from support.bronze_letters import letter
+from support.mentions_of_jane import HERS, JANE, OTHERS
 
 pytestmark = pytest.mark.stack
 

@@ -21,11 +21,12 @@ import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 
 from conftest import free_ports
-from local_stack import process, rotation
+from local_stack import rotation
 from payment_pipeline.adapters import kafka
 from payment_pipeline.adapters.kafka_ranges import RangeReader
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings, fingerprint
+from support import processes
 from support.repository import ROOT
 
 pytestmark = pytest.mark.stack
@@ -168,11 +169,11 @@ async def kept(settings: Settings, topic: str, body: bytes) -> "ConsumerRecord[b
 @contextmanager
 def silent_kafka(stores: Settings) -> Iterator[None]:
     """The broker takes connections and says nothing."""
-    process.freeze(stores, "kafka")
+    processes.freeze(stores, "kafka")
     try:
         yield
     finally:
-        process.kill(stores, "kafka", signal.SIGCONT)
+        processes.kill(stores, "kafka", signal.SIGCONT)
 
 
 async def test_an_acknowledged_event_is_there_byte_for_byte(gateway: Gateway) -> None:

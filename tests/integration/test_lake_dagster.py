@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 import dagster as dg
 import pytest
 
-from lake_loads import EVENTS, assert_exact, bronze, in_lake, insert, table
 from orchestration_dagster.definitions import defs
 from orchestration_dagster.defs.lake.load_assets import HORIZON_AGE_S_MAX
 from orchestration_dagster.defs.maintenance.upkeep import OF_MODELS
@@ -26,6 +25,7 @@ from orchestration_dagster.naming import HORIZON_CHECKS, LAKE_KEYS
 from payment_pipeline import settings as settings_module
 from payment_pipeline.adapters.trino import connect
 from payment_pipeline.settings import Settings
+from support.lake_loads import EVENTS, assert_exact, bronze, in_lake, insert, table
 
 pytestmark = [
     pytest.mark.stack,

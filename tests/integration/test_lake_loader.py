@@ -11,7 +11,14 @@ from pyiceberg.exceptions import (
 )
 from pyiceberg.table import CommitTableResponse
 
-from lake_loads import (
+from drills.lake import at_commits, once, orphans, sleep_through_another
+from orchestration_dagster.lake import lake_tables, loader, table_maintenance
+from orchestration_dagster.lake.bronze_arrow import open_bronze
+from orchestration_dagster.lake.catalog import open_catalog
+from orchestration_dagster.lake.loader import load, load_table
+from orchestration_dagster.lake.schema import arrow_schema
+from payment_pipeline.settings import Settings
+from support.lake_loads import (
     EVENTS,
     INSERT,
     assert_exact,
@@ -21,13 +28,6 @@ from lake_loads import (
     rows,
     table,
 )
-from local_stack.drills.lake import at_commits, once, orphans, sleep_through_another
-from orchestration_dagster.lake import lake_tables, loader, table_maintenance
-from orchestration_dagster.lake.bronze_arrow import open_bronze
-from orchestration_dagster.lake.catalog import open_catalog
-from orchestration_dagster.lake.loader import load, load_table
-from orchestration_dagster.lake.schema import arrow_schema
-from payment_pipeline.settings import Settings
 
 pytestmark = pytest.mark.stack
 

@@ -6,10 +6,10 @@ import psycopg
 import pytest
 from prometheus_client import REGISTRY
 
-from lake_loads import EVENTS, INSERT, insert, rescore
 from orchestration_dagster.lake import lake_metrics
 from orchestration_dagster.lake.loader import load
 from payment_pipeline.settings import Settings
+from support.lake_loads import EVENTS, INSERT, insert, rescore
 
 pytestmark = pytest.mark.stack
 

@@ -8,7 +8,6 @@ import pytest
 from psycopg import sql
 from pydantic import SecretStr
 
-from lake_loads import EVENTS, INSERT, assert_exact, bronze, in_lake, insert, rescore, rows, table
 from orchestration_dagster.lake import lake_tables
 from orchestration_dagster.lake.bronze_arrow import open_bronze
 from orchestration_dagster.lake.catalog import open_catalog
@@ -20,6 +19,17 @@ from payment_pipeline.bronze.contract import Column
 from payment_pipeline.bronze.migrate import migrate
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
+from support.lake_loads import (
+    EVENTS,
+    INSERT,
+    assert_exact,
+    bronze,
+    in_lake,
+    insert,
+    rescore,
+    rows,
+    table,
+)
 
 pytestmark = pytest.mark.stack
 

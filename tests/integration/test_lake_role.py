@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from lake_loads import own_namespace
 from orchestration_dagster.lake import lake_tables
 from orchestration_dagster.lake.compare import differences, waiting
 from orchestration_dagster.lake.loader import load
 from orchestration_dagster.lake.rewrite import rebuild
 from payment_pipeline.settings import Settings
+from support.lake_loads import own_namespace
 
 pytestmark = pytest.mark.stack
 

@@ -10,14 +10,14 @@ from pydantic import SecretStr
 from trino.dbapi import Connection
 from trino.exceptions import TrinoQueryError
 
-from lake_loads import EVENTS, insert, own_lake
-from listeners import ports_and_strangers
 from local_stack import supervisor, trino
 from local_stack.components import BY_NAME
 from orchestration_dagster.lake import compare
 from orchestration_dagster.lake.catalog import open_catalog
 from orchestration_dagster.lake.loader import load
 from payment_pipeline.settings import Settings
+from support.lake_loads import EVENTS, insert, own_lake
+from support.listeners import ports_and_strangers
 
 pytestmark = pytest.mark.stack
 REFUSED = "Access Denied|No matching resource group"

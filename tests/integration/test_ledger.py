@@ -20,7 +20,6 @@ import pytest_asyncio
 from aiokafka import AIOKafkaProducer
 from rich.console import Console
 
-import commands
 from payment_pipeline.adapters import kafka, postgres
 from payment_pipeline.bronze import writer
 from payment_pipeline.bronze.contract import InferenceStatus
@@ -48,6 +47,7 @@ from payment_pipeline.ledger.window import Window
 from payment_pipeline.normalizer import step
 from payment_pipeline.providers import Context, Envelope, providers
 from payment_pipeline.settings import Settings
+from support import commands
 
 pytestmark = pytest.mark.stack
 

@@ -14,8 +14,6 @@ from typing import Any
 
 import pytest
 
-from lake_loads import own_lake
-from normalized_events import NOWHERE, charge
 from orchestration_dagster.lake import lake_tables
 from orchestration_dagster.lake.loader import load
 from payment_pipeline.adapters import postgres
@@ -31,6 +29,8 @@ from payment_pipeline.ledger.run import Report, Request, run
 from payment_pipeline.ledger.stages import LAKEHOUSE, Reading, Stage
 from payment_pipeline.ledger.window import Window
 from payment_pipeline.settings import Settings
+from support.lake_loads import own_lake
+from support.normalized_events import NOWHERE, charge
 
 pytestmark = pytest.mark.stack
 

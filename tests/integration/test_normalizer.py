@@ -14,7 +14,6 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-import commands
 from payment_pipeline.adapters import kafka
 from payment_pipeline.domain import topics
 from payment_pipeline.domain.events import PAYMENT_EVENT
@@ -22,8 +21,9 @@ from payment_pipeline.domain.failures import BadRecord
 from payment_pipeline.normalizer.service import GROUP, Normalizer
 from payment_pipeline.providers import topics as all_topics
 from payment_pipeline.settings import Settings
-from providers.pairs import CONTEXT
-from providers.stripe_bodies import body, example
+from support import commands
+from support.pairs import CONTEXT
+from support.stripe_bodies import body, example
 
 pytestmark = pytest.mark.stack
 

@@ -7,8 +7,6 @@ from uuid import uuid4
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
 
-import commands
-from normalized_events import COUNT, NOWHERE, charge, normalized, produce, rows, until
 from payment_pipeline.adapters import postgres, temporal
 from payment_pipeline.bronze import decisions
 from payment_pipeline.domain import topics
@@ -16,6 +14,8 @@ from payment_pipeline.domain.events import PAYMENT_EVENT, Payment
 from payment_pipeline.orchestrator import search_attributes
 from payment_pipeline.orchestrator.messages import TASK_QUEUE, ReviewRequest, Subject
 from payment_pipeline.settings import Settings
+from support import commands
+from support.normalized_events import COUNT, NOWHERE, charge, normalized, produce, rows, until
 
 pytestmark = pytest.mark.stack
 

@@ -9,12 +9,12 @@ import asyncpg
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from normalized_events import NOWHERE, charge, normalized
 from payment_pipeline.adapters.kafka_ranges import RangeReader
 from payment_pipeline.domain.scoring import EventScores, Score, ScoreResponse
 from payment_pipeline.orchestrator.messages import OffsetRange, Verdict
 from payment_pipeline.orchestrator.worker.activities import Activities
 from payment_pipeline.orchestrator.worker.follow_ups import Rules
+from support.normalized_events import NOWHERE, charge, normalized
 
 pytestmark = pytest.mark.stack
 

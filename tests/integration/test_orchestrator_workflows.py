@@ -23,7 +23,7 @@ from payment_pipeline.orchestrator.messages import (
     ReviewState,
     Verdict,
 )
-from scripted import BATCH, Script, advice, persisted, recovery, review, running, server
+from support.scripted import BATCH, Script, advice, persisted, recovery, review, running, server
 
 pytestmark = pytest.mark.stack
 

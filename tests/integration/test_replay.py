@@ -16,7 +16,6 @@ import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer, TopicPartition
 
-import commands
 from payment_pipeline.adapters import kafka, postgres
 from payment_pipeline.adapters.kafka_ranges import RangeReader
 from payment_pipeline.bronze import features, writer
@@ -37,6 +36,7 @@ from payment_pipeline.replay.batch import Request
 from payment_pipeline.replay.standing import Report, Standing
 from payment_pipeline.settings import Settings
 from payment_pipeline.simulator import traffic
+from support import commands
 
 pytestmark = pytest.mark.stack
 

@@ -5,9 +5,9 @@ import subprocess
 
 import pytest
 
-import commands
 from local_stack import files
 from payment_pipeline.settings import Settings
+from support import commands
 from support.repository import ROOT
 
 pytestmark = pytest.mark.stack

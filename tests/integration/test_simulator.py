@@ -13,11 +13,11 @@ from typing import Any, Final
 import asyncpg
 import pytest
 
-import commands
 from payment_pipeline.domain import client_ledger
 from payment_pipeline.settings import Settings
 from payment_pipeline.simulator.faults import Fault, Faults, Place
 from payment_pipeline.simulator.traffic import Period, deliveries
+from support import commands
 
 OK: Final = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
 SETTLES_S: Final = 120

@@ -14,14 +14,14 @@ import psutil
 import psycopg
 import pytest
 
-import commands
 from conftest import stack_settings
-from listeners import ports_and_strangers
 from local_stack import process, stack, supervisor
 from local_stack.components import STORES
 from local_stack.stack import down, up
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
+from support import commands, processes
+from support.listeners import ports_and_strangers
 
 pytestmark = pytest.mark.stack
 
@@ -29,7 +29,7 @@ StackOf = Callable[..., Settings]
 
 
 def pids(settings: Settings, names: tuple[str, ...] = STORES) -> dict[str, int]:
-    return {name: process.pid_of(settings, name) for name in names}
+    return {name: processes.pid_of(settings, name) for name in names}
 
 
 def gone(found: dict[str, int]) -> bool:
@@ -71,9 +71,9 @@ def test_up_works_inside_a_running_loop(stores: Settings) -> None:
 @pytest.mark.faults
 @pytest.mark.parametrize("name", STORES)
 async def test_a_killed_store_comes_back(stores: Settings, name: str) -> None:
-    killed = process.kill(stores, name)
-    await process.wait_ready(stores, name, not_pid=killed)
-    assert process.pid_of(stores, name) != killed
+    killed = processes.kill(stores, name)
+    await processes.wait_ready(stores, name, not_pid=killed)
+    assert processes.pid_of(stores, name) != killed
 
 
 def test_down_leaves_no_process_and_up_finds_the_data(fresh_stack: StackOf) -> None:
@@ -112,7 +112,7 @@ def test_up_replaces_what_a_killed_supervisor_left(fresh_stack: StackOf) -> None
 
     up(settings, only=("temporal",))
     assert gone(left)
-    assert process.pid_of(settings, "temporal") not in left.values()
+    assert processes.pid_of(settings, "temporal") not in left.values()
 
 
 def test_a_bystander_in_the_same_environment_is_not_ours(fresh_stack: StackOf) -> None:

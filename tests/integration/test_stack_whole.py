@@ -7,11 +7,10 @@ import sys
 import psutil
 import pytest
 
-import commands
-from listeners import ports_and_strangers
-from local_stack import process
 from local_stack.components import chosen
 from payment_pipeline.settings import Settings
+from support import commands, processes
+from support.listeners import ports_and_strangers
 
 pytestmark = pytest.mark.stack
 
@@ -43,7 +42,7 @@ def test_only_who_has_business_in_postgresql_is_connected_to_it(stack: Settings)
     connected = {
         name
         for name in ("gateway", "normalizer", "dispatcher", "inference", "worker")
-        for each in psutil.Process(process.pid_of(stack, name)).net_connections("tcp")
+        for each in psutil.Process(processes.pid_of(stack, name)).net_connections("tcp")
         if getattr(each.raddr, "port", None) == stack.postgres_port
     }
     assert connected == {"worker"}

@@ -14,7 +14,7 @@ import aiohttp
 import asyncpg
 import pytest
 
-from local_stack.drills.collector import Collector, Kept, collector
+from drills.collector import Collector, Kept, collector
 from payment_pipeline.settings import Settings
 from payment_pipeline.simulator.signing import signature
 

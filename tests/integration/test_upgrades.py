@@ -11,17 +11,17 @@ import psycopg
 import pytest
 from temporalio.worker import Replayer
 
-from bronze_events import events, folded, scored
-from databases import empty_schema
-from next_review import PatchedReview, UnpatchedReview
 from payment_pipeline.adapters import postgres
 from payment_pipeline.bronze import features, writer
 from payment_pipeline.bronze.migrate import migrate
 from payment_pipeline.orchestrator import messages
 from payment_pipeline.orchestrator.messages import Outcome, ReviewAnswer, ReviewState
-from payment_pipeline.orchestrator.workflows.sandbox import SANDBOX
 from payment_pipeline.settings import Settings
-from scripted import Script, review, running, server
+from support.bronze_events import events, folded, scored
+from support.databases import empty_schema
+from support.next_review import PatchedReview, UnpatchedReview
+from support.sandbox import SANDBOX
+from support.scripted import Script, review, running, server
 
 pytestmark = pytest.mark.stack
 

@@ -9,8 +9,8 @@ from payment_pipeline.domain.events import PAYMENT_EVENT, EventBase
 from payment_pipeline.domain.failures import Rejected, Unmodelled
 from payment_pipeline.providers import ControlTotal, Unparseable, Verified, providers
 from payment_pipeline.providers.stripe.event_types import MODELLED
-from providers.pairs import Pair, as_json, normalize, pairs
-from providers.stripe_bodies import API_VERSIONS, EVENT_TYPES, OBJECTS, body
+from support.pairs import Pair, as_json, normalize, pairs
+from support.stripe_bodies import API_VERSIONS, EVENT_TYPES, OBJECTS, body
 
 PAIRS = pairs()
 

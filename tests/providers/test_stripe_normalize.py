@@ -10,8 +10,8 @@ from payment_pipeline.domain.events import EventBase
 from payment_pipeline.domain.failures import FailureClass, Rejected, Unmodelled
 from payment_pipeline.providers.stripe.normalize import ERRORS_MAX
 from payment_pipeline.providers.stripe.normalize import normalize as stripe_normalize
-from providers.pairs import CONTEXT, as_json, normalize, raw_event
-from providers.stripe_bodies import body, event, example
+from support.pairs import CONTEXT, as_json, normalize, raw_event
+from support.stripe_bodies import body, event, example
 
 
 def fields(event_type: str, found: object, **changes: object) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from payment_pipeline.domain.events import PAYMENT_EVENT, EventBase
 from payment_pipeline.domain.failures import Rejected, Unmodelled
-from providers.pairs import normalize, pairs
+from support.pairs import normalize, pairs
 
 EVENTS = [json.loads(pair.body) for pair in pairs() if pair.provider == "stripe"]
 

@@ -25,7 +25,7 @@ from payment_pipeline.orchestrator.messages import (
     Refusal,
     ReviewAnswer,
 )
-from scripted import BATCH, Script, advice, persisted, recovery, review, running, server
+from support.scripted import BATCH, Script, advice, persisted, recovery, review, running, server
 
 HISTORIES: Final = Path(__file__).parent / "histories"
 

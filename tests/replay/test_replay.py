@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from temporalio.worker import Replayer
 
-from local_stack.drills.catalogue.histories import STORED, breaks, history
+from drills.catalogue.histories import STORED, breaks, history
 from payment_pipeline.orchestrator.worker.assembly import WORKFLOWS
-from payment_pipeline.orchestrator.workflows.sandbox import SANDBOX
+from support.sandbox import SANDBOX
 
 HISTORIES = sorted(STORED.glob("*.json"))
 

@@ -227,34 +227,6 @@ def demo(
     sys.exit(whole.run(settings.load(), events))
 
 
-@app.command()
-def drill(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="All of them if none.")
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, help="Repeats a drill's choices; a random one if left out.")
-    ] = None,
-    rounds: Annotated[
-        int | None, typer.Option(min=1, help="One, if left out: seconds to two minutes a drill.")
-    ] = None,
-    full: Annotated[
-        bool, typer.Option("--full", help="Each at the size of its published figure: an hour.")
-    ] = False,
-) -> None:
-    """Kill, starve, flood and forge: try on real processes what is promised; exit 1 if it fails.
-
-    On a stack of its own in a temporary folder, never on your data. Each drill has a control, which
-    takes the protection away and has to fail. Results are appended to `<var>/drills.json`;
-    `docs/reliability.md` says what each drill is.
-    """
-    from local_stack.drills import run
-
-    if full and rounds:
-        raise UserError("Either --full or --rounds: each drill has a full size of its own.")
-    sys.exit(run.run(settings.load(), tuple(names or ()), seed, None if full else rounds or 1))
-
-
 def _share(what: str) -> OptionInfo:
     """An option that is a share of the genuine events."""
     option: OptionInfo = typer.Option(min=0, max=1, help=f"Share of the events {what}.")

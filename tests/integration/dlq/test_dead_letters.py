@@ -21,8 +21,6 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-import commands
-from normalized_events import rows, until
 from payment_pipeline.adapters import kafka, postgres
 from payment_pipeline.adapters.kafka_ranges import RangeReader
 from payment_pipeline.dlq import desk, redrive
@@ -41,8 +39,10 @@ from payment_pipeline.replay import batch as replay
 from payment_pipeline.replay import run as replaying
 from payment_pipeline.replay.standing import Standing
 from payment_pipeline.settings import Settings
-from providers.stripe_bodies import body as stripe_body
-from providers.stripe_bodies import example
+from support import commands
+from support.normalized_events import rows, until
+from support.stripe_bodies import body as stripe_body
+from support.stripe_bodies import example
 
 pytestmark = pytest.mark.stack
 

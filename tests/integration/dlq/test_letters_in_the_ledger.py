@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
-from normalized_events import NOWHERE, charge
 from payment_pipeline.bronze import writer
 from payment_pipeline.bronze.contract import InferenceStatus
 from payment_pipeline.bronze.rows import ScoredEvent
@@ -14,6 +13,7 @@ from payment_pipeline.domain.raw import Coordinates
 from payment_pipeline.ledger import tables
 from payment_pipeline.ledger.stages import Stage, tables_only
 from payment_pipeline.ledger.window import Window
+from support.normalized_events import NOWHERE, charge
 
 pytestmark = pytest.mark.stack
 

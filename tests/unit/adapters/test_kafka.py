@@ -16,7 +16,7 @@ from payment_pipeline.domain import headers as names
 from payment_pipeline.domain.failures import BadRecord, FailureClass, FieldError, UserError
 from payment_pipeline.domain.raw import Coordinates
 from payment_pipeline.settings import Settings
-from records import record
+from support.records import record
 
 BODY = b'{"id":"evt_1"}'
 WRITTEN_BY_THE_GATEWAY = (

@@ -5,12 +5,12 @@ from typing import Any
 import asyncpg
 import pytest
 
-from normalized_events import NOWHERE, charge
 from payment_pipeline.bronze.contract import InferenceStatus
 from payment_pipeline.bronze.corrections import _compared
 from payment_pipeline.bronze.erased import objects_of, under_tokens
 from payment_pipeline.bronze.rows import ScoredEvent
 from payment_pipeline.domain.events import Charge
+from support.normalized_events import NOWHERE, charge
 
 TOKEN = "erased_0123"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from currency_grain import mixed
+from support.currency_grain import mixed
 
 
 @pytest.mark.parametrize(

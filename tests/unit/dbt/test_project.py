@@ -10,7 +10,6 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from dbt_project import PROJECT, described, models
 from payment_pipeline.bronze import contract
 from payment_pipeline.bronze.rows import COMMON
 from payment_pipeline.domain.currency import ISO_4217, WITHDRAWN
@@ -18,6 +17,7 @@ from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.inference.models import models as inference_models
 from payment_pipeline.inference.models.retry_strategy import WAIT_MIN
 from payment_pipeline.inference.models.retry_strategy import WINDOW as RETRY_WINDOW
+from support.dbt_project import PROJECT, described, models
 
 SOURCES = yaml.safe_load((PROJECT / "models/staging/_sources.yml").read_text())["sources"][0]
 KINDS: tuple[type[BaseModel], ...] = get_args(get_args(PaymentEvent)[0])

@@ -8,7 +8,7 @@ import pytest
 from payment_pipeline.dlq import letters
 from payment_pipeline.domain.failures import BadRecord, FailureClass, FieldError
 from payment_pipeline.domain.raw import Coordinates
-from records import record
+from support.records import record
 
 AT = datetime(2026, 1, 15, 12, tzinfo=UTC)
 

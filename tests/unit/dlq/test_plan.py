@@ -12,8 +12,8 @@ from payment_pipeline.dlq.plan import Held, Letter, Outcome, Ready, plan
 from payment_pipeline.domain import headers as names
 from payment_pipeline.domain.raw import Coordinates
 from payment_pipeline.providers import providers
-from providers.stripe_bodies import body as stripe_body
-from providers.stripe_bodies import example
+from support.stripe_bodies import body as stripe_body
+from support.stripe_bodies import example
 
 AT = datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=UTC)
 SOURCE = Coordinates(topic="webhooks.stripe.charge", partition=1, offset=9)

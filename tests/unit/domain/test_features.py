@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bare_event import NOON, event
 from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.domain.features import (
     COUNTERPARTIES_MAX,
@@ -22,6 +21,7 @@ from payment_pipeline.domain.features import (
     fold,
     vector,
 )
+from support.bare_event import NOON, event
 
 CUSTOMER = EntityKey("stripe", Entity.CUSTOMER, "cus_1")
 CARD = EntityKey("stripe", Entity.CARD, "card_1")

@@ -3,8 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from bare_event import event
 from payment_pipeline.domain.scoring import EventScores, ScoreRequest, decline_inputs, score_item
+from support.bare_event import event
 
 
 def test_a_failed_charge_tells_its_codes_and_its_card() -> None:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from mentions_of_jane import HERS, OTHERS
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.erasure.person import Person, checked, surrogate_key
+from support.mentions_of_jane import HERS, OTHERS
 
 JANE = Person("stripe", "cus_jane", objects=frozenset({"pi_1", "ch_1"}))
 

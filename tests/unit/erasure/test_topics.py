@@ -13,7 +13,7 @@ from payment_pipeline.domain.raw import Coordinates
 from payment_pipeline.domain.topics import DLQ_VALIDATION
 from payment_pipeline.erasure.person import Person
 from payment_pipeline.erasure.topics import RESOLUTION, _Scan
-from records import record
+from support.records import record
 
 JANE = Person("stripe", "cus_jane", objects=frozenset({"pi_1"}))
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)

@@ -4,9 +4,9 @@ import pytest
 from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution
 from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
 
-from mentions_of_jane import HERS, JANE, OTHERS
 from payment_pipeline.erasure.person import Person
 from payment_pipeline.erasure.workflows import _is_named_in
+from support.mentions_of_jane import HERS, JANE, OTHERS
 
 
 def started(text: str) -> HistoryEvent:

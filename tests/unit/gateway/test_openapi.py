@@ -11,13 +11,13 @@ from schemathesis import GenerationMode
 from schemathesis.checks import negative_data_rejection
 from schemathesis.schemas import BaseSchema
 
-from documents import Case, document, hold_to
 from payment_pipeline.gateway.app import Gateway
 from payment_pipeline.gateway.live_secrets import LiveSecrets
 from payment_pipeline.gateway.publisher import Publisher
 from payment_pipeline.gateway.webhook import Webhooks
 from payment_pipeline.providers import providers
 from payment_pipeline.settings import Settings
+from support.documents import Case, document, hold_to
 
 SECRET: Final = "whsec_document"
 WEBHOOK: Final = "POST /webhooks/{provider}"

@@ -4,9 +4,9 @@ import pytest
 from schemathesis import GenerationMode
 from schemathesis.schemas import BaseSchema
 
-from documents import document, hold_to
 from payment_pipeline.inference.app import create_app
 from payment_pipeline.settings import Settings
+from support.documents import document, hold_to
 
 
 @pytest.fixture(scope="module")

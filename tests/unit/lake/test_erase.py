@@ -3,9 +3,9 @@
 import pyarrow as pa
 import pytest
 
-from mentions_of_jane import HERS, JANE, OTHERS
 from orchestration_dagster.lake.erase import _matches
 from payment_pipeline.erasure.mentions import pattern
+from support.mentions_of_jane import HERS, JANE, OTHERS
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary()], ids=str)

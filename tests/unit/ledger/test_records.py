@@ -13,7 +13,7 @@ from payment_pipeline.domain import topics
 from payment_pipeline.ledger.records import read, stages_of
 from payment_pipeline.ledger.stages import Stage
 from payment_pipeline.ledger.tally import UNSTATED, Money, Seen, Tally
-from records import record
+from support.records import record
 
 AT = "2026-01-31T12:00:00.123456Z"
 BODY = orjson.dumps(

@@ -13,13 +13,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-import commands
 from local_stack import files, jars, java, preflight, process, trino
 from local_stack.components import BY_NAME
 from local_stack.preflight import Check
 from local_stack.stack import up
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
+from support import commands
 
 SettingsOf = Callable[..., Settings]
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from local_stack import isolated, process, supervisor
+from local_stack import supervisor
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
+from support import isolated, processes
 
 LISTENS = """
 import socket, sys
@@ -47,7 +48,7 @@ def gateway(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[sub
 def test_what_listens_on_its_port_is_killed(
     settings: Settings, gateway: subprocess.Popen[str]
 ) -> None:
-    assert process.kill(settings, "gateway") == gateway.pid
+    assert processes.kill(settings, "gateway") == gateway.pid
     assert gateway.wait(10) < 0
 
 
@@ -60,7 +61,7 @@ def test_a_process_whose_port_is_anothers_is_left_alone(
         socket.create_server(("127.0.0.1", other.gateway_port)),
         pytest.raises(UserError, match=refusal),
     ):
-        process.kill(other, "gateway")
+        processes.kill(other, "gateway")
     assert gateway.poll() is None
 
 

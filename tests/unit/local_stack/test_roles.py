@@ -6,7 +6,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from local_stack import files, isolated, roles
+from local_stack import files, roles
+from support import isolated
 
 
 async def test_a_slow_server_is_not_asked_again_as_an_older_cluster(

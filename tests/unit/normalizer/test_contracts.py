@@ -19,9 +19,9 @@ from payment_pipeline.normalizer.step import message, step
 from payment_pipeline.providers import providers
 from payment_pipeline.providers.reader import FAULTS_MAX
 from payment_pipeline.providers.stripe.normalize import ERRORS_MAX
-from providers.pairs import CONTEXT, Pair, pairs, raw_event
-from providers.stripe_bodies import body, example
+from support.pairs import CONTEXT, Pair, pairs, raw_event
 from support.repository import ROOT
+from support.stripe_bodies import body, example
 
 
 def published(name: str) -> Any:  # noqa: ANN401 - JSON

@@ -23,8 +23,8 @@ from payment_pipeline.domain.events import PAYMENT_EVENT
 from payment_pipeline.domain.failures import BadRecord, FailureClass
 from payment_pipeline.normalizer import service
 from payment_pipeline.normalizer.service import Normalizer
-from providers.pairs import CONTEXT
-from providers.stripe_bodies import body, example
+from support.pairs import CONTEXT
+from support.stripe_bodies import body, example
 
 PLACE = TopicPartition("webhooks.stripe.charge", 0)
 CHARGE = body("charge.succeeded", example("charge"))

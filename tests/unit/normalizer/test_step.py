@@ -13,8 +13,8 @@ from payment_pipeline.domain.raw import RawEvent
 from payment_pipeline.normalizer.step import message, step, without_body
 from payment_pipeline.providers import Context, providers
 from payment_pipeline.providers.stripe import Stripe
-from providers.pairs import CONTEXT, Pair, pairs, raw_event
-from providers.stripe_bodies import body, example
+from support.pairs import CONTEXT, Pair, pairs, raw_event
+from support.stripe_bodies import body, example
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 STRIPE = providers()["stripe"]

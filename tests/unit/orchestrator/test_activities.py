@@ -8,13 +8,13 @@ import orjson
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from bronze_events import events
 from payment_pipeline.bronze import reader
 from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.orchestrator.messages import Verdict
 from payment_pipeline.orchestrator.worker.activities import Activities
 from payment_pipeline.orchestrator.worker.follow_ups import Rules
 from payment_pipeline.orchestrator.worker.scorer import UNAVAILABLE
+from support.bronze_events import events
 
 WAITING = events(3)
 

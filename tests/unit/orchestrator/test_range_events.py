@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import asyncpg
 import pytest
 
-from bronze_events import events, scored
 from payment_pipeline.bronze import writer
 from payment_pipeline.bronze.rows import ScoredEvent
 from payment_pipeline.bronze.writer import Written
 from payment_pipeline.orchestrator.worker import range_events
 from payment_pipeline.orchestrator.worker.range_events import write_isolated
-from records import record
+from support.bronze_events import events, scored
+from support.records import record
 
 
 def test_what_cannot_be_decoded_costs_the_others_nothing() -> None:

@@ -8,7 +8,6 @@ from time import time_ns
 import pytest
 from aiokafka import TopicPartition
 
-from normalized_events import charge
 from payment_pipeline.adapters.kafka_ranges import RangeStalledError
 from payment_pipeline.bronze.contract import InferenceStatus
 from payment_pipeline.bronze.rows import ScoredEvent
@@ -21,6 +20,7 @@ from payment_pipeline.orchestrator.worker import worker_telemetry
 from payment_pipeline.settings import Settings
 from payment_pipeline.telemetry import traces
 from payment_pipeline.telemetry.traces import Attributes
+from support.normalized_events import charge
 
 FIRST = TopicPartition(NORMALIZED, 0)
 OTHER = TopicPartition(NORMALIZED, 1)

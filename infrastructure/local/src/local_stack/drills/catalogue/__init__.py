@@ -1,1 +1,0 @@
-"""One module a drill, found by its file's name: see `local_stack.drills`."""

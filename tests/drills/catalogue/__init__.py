@@ -1,0 +1,1 @@
+"""One module a drill, found by its file's name: see `drills`."""

@@ -1,0 +1,228 @@
+"""Drill 2: the broker is away, frozen at first and then dead."""
+
+import asyncio
+import signal
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import Final, NamedTuple
+
+import psutil
+
+from drills.controls import control
+from drills.findings import Findings
+from drills.ground import Drill, Ground
+from drills.ledger import account, settled_audit
+from drills.recovery import through
+from drills.sender import Answered, Sender, modelled
+from local_stack import supervisor
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.simulator.world import Event
+from support import processes
+
+DOWN_S_A_ROUND: Final = 6.0
+DOWN_S_MAX: Final = 60.0
+"""In each of the two ways to be away."""
+SENDERS: Final = 32
+EVENTS_MAX: Final = 200_000
+"""More than can be sent meanwhile."""
+UP_S: Final = 2.0
+"""Traffic before the outage."""
+PAUSE_S: Final = 0.1
+REFUSAL_S_MAX: Final = 2.5
+"""The 99th percentile of a 503."""
+GROWTH_MIB_MAX: Final = 64
+"""Of the gateway's memory: as many bodies as it may hold."""
+CONTROL_EVENTS: Final = 30
+CONNECT_TRIES_MAX: Final = 10
+CONNECT_S_MAX: Final = 3.0
+MIB: Final = 1024**2
+
+
+class Exchange(NamedTuple):
+    """One event's sending and its answer, by the monotonic clock."""
+
+    began: float
+    ended: float
+    answered: Answered
+
+
+def run(ground: Ground) -> Findings:
+    """Freeze the broker, kill it, and bring it back, under load all the time."""
+    found = Findings()
+    ledger = ground.folder / "ledger.jsonl"
+    controlled = replace(ground, folder=ground.folder / "control", began_at=datetime.now(UTC))
+    controlled.folder.mkdir(exist_ok=True)
+    false = asyncio.run(_outages(ground, controlled, ledger, found))
+    account(ground, ledger, found)
+    lost = settled_audit(controlled, controlled.folder / "ledger.jsonl").missing.count
+    ground.say(f"control, answered before the ack: 200 to {false} events, of which {lost} are lost")
+    found.control_failed = false > 0 and lost > 0
+    return found
+
+
+async def _outages(ground: Ground, controlled: Ground, ledger: Path, found: Findings) -> int:
+    """Both outages under load; to how many the control said 200 while the broker was away."""
+    settings = ground.settings
+    down_s = min(DOWN_S_A_ROUND * ground.rounds, DOWN_S_MAX)
+    traffic = Traffic(ground, ledger)
+    memory = _Memory(processes.pid_of(settings, "gateway"))
+    module = "drills.controls.eager_gateway"
+    async with asyncio.TaskGroup() as group:
+        group.create_task(traffic.run())
+        group.create_task(memory.watch())
+        try:
+            with control(settings, module, "gateway_port") as (port, _):
+                await _control_ready(controlled, port)
+                await asyncio.sleep(UP_S)
+                processes.freeze(settings, "kafka")
+                began = monotonic()
+                false = await _send_to(controlled, port)
+                await asyncio.sleep(max(0.0, down_s - (monotonic() - began)))
+            # The control is dead now, with all that it had promised.
+            froze_s = monotonic() - began
+            # Said first, so that supervisord doesn't bring it back.
+            supervisor.call(settings, "stopProcess", "kafka", False)
+            processes.kill(settings, "kafka")
+            await asyncio.sleep(down_s)
+        finally:
+            with suppress(UserError):  # it is dead, as it should be
+                processes.kill(settings, "kafka", signal.SIGCONT)
+            ended = monotonic()
+            supervisor.start(settings, "kafka")
+        await processes.wait_ready(settings, "kafka")
+        probe = next(modelled(ground, 1))
+        sender = Sender(settings, ledger)
+        took_s = await through(settings, sender, probe)
+        sender.close()
+        found.recovery_s.append(monotonic() - ended)
+        ground.say(
+            f"frozen for {froze_s:.0f} s, dead for {down_s:.0f} s; an event was in bronze "
+            f"{found.recovery_s[-1]:.1f} s after the start, {took_s:.1f} s after its sending"
+        )
+        traffic.stop()
+        memory.stop()
+    _judge(traffic.during(began, ended), began, found)
+    found.figures["gateway_growth_mib"] = round(memory.growth_mib)
+    found.require(memory.growth_mib <= GROWTH_MIB_MAX, "the gateway's memory grew past its bound")
+    return false
+
+
+def _judge(exchanges: list[Exchange], froze: float, found: Findings) -> None:
+    answered = [each.answered for each in exchanges]
+    refused = sorted(each.took_s for each in answered if each.status == 503)
+    false_s = [each.ended - froze for each in exchanges if each.answered.status == 200]
+    other = sum(each.status not in (200, 503) for each in answered)
+    found.figures |= {
+        "refused_503": len(refused),
+        "false_200": len(false_s),
+        "other_answers": other,
+    }
+    found.require(bool(refused), "nothing was sent while the broker was away")
+    found.require(
+        not false_s,
+        f"{len(false_s)} events were answered 200 while the broker was away, the first of them "
+        f"{', '.join(f'{each:.2f}' for each in sorted(false_s)[:5])} s after it froze",
+    )
+    found.require(not other, f"{other} events were answered neither 200 nor 503, or not at all")
+    if refused:
+        p99_s = refused[int(0.99 * (len(refused) - 1))]
+        found.figures["p99_503_s"] = round(p99_s, 2)
+        found.require_in_time(
+            p99_s < REFUSAL_S_MAX, f"the 99th percentile of a 503 was {p99_s:.2f} s"
+        )
+
+
+class Traffic:
+    """Events to the gateway, each again and again until it is answered 200, as providers do."""
+
+    def __init__(self, ground: Ground, ledger: Path) -> None:
+        self._ground = ground
+        self._ledger = ledger
+        self._events: Iterator[Event] = modelled(ground, EVENTS_MAX)
+        self._again: deque[Event] = deque()
+        self._stopped = False
+        self._answered: list[Exchange] = []
+
+    async def run(self) -> None:
+        """Send until stopped, and then what is still unanswered."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(SENDERS):
+                group.create_task(self._send())
+
+    def stop(self) -> None:
+        """No new events."""
+        self._stopped = True
+
+    def during(self, began: float, ended: float) -> list[Exchange]:
+        """What was asked and answered between two moments of the monotonic clock."""
+        return [each for each in self._answered if each.began > began and each.ended < ended]
+
+    async def _send(self) -> None:
+        sender = Sender(self._ground.settings, self._ledger)
+        while self._again or not self._stopped:
+            event = self._again.popleft() if self._again else next(self._events)
+            start = monotonic()
+            answered = await sender.send(event)
+            self._answered.append(Exchange(start, monotonic(), answered))
+            if answered.status != 200:
+                self._again.append(event)
+            await asyncio.sleep(PAUSE_S)
+        sender.close()
+
+
+class _Memory:
+    """How far a process has grown since the first look, at its largest."""
+
+    def __init__(self, pid: int) -> None:
+        self._process = psutil.Process(pid)
+        self._first = self._most = self._process.memory_info().rss
+        self._stopped = asyncio.Event()
+
+    async def watch(self) -> None:
+        """Look every half a second until stopped."""
+        while not self._stopped.is_set():
+            self._most = max(self._most, self._process.memory_info().rss)
+            await asyncio.sleep(0.5)
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    @property
+    def growth_mib(self) -> float:
+        return (self._most - self._first) / MIB
+
+
+async def _control_ready(controlled: Ground, port: int) -> None:
+    """Its producer is connected once an event of it is in bronze; until then it loses them."""
+    sender = Sender(controlled.settings, controlled.folder / "ready.jsonl", port)
+    for probe in modelled(controlled, CONNECT_TRIES_MAX):
+        try:
+            async with asyncio.timeout(CONNECT_S_MAX):
+                await through(controlled.settings, sender, probe)
+        except TimeoutError:
+            continue
+        sender.close()
+        return
+    raise RuntimeError("the control's producer doesn't connect")
+
+
+async def _send_to(controlled: Ground, port: int) -> int:
+    """How many events the control took while the broker could not have them."""
+    sender = Sender(controlled.settings, controlled.folder / "ledger.jsonl", port)
+    answered = [await sender.send(event) for event in modelled(controlled, CONTROL_EVENTS)]
+    sender.close()
+    return sum(each.status == 200 for each in answered)
+
+
+DRILL = Drill(
+    number=2,
+    promise="While the broker is frozen or dead: a prompt 503, no false 200, bounded memory.",
+    needs=("gateway", "normalizer", "dispatcher", "worker"),
+    run=run,
+    full_rounds=10,
+)

@@ -1,0 +1,129 @@
+"""Drill 3: duplicates, replays, a full shuffle, and the same id on another body."""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+from psycopg.rows import dict_row
+
+from drills.findings import Findings
+from drills.ground import Drill, Ground
+from drills.ledger import account
+from drills.load import send_chunk
+from payment_pipeline.bronze.rows import to_event
+from payment_pipeline.domain import client_ledger
+from payment_pipeline.domain.failures import Rejected, Unmodelled
+from payment_pipeline.domain.raw import Coordinates, RawEvent
+from payment_pipeline.providers import Context, providers
+from payment_pipeline.simulator.faults import Fault, Faults
+from payment_pipeline.simulator.run import Period, midnight
+from payment_pipeline.simulator.traffic import deliveries, events
+
+EVENTS_A_ROUND: Final = 1_000
+FAULTS: Final = Faults(duplicates=0.3, altered=0.03, shuffle=True)
+REPLAYS: Final = 2
+"""How often everything is sent, in the same disorder."""
+ROWS: Final = "SELECT * FROM payment_events WHERE received_at >= %s"
+CONFLICTS: Final = (
+    "SELECT DISTINCT body_sha256 FROM payment_events_quarantine "
+    "WHERE failure = 'conflicting_body' AND received_at >= %s"
+)
+WHERE_IT_CAME: Final = {"source", "received_at", "traceparent", "normalizer_version"}
+"""What says how an event came, and not what happened."""
+
+Facts = Mapping[str, dict[str, Any]]
+"""What happened, by event id."""
+
+
+def run(ground: Ground) -> Findings:
+    """Send it in disorder and again, and compare bronze with an in-order run of the pure core."""
+    found = Findings()
+    ledger = ground.folder / "ledger.jsonl"
+    seed, count = ground.dice.randrange(2**31), EVENTS_A_ROUND * ground.rounds
+    for _ in range(REPLAYS):
+        send_chunk(ground, ledger, seed, count, faults=FAULTS)
+    account(ground, ledger, found)
+    wanted, stored = _in_order(ground, seed, count), _stored(ground)
+    altered = _bodies(ledger, Fault.ALTERED)
+    with psycopg.connect(ground.settings.dsn) as connection:
+        kept_apart = {row[0] for row in connection.execute(CONFLICTS, [ground.began_at])}
+    found.figures = {
+        "deliveries": len(ledger.read_bytes().splitlines()),
+        "rows": len(stored),
+        "rows_in_order": len(wanted),
+        "rows_that_differ": len(_differing(wanted, stored)),
+        "altered": len(altered),
+        "altered_in_quarantine": len(altered & kept_apart),
+    }
+    found.require(not _differing(wanted, stored), "bronze differs from an in-order run")
+    found.require(altered <= kept_apart, "an altered body is not in quarantine")
+    found.control_failed = _control(ground, wanted, altered, seed, count)
+    return found
+
+
+def _in_order(ground: Ground, seed: int, count: int) -> Facts:
+    """What the events say in true order, each once."""
+    facts = {}
+    for event in events(seed, count, Period(midnight(None))):
+        if (said := _normalized(ground, event.event_id, event.body)) is not None:
+            facts[event.event_id] = said
+    return facts
+
+
+def _normalized(ground: Ground, event_id: str, body: bytes) -> dict[str, Any] | None:
+    context = Context(ground.settings.secret("pseudonym_key").encode(), "drill")
+    raw = RawEvent(
+        provider="stripe",
+        coordinates=Coordinates(topic="webhooks.stripe.other", partition=0, offset=0),
+        body=body,
+        event_id=event_id,
+        body_sha256=sha256(body).hexdigest(),
+        received_at=ground.began_at,
+        verdict="verified:stripe:drill",
+        traceparent=None,
+    )
+    event = providers()["stripe"].normalize(raw, context)
+    if isinstance(event, Rejected | Unmodelled):
+        return None
+    return event.model_dump(exclude=WHERE_IT_CAME)
+
+
+def _stored(ground: Ground) -> Facts:
+    with psycopg.connect(ground.settings.dsn, row_factory=dict_row) as connection:
+        rows = connection.execute(ROWS, [ground.began_at]).fetchall()
+    return {row["event_id"]: to_event(row).model_dump(exclude=WHERE_IT_CAME) for row in rows}
+
+
+def _differing(wanted: Facts, stored: Facts) -> set[str]:
+    return {key for key in wanted.keys() | stored.keys() if wanted.get(key) != stored.get(key)}
+
+
+def _bodies(ledger: Path, fault: Fault) -> set[str]:
+    attempts = map(client_ledger.load, ledger.read_bytes().splitlines())
+    return {each.sha256 for each in attempts if each and each.fault == fault}
+
+
+def _control(ground: Ground, wanted: Facts, altered: set[str], seed: int, count: int) -> bool:
+    """The same comparison with a sink that keeps what came last: the altered bodies must show."""
+    period = Period(midnight(None))
+    last = {
+        each.event_id: said
+        for each in deliveries(seed, count, period, FAULTS)
+        if each.event_id and (said := _normalized(ground, each.event_id, each.body)) is not None
+    }
+    differing = len(_differing(wanted, last))
+    ground.say(
+        f"control, the last delivery wins: {differing} of {len(altered)} altered rows differ"
+    )
+    return differing > 0
+
+
+DRILL = Drill(
+    number=3,
+    promise="Duplicates, replays and disorder leave the rows that one delivery in order leaves.",
+    needs=("gateway", "normalizer", "dispatcher", "worker"),
+    run=run,
+    full_rounds=10,
+)

@@ -1,0 +1,164 @@
+"""Drill 6: hostile HTTP beside valid traffic."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Final
+
+import orjson
+import psutil
+import psycopg
+
+from drills import hostile
+from drills.controls import control
+from drills.findings import Findings
+from drills.ground import Drill, Ground
+from drills.ledger import account
+from drills.sender import Answered, Sender, modelled
+from payment_pipeline.simulator.world import Event
+from support import processes
+from support.repository import importing_tests
+
+BASELINE_S: Final = 5.0
+HOSTILE_S_A_ROUND: Final = 8.0
+SENDERS: Final = 4
+PAUSE_S: Final = 0.02
+EVENTS_MAX: Final = 200_000
+SUCCESS_MIN: Final = 0.999
+SLOWER_MAX: Final = 2.0
+"""The 99th percentile beside the attackers, against the one without them."""
+P99_S_UNNOTICED: Final = 0.25
+"""A client that is answered within it has noticed nothing, whatever the ratio is: on a machine of
+two cores attackers, victims and clients share what the ratio would have to be measured on."""
+GROWTH_MIB_MAX: Final = 64
+MIB: Final = 1024**2
+CONTROL_S_MAX: Final = 60.0
+"""On a busy machine the attackers come to send but slowly."""
+POLL_S: Final = 0.05
+INJECTION: Final = "'); DROP TABLE payment_events; --"
+
+
+def run(ground: Ground) -> Findings:
+    """Valid traffic, without and then with attackers."""
+    found = Findings()
+    ledger = ground.folder / "ledger.jsonl"
+    settings = ground.settings
+    gateway = psutil.Process(processes.pid_of(settings, "gateway"))
+    before = asyncio.run(_traffic(ground, ledger, BASELINE_S, gateway)).answered
+    with _attackers(ground, settings.gateway_port):
+        seconds = HOSTILE_S_A_ROUND * ground.rounds
+        beside = asyncio.run(_traffic(ground, ledger, seconds, gateway))
+    _judge(before, beside, found)
+    account(ground, ledger, found)
+    with psycopg.connect(settings.dsn) as connection:
+        kept = connection.execute("SELECT to_regclass('payment_events')").fetchone()
+    found.require(kept != (None,), "SQL in an event's metadata was run")
+    found.require(
+        processes.pid_of(settings, "gateway") == gateway.pid, "the gateway was brought down"
+    )
+    found.control_failed = _control(ground)
+    return found
+
+
+def _judge(before: list[Answered], beside: "_Seen", found: Findings) -> None:
+    usual_s, hostile_s = _p99_s(before), _p99_s(beside.answered)
+    success = sum(each.status == 200 for each in beside.answered) / len(beside.answered)
+    found.figures = {
+        "valid_beside_attackers": len(beside.answered),
+        "success": round(success, 5),
+        "p99_usual_ms": round(usual_s * 1000, 1),
+        "p99_beside_attackers_ms": round(hostile_s * 1000, 1),
+        "gateway_growth_mib": round(beside.growth_mib),
+    }
+    found.require(success >= SUCCESS_MIN, f"only {success:.2%} of the valid traffic was accepted")
+    found.require_in_time(
+        hostile_s <= max(SLOWER_MAX * usual_s, P99_S_UNNOTICED),
+        f"the 99th percentile went from {usual_s:.3f} s to {hostile_s:.3f} s",
+    )
+    found.require(beside.growth_mib <= GROWTH_MIB_MAX, "the gateway's memory grew past its bound")
+
+
+class _Seen:
+    """What the valid clients were answered, and how far the gateway grew meanwhile."""
+
+    def __init__(self) -> None:
+        self.answered: list[Answered] = []
+        self.growth_mib = 0.0
+
+
+async def _traffic(ground: Ground, ledger: Path, seconds: float, gateway: psutil.Process) -> _Seen:
+    seen, until = _Seen(), monotonic() + seconds
+    first = gateway.memory_info().rss
+    events = modelled(ground, EVENTS_MAX)
+
+    async def send() -> None:
+        sender = Sender(ground.settings, ledger)
+        for event in events:
+            body = _with_sql(event) if ground.dice.random() < 0.1 else event.body
+            seen.answered.append(await sender.send(event, body=body))
+            seen.growth_mib = max(seen.growth_mib, (gateway.memory_info().rss - first) / MIB)
+            if monotonic() > until:
+                break
+            await asyncio.sleep(PAUSE_S)
+        sender.close()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(SENDERS):
+            group.create_task(send())
+    return seen
+
+
+def _with_sql(event: Event) -> bytes:
+    parsed = orjson.loads(event.body)
+    parsed["data"]["object"]["metadata"] = {INJECTION: INJECTION}
+    return orjson.dumps(parsed)
+
+
+class _attackers:  # noqa: N801 - used as a function
+    """Attackers in a process of their own, until the block ends."""
+
+    def __init__(self, ground: Ground, port: int) -> None:
+        self._command = [
+            *(sys.executable, "-m", hostile.__name__),
+            *(ground.settings.host, str(port), str(ground.dice.randrange(2**31))),
+        ]
+
+    def __enter__(self) -> None:
+        self._process = subprocess.Popen(self._command, env={**os.environ, **importing_tests()})
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+def _control(ground: Ground) -> bool:
+    """Plain uvicorn, and no cap on a body: its memory must grow with what is sent."""
+    module = "drills.controls.unbounded_gateway"
+    without = {"body_bytes_max": 2**40, "gateway_bytes_max": 2**40}
+    with control(ground.settings, module, "gateway_port", **without) as (port, gateway):
+        memory = psutil.Process(gateway.pid).memory_info
+        first, growth_mib = memory().rss, 0.0
+        with _attackers(ground, port):
+            until = monotonic() + CONTROL_S_MAX
+            while growth_mib <= GROWTH_MIB_MAX and monotonic() < until:
+                sleep(POLL_S)
+                growth_mib = max(growth_mib, (memory().rss - first) / MIB)
+    ground.say(f"control, a gateway without bounds: it grew by {growth_mib:.0f} MiB")
+    return growth_mib > GROWTH_MIB_MAX
+
+
+def _p99_s(answered: list[Answered]) -> float:
+    took = sorted(each.took_s for each in answered)
+    return took[int(0.99 * (len(took) - 1))]
+
+
+DRILL = Drill(
+    number=6,
+    promise="Endless bodies, bombs, slow clients and broken heads cost valid traffic nothing.",
+    needs=("gateway", "normalizer", "dispatcher", "worker"),
+    run=run,
+    full_rounds=75,
+)

@@ -1,0 +1,188 @@
+"""Drill 9: loaders that crash on their way, sleep, or are contradicted at the Iceberg commit."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from time import monotonic
+from typing import Final
+
+import psycopg
+import pyarrow as pa
+from pyiceberg.exceptions import (
+    CommitFailedException,
+    CommitStateUnknownException,
+    ServiceUnavailableError,
+)
+from pyiceberg.table import CommitTableResponse, Table
+
+from drills import lake_crash
+from drills.findings import Findings
+from drills.ground import Drill, Ground
+from drills.lake import (
+    EVENTS,
+    Around,
+    at_commits,
+    compare,
+    insert,
+    once,
+    orphans,
+    sleep_through_another,
+)
+from local_stack import stack, supervisor
+from orchestration_dagster.lake.catalog import open_catalog
+from orchestration_dagster.lake.loader import load
+from orchestration_dagster.lake.table_maintenance import maintain
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.settings import Settings
+from support.repository import importing_tests
+
+CRASHES_A_ROUND: Final = len(lake_crash.POINTS)
+CRASHES_TOLD: Final = 20
+"""How many go by between two lines."""
+ROWS: Final = 50
+CRASH_S_MAX: Final = 120
+STORE: Final = "seaweedfs"
+STORE_BACK_S_MAX: Final = 120.0
+INJECTED: Final = {
+    "409": CommitFailedException("409"),
+    "500": CommitStateUnknownException("500"),
+    "503": ServiceUnavailableError("503"),
+    "504": CommitStateUnknownException("504"),
+}
+
+
+def run(ground: Ground) -> Findings:
+    """Each way to fail, with new rows before it; then the lake must have each row once."""
+    found = Findings()
+    settings = ground.settings
+    load(settings, EVENTS.name)
+    crashes = CRASHES_A_ROUND * ground.rounds
+    points: list[str] = []
+    store_deaths, store = 0, _store_pid(settings)
+    for number in range(1, crashes + 1):
+        _more(ground, f"crash-{number}")
+        if not points:  # each of them as often as the others, in an order of the seed's
+            points = ground.dice.sample(lake_crash.POINTS, len(lake_crash.POINTS))
+        _crash(settings, points.pop())
+        found.recovery_s.append(_put_right(settings))
+        store_deaths += (now := _store_pid(settings)) != store
+        store = now
+        if number % CRASHES_TOLD == 0:
+            ground.say(f"{number} of {crashes} crashes put right")
+    for name, failure in INJECTED.items():
+        for landed in (True, False):
+            _more(ground, f"{name}-{landed}")
+            # A 409 says that it did not land.
+            with at_commits(once(failure, landed=landed and name != "409")):
+                load(settings, EVENTS.name)
+    _more(ground, "slept")
+    slept = sleep_through_another(settings)
+    found.require(slept == 0, f"a loader that slept through another's commit added {slept} rows")
+    _more(ground, "rival")
+    with at_commits(_after_a_rewrite(settings)):
+        load(settings, EVENTS.name)
+    found.figures = {
+        "loader_crashes": crashes,
+        "store_deaths": store_deaths,
+        "injected": 2 * len(INJECTED),
+    }
+    _clean(settings, found)
+    compare(settings, found)
+    found.control_failed = _control(ground)
+    return found
+
+
+def _clean(settings: Settings, found: Findings) -> None:
+    """What the dead left behind is no row; the upkeep deletes it, here without its week's wait."""
+    left = orphans(settings)
+    found.require(bool(left), "no failed commit left a file: nothing is shown of their cleaning")
+    stack.up(settings, only=("trino",))
+    maintain(settings, "remove_orphan_files", *EVENTS.identifier, orphans_kept="0s")
+    still = orphans(settings)
+    found.require(not still, f"of {len(left)} orphan files {len(still)} are left")
+    found.figures |= {"orphan_files": len(left), "orphan_files_left": len(still)}
+
+
+def _more(ground: Ground, what: str) -> None:
+    with psycopg.connect(ground.settings.dsn) as connection:
+        insert(connection, f"{ground.seed}-{what}-", ROWS)
+
+
+def _crash(settings: Settings, point: str) -> None:
+    """Have a loader die there."""
+    died = subprocess.run(
+        [sys.executable, "-m", lake_crash.__name__, point],
+        env={**os.environ, **supervisor.environment(settings), **importing_tests()},
+        check=False,
+        capture_output=True,
+        timeout=CRASH_S_MAX,
+    )
+    if died.returncode != -signal.SIGKILL:
+        raise RuntimeError(f"the loader didn't die: {died.stderr.decode()[-1000:]}")
+
+
+def _put_right(settings: Settings) -> float:
+    """Seconds until a load has put right what a loader's death left.
+
+    A store that died of it comes back first, as it does for Dagster's next attempt: SeaweedFS 4
+    panics once in some hundreds of uploads that are cut off.
+    """
+    began = monotonic()
+    while True:
+        try:
+            load(settings, EVENTS.name)
+        except UserError:
+            if monotonic() - began > STORE_BACK_S_MAX:
+                raise
+            stack.up(settings, only=(STORE,))
+        else:
+            return monotonic() - began
+
+
+def _store_pid(settings: Settings) -> int:
+    return int(supervisor.states(settings)[STORE]["pid"])
+
+
+def _after_a_rewrite(settings: Settings) -> Around:
+    """A rival rewrites the whole table, as a compaction does, just before the first commit."""
+    rivals = [settings]
+
+    def rewritten(commit: Callable[[], CommitTableResponse]) -> CommitTableResponse:
+        if rivals:
+            table = open_catalog(rivals.pop()).load_table(EVENTS.identifier)
+            table.overwrite(table.scan().to_arrow())
+        return commit()
+
+    return rewritten
+
+
+def _control(ground: Ground) -> bool:
+    """PyIceberg's default retry, which commits a stale batch again: the row must be there twice."""
+    catalog = open_catalog(ground.settings)
+    schema = pa.schema([pa.field("event_id", pa.string())])
+    name = f"{EVENTS.identifier[0]}.control_{ground.seed}"
+    table = catalog.create_table(name, schema, properties={"commit.retry.num-retries": "4"})
+    batch = pa.table({"event_id": ["evt_1"]}, schema=schema)
+    slow, quick = (catalog.load_table(name) for _ in range(2))
+    quick.append(batch)
+    slow.append(batch)
+    copies = _copies(table.refresh())
+    catalog.drop_table(name)
+    ground.say(f"control, PyIceberg's own retry: a stale batch is there {copies} times")
+    return copies > 1
+
+
+def _copies(table: Table) -> int:
+    return max(Counter(table.scan().to_arrow()["event_id"].to_pylist()).values())
+
+
+DRILL = Drill(
+    number=9,
+    promise="Crashes, sleep, lost answers and rival commits leave each row once, and no orphan.",
+    needs=("postgres", "seaweedfs"),
+    run=run,
+    full_rounds=40,
+)

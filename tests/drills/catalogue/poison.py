@@ -1,0 +1,191 @@
+"""Drill 4: a corpus of signed bodies that pass one parser and kill the next."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from statistics import median
+from time import monotonic
+from typing import Final, NamedTuple
+
+import orjson
+import psycopg
+
+from drills.controls import control
+from drills.findings import Findings
+from drills.ground import Drill, Ground
+from drills.ledger import account
+from drills.mending import Spoiled, redrive_mended
+from drills.recovery import through
+from drills.sender import Sender, modelled
+from local_stack import supervisor
+from payment_pipeline.domain.failures import FailureClass
+from payment_pipeline.simulator.malformed import MALFORMATIONS
+from payment_pipeline.simulator.shapes import Json
+from payment_pipeline.simulator.world import Event
+
+STALL_S_MAX: Final = 1.0
+"""How much later than else an event may be in bronze that follows poison on its partition: of the
+rounds' median, a kind, for what poison holds up it holds up each time."""
+BASELINE_EVENTS: Final = 10
+DEPTH: Final = 200_000
+QUARANTINE_S_MAX: Final = 30.0
+CONTROL_ENDS_S_MAX: Final = 60.0
+CONTROL_WAIT_S: Final = 2.0
+CLASS: Final = "SELECT failure FROM payment_events_quarantine WHERE body_sha256 = %s"
+
+
+class Poison(NamedTuple):
+    """One bad body."""
+
+    name: str
+    spoil: Callable[[Event], bytes]
+    failure: FailureClass | None
+    """`None`: genuine, and no model covers it."""
+
+
+def _spoiled(spoil: Callable[[Json], bytes]) -> Callable[[Event], bytes]:
+    def spoiled(event: Event) -> bytes:
+        return spoil(orjson.loads(event.body))
+
+    return spoiled
+
+
+def _deepest(event: Event) -> bytes:
+    parsed = orjson.loads(event.body)
+    parsed["data"]["object"]["metadata"] = "DEEP"
+    return orjson.dumps(parsed).replace(b'"DEEP"', b"[" * DEPTH + b"]" * DEPTH)
+
+
+def _unknown_type(event: Event) -> bytes:
+    return orjson.dumps({**orjson.loads(event.body), "type": "quantum.entangled"})
+
+
+CORPUS: Final = (
+    *(Poison(each.name, _spoiled(each.spoil), each.failure) for each in MALFORMATIONS),
+    Poison("depth_200_000", _deepest, FailureClass.UNPARSEABLE),
+    Poison("unknown_type", _unknown_type, None),
+)
+
+
+def run(ground: Ground) -> Findings:
+    """Each kind of poison, and after it a good event of the same payment; then what is fixable."""
+    found = Findings()
+    ledger = ground.folder / "ledger.jsonl"
+    asyncio.run(_drill(ground, ledger, found))
+    account(ground, ledger, found)
+    found.control_failed = asyncio.run(_control(ground))
+    return found
+
+
+async def _drill(ground: Ground, ledger: Path, found: Findings) -> None:
+    settings = ground.settings
+    sender = Sender(settings, ledger)
+    usual_s = median(
+        [await through(settings, sender, event) for event in _charges(ground, BASELINE_EVENTS)]
+    )
+    stalls: dict[str, list[float]] = {kind.name: [] for kind in CORPUS}
+    wanted: dict[str, Poison] = {}
+    refused: dict[str, Spoiled] = {}
+    for _ in range(ground.rounds):
+        kinds = ground.dice.sample(CORPUS, len(CORPUS))
+        events = _charges(ground, 2 * len(CORPUS))
+        for kind in kinds:
+            # Two events of one payment have one key, so they share a partition.
+            good, model = next(events), next(events)
+            genuine = _of_payment(model, good)
+            body = kind.spoil(model._replace(body=genuine))
+            digest = sha256(body).hexdigest()
+            wanted[digest] = kind
+            if kind.failure:
+                refused[digest] = Spoiled(kind.name, model.event_id, body, genuine)
+            answer = await sender.send(model, body=body)
+            found.require(answer.status == 200, f"{kind.name} was answered {answer.status}")
+            stalls[kind.name].append(await through(settings, sender, good) - usual_s)
+    sender.close()
+    for name, stalled in stalls.items():
+        found.require_in_time(
+            median(stalled) < STALL_S_MAX,
+            f"after {name} an event comes {median(stalled):.1f} s later than else",
+        )
+    found.figures = {
+        "poisoned": len(wanted),
+        "usual_s": round(usual_s, 2),
+        "stall_s_median_of_worst": round(max(map(median, stalls.values())), 2),
+        "stall_s_max": round(max(map(max, stalls.values())), 2),
+        "rightly_classed": await _classed(ground, wanted, found),
+    }
+    await redrive_mended(settings, refused, found)
+
+
+async def _classed(ground: Ground, wanted: dict[str, Poison], found: Findings) -> int:
+    """How many ended in quarantine for the right reason, or as unmodelled."""
+    deadline = monotonic() + QUARANTINE_S_MAX
+    right = 0
+    for digest, kind in wanted.items():
+        classes = _failures(ground, digest)
+        while kind.failure and not classes and monotonic() < deadline:
+            await asyncio.sleep(0.2)
+            classes = _failures(ground, digest)
+        expected = {kind.failure} if kind.failure else set()
+        right += classes == expected
+        found.require(
+            classes == expected, f"{kind.name} is quarantined as {classes}, not {expected}"
+        )
+    return right
+
+
+def _failures(ground: Ground, digest: str) -> set[str]:
+    with psycopg.connect(ground.settings.dsn) as connection:
+        return {row[0] for row in connection.execute(CLASS, [digest])}
+
+
+def _charges(ground: Ground, count: int) -> Iterator[Event]:
+    """Events with an amount, which every kind of poison can spoil."""
+    charges = (each for each in modelled(ground, 20 * count) if each.type == "charge.succeeded")
+    return (each for _, each in zip(range(count), charges, strict=False))
+
+
+def _of_payment(model: Event, other: Event) -> bytes:
+    """The model's body, told to be of the other one's payment."""
+    parsed, theirs = orjson.loads(model.body), orjson.loads(other.body)
+    parsed["data"]["object"]["payment_intent"] = theirs["data"]["object"]["payment_intent"]
+    return orjson.dumps(parsed)
+
+
+async def _control(ground: Ground) -> bool:
+    """A normalizer that ends at what it can't read: the good event behind it must not come."""
+    settings = ground.settings
+    ground = replace(ground, began_at=datetime.now(UTC))
+    sender = Sender(settings, ground.folder / "control.jsonl")
+    supervisor.call(settings, "stopProcess", "normalizer", True)
+    try:
+        module = "drills.controls.brittle_normalizer"
+        good, model = _charges(ground, 2)
+        spoil = next(kind.spoil for kind in CORPUS if kind.name == "no_amount")
+        await sender.send(model, body=spoil(model._replace(body=_of_payment(model, good))))
+        with control(settings, module, "normalizer_metrics_port") as (_, brittle):
+            await asyncio.to_thread(brittle.wait, CONTROL_ENDS_S_MAX)
+        try:
+            async with asyncio.timeout(CONTROL_WAIT_S):
+                await through(settings, sender, good)
+            stalled = False
+        except TimeoutError:
+            stalled = True
+    finally:
+        supervisor.start(settings, "normalizer")
+    sender.close()
+    what = "it ended, and the partition stood" if stalled else "the partition went on"
+    ground.say(f"control, a normalizer that raises: {what}")
+    return stalled
+
+
+DRILL = Drill(
+    number=4,
+    promise="Poison ends in quarantine for the right reason, holds nothing up, and can be mended.",
+    needs=("gateway", "normalizer", "dispatcher", "worker"),
+    run=run,
+    full_rounds=10,
+)

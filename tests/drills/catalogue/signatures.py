@@ -1,0 +1,103 @@
+"""Drill 5: mutated signatures among valid ones."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from random import Random
+from time import time
+from typing import Final
+
+from drills.controls import control, ready
+from drills.findings import Findings
+from drills.forgeries import mutated
+from drills.ground import Drill, Ground
+from drills.ledger import account
+from drills.sender import Answered, Sender, modelled
+from payment_pipeline.simulator.world import Event
+
+MUTATIONS_A_ROUND: Final = 5_000
+VALID_EVERY: Final = 100
+"""One event in so many is signed as it should be."""
+SENDERS: Final = 32
+CONTROL_MUTATIONS: Final = 50
+
+
+def run(ground: Ground) -> Findings:
+    """Send them all; only the valid ones may be accepted, and none may be refused."""
+    found = Findings()
+    ledger = ground.folder / "ledger.jsonl"
+    count = MUTATIONS_A_ROUND * ground.rounds
+    sent = asyncio.run(_send_all(ground, ledger, count + count // VALID_EVERY))
+    forged, genuine = sent[True], sent[False]
+    found.tries = forged.total()
+    errors = sum(n for status, n in forged.items() if not 200 <= status < 500)
+    rejected = genuine.total() - genuine[200]
+    found.figures = {
+        "mutations": forged.total(),
+        "false_accepts": forged[200],
+        "server_errors_or_silence": errors,
+        "valid": genuine.total(),
+        "false_rejects": rejected,
+    }
+    found.require(not forged[200], f"{forged[200]} forged webhooks were accepted")
+    found.require(not errors, f"{errors} forged webhooks made the gateway fail")
+    found.require(not rejected, f"{rejected} genuine webhooks were refused")
+    account(ground, ledger, found)
+    module = "drills.controls.trusting_gateway"
+    with control(ground.settings, module, "gateway_port") as (port, _):
+        trusting = asyncio.run(_control(ground, port))
+    ground.say(f"control, every signature is good: {trusting} of {CONTROL_MUTATIONS} accepted")
+    found.control_failed = trusting > 0
+    return found
+
+
+async def _send_all(ground: Ground, ledger: Path, count: int) -> dict[bool, Counter[int]]:
+    """Forged or not → how often each status was the answer."""
+    answers: dict[bool, Counter[int]] = {True: Counter(), False: Counter()}
+    numbered = enumerate(modelled(ground, count))
+
+    async def send() -> None:
+        sender = Sender(ground.settings, ledger)
+        for number, event in numbered:
+            forged = number % (VALID_EVERY + 1) > 0
+            answered = await (_forge(ground, sender, event) if forged else sender.send(event))
+            answers[forged][_number(answered)] += 1
+        sender.close()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(SENDERS):
+            group.create_task(send())
+    return answers
+
+
+def _number(answered: Answered) -> int:
+    """The status; 0 for silence."""
+    return 0 if answered.status == "unknown" else answered.status
+
+
+async def _forge(ground: Ground, sender: Sender, event: Event) -> Answered:
+    secret = ground.settings.webhook_secrets("stripe")[0]
+    # Of the event's own, for the senders race: the same event is always forged in the same way.
+    dice = Random(f"{ground.seed}/{event.event_id}")
+    header, body = mutated(dice, event.body, secret, int(time()))
+    return await sender.send(event, header, body)
+
+
+async def _control(ground: Ground, port: int) -> int:
+    await ready(ground.settings, port)
+    sender = Sender(ground.settings, ground.folder / "control.jsonl", port)
+    events: Iterator[Event] = islice(modelled(ground, CONTROL_MUTATIONS), CONTROL_MUTATIONS)
+    answered = [await _forge(ground, sender, event) for event in events]
+    sender.close()
+    return sum(each.status == 200 for each in answered)
+
+
+DRILL = Drill(
+    number=5,
+    promise="No mutated signature is accepted or breaks the gateway; no valid one is refused.",
+    needs=("gateway", "normalizer", "dispatcher", "worker"),
+    run=run,
+    full_rounds=20,
+)

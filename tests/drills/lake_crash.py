@@ -1,0 +1,76 @@
+"""Who dies on a load's way? `python -m drills.lake_crash <a point of POINTS>` does.
+
+The process kills itself with SIGKILL; nothing of it is left but what it had written.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, Final, ParamSpec, TypeVar
+from unittest.mock import patch
+
+from pyiceberg.table import CommitTableResponse, Transaction
+
+from drills.lake import EVENTS, at_commits
+from orchestration_dagster.lake.bronze_arrow import Bronze
+from orchestration_dagster.lake.loader import load
+from payment_pipeline import settings
+
+POINTS: Final = ("read", "writing", "before", "at", "after")
+"""Once it has read rows of bronze; while it writes their files; before the commit is sent, while it
+is under way, and once it has been answered."""
+UNDER_WAY_S: Final = 0.005
+
+Given = ParamSpec("Given")
+Answer = TypeVar("Answer")
+
+
+def die() -> None:
+    """As the kernel does it to a process that takes too much memory."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main(point: str) -> None:
+    """Load the events, and die on the way."""
+    with _dying(point):
+        load(settings.load(), EVENTS.name)
+
+
+def _dying(point: str) -> AbstractContextManager[Any]:
+    if point == "read":
+        return patch.object(Bronze, "batch", _dead_after(Bronze.batch))
+    if point == "writing":
+        return patch.object(Transaction, "append", _dead_within(Transaction.append))
+
+    def commit_dying(commit: Callable[[], CommitTableResponse]) -> CommitTableResponse:
+        if point == "before":
+            die()
+        return (_dead_within if point == "at" else _dead_after)(commit)()
+
+    return at_commits(commit_dying)
+
+
+def _dead_after(step: Callable[Given, Answer]) -> Callable[Given, Answer]:
+    def dies(*given: Given.args, **named: Given.kwargs) -> Answer:
+        answer = step(*given, **named)
+        die()
+        return answer
+
+    return dies
+
+
+def _dead_within(step: Callable[Given, Answer]) -> Callable[Given, Answer]:
+    def dies(*given: Given.args, **named: Given.kwargs) -> Answer:
+        threading.Timer(UNDER_WAY_S, die).start()
+        answer = step(*given, **named)
+        threading.Event().wait()
+        return answer
+
+    return dies
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

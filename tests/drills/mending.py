@@ -1,0 +1,126 @@
+"""Which poison can a person mend with a patch, and does a redrive bring all of that to bronze?
+
+What JSON's reader in Python's library can read can be patched; of the rest the provider has the
+only good copy.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import orjson
+import psycopg
+
+from drills.findings import Findings
+from payment_pipeline.dlq import desk, patch
+from payment_pipeline.dlq.plan import Outcome
+from payment_pipeline.dlq.redrive import Redrive, Request, Result
+from payment_pipeline.dlq.store import Closer
+from payment_pipeline.settings import Settings
+from payment_pipeline.simulator.shapes import Json
+
+Operations = list[dict[str, Any]]
+
+LETTERS: Final = (
+    "SELECT id, body_sha256 FROM payment_events_quarantine "
+    "WHERE body_sha256 = ANY (%s) AND resolution IS NULL"
+)
+ROWS: Final = "SELECT count(*) FROM payment_events WHERE event_id = ANY (%s)"
+CLOSER: Final = Closer("drill", "mended as a person would")
+
+
+class Spoiled(NamedTuple):
+    """A bad body, and the good one that it was made of."""
+
+    kind: str
+    event_id: str
+    body: bytes
+    genuine: bytes
+
+
+def _added(path: str, value: object) -> Callable[[Json], Operations]:
+    return lambda _genuine: [{"op": "add", "path": path, "value": value}]
+
+
+def _restored(field: str) -> Callable[[Json], Operations]:
+    return lambda genuine: [{"op": "add", "path": f"/{field}", "value": genuine[field]}]
+
+
+def _without_description(_genuine: Json) -> Operations:
+    return [{"op": "remove", "path": "/data/object/description"}]
+
+
+def _unpacked(_genuine: Json) -> Operations:
+    return [{"op": "copy", "from": "/0", "path": ""}]
+
+
+_AMOUNT: Final = _added("/data/object/amount", 1250)
+_CURRENCY: Final = _added("/data/object/currency", "eur")
+PATCHES: Final[Mapping[str, Callable[[Json], Operations]]] = {
+    "array": _unpacked,
+    "no_id": _restored("id"),
+    "no_data": _restored("data"),
+    "nul": _without_description,
+    "lone_surrogate": _without_description,
+    "no_currency": _CURRENCY,
+    "unknown_currency": _CURRENCY,
+    **dict.fromkeys(
+        ("nan", "infinite", "no_amount", "text_amount", "fractional_amount", "huge_amount"), _AMOUNT
+    ),
+}
+"""What a person would write who knows what the field should say, given the good event."""
+
+
+async def redrive_mended(settings: Settings, given: Mapping[str, Spoiled], found: Findings) -> None:
+    """Redrive every letter that a patch can mend; require that each is in bronze then, once.
+
+    Args:
+        settings: of a stack whose quarantine has the letters.
+        given: what was sent and refused, by the body's SHA-256.
+        found: gets the requirements that don't hold.
+    """
+    fixable = {digest: bad for digest, bad in given.items() if _readable(bad.body)}
+    for bad in fixable.values():
+        found.require(bad.kind in PATCHES, f"{bad.kind} could be patched, and the drill does not")
+    by_patch = defaultdict[str, list[int]](list)
+    with psycopg.connect(settings.dsn) as connection:
+        for letter, digest in connection.execute(LETTERS, [list(fixable)]):
+            bad = fixable[digest]
+            if bad.kind in PATCHES:
+                operations = PATCHES[bad.kind](orjson.loads(bad.genuine))
+                by_patch[json.dumps(operations)].append(letter)
+    results = await _redriven(settings, by_patch)
+    for result in results:
+        found.require(
+            result.outcome is Outcome.WRITTEN,
+            f"a mended {result.failure} letter is {result.outcome}: {result.reason}",
+        )
+    written = sum(result.outcome is Outcome.WRITTEN for result in results)
+    with psycopg.connect(settings.dsn) as connection:
+        ids = [bad.event_id for bad in fixable.values()]
+        rows = (connection.execute(ROWS, [ids]).fetchone() or (0,))[0]
+    found.require(rows == len(fixable), f"of {len(fixable)} mended events bronze has {rows}")
+    found.figures |= {"fixable": len(fixable), "redriven": written}
+
+
+async def _redriven(settings: Settings, by_patch: Mapping[str, Sequence[int]]) -> list[Result]:
+    results: list[Result] = []
+    async with (
+        desk.quarantine(settings) as pool,
+        desk.alone(pool),
+        desk.redrive_stores(settings, pool) as stores,
+    ):
+        for operations, letters in by_patch.items():
+            request = Request(CLOSER, patch.parse(operations), rate=None)
+            redrive = Redrive(stores, request, lambda _settled, _sent: None)
+            results += await redrive.run(letters)
+    return results
+
+
+def _readable(body: bytes) -> bool:
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -1,0 +1,272 @@
+"""Where outside the raw store could a text have leaked to, and does the search find one there?
+
+The raw store is the raw topics, the dead letters, what no model covers, and the bodies in the
+quarantine. Everything else is searched: what processes say and serve, what travels beside a body,
+and what is kept of it.
+"""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, nullcontext
+from secrets import token_hex
+from time import time_ns
+from typing import Any, Final, NamedTuple
+
+import aiohttp
+import psycopg
+import pyarrow as pa
+from aiokafka import ConsumerRecord
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from psycopg import sql
+from temporalio.client import Client
+
+from drills import dashboards
+from drills.collector import Collector
+from local_stack import files, superset, supervisor
+from orchestration_dagster.lake import erase
+from orchestration_dagster.lake.catalog import open_catalog
+from payment_pipeline.adapters import kafka, temporal
+from payment_pipeline.domain.topics import NORMALIZED
+from payment_pipeline.settings import Settings
+from payment_pipeline.telemetry.otlp import OtlpTracer
+
+CONTROL: Final = "canary_control"
+"""What is planted to be found is called so, everywhere."""
+BODIES: Final = "body"
+"""The quarantine's signed bytes: raw store."""
+STORES: Final = frozenset({"kafka", "postgres", "seaweedfs", "secrets"})
+"""Folders that are searched through their servers, or are nobody's to read."""
+FILES: Final = "logs and other files"
+CACHE: Final = "dashboards' cache"
+METRICS: Final = "metrics"
+TRACES: Final = "traces"
+RECORDS: Final = "records' keys, headers and events"
+WORKFLOWS: Final = "workflows"
+BRONZE: Final = "bronze"
+DAGSTER: Final = "dagster"
+DASHBOARDS: Final = "dashboards"
+LAKE: Final = "files of"
+"""Before the name of a schema of the lakehouse."""
+SEARCHED: Final = frozenset(
+    {FILES, METRICS, TRACES, RECORDS, WORKFLOWS, f"{LAKE} data"}
+    | {f"{BRONZE} {table}" for table in ("payment_events", "payment_events_quarantine")}
+)
+"""Where something must have been there to be searched."""
+SEARCHED_WITH_MARTS: Final = frozenset(
+    {f"{LAKE} staging", f"{LAKE} marts", f"{DAGSTER} runs", f"{DAGSTER} event_logs"}
+)
+"""The same once Dagster has built them."""
+PLANTED_IN: Final = frozenset(
+    {FILES, TRACES, RECORDS, WORKFLOWS}
+    | {f"{place} {CONTROL}" for place in (LAKE, BRONZE, DAGSTER)}
+)
+"""Where the control plants one, and on the dashboards if there are any. Metrics have no place where
+anybody could."""
+
+
+class Hits(NamedTuple):
+    """What one place was found to hold."""
+
+    place: str
+    searched: int
+    """Lines, rows, records or workflows: a search of nothing proves nothing."""
+    hits: int
+
+
+async def search(
+    settings: Settings, texts: Sequence[str], spans: Collector, *, shown: bool
+) -> list[Hits]:
+    """Look for the texts in every place outside the raw store; on the dashboards if `shown`."""
+    # First, since what they answer goes into their cache.
+    answered = [await _dashboards(settings, texts)] if shown else []
+    return [
+        *answered,
+        *_files(settings, texts),
+        await _metrics(settings, texts),
+        _spans(spans, texts),
+        await _headers_and_events(settings, texts),
+        await _workflows(settings, texts),
+        *_tables(settings.dsn, BRONZE, texts),
+        *_tables(settings.dagster_storage, DAGSTER, texts),
+        *_lake(settings, texts),
+    ]
+
+
+@asynccontextmanager
+async def planted(
+    settings: Settings, text: str, spans: Collector, *, shown: bool
+) -> AsyncIterator[None]:
+    """One in each kind of place, gone at the end: the control that a search can find."""
+    databases = (settings.dsn, settings.dagster_storage)
+    client = await temporal.connect(settings)
+    log = files.log_path(settings, CONTROL)
+    log.write_text(f"{text}\n")
+    for dsn in databases:
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute(f"CREATE TABLE {CONTROL} AS SELECT %s::text AS said", (text,))
+    _trace(spans, text)
+    await _produce(settings, text)
+    catalog = open_catalog(settings)
+    catalog.create_namespace_if_not_exists(CONTROL)
+    said = pa.table({"said": [text]})
+    catalog.create_table((CONTROL, CONTROL), said.schema).append(said)
+    handle = await client.start_workflow(CONTROL, text, id=CONTROL, task_queue=CONTROL)
+    dataset = dashboards.dataset(settings, CONTROL, CONTROL) if shown else nullcontext()
+    try:
+        async with dataset:
+            yield
+    finally:
+        log.unlink()
+        for dsn in databases:
+            with psycopg.connect(dsn, autocommit=True) as connection:
+                connection.execute(f"DROP TABLE {CONTROL}")
+        await _drop_topic(settings)
+        catalog.purge_table((CONTROL, CONTROL))
+        catalog.drop_namespace(CONTROL)
+        await handle.terminate()
+
+
+async def _dashboards(settings: Settings, texts: Sequence[str]) -> Hits:
+    found = [any(text in row for text in texts) async for row in dashboards.shown(settings)]
+    return Hits(DASHBOARDS, len(found), sum(found))
+
+
+def _files(settings: Settings, texts: Sequence[str]) -> Iterator[Hits]:
+    """Every file of the stack but the raw store's: logs, and Temporal's and Dagster's own.
+
+    The dashboards' cache apart: what is planted there is in it, whether a log is looked at or not.
+    """
+    wanted = [text.encode() for text in texts]
+    var, cache = files.var(settings), superset.cache(settings)
+    searched, hits = Counter[str](), Counter[str]()
+    for path in var.rglob("*"):
+        if path.relative_to(var).parts[0] in STORES or not path.is_file():
+            continue
+        place = CACHE if path.is_relative_to(cache) else FILES
+        try:
+            held = path.read_bytes()
+        except FileNotFoundError:  # its owner has just replaced it
+            continue
+        searched[place] += 1
+        hits[place] += any(text in held for text in wanted)
+    for place, count in searched.items():
+        yield Hits(place, count, hits[place])
+
+
+async def _metrics(settings: Settings, texts: Sequence[str]) -> Hits:
+    ports = [
+        *(settings.gateway_port, settings.inference_port, settings.normalizer_metrics_port),
+        *(settings.dispatcher_metrics_port, settings.worker_metrics_port),
+    ]
+    if supervisor.states(settings)["lake-metrics"]["statename"] == "RUNNING":
+        ports.append(settings.lake_metrics_port)
+    lines: list[str] = []
+    async with aiohttp.ClientSession() as session:
+        for port in ports:
+            async with session.get(f"http://{settings.host}:{port}/metrics") as answer:
+                lines += (await answer.text()).splitlines()
+    return Hits(METRICS, len(lines), sum(any(text in line for text in texts) for line in lines))
+
+
+def _spans(spans: Collector, texts: Sequence[str]) -> Hits:
+    said = [span.raw for span in spans.spans]
+    return Hits(TRACES, len(said), sum(any(text in each for text in texts) for each in said))
+
+
+async def _headers_and_events(settings: Settings, texts: Sequence[str]) -> Hits:
+    """Every record's key and headers, and the whole of it on the topics of events."""
+    wanted = [text.encode() for text in texts]
+    records = hits = 0
+    async for record in _records(settings):
+        records += 1
+        said = [record.key or b"", *(value for _, value in record.headers)]
+        if record.topic in {NORMALIZED, CONTROL}:
+            said.append(record.value or b"")
+        hits += any(text in part for text in wanted for part in said)
+    return Hits(RECORDS, records, hits)
+
+
+async def _records(settings: Settings) -> AsyncIterator[ConsumerRecord]:
+    async with kafka.reader(settings) as consumer:
+        topics = [topic for topic in await consumer.topics() if not topic.startswith("__")]
+        places = await kafka.partitions(settings, topics)
+        consumer.assign(places)
+        consumer.pause(*places)
+        starts = dict(await consumer.beginning_offsets(places))
+        ends = dict(await consumer.end_offsets(places))
+        async for records in kafka.read_up_to(consumer, starts, ends):
+            for record in records:
+                yield record
+
+
+async def _workflows(settings: Settings, texts: Sequence[str]) -> Hits:
+    client = await temporal.connect(settings)
+    wanted = [text.encode() for text in texts]
+    runs = hits = 0
+    async for one in client.list_workflows():
+        runs += 1
+        said = [one.raw_info.SerializeToString(), *await _history(client, one.id, one.run_id)]
+        hits += any(text in part for text in wanted for part in said)
+    return Hits(WORKFLOWS, runs, hits)
+
+
+async def _history(client: Client, workflow_id: str, run_id: str) -> list[bytes]:
+    handle = client.get_workflow_handle(workflow_id, run_id=run_id)
+    return [event.SerializeToString() async for event in handle.fetch_history_events()]
+
+
+def _tables(dsn: str, database: str, texts: Sequence[str]) -> Iterator[Hits]:
+    """Every table, every column but the signed bytes."""
+    with psycopg.connect(dsn) as connection:
+        for (table,) in connection.execute(
+            "SELECT table_name FROM information_schema.tables"
+            " WHERE table_schema = current_schema() AND table_type = 'BASE TABLE'"
+        ).fetchall():
+            query = sql.SQL(
+                "SELECT count(*), count(*) FILTER (WHERE EXISTS ("
+                "SELECT FROM unnest(%s::text[]) AS text"
+                " WHERE strpos((to_jsonb(row_) - %s)::text, text) > 0)) FROM {} AS row_"
+            ).format(sql.Identifier(table))
+            searched: Any = connection.execute(query, (list(texts), BODIES)).fetchone()
+            yield Hits(f"{database} {table}", *searched)
+
+
+def _lake(settings: Settings, texts: Sequence[str]) -> Iterator[Hits]:
+    """Every file of every schema, the marts' too."""
+    rows, hits = Counter[str](), Counter[str]()
+    # Every text holds the empty one: so many rows there are.
+    for counts, wanted in ((rows, [""]), (hits, texts)):
+        for table, count in erase.find(settings, wanted).items():
+            counts[table.partition(".")[0]] += count
+    for schema, searched in rows.items():
+        yield Hits(f"{LAKE} {schema}", searched, hits[schema])
+
+
+def _trace(spans: Collector, text: str) -> None:
+    """Send a span, as every process does."""
+    tracer = OtlpTracer(CONTROL, spans.endpoint, ratio=1.0)
+    traceparent = f"00-{token_hex(16)}-{token_hex(8)}-01"
+    tracer.record(CONTROL, traceparent, time_ns(), {"said": text})
+    tracer.close()
+
+
+async def _produce(settings: Settings, text: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    producer = kafka.producer(settings)
+    await admin.start()
+    await producer.start()
+    try:
+        await admin.create_topics([NewTopic(CONTROL, 1, 1)])
+        await producer.send_and_wait(CONTROL, b"", headers=[("said", text.encode())])
+    finally:
+        await producer.stop()
+        await admin.close()
+
+
+async def _drop_topic(settings: Settings) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    await admin.start()
+    try:
+        await admin.delete_topics([CONTROL])
+    finally:
+        await admin.close()

@@ -1,0 +1,90 @@
+"""How does a drill send a webhook of its own making, and keep a ledger of it?"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from time import perf_counter, time
+from typing import Final, Literal, NamedTuple
+
+from drills.ground import Ground
+from payment_pipeline.domain.client_ledger import UNKNOWN, Attempt, dump
+from payment_pipeline.settings import Settings
+from payment_pipeline.simulator.connection import Connection, NoAnswerError
+from payment_pipeline.simulator.faults import UNMODELLED_TYPES
+from payment_pipeline.simulator.run import Period, midnight
+from payment_pipeline.simulator.signing import signature
+from payment_pipeline.simulator.traffic import events
+from payment_pipeline.simulator.world import Event
+
+TIMEOUT_S: Final = 10.0
+
+
+class Answered(NamedTuple):
+    """What one attempt brought."""
+
+    status: int | Literal["unknown"]
+    took_s: float
+
+
+class Sender:
+    """One connection to a gateway, one request at a time; each attempt is a line of the ledger."""
+
+    def __init__(self, settings: Settings, ledger: Path, port: int | None = None) -> None:
+        """`port` is another gateway's than the settings'."""
+        self._host = settings.host
+        self._port = port or settings.gateway_port
+        self._secret = settings.webhook_secrets("stripe")[0]
+        self._ledger = ledger
+        self._connection: Connection | None = None
+
+    async def send(
+        self,
+        event: Event,
+        signed: str | None = None,
+        body: bytes | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> Answered:
+        """One attempt; `signed` and `body` stand in for the right ones."""
+        sent = event.body if body is None else body
+        header = signature(sent, self._secret, int(time())) if signed is None else signed
+        began, at = perf_counter(), datetime.now(UTC)
+        status: int | Literal["unknown"] = UNKNOWN
+        try:
+            async with asyncio.timeout(timeout_s):
+                if self._connection is None or not self._connection.usable:
+                    self._connection = await Connection.open(self._host, self._port)
+                status = (await self._connection.request(self._head(header, sent), sent)).status
+        except (NoAnswerError, OSError, TimeoutError):
+            self._connection = None
+        took_s = perf_counter() - began
+        line = Attempt(event.event_id, sha256(sent).hexdigest(), status, at.isoformat(), None)
+        with self._ledger.open("ab") as file:
+            file.write(dump(line))
+        return Answered(status, took_s)
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            with suppress(OSError):
+                self._connection.close()
+
+    def _head(self, header: str, body: bytes) -> bytes:
+        lines = (
+            "POST /webhooks/stripe HTTP/1.1",
+            f"Host: {self._host}:{self._port}",
+            "Content-Type: application/json",
+            f"Stripe-Signature: {header}",
+            f"Content-Length: {len(body)}",
+        )
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def modelled(ground: Ground, count: int) -> Iterator[Event]:
+    """Genuine events that end in bronze, of a market of their own."""
+    seed = ground.dice.randrange(2**31)
+    found = events(seed, 2 * count + 50, Period(midnight(None)))
+    kept = (event for event in found if event.type not in UNMODELLED_TYPES)
+    return (event for _, event in zip(range(count), kept, strict=False))
