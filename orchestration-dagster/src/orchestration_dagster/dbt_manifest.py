@@ -61,7 +61,7 @@ def manifest() -> Path:
     """
     path = PROJECT.manifest_path.with_name(f"manifest-{VERSION}.json")
     if not path.exists():
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=path.parent) as folder:
             dbt().cli(["parse", "--quiet"], target_path=Path(folder)).wait()
             Path(folder, PROJECT.manifest_path.name).replace(path)
