@@ -37,7 +37,7 @@ COLLECTOR_PORT = "TEST_COLLECTOR_PORT"
 ON_THE_SHARED_STACK = {"integration", "e2e"}
 WITHOUT_IT = {
     *("test_claims", "test_erasure", "test_gateway", "test_inference", "test_ledger"),
-    *("test_normalizer", "test_orchestrator_workflows", "test_replay"),
+    *("test_normalizer", "test_orchestrator_workflows", "test_replay", "test_wheel"),
 }
 """Files there whose stacks are their own."""
 WORKERS_MAX = 4
