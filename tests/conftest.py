@@ -150,8 +150,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["JAVA_TOOL_OPTIONS"] = "-XX:TieredStopAtLevel=1"
     if not hasattr(config, "workerinput"):
         os.environ[SHARED_VAR] = tempfile.mkdtemp(prefix=STACK_PREFIX)
-        taken = set(stack_settings(Path(os.environ[SHARED_VAR])).model_dump().values())
-        free = set(free_ports(len(Settings.model_fields)))
+        taken = set(stack_settings(Path(os.environ[SHARED_VAR])).public.values())
+        free = set[object](free_ports(len(Settings.model_fields)))
         os.environ[COLLECTOR_PORT] = str((free - taken).pop())
 
 

@@ -11,6 +11,7 @@ from typing import Final, Literal, NamedTuple
 
 from drills.ground import Ground
 from payment_pipeline.domain.client_ledger import UNKNOWN, Attempt, dump
+from payment_pipeline.providers import providers
 from payment_pipeline.settings import Settings
 from payment_pipeline.simulator.connection import Connection, NoAnswerError
 from payment_pipeline.simulator.faults import UNMODELLED_TYPES
@@ -36,7 +37,7 @@ class Sender:
         """`port` is another gateway's than the settings'."""
         self._host = settings.host
         self._port = port or settings.gateway_port
-        self._secret = settings.webhook_secrets("stripe")[0]
+        self._secret = settings.signing_secrets(providers()["stripe"])[0]
         self._ledger = ledger
         self._connection: Connection | None = None
 

@@ -38,6 +38,7 @@ from payment_pipeline.erasure.person import Person
 from payment_pipeline.ledger import tables as ledger_tables
 from payment_pipeline.ledger.check import ledger_verdict
 from payment_pipeline.ledger.window import Window
+from payment_pipeline.providers import providers
 from payment_pipeline.settings import Settings
 from payment_pipeline.simulator.signing import signature
 from support import commands
@@ -121,7 +122,9 @@ class Stack:
 
     def send(self, event_type: str, found: dict[str, Any], event_id: str) -> None:
         sent = body(event_type, found, id=event_id)
-        signed = signature(sent, self.settings.webhook_secrets("stripe")[0], int(time()))
+        signed = signature(
+            sent, self.settings.signing_secrets(providers()["stripe"])[0], int(time())
+        )
         url = f"http://{self.settings.host}:{self.settings.gateway_port}/webhooks/stripe"
         headers = {"Stripe-Signature": signed, "Content-Type": "application/json"}
         assert httpx.post(url, content=sent, headers=headers).status_code == 200

@@ -25,6 +25,7 @@ from local_stack import rotation
 from payment_pipeline.adapters import kafka
 from payment_pipeline.adapters.kafka_ranges import RangeReader
 from payment_pipeline.domain.failures import UserError
+from payment_pipeline.providers import providers
 from payment_pipeline.settings import Settings, fingerprint
 from support import processes
 from support.repository import ROOT
@@ -61,7 +62,7 @@ class Gateway:
     def __init__(self, settings: Settings, process_: subprocess.Popen[bytes]) -> None:
         self.settings = settings
         self.process = process_
-        self.secret = settings.webhook_secrets("stripe")[0]
+        self.secret = settings.signing_secrets(providers()["stripe"])[0]
         base = f"http://127.0.0.1:{settings.gateway_port}"
         self.client = httpx.AsyncClient(base_url=base, timeout=10)
 
@@ -279,7 +280,7 @@ async def test_secrets_rotate_under_load_without_a_refused_request(gateway: Gate
         with pytest.raises(UserError, match=f"{old} verified a request"):
             await asyncio.to_thread(rotation.retire_signing, settings, "stripe", 60, force=False)
 
-        retired, signing = signing, settings.webhook_secrets("stripe")[0]
+        retired, signing = signing, settings.signing_secrets(providers()["stripe"])[0]
         before = answered.total()
         while answered.total() < before + 100:  # those under way have their answer by then
             await asyncio.sleep(0.01)

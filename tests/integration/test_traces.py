@@ -15,6 +15,7 @@ import asyncpg
 import pytest
 
 from drills.collector import Collector, Kept, collector
+from payment_pipeline.providers import providers
 from payment_pipeline.settings import Settings
 from payment_pipeline.simulator.signing import signature
 
@@ -75,7 +76,7 @@ def charge(event_id: str, **changes: object) -> bytes:
 
 
 async def post(stack: Settings, body: bytes, traceparent: str | None) -> None:
-    secret = stack.webhook_secrets("stripe")[0]
+    secret = stack.signing_secrets(providers()["stripe"])[0]
     headers = {
         "content-type": "application/json",
         "stripe-signature": signature(body, secret, int(time.time())),

@@ -7,7 +7,7 @@ import pytest
 
 from payment_pipeline.domain.events import PAYMENT_EVENT, EventBase
 from payment_pipeline.domain.failures import Rejected, Unmodelled
-from payment_pipeline.providers import ControlTotal, Unparseable, Verified, providers
+from payment_pipeline.providers import ControlTotal, Provider, Unparseable, Verified, providers
 from payment_pipeline.providers.stripe.event_types import MODELLED
 from support.pairs import Pair, as_json, normalize, pairs
 from support.stripe_bodies import API_VERSIONS, EVENT_TYPES, OBJECTS, body
@@ -60,6 +60,22 @@ def carried(event_type: str) -> tuple[str | None, tuple[str, ...]]:
 
 def test_every_provider_has_fixture_pairs() -> None:
     assert {pair.provider for pair in PAIRS} == set(providers())
+
+
+@pytest.mark.parametrize("provider", providers().values(), ids=lambda found: found.name)
+def test_a_new_secret_is_a_secret_that_a_line_of_a_file_can_hold(provider: Provider) -> None:
+    random = "Aa0_-" * 8
+    secret = provider.new_secret(random)
+    assert random in secret
+    assert provider.is_secret(secret)
+    assert secret.isascii()
+    assert not set(secret) & set(", \t\r\n")
+
+
+@pytest.mark.parametrize("provider", providers().values(), ids=lambda found: found.name)
+def test_nothing_and_a_form_without_its_random_part_are_no_secrets(provider: Provider) -> None:
+    assert not provider.is_secret("")
+    assert not provider.is_secret(provider.new_secret(""))
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: f"{pair.provider}/{pair.name}")

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
 from local_stack import files, stack
 from payment_pipeline.settings import Settings
 
@@ -44,8 +46,24 @@ def temporary(models: Path | None = None, **overrides: object) -> Iterator[Setti
 
 def settings(var: Path, **overrides: object) -> Settings:
     """Settings of an isolated stack in the folder `var`; asked again, the same ports."""
-    defaults = {name: field.get_default() for name, field in Settings.model_fields.items()}
-    return Settings(**{**defaults, **_ports(var), "var": var, **overrides})
+    return _Isolated.model_validate({**_ports(var), "var": var, **overrides})
+
+
+class _Isolated(Settings):
+    """Settings that read neither the environment nor `.env`."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The caller's values are the only source."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
 
 
 def free_ports(count: int) -> list[int]:

@@ -9,7 +9,7 @@ import os
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Protocol
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
@@ -23,9 +23,6 @@ HOME: Final = Path(os.environ.get("PAYMENTS_HOME") or ".").expanduser().absolute
 
 It is `PAYMENTS_HOME` from the environment, or the directory in which the process started.
 """
-
-NO_SECRETS: Final = ("", "whsec_")
-"""A prefix that was never filled in is as good as nothing: anybody knows it."""
 
 FINGERPRINT_HEX: Final = 8
 
@@ -60,12 +57,28 @@ HttpUrl = Annotated[str | None, BeforeValidator(_http_url)]
 """The local stack's where it is none."""
 
 
+class Signer(Protocol):
+    """The part of a provider that `Settings.signing_secrets` asks."""
+
+    @property
+    def name(self) -> str:
+        """The provider's name, as in its settings."""
+        ...
+
+    def is_secret(self, text: str) -> bool:
+        """False for a placeholder, which anybody knows."""
+        ...
+
+
 class Settings(BaseSettings):
     """Defaults are those of one machine on loopback; each is a setting of its own."""
 
     model_config = SettingsConfigDict(
         env_prefix="PAYMENTS_",
         env_file=HOME / ".env",
+        # Fills `webhook_secrets` from `PAYMENTS_WEBHOOK_SECRETS_<PROVIDER>`.
+        env_nested_delimiter="_",
+        env_nested_max_split=1,
         extra="ignore",
         frozen=True,
         populate_by_name=True,
@@ -117,8 +130,9 @@ class Settings(BaseSettings):
     dagster_dsn: SecretStr | None = None
 
     # Secrets from the environment win over the files in `<var>/secrets/`.
-    # Comma-separated live signing secrets, newest first: all verify, so rotation loses no request.
-    webhook_secrets_stripe: SecretStr | None = None
+    # Each provider's live signing secrets, separated by commas, newest first. All of them verify,
+    # so a rotation loses no request. The variable is `PAYMENTS_WEBHOOK_SECRETS_<PROVIDER>`.
+    webhook_secrets: dict[str, SecretStr] = {}
     # The pipeline's own role owns its database; each service has a role with less; see `dsn_as`.
     postgres_password: SecretStr | None = None
     postgres_worker_password: SecretStr | None = None
@@ -277,18 +291,39 @@ class Settings(BaseSettings):
         secret = self.secret(password)
         return f"postgresql://{user}:{secret}@{self.host}:{self.postgres_port}/{database}"
 
+    @property
+    def given_secrets(self) -> dict[str, str]:
+        """The secrets that the environment and `.env` give, by the setting's name.
+
+        A provider's is `webhook_secrets_<provider>`. Secrets in files are not in it.
+        """
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        fields |= {signing_name(name): each for name, each in self.webhook_secrets.items()}
+        return {
+            name: text
+            for name, value in fields.items()
+            if isinstance(value, SecretStr) and (text := value.get_secret_value().strip())
+        }
+
+    @property
+    def public(self) -> dict[str, object]:
+        """Every setting that holds no secret, by its name."""
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        return {
+            name: value
+            for name, value in fields.items()
+            if name != "webhook_secrets" and not isinstance(value, SecretStr)
+        }
+
     def secret(self, name: str) -> str:
-        """One secret by its setting's name, from the environment or its file.
+        """One secret by its setting's name, from the environment, `.env`, or its file.
 
         Raises:
-            MissingSecretError: it is in neither, or it is empty.
-            UserError: its file is another user's.
+            MissingSecretError: none of them has it, or it is empty.
+            UserError: its file can't be read, for example because it is another user's.
         """
-        given: SecretStr | None = getattr(self, name, None)
-        if given is None and name not in type(self).model_fields:  # a provider's that was added
-            given = SecretStr(os.environ.get(f"PAYMENTS_{name.upper()}", ""))
-        if given is not None and given.get_secret_value().strip():
-            return given.get_secret_value().strip()
+        if given := self.given_secrets.get(name):
+            return given
         path = self.secrets_dir / name
         try:
             value = path.read_text().strip()
@@ -300,16 +335,15 @@ class Settings(BaseSettings):
             raise MissingSecretError(name, path)
         return value
 
-    def webhook_secrets(self, provider: str) -> tuple[str, ...]:
-        """The live signing secrets of a provider, newest first; never empty.
+    def signing_secrets(self, provider: Signer) -> tuple[str, ...]:
+        """The live signing secrets of a provider, newest first; at least one.
 
         Raises:
-            MissingSecretError: there is none: a gateway that can't verify must not start.
+            MissingSecretError: there is none. A gateway that can't verify must not start.
         """
-        name = f"webhook_secrets_{provider}"
-        given = self.secret(name)
-        parts = [part.strip() for part in given.replace("\n", ",").split(",")]
-        live = tuple(part for part in parts if part not in NO_SECRETS)
+        name = signing_name(provider.name)
+        parts = [part.strip() for part in self.secret(name).replace("\n", ",").split(",")]
+        live = tuple(part for part in parts if part and provider.is_secret(part))
         if not live:
             raise MissingSecretError(name, self.secrets_dir / name)
         return live
@@ -320,8 +354,18 @@ class MissingSecretError(UserError):
 
     def __init__(self, name: str, path: Path) -> None:
         super().__init__(
-            f"No secret: set PAYMENTS_{name.upper()} or write {path} (payments up generates it)."
+            f"No secret: set {variable(name)} or write {path} (payments up generates it)."
         )
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return f"PAYMENTS_{name.upper()}"
+
+
+def signing_name(provider: str) -> str:
+    """The name of a provider's signing secrets: their setting and their file."""
+    return f"webhook_secrets_{provider}"
 
 
 def fingerprint(secret: str) -> str:
@@ -353,4 +397,4 @@ def _name(location: tuple[int | str, ...]) -> str:
         names = field.validation_alias
         if isinstance(names, AliasChoices) and location[0] in names.choices:
             return " or ".join(map(str, names.choices))
-    return f"PAYMENTS_{'_'.join(map(str, location)).upper()}"
+    return variable("_".join(map(str, location)))

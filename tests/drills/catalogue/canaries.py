@@ -19,6 +19,7 @@ from local_stack import dagster, stack, superset
 from local_stack.components import LAKEHOUSE
 from orchestration_dagster.lake.lake_tables import TABLES
 from orchestration_dagster.lake.loader import load
+from payment_pipeline.providers import providers
 from payment_pipeline.settings import Settings
 from payment_pipeline.simulator.signing import Forgery, forged
 
@@ -93,7 +94,7 @@ def _search(
 
 async def _send(ground: Ground, marked: Marks) -> None:
     sender = Sender(ground.settings, ground.folder / "ledger.jsonl")
-    secret = ground.settings.webhook_secrets("stripe")[0]
+    secret = ground.settings.signing_secrets(providers()["stripe"])[0]
     for number, event in enumerate(modelled(ground, EVENTS_A_ROUND * ground.rounds)):
         sent = canary.planted(event, marked)
         await sender.send(sent)

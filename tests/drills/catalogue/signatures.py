@@ -15,6 +15,7 @@ from drills.forgeries import mutated
 from drills.ground import Drill, Ground
 from drills.ledger import account
 from drills.sender import Answered, Sender, modelled
+from payment_pipeline.providers import providers
 from payment_pipeline.simulator.world import Event
 
 MUTATIONS_A_ROUND: Final = 5_000
@@ -78,7 +79,7 @@ def _number(answered: Answered) -> int:
 
 
 async def _forge(ground: Ground, sender: Sender, event: Event) -> Answered:
-    secret = ground.settings.webhook_secrets("stripe")[0]
+    secret = ground.settings.signing_secrets(providers()["stripe"])[0]
     # Of the event's own, for the senders race: the same event is always forged in the same way.
     dice = Random(f"{ground.seed}/{event.event_id}")
     header, body = mutated(dice, event.body, secret, int(time()))

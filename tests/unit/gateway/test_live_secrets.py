@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final, cast
 
 import pytest
 import structlog
@@ -9,7 +10,26 @@ from pydantic import SecretStr, ValidationError
 
 from payment_pipeline.gateway import live_secrets
 from payment_pipeline.gateway.live_secrets import LiveSecrets
+from payment_pipeline.providers import Provider, providers
 from payment_pipeline.settings import MissingSecretError, Settings
+
+FOUND: Final = {"stripe": providers()["stripe"]}
+STRIPE: Final = FOUND["stripe"]
+
+
+class Acme:
+    """A second provider: Stripe under another name, with secrets of another form."""
+
+    name = "acme"
+
+    def is_secret(self, text: str) -> bool:
+        return text != "acme_"
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(STRIPE, name)
+
+
+ACME: Final = cast("Provider", Acme())
 
 
 @pytest.fixture
@@ -32,7 +52,7 @@ def logged() -> Iterator[list[structlog.typing.EventDict]]:
 
 
 def test_a_new_secret_is_live_beside_the_old_one(path: Path, settings: Settings) -> None:
-    live = LiveSecrets("stripe", settings)
+    live = LiveSecrets(STRIPE, settings)
     assert list(live.secrets) == ["whsec_1"]
     path.write_text("whsec_2,whsec_1\n")
     live.refresh()
@@ -45,11 +65,11 @@ def test_a_new_secret_is_live_beside_the_old_one(path: Path, settings: Settings)
 
 def test_one_a_line_is_as_good_as_commas(path: Path, settings: Settings) -> None:
     path.write_text("whsec_2\n\n whsec_1 \n")
-    assert LiveSecrets("stripe", settings).secrets == ("whsec_2", "whsec_1")
+    assert LiveSecrets(STRIPE, settings).secrets == ("whsec_2", "whsec_1")
 
 
 def test_a_file_replaced_in_one_move_is_seen(path: Path, settings: Settings) -> None:
-    live = LiveSecrets("stripe", settings)
+    live = LiveSecrets(STRIPE, settings)
     other = path.with_suffix(".new")
     other.write_text("whsec_9\n")
     other.replace(path)
@@ -61,7 +81,7 @@ def test_a_file_replaced_in_one_move_is_seen(path: Path, settings: Settings) -> 
 def test_a_file_that_breaks_changes_nothing_but_the_log(
     path: Path, settings: Settings, content: bytes, logged: list[structlog.typing.EventDict]
 ) -> None:
-    live = LiveSecrets("stripe", settings)
+    live = LiveSecrets(STRIPE, settings)
     path.write_bytes(content)
     live.refresh()
     live.refresh()
@@ -78,7 +98,7 @@ def test_a_file_that_breaks_changes_nothing_but_the_log(
 def test_no_log_line_has_a_secret(
     path: Path, settings: Settings, logged: list[structlog.typing.EventDict]
 ) -> None:
-    live = LiveSecrets("stripe", settings)
+    live = LiveSecrets(STRIPE, settings)
     path.write_text("whsec_2")
     live.refresh()
     assert [line["event"] for line in logged] == ["secrets_rotated"]
@@ -87,27 +107,65 @@ def test_no_log_line_has_a_secret(
 
 def test_without_a_secret_nothing_starts(tmp_path: Path) -> None:
     with pytest.raises(MissingSecretError, match="PAYMENTS_WEBHOOK_SECRETS_STRIPE"):
-        live_secrets.load(["stripe"], Settings(var=tmp_path))
+        live_secrets.load(FOUND, Settings(var=tmp_path))
 
 
 @pytest.mark.parametrize("empty", ["", " ", ",", "whsec_", "whsec_, ,\n"])
 def test_an_empty_secret_is_none_wherever_it_stands(path: Path, empty: str) -> None:
     path.write_text(empty)
-    given = Settings(var=path.parents[1], webhook_secrets_stripe=SecretStr(empty))
+    given = Settings(var=path.parents[1], webhook_secrets={"stripe": SecretStr(empty)})
     for settings in (given, Settings(var=path.parents[1])):
         with pytest.raises(MissingSecretError):
-            live_secrets.load(["stripe"], settings)
+            live_secrets.load(FOUND, settings)
 
 
 def test_a_provider_without_a_secret_is_not_served(settings: Settings) -> None:
-    assert set(live_secrets.load(["stripe", "another"], settings)) == {"stripe"}
+    assert set(live_secrets.load({**FOUND, "acme": ACME}, settings)) == {"stripe"}
 
 
-def test_a_provider_that_was_added_has_its_secret_in_the_environment_too(
+def test_a_second_provider_takes_its_secrets_from_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PAYMENTS_WEBHOOK_SECRETS_ACME", "new,old")
-    assert LiveSecrets("acme", Settings(var=tmp_path)).secrets == ("new", "old")
+    assert LiveSecrets(ACME, Settings(var=tmp_path)).secrets == ("new", "old")
+
+
+def test_a_second_provider_takes_its_secrets_from_a_line_of_the_env_file(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("PAYMENTS_WEBHOOK_SECRETS_ACME=new,old\nPAYMENTS_WEBHOOK_SECRETS_OTHER=x\n")
+    found = Settings(var=tmp_path, _env_file=env_file)
+    assert LiveSecrets(ACME, found).secrets == ("new", "old")
+
+
+def test_a_second_provider_takes_its_secrets_from_its_file(path: Path, settings: Settings) -> None:
+    (path.parent / "webhook_secrets_acme").write_text("new\nold\n")
+    loaded = live_secrets.load({**FOUND, "acme": ACME}, settings)
+    assert {name: live.secrets for name, live in loaded.items()} == {
+        "stripe": ("whsec_1",),
+        "acme": ("new", "old"),
+    }
+
+
+def test_the_environment_wins_over_a_line_of_the_env_file_for_each_provider_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text(
+        "PAYMENTS_WEBHOOK_SECRETS_ACME=line\nPAYMENTS_WEBHOOK_SECRETS_STRIPE=whsec_line\n"
+    )
+    monkeypatch.setenv("PAYMENTS_WEBHOOK_SECRETS_ACME", "environment")
+    found = Settings(var=tmp_path, _env_file=env_file)
+    assert found.signing_secrets(ACME) == ("environment",)
+    assert found.signing_secrets(STRIPE) == ("whsec_line",)
+
+
+@pytest.mark.parametrize("empty", ["", " ", ",", "acme_", "acme_, ,"])
+def test_an_empty_secret_of_a_second_provider_refuses_to_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty: str
+) -> None:
+    monkeypatch.setenv("PAYMENTS_WEBHOOK_SECRETS_ACME", empty)
+    with pytest.raises(MissingSecretError, match="PAYMENTS_WEBHOOK_SECRETS_ACME"):
+        live_secrets.load({"acme": ACME}, Settings(var=tmp_path))
 
 
 @pytest.mark.parametrize("tolerance_s", [0, -1, 3601])

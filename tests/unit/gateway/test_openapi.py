@@ -42,12 +42,12 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> BaseSchema:
     settings = Settings.model_validate(
         {
             "var": tmp_path_factory.mktemp("var"),
-            "webhook_secrets_stripe": SECRET,
+            "webhook_secrets": {"stripe": SECRET},
             "body_bytes_max": 4096,
         }
     )
     kafka = cast("Publisher", Kafka())
-    secrets = {"stripe": LiveSecrets("stripe", settings)}
+    secrets = {"stripe": LiveSecrets(providers()["stripe"], settings)}
     return document(Gateway(Webhooks(settings, providers(), secrets, kafka), kafka, frozenset()))
 
 

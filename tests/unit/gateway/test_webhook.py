@@ -73,12 +73,12 @@ def publisher() -> FakePublisher:
 async def client(publisher: FakePublisher, tmp_path: Path) -> AsyncIterator[AsyncClient]:
     settings = Settings(
         var=tmp_path,
-        webhook_secrets_stripe=f"{NEW},{OLD}",
+        webhook_secrets={"stripe": f"{NEW},{OLD}"},
         body_bytes_max=BODY_BYTES_MAX,
         retry_after_s=7,
     )
     real = cast("Publisher", publisher)
-    secrets = {"stripe": LiveSecrets("stripe", settings)}
+    secrets = {"stripe": LiveSecrets(providers()["stripe"], settings)}
     app = Gateway(Webhooks(settings, providers(), secrets, real), real, frozenset({"webhooks.dlq"}))
     transport = ASGITransport(app=app)
     async with AsyncClient(transport=transport, base_url="http://gateway") as found:

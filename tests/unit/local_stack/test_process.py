@@ -71,10 +71,13 @@ def test_an_isolated_stack_reads_nothing_of_the_users(
     monkeypatch.setenv("PAYMENTS_POSTGRES_DSN", "postgresql://production")
     monkeypatch.setenv("PAYMENTS_KAFKA_BOOTSTRAP_SERVERS", "production:9092")
     monkeypatch.setenv("PAYMENTS_GATEWAY_DEADLINE_S", "99")
+    monkeypatch.setenv("PAYMENTS_WEBHOOK_SECRETS_STRIPE", "production")
     found = isolated.settings(tmp_path)
     assert (found.postgres_dsn, found.kafka_bootstrap_servers) == (None, None)
     assert found.gateway_deadline_s == Settings.model_fields["gateway_deadline_s"].default
+    assert found.given_secrets == {}
     environment = supervisor.environment(found)
+    assert environment["PAYMENTS_WEBHOOK_SECRETS_STRIPE"] == ""
     assert environment["PAYMENTS_POSTGRES_DSN"] == ""
     assert environment["PAYMENTS_KAFKA_BOOTSTRAP_SERVERS"] == ""
 

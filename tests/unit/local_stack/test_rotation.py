@@ -4,14 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
 from local_stack import files, rotation
 from local_stack.components import chosen
 from payment_pipeline.domain.failures import UserError
+from payment_pipeline.providers import providers
 from payment_pipeline.settings import Settings, fingerprint
 
 SettingsOf = Callable[..., Settings]
+STRIPE = providers()["stripe"]
 GIVEN = "whsec_" + "a1" * 16
 
 
@@ -28,16 +29,16 @@ def path(settings: Settings) -> Path:
 
 
 def test_the_new_one_comes_first_and_the_old_one_stays(settings: Settings) -> None:
-    (old,) = settings.webhook_secrets("stripe")
+    (old,) = settings.signing_secrets(STRIPE)
     assert rotation.rotate_signing(settings, "stripe", f" {GIVEN}\n") == fingerprint(GIVEN)
-    assert settings.webhook_secrets("stripe") == (GIVEN, old)
+    assert settings.signing_secrets(STRIPE) == (GIVEN, old)
     assert path(settings).stat().st_mode & 0o777 == 0o600
 
 
 def test_without_one_given_it_is_random(settings: Settings) -> None:
     made = {rotation.rotate_signing(settings, "stripe") for _ in range(2)}
     assert len(made | set(rotation.live(settings, "stripe"))) == 3
-    assert all(each.startswith("whsec_") for each in settings.webhook_secrets("stripe"))
+    assert all(each.startswith("whsec_") for each in settings.signing_secrets(STRIPE))
 
 
 @pytest.mark.parametrize(
@@ -76,15 +77,15 @@ def test_without_a_gateway_to_ask_only_force_retires(settings: Settings) -> None
     with pytest.raises(UserError, match="--force"):
         rotation.retire_signing(settings, "stripe", 0, force=False)
     rotation.retire_signing(settings, "stripe", 0, force=True)
-    assert settings.webhook_secrets("stripe") == (GIVEN,)
+    assert settings.signing_secrets(STRIPE) == (GIVEN,)
     assert rotation.wait_until_live(settings, "stripe") is None
 
 
 def test_what_the_environment_says_is_changed_there(isolated: SettingsOf) -> None:
-    given = isolated(webhook_secrets_stripe=SecretStr(GIVEN))
+    given = isolated(webhook_secrets={"stripe": GIVEN})
     with pytest.raises(UserError, match="PAYMENTS_WEBHOOK_SECRETS_STRIPE is set"):
         rotation.rotate_signing(given, "stripe")
-    given = isolated(postgres_worker_password=SecretStr("given"))
+    given = isolated(postgres_worker_password="given")
     with pytest.raises(UserError, match="PAYMENTS_POSTGRES_WORKER_PASSWORD is set"):
         rotation.rotate_password(given, "postgres_worker_password")
 
@@ -113,7 +114,7 @@ def test_what_is_read_at_a_start_is_another_one_at_the_next(settings: Settings, 
 
 
 def test_what_others_are_encrypted_with_is_not_exchanged_alone(isolated: SettingsOf) -> None:
-    settings = isolated(trino_password=SecretStr("given"))
+    settings = isolated(trino_password="given")
     with pytest.raises(UserError, match=r"docs/security\.md"):
         rotation.rotate_held(settings, "superset_secret_key")
 

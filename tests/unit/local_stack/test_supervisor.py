@@ -6,11 +6,10 @@ from configparser import RawConfigParser
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
 from local_stack import files, supervisor
 from local_stack.components import ALL
-from payment_pipeline.settings import Settings
+from payment_pipeline.settings import Settings, signing_name
 
 SettingsOf = Callable[..., Settings]
 
@@ -44,25 +43,33 @@ def test_every_process_is_marked_and_sees_what_up_saw(isolated: SettingsOf) -> N
 
 
 def test_no_secret_is_written(isolated: SettingsOf) -> None:
-    settings = isolated(webhook_secrets_stripe=SecretStr("whsec_given"))
+    settings = isolated(webhook_secrets={"stripe": "whsec_given"})
     written(settings)
     text = supervisor.config_path(settings).read_text()
     for name in files.GENERATED_SECRETS:
         assert settings.secret(name) not in text
 
 
-def test_each_component_is_told_its_own_secrets_alone(isolated: SettingsOf) -> None:
+def test_each_component_is_given_its_own_secrets_alone(
+    isolated: SettingsOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is empty in its section hides what supervisord was given in the environment."""
-    names = {name for name, field in Settings.model_fields.items() if "Secret" in str(field)}
-    names -= {"postgres_dsn", "dagster_dsn"}  # which say that something runs elsewhere
-    config = written(isolated(**dict.fromkeys(names, "given")))
+    plain = {name for name, field in Settings.model_fields.items() if "Secret" in str(field)}
+    # The two DSNs would say that a component runs elsewhere.
+    plain -= {"postgres_dsn", "dagster_dsn", "webhook_secrets"}
+    signing = {"stripe": "given", "acme": "given"}
+    names = {*plain, *map(signing_name, signing)}
+    monkeypatch.setitem(
+        supervisor.SECRETS_OF, "gateway", ("webhook_secrets_stripe", "webhook_secrets_acme")
+    )
+    config = written(isolated(**dict.fromkeys(plain, "given"), webhook_secrets=signing))
     told = {}
     for component in ALL:
         environment = config[f"program:{component.name}"]["environment"]
         pairs = dict(pair.split("=", 1) for pair in shlex.split(environment.replace(",", " ")))
         told[component.name] = {name for name in names if f"PAYMENTS_{name.upper()}" not in pairs}
         assert "given" not in pairs.values()
-    assert told["gateway"] == {"webhook_secrets_stripe"}
+    assert told.pop("gateway") == {"webhook_secrets_stripe", "webhook_secrets_acme"}
     assert told["normalizer"] == {"pseudonym_key"}
     assert told["worker"] == {"postgres_worker_password"}
     assert not told["kafka"] | told["temporal"] | told["dispatcher"] | told["inference"]
@@ -70,7 +77,24 @@ def test_each_component_is_told_its_own_secrets_alone(isolated: SettingsOf) -> N
     assert reads_bodies == {"dagster-code"}
     for name in ("dagster-webserver", "dagster-daemon"):
         assert told[name] == {"postgres_dagster_password"}
-    assert not any("postgres_admin_password" in seen for seen in told.values())
+    unseen = {"postgres_admin_password", "webhook_secrets_stripe", "webhook_secrets_acme"}
+    assert not any(unseen & seen for seen in told.values())
+
+
+def test_a_provider_that_is_not_installed_has_its_secret_withheld_from_all(
+    isolated: SettingsOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAYMENTS_WEBHOOK_SECRETS_GONE", "given")
+    config = written(isolated())
+    for component in ALL:
+        environment = config[f"program:{component.name}"]["environment"]
+        assert 'PAYMENTS_WEBHOOK_SECRETS_GONE=""' in environment
+
+
+def test_a_provider_without_a_given_secret_takes_it_from_no_line_of_env_file(
+    isolated: SettingsOf,
+) -> None:
+    assert supervisor.environment(isolated())["PAYMENTS_WEBHOOK_SECRETS_STRIPE"] == ""
 
 
 def test_what_runs_elsewhere_is_not_supervised(isolated: SettingsOf) -> None:

@@ -12,12 +12,14 @@ from typing import Final
 
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.providers import providers
-from payment_pipeline.settings import Settings
+from payment_pipeline.settings import Settings, signing_name
 
 SOCKET_PATH_BYTES_MAX: Final = 90
 """Unix sockets' paths end at 104 bytes on macOS; supervisord appends its pid while it binds."""
 
-WEBHOOK_SECRETS: Final = tuple(f"webhook_secrets_{name}" for name in sorted(providers()))
+PROVIDERS: Final = {signing_name(name): each for name, each in sorted(providers().items())}
+"""Every provider found, by the name of its signing secrets."""
+WEBHOOK_SECRETS: Final = tuple(PROVIDERS)
 GENERATED_SECRETS: Final = (
     *WEBHOOK_SECRETS,
     "postgres_password",
@@ -79,12 +81,19 @@ def make_folders(settings: Settings) -> None:
 
 
 def make_secrets(settings: Settings) -> None:
-    """Generate each secret that neither the environment nor a file holds, readable by us alone."""
+    """Generate each secret that is neither given nor in a file, readable by us alone."""
+    given = settings.given_secrets
     for name in GENERATED_SECRETS:
         path = settings.secrets_dir / name
-        if not getattr(settings, name, None) and not path.exists():
-            prefix = "whsec_" if name in WEBHOOK_SECRETS else ""
-            write_private(path, prefix + secrets.token_urlsafe(32) + "\n")
+        if name not in given and not path.exists():
+            write_private(path, new_secret(name) + "\n")
+
+
+def new_secret(name: str) -> str:
+    """A random secret for a setting. A provider's signing secret has that provider's form."""
+    random = secrets.token_urlsafe(32)
+    provider = PROVIDERS.get(name)
+    return provider.new_secret(random) if provider else random
 
 
 def write_private(path: Path, text: str) -> None:

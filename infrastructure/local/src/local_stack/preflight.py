@@ -39,7 +39,7 @@ from local_stack.components import (
     runs_elsewhere,
 )
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.settings import Settings
+from payment_pipeline.settings import Settings, variable
 
 PYTHON_MIN: Final = (3, 11)
 GIB: Final = 1024**3
@@ -290,8 +290,8 @@ def _jars() -> str:
 def _secrets(settings: Settings) -> list[Check]:
     found = []
     for name in files.GENERATED_SECRETS:
-        if getattr(settings, name, None):
-            found.append(Check("Secret", ok=True, finding=f"PAYMENTS_{name.upper()} is set"))
+        if name in settings.given_secrets:
+            found.append(Check("Secret", ok=True, finding=f"{variable(name)} is set"))
             continue
         path = settings.secrets_dir / name
         try:

@@ -18,11 +18,12 @@ import psycopg
 from prometheus_client.parser import text_string_to_metric_families
 
 from local_stack import roles, stack, supervisor
-from local_stack.files import WEBHOOK_SECRETS, exclusive, make_secrets, run_dir, write_private
+from local_stack.files import exclusive, make_secrets, new_secret, run_dir, write_private
 from local_stack.http import TIMEOUT
 from payment_pipeline.adapters.postgres import unreachable
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.settings import Settings, fingerprint
+from payment_pipeline.providers import Provider, providers
+from payment_pipeline.settings import Settings, fingerprint, signing_name, variable
 
 SECRET_CHARS_MIN: Final = 20
 """Of a signing secret: Stripe's are `whsec_` and 32 letters and digits. Less could be guessed."""
@@ -68,8 +69,7 @@ def live(settings: Settings, provider: str) -> list[str]:
     Raises:
         UserError: there is no such provider, or it has no secret.
     """
-    _name(provider)
-    return [fingerprint(each) for each in settings.webhook_secrets(provider)]
+    return [fingerprint(each) for each in settings.signing_secrets(_provider(provider))]
 
 
 def rotate_signing(settings: Settings, provider: str, given: str | None = None) -> str:
@@ -83,13 +83,13 @@ def rotate_signing(settings: Settings, provider: str, given: str | None = None) 
     Raises:
         UserError: it can't be one, it is live already, or too many are.
     """
-    name = _name(provider)
+    signer, name = _provider(provider), signing_name(provider)
     _refuse_environment(settings, name)
-    new = f"whsec_{secrets.token_urlsafe(32)}" if given is None else given.strip()
+    new = new_secret(name) if given is None else given.strip()
     if len(new) < SECRET_CHARS_MIN or not new.isascii() or set(new) & set(", \t\n"):
         raise UserError(f"That is no signing secret: it is {SECRET_CHARS_MIN} characters or more.")
     with exclusive(run_dir(settings) / "secrets.lock"):
-        known = settings.webhook_secrets(provider)
+        known = settings.signing_secrets(signer)
         if new in known:
             raise UserError(f"{fingerprint(new)} is live already.", exit_code=1)
         if len(known) >= LIVE_MAX:
@@ -109,10 +109,10 @@ def retire_signing(settings: Settings, provider: str, quiet_s: float, *, force: 
         UserError: only one is live; one of the old verified a request within `quiet_s`, or no
             gateway answers that could say so, and it isn't forced.
     """
-    name = _name(provider)
+    signer, name = _provider(provider), signing_name(provider)
     _refuse_environment(settings, name)
     with exclusive(run_dir(settings) / "secrets.lock"):
-        newest, *old = settings.webhook_secrets(provider)
+        newest, *old = settings.signing_secrets(signer)
         if not old:
             raise UserError(f"Only {fingerprint(newest)} is live: rotate first.", exit_code=1)
         retired = [fingerprint(each) for each in old]
@@ -142,7 +142,7 @@ def rotate_password(settings: Settings, name: str) -> None:
         UserError: services don't read it anew, or the server isn't ours or doesn't answer.
     """
     if name not in rotatable_passwords(settings):
-        names = ", ".join([*_providers(), *rotatable_passwords(settings), *HELD])
+        names = ", ".join([*sorted(providers()), *rotatable_passwords(settings), *HELD])
         raise UserError(f"No secret {name} to rotate: there are {names}.")
     if settings.postgres_dsn:
         raise UserError("PostgreSQL runs elsewhere: change it there, then PAYMENTS_POSTGRES_DSN.")
@@ -195,23 +195,18 @@ def rotatable_passwords(settings: Settings) -> tuple[str, ...]:
 
 def is_provider(name: str) -> bool:
     """Whether a name is a provider's."""
-    return name in _providers()
+    return name in providers()
 
 
-def _providers() -> list[str]:
-    return [name.removeprefix("webhook_secrets_") for name in WEBHOOK_SECRETS]
-
-
-def _name(provider: str) -> str:
-    if not is_provider(provider):
-        raise UserError(f"No provider {provider}: there are {', '.join(_providers())}.")
-    return f"webhook_secrets_{provider}"
+def _provider(name: str) -> Provider:
+    if not is_provider(name):
+        raise UserError(f"No provider {name}: there are {', '.join(sorted(providers()))}.")
+    return providers()[name]
 
 
 def _refuse_environment(settings: Settings, name: str) -> None:
-    if getattr(settings, name, None):
-        variable = f"PAYMENTS_{name.upper()}"
-        raise UserError(f"{variable} is set, and wins over the file: change it there.")
+    if name in settings.given_secrets:
+        raise UserError(f"{variable(name)} is set, and wins over the file: change it there.")
 
 
 def _refuse_used(settings: Settings, provider: str, old: list[str], quiet_s: float) -> None:

@@ -16,12 +16,10 @@ from pathlib import Path
 from typing import Any, Final
 from xmlrpc.client import Fault, ServerProxy, Transport
 
-from pydantic import SecretStr
-
 from local_stack.components import ALL, Component, runs_elsewhere
 from local_stack.files import WEBHOOK_SECRETS, log_path, run_dir, socket_path, var
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.settings import HOME, Settings
+from payment_pipeline.settings import HOME, Settings, variable
 
 MARK: Final = "PAYMENTS_STACK"
 """A variable of every process that a stack starts: the stack's folder. By it we know our own."""
@@ -140,26 +138,23 @@ def environment(settings: Settings) -> dict[str, str]:
 
     What is unset is handed on as empty, which wins over a line of `.env`.
     """
-    plain = {}
-    for name in type(settings).model_fields:
-        value = getattr(settings, name)
-        if not isinstance(value, SecretStr):
-            plain[f"PAYMENTS_{name.upper()}"] = "" if value is None else str(value)
+    given = {**dict.fromkeys(WEBHOOK_SECRETS), **settings.public}
+    plain = {
+        variable(name): "" if value is None else str(value)
+        for name, value in given.items()
+        if name not in settings.given_secrets
+    }
     return {**plain, "PAYMENTS_HOME": str(HOME), "PAYMENTS_VAR": str(var(settings))}
 
 
 def _secret_environment(settings: Settings) -> dict[str, str]:
-    """Secrets given by the environment: handed on as they came, never written to a file."""
-    return {
-        f"PAYMENTS_{name.upper()}": value.get_secret_value()
-        for name in type(settings).model_fields
-        if isinstance(value := getattr(settings, name), SecretStr)
-    }
+    """Secrets of the environment and `.env`: supervisord gets them without a file."""
+    return {variable(name): secret for name, secret in settings.given_secrets.items()}
 
 
 def _withheld(settings: Settings, component: str) -> dict[str, str]:
-    """The secrets of the environment that a component has no use for, as empty."""
-    shown = {f"PAYMENTS_{name.upper()}" for name in SECRETS_OF.get(component, ())}
+    """The secrets of the environment and `.env` that a component has no use for, as empty."""
+    shown = {variable(name) for name in SECRETS_OF.get(component, ())}
     return dict.fromkeys(_secret_environment(settings).keys() - shown, "")
 
 

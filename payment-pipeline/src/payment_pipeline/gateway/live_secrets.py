@@ -6,13 +6,14 @@ unreadable or empty changes nothing but the log: the last good secrets go on.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import structlog
 
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.settings import MissingSecretError, Settings, fingerprint
+from payment_pipeline.providers import Provider
+from payment_pipeline.settings import MissingSecretError, Settings, fingerprint, signing_name
 
 from . import metrics
 
@@ -25,18 +26,18 @@ log = structlog.get_logger()
 class LiveSecrets:
     """The secrets of one provider, and how a verdict names each."""
 
-    def __init__(self, provider: str, settings: Settings) -> None:
-        """Read them.
+    def __init__(self, provider: Provider, settings: Settings) -> None:
+        """Read the secrets.
 
         Raises:
             MissingSecretError: there is none.
         """
         self._provider = provider
         self._settings = settings
-        self._path = settings.secrets_dir / f"webhook_secrets_{provider}"
+        self._path = settings.secrets_dir / signing_name(provider.name)
         self._stamp = self._file_stamp()
         self._prints: list[str] = []
-        self._set(settings.webhook_secrets(provider))
+        self._set(settings.signing_secrets(provider))
 
     def refresh(self) -> None:
         """Read them again if their file has changed."""
@@ -45,15 +46,15 @@ class LiveSecrets:
             return
         self._stamp = stamp
         try:
-            secrets = self._settings.webhook_secrets(self._provider)
+            secrets = self._settings.signing_secrets(self._provider)
         except (MissingSecretError, OSError, UnicodeDecodeError):
             log.exception(
-                "secrets_unreadable", provider=self._provider, still_live=len(self.secrets)
+                "secrets_unreadable", provider=self._provider.name, still_live=len(self.secrets)
             )
             return
         if secrets != self.secrets:
             self._set(secrets)
-            log.info("secrets_rotated", provider=self._provider, verdicts=self.verdict_names)
+            log.info("secrets_rotated", provider=self._provider.name, verdicts=self.verdict_names)
 
     @property
     def verdict_names(self) -> list[str]:
@@ -61,14 +62,15 @@ class LiveSecrets:
         return [verdict.decode() for verdict in self.verdicts]
 
     def _set(self, secrets: tuple[str, ...]) -> None:
+        name = self._provider.name
         prints = [fingerprint(secret) for secret in secrets]
         for retired in set(self._prints).difference(prints):
-            metrics.SECRET_USED_S.remove(self._provider, retired)
+            metrics.SECRET_USED_S.remove(name, retired)
         self._prints = prints
         self.secrets = secrets
-        self.verdicts = tuple(f"verified:{self._provider}:{each}".encode() for each in prints)
-        self.used = tuple(metrics.SECRET_USED_S.labels(self._provider, each) for each in prints)
-        metrics.SECRETS_LOADED.labels(self._provider).set(len(secrets))
+        self.verdicts = tuple(f"verified:{name}:{each}".encode() for each in prints)
+        self.used = tuple(metrics.SECRET_USED_S.labels(name, each) for each in prints)
+        metrics.SECRETS_LOADED.labels(name).set(len(secrets))
 
     def _file_stamp(self) -> tuple[int, int, int] | None:
         try:
@@ -79,7 +81,7 @@ class LiveSecrets:
         return found.st_mtime_ns, found.st_ino, found.st_size
 
 
-def load(names: Iterable[str], settings: Settings) -> dict[str, LiveSecrets]:
+def load(found: Mapping[str, Provider], settings: Settings) -> dict[str, LiveSecrets]:
     """The secrets of every provider that has any; the others are not served.
 
     Raises:
@@ -87,9 +89,9 @@ def load(names: Iterable[str], settings: Settings) -> dict[str, LiveSecrets]:
     """
     loaded: dict[str, LiveSecrets] = {}
     missing: list[MissingSecretError] = []
-    for name in names:
+    for name, provider in found.items():
         try:
-            loaded[name] = LiveSecrets(name, settings)
+            loaded[name] = LiveSecrets(provider, settings)
         except MissingSecretError as error:
             missing.append(error)
             log.warning("provider_without_secret", provider=name)

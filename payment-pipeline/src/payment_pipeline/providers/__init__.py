@@ -88,6 +88,21 @@ class Provider(Protocol):
     resources: Sequence[str]
     """The closed list of raw topics' last parts, `other` included."""
 
+    def new_secret(self, random: str) -> str:
+        """A new signing secret in the provider's form.
+
+        `random` is at least 32 random characters of `A-Z a-z 0-9 _ -`. The secret holds all of
+        them, and neither a comma nor white space, which separate secrets in a file.
+        """
+        ...
+
+    def is_secret(self, text: str) -> bool:
+        """False for a placeholder that was never filled in, such as a prefix alone.
+
+        Anybody knows a placeholder, so it must verify nothing.
+        """
+        ...
+
     def verify(
         self,
         body: bytes,

@@ -13,6 +13,7 @@ import uvloop
 from rich.console import Console
 
 from payment_pipeline.domain.failures import UserError
+from payment_pipeline.providers import providers
 from payment_pipeline.settings import Settings
 
 from . import progress
@@ -78,7 +79,7 @@ def simulate(settings: Settings, run: Run, console: Console) -> dict[str, Any]:
     if run.pace.burst and run.pace.rate_per_s is None:
         raise UserError("--burst is on top of a rate: give --rate too.")
     url = run.url or f"http://{settings.host}:{settings.gateway_port}/webhooks/stripe"
-    to = target(url, settings.webhook_secrets("stripe")[0])
+    to = target(url, settings.signing_secrets(providers()["stripe"])[0])
     path = run.ledger or _new_ledger(settings, run.seed)
     console.print(
         f"seed {run.seed}, {run.period.days} days until {run.period.until.isoformat()}\n"

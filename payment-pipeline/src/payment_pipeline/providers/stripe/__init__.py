@@ -31,6 +31,14 @@ class Stripe:
     signature_header = "stripe-signature"
     resources: Sequence[str] = envelope.RESOURCES
 
+    def new_secret(self, random: str) -> str:
+        """A secret as Stripe's dashboard shows it."""
+        return signature.SECRET_PREFIX + random
+
+    def is_secret(self, text: str) -> bool:
+        """False for nothing, and for the bare prefix."""
+        return text not in ("", signature.SECRET_PREFIX)
+
     def verify(
         self,
         body: bytes,

@@ -17,6 +17,9 @@ from payment_pipeline.providers import Refusal, Verified
 ENTRIES_MAX: Final = 16
 """`key=value` pairs of a header. Stripe sends two to four; ten thousand would cost 6 ms each."""
 
+SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - a prefix that is no secret
+"""How each of Stripe's signing secrets begins."""
+
 # To the letter, so that what was signed has one spelling: no sign, space or leading zero.
 _TIME: Final = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
 
