@@ -28,7 +28,7 @@ from bench.figure import Figure
 from payment_pipeline.adapters import kafka
 from payment_pipeline.domain import headers as names
 from payment_pipeline.domain import topics
-from payment_pipeline.normalizer.service import Normalizer
+from payment_pipeline.normalizer.normalize_loop import Normalizer
 from payment_pipeline.providers import Context, providers
 from payment_pipeline.settings import Settings
 from payment_pipeline.telemetry import calm_collector

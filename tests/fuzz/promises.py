@@ -10,7 +10,7 @@ from typing import Final
 
 from payment_pipeline.domain.events import PAYMENT_EVENT, EventBase
 from payment_pipeline.domain.failures import BadRecord, FailureClass, Rejected, Unmodelled
-from payment_pipeline.normalizer.step import message, step
+from payment_pipeline.normalizer.step import step
 from payment_pipeline.providers import (
     ControlTotal,
     Envelope,
@@ -70,8 +70,7 @@ def _read(provider: str, body: bytes) -> None:
 
 def _normalize(provider: str, body: bytes) -> None:
     raw = raw_event(body, provider)
-    outcome = step(raw, providers()[provider], CONTEXT, datetime.now(UTC))
-    message(outcome, raw, ())
+    outcome, _ = step(raw, (), providers()[provider], CONTEXT, datetime.now(UTC))
     if isinstance(outcome, BadRecord):
         assert outcome.failure is not FailureClass.UNPROCESSABLE, "the provider raised"
         assert outcome.errors

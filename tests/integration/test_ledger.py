@@ -85,7 +85,7 @@ class Pipeline:
         if event_id is None:
             await self._write(dead_letter(raw, FailureClass.UNPARSEABLE), far)
             return raw
-        outcome = step.step(raw, provider, CONTEXT, received_at)
+        outcome = step.normalize(raw, provider, CONTEXT, received_at)
         if far >= TO_TOPICS:
             await self._send(*step.message(outcome, raw, given), key)
         await self._write(outcome, far)
@@ -93,7 +93,7 @@ class Pipeline:
 
     async def store(self, raw: RawEvent) -> None:
         """What was normalized, into bronze."""
-        outcome = step.step(raw, providers()["stripe"], CONTEXT, raw.received_at)
+        outcome = step.normalize(raw, providers()["stripe"], CONTEXT, raw.received_at)
         await self._write(outcome, TO_TABLES)
 
     async def _write(self, outcome: step.Outcome, far: int) -> None:

@@ -18,7 +18,7 @@ from payment_pipeline.adapters import kafka
 from payment_pipeline.domain import topics
 from payment_pipeline.domain.events import PAYMENT_EVENT
 from payment_pipeline.domain.failures import BadRecord
-from payment_pipeline.normalizer.service import GROUP, Normalizer
+from payment_pipeline.normalizer.normalize_loop import GROUP, Normalizer
 from payment_pipeline.providers import topics as all_topics
 from payment_pipeline.settings import Settings
 from support import commands

@@ -28,7 +28,7 @@ from payment_pipeline.domain.failures import BadRecord, Rejected, Unmodelled, Us
 from payment_pipeline.domain.features import EntityKey, EntityState, fold
 from payment_pipeline.domain.raw import Coordinates, RawEvent
 from payment_pipeline.ledger.window import Window
-from payment_pipeline.normalizer.step import step
+from payment_pipeline.normalizer.step import normalize
 from payment_pipeline.normalizer.version import normalizer_version
 from payment_pipeline.providers import Context, Envelope, providers
 from payment_pipeline.replay import run as replaying
@@ -70,7 +70,7 @@ class Received:
         """The dead letters that a normalizer with a bug left of them, in their order."""
         raws = {raw.coordinates: raw for raw in self.raws}
         now, context = datetime.now(UTC), Context(b"", "0")
-        made = [step(raws[event.source], BROKEN, context, now) for event in events]
+        made = [normalize(raws[event.source], BROKEN, context, now) for event in events]
         letters = [each for each in made if isinstance(each, BadRecord)]
         await writer.quarantine(self.pool, letters, "test")
 
@@ -254,7 +254,7 @@ async def test_what_was_rejected_and_is_unmodelled_today_stays_a_letter(received
     body = json.loads(received.raws[0].body)
     body["type"] = "topup.created"
     await received.send([("evt_topup", json.dumps(body).encode())])
-    letter = step(received.raws[-1], BROKEN, Context(b"", "0"), datetime.now(UTC))
+    letter = normalize(received.raws[-1], BROKEN, Context(b"", "0"), datetime.now(UTC))
     assert isinstance(letter, BadRecord)
     await writer.quarantine(received.pool, [letter], "test")
     report = await received.replay()

@@ -14,7 +14,7 @@ PATH: Final = Path("docs/guides/metrics.md")
 MODULES: Final = {
     "every process": "payment_pipeline.telemetry.process",
     "gateway": "payment_pipeline.gateway.metrics",
-    "normalizer": "payment_pipeline.normalizer.metrics",
+    "normalizer": "payment_pipeline.normalizer.normalizer_metrics",
     "dispatcher": "payment_pipeline.orchestrator.dispatcher.dispatcher_metrics",
     "worker": "payment_pipeline.orchestrator.worker.worker_telemetry",
     "inference": "payment_pipeline.inference.metrics",

@@ -5,10 +5,11 @@ from unittest.mock import patch
 
 from payment_pipeline import telemetry
 from payment_pipeline.domain.failures import Rejected
+from payment_pipeline.domain.headers import Headers
 from payment_pipeline.domain.raw import RawEvent
 from payment_pipeline.normalizer import __main__ as program
-from payment_pipeline.normalizer import service
-from payment_pipeline.normalizer.step import Outcome
+from payment_pipeline.normalizer import normalize_loop
+from payment_pipeline.normalizer.step import Step, message
 from payment_pipeline.providers import Context, Provider
 
 
@@ -16,14 +17,16 @@ class UnreadableError(Exception):
     """Nobody catches it."""
 
 
-def step(raw: RawEvent, provider: Provider, context: Context, _now: datetime) -> Outcome:
+def step(
+    raw: RawEvent, headers: Headers, provider: Provider, context: Context, _now: datetime
+) -> Step:
     """Normalize, or raise."""
     answer = provider.normalize(raw, context)
     if isinstance(answer, Rejected):
         raise UnreadableError(answer.failure)
-    return answer
+    return Step(answer, message(answer, raw, headers))
 
 
 if __name__ == "__main__":
-    with patch.object(service, "step", step):
+    with patch.object(normalize_loop, "step", step):
         telemetry.run(program.main)

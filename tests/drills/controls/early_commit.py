@@ -6,16 +6,16 @@ from unittest.mock import patch
 
 from payment_pipeline import telemetry
 from payment_pipeline.normalizer import __main__ as program
-from payment_pipeline.normalizer.observed import Work
-from payment_pipeline.normalizer.service import Batches, Normalizer
+from payment_pipeline.normalizer.normalize_loop import Normalizer, Polled
+from payment_pipeline.normalizer.publisher import Work
 
 
 class EarlyCommit(Normalizer):
     """Its first batch is its last."""
 
-    async def _pass_on(self, works: Sequence[Work], found: Batches, began_ns: int) -> None:
+    async def _deliver(self, works: Sequence[Work], polled: Polled, began_ns: int) -> None:
         del works, began_ns
-        await self._commit({place: records[-1].offset + 1 for place, records in found.items()})
+        await self._commit({place: records[-1].offset + 1 for place, records in polled.items()})
         # Its place in the group goes with it: who waits for a dead member's would only wait longer.
         await self._source.stop()
         os._exit(1)

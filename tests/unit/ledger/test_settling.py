@@ -4,7 +4,7 @@ from aiokafka import TopicPartition
 
 from payment_pipeline.domain import topics
 from payment_pipeline.ledger.settling import DISPATCHER, NORMALIZER, group_of, lag
-from payment_pipeline.normalizer import service as normalizer
+from payment_pipeline.normalizer import normalize_loop
 from payment_pipeline.orchestrator.dispatcher import dispatch_loop
 
 RAW = TopicPartition("webhooks.stripe.charge", 0)
@@ -14,7 +14,7 @@ UNMODELLED = TopicPartition(topics.UNMODELLED, 0)
 
 
 def test_the_groups_are_the_stages_own() -> None:
-    assert NORMALIZER == normalizer.GROUP
+    assert NORMALIZER == normalize_loop.GROUP
     assert DISPATCHER == dispatch_loop.GROUP
 
 

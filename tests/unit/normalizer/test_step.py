@@ -1,4 +1,4 @@
-"""Has every raw record an outcome, and every outcome its topic?"""
+"""Every raw record has an outcome, and every outcome has its topic."""
 
 import json
 from base64 import b64decode
@@ -10,7 +10,7 @@ from payment_pipeline.domain import topics
 from payment_pipeline.domain.events import PAYMENT_EVENT, Charge
 from payment_pipeline.domain.failures import BadRecord, FailureClass, Unmodelled
 from payment_pipeline.domain.raw import RawEvent
-from payment_pipeline.normalizer.step import message, step, without_body
+from payment_pipeline.normalizer.step import normalize, step, without_body
 from payment_pipeline.providers import Context, providers
 from payment_pipeline.providers.stripe import Stripe
 from support.pairs import CONTEXT, Pair, pairs, raw_event
@@ -33,26 +33,24 @@ class Defective(Stripe):
         raise ZeroDivisionError(raw.body, context)
 
 
-def test_an_event_goes_to_normalized_under_the_raw_records_headers() -> None:
-    outcome = step(CHARGE, STRIPE, CONTEXT, NOW)
+def test_an_event_goes_to_the_normalized_topic_with_the_raw_records_headers() -> None:
+    outcome, message = step(CHARGE, HEADERS, STRIPE, CONTEXT, NOW)
     assert isinstance(outcome, Charge)
     assert outcome.source == CHARGE.coordinates
     assert outcome.body_sha256 == CHARGE.body_sha256
     assert outcome.normalizer_version == CONTEXT.normalizer_version
 
-    said = message(outcome, CHARGE, HEADERS)
-    assert (said.topic, said.headers) == (topics.NORMALIZED, HEADERS)
-    assert PAYMENT_EVENT.validate_json(said.value) == outcome
-    assert None not in json.loads(said.value).values()
+    assert (message.topic, message.headers) == (topics.NORMALIZED, HEADERS)
+    assert PAYMENT_EVENT.validate_json(message.value) == outcome
+    assert None not in json.loads(message.value).values()
 
 
-def test_a_rejected_event_is_a_dead_letter_with_all_that_mends_it() -> None:
-    outcome = step(INVALID, STRIPE, CONTEXT, NOW)
+def test_a_dead_letter_has_everything_that_is_needed_to_repair_the_event() -> None:
+    outcome, message = step(INVALID, HEADERS, STRIPE, CONTEXT, NOW)
     assert isinstance(outcome, BadRecord)
-    said = message(outcome, INVALID, HEADERS)
-    assert (said.topic, said.headers) == (topics.DLQ_VALIDATION, HEADERS)
+    assert (message.topic, message.headers) == (topics.DLQ_VALIDATION, HEADERS)
 
-    letter = json.loads(said.value)
+    letter = json.loads(message.value)
     assert b64decode(letter.pop("body")) == INVALID.body
     assert letter.pop("errors")[0]["path"] == "data.object.amount"
     assert letter == {
@@ -70,15 +68,14 @@ def test_a_rejected_event_is_a_dead_letter_with_all_that_mends_it() -> None:
         "traceparent": "00-x",
         "rejected_at": "2026-01-02T00:00:00Z",
     }
-    assert BadRecord.model_validate_json(said.value) == outcome
+    assert BadRecord.model_validate_json(message.value) == outcome
 
 
 def test_an_event_without_a_model_is_copied_with_its_source() -> None:
-    outcome = step(UNMODELLED, STRIPE, CONTEXT, NOW)
+    outcome, message = step(UNMODELLED, HEADERS, STRIPE, CONTEXT, NOW)
     assert outcome == Unmodelled("product.created")
-    said = message(outcome, UNMODELLED, HEADERS)
-    assert (said.topic, said.value) == (topics.UNMODELLED, UNMODELLED.body)
-    assert said.headers == (
+    assert (message.topic, message.value) == (topics.UNMODELLED, UNMODELLED.body)
+    assert message.headers == (
         *HEADERS,
         ("source_topic", b"webhooks.stripe.other"),
         ("source_partition", b"0"),
@@ -86,8 +83,8 @@ def test_an_event_without_a_model_is_copied_with_its_source() -> None:
     )
 
 
-def test_a_defect_of_ours_makes_a_dead_letter_and_is_not_raised() -> None:
-    outcome = step(CHARGE, Defective(), CONTEXT, NOW)
+def test_a_defect_in_a_provider_makes_a_dead_letter_and_raises_nothing() -> None:
+    outcome, _ = step(CHARGE, HEADERS, Defective(), CONTEXT, NOW)
     assert isinstance(outcome, BadRecord)
     assert outcome.failure is FailureClass.UNPROCESSABLE
     assert "ZeroDivisionError" in outcome.errors[0].message
@@ -95,15 +92,17 @@ def test_a_defect_of_ours_makes_a_dead_letter_and_is_not_raised() -> None:
     assert outcome.body == CHARGE.body
 
 
-def test_what_kafka_will_not_hold_is_named_without_its_bytes() -> None:
-    letter = without_body(INVALID, CONTEXT, NOW)
-    assert letter.body == b""
-    assert letter.body_sha256 == INVALID.body_sha256
-    assert str(len(INVALID.body)) in letter.errors[0].message
+def test_a_record_too_large_for_kafka_is_a_dead_letter_without_its_body() -> None:
+    outcome, message = without_body(INVALID, HEADERS, CONTEXT, NOW)
+    assert isinstance(outcome, BadRecord)
+    assert outcome.body == b""
+    assert outcome.body_sha256 == INVALID.body_sha256
+    assert str(len(INVALID.body)) in outcome.errors[0].message
+    assert BadRecord.model_validate_json(message.value) == outcome
 
 
 @pytest.mark.parametrize("pair", pairs(), ids=lambda pair: pair.name)
-def test_the_step_adds_nothing_to_what_the_provider_says(pair: Pair) -> None:
+def test_the_step_changes_nothing_in_the_providers_event(pair: Pair) -> None:
     raw = raw_event(pair.body, pair.provider)
     provider = providers()[pair.provider]
-    assert step(raw, provider, CONTEXT, NOW) == provider.normalize(raw, CONTEXT)
+    assert normalize(raw, provider, CONTEXT, NOW) == provider.normalize(raw, CONTEXT)

@@ -1,1 +1,1 @@
-"""Raw events to PaymentEvents, or to a dead letter that says why."""
+"""Turns raw webhooks into PaymentEvents, or into dead letters that name what is wrong."""

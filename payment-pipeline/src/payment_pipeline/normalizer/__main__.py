@@ -9,19 +9,19 @@ from payment_pipeline.adapters import kafka
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.providers import Context
 
-from .service import GROUP, Normalizer
+from .normalize_loop import GROUP, Normalizer
 from .version import normalizer_version
 
 
 async def main() -> None:
-    """Wire the clients to the loop, and run until told to stop."""
+    """Connect the loop to Kafka and run it until the process is stopped."""
     config = settings.load()
     telemetry.configure("normalizer", config)
     context = Context(
         pseudonym_key=config.secret("pseudonym_key").encode(),
         normalizer_version=normalizer_version(),
     )
-    # No two processes of one host have the same port.
+    # Two processes on one host cannot have the same port, so the port makes the member unique.
     member = f"{socket.gethostname()}-{config.normalizer_metrics_port}"
     source = kafka.consumer(config, group=GROUP, member=member, in_batches=True)
     sink = kafka.producer(config)
@@ -34,8 +34,8 @@ async def main() -> None:
             await source.start()
             telemetry.calm_collector()
             await normalizer.run()
-        except KafkaConnectionError as away:
-            raise UserError(f"Kafka can't be reached at {config.kafka}.", 1) from away
+        except KafkaConnectionError as error:
+            raise UserError(f"Kafka can't be reached at {config.kafka}.", 1) from error
         finally:
             await source.stop()
             await sink.stop()

@@ -1,8 +1,9 @@
-"""Which normalization is this? The release, and a hash of all the code that decides about an event.
+"""The normalizer's version: the release, and a hash of all code that decides about an event.
 
-`1.0.0+3f9a0c2b71de` on a row says what made it. A constant would have to be raised by hand, and be
-forgotten; the hash can't be: a provider may import the domain and no other part of the pipeline (an
-import contract), so what an event becomes follows from these files and the pseudonym key alone.
+Example: `1.0.0+3f9a0c2b71de`. Each row of bronze has the version that made it. A version number
+that people raise by hand would be forgotten; the hash changes with the code. A provider may import
+the domain and no other part of the pipeline (an import contract checks this). So the hashed files
+and the pseudonym key alone decide what an event becomes.
 """
 
 from collections.abc import Iterator
@@ -14,13 +15,13 @@ from importlib.resources.abc import Traversable
 from typing import Final
 
 PARTS: Final = ("domain", "providers", "normalizer/step.py")
-"""Of the package: folders and files whose code an event's normalization follows from."""
+"""Folders and files of the package that decide how an event is normalized."""
 DIGEST_CHARACTERS: Final = 12
 
 
 @cache
 def normalizer_version() -> str:
-    """`<release>+<hash>`, the same for the same code wherever it runs."""
+    """`<release>+<hash>`; the same code has the same version on every machine."""
     digest = sha256()
     for path, content in sources():
         digest.update(f"{path}\0{len(content)}\0".encode() + content)
@@ -28,16 +29,16 @@ def normalizer_version() -> str:
 
 
 def sources() -> list[tuple[str, bytes]]:
-    """Path within the package and bytes of every file that is hashed, sorted."""
+    """Path within the package and content of every file that is hashed, sorted by path."""
     package = files("payment_pipeline")
     return sorted(found for part in PARTS for found in _files(package.joinpath(part), part))
 
 
-def _files(place: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
-    if place.is_file():
+def _files(root: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
+    if root.is_file():
         if not path.endswith(".pyc"):
-            yield path, place.read_bytes()
+            yield path, root.read_bytes()
         return
-    for each in place.iterdir():
-        if each.name != "__pycache__":
-            yield from _files(each, f"{path}/{each.name}")
+    for entry in root.iterdir():
+        if entry.name != "__pycache__":
+            yield from _files(entry, f"{path}/{entry.name}")

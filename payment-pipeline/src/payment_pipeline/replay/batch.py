@@ -28,7 +28,7 @@ from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.domain.failures import BadRecord, Unmodelled
 from payment_pipeline.domain.raw import RawEvent
 from payment_pipeline.ledger.window import Window
-from payment_pipeline.normalizer.step import message, step
+from payment_pipeline.normalizer.step import message, normalize
 from payment_pipeline.providers import Context, providers
 
 from .letters import Letters
@@ -109,7 +109,7 @@ class Replayed:
     ) -> PaymentEvent | BadRecord | Unmodelled:
         if record.topic == topics.DLQ_WEBHOOKS:
             return of_dead_letters([record])[0]
-        return step(raw, providers()[raw.provider], self._context, now)
+        return normalize(raw, providers()[raw.provider], self._context, now)
 
     async def _taken(self, works: Sequence[_Work]) -> None:
         """What is an event today."""

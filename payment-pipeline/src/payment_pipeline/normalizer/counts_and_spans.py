@@ -1,19 +1,16 @@
-"""What is said of a batch once Kafka has all of it: counts, and each event's span."""
+"""Counts, log lines and spans of a batch, made after Kafka has acknowledged the whole batch."""
 
 from collections import Counter as Tally
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 import structlog
-from aiokafka import ConsumerRecord
 
 from payment_pipeline.domain import topics
-from payment_pipeline.domain.failures import BadRecord, FailureClass
-from payment_pipeline.domain.raw import RawEvent
 from payment_pipeline.telemetry import of_event, traces
 
-from . import metrics
-from .step import Message, Outcome, message
+from . import normalizer_metrics as metrics
+from .publisher import Work
 
 log = structlog.get_logger()
 
@@ -22,33 +19,11 @@ OUTCOMES: Final = {
     topics.DLQ_VALIDATION: "rejected",
     topics.UNMODELLED: "unmodelled",
 }
-
-
-class Work(NamedTuple):
-    """One record on its way.
-
-    Without the event that it became: a batch of them is megabytes, which would be fetched from
-    memory once more for each record that is normalized behind it.
-    """
-
-    record: ConsumerRecord[bytes, bytes]
-    raw: RawEvent
-    message: Message
-    kind: str
-    """Of an event; empty for what became none."""
-    failure: FailureClass | None
-    """Of a dead letter."""
-
-
-def work(record: ConsumerRecord[bytes, bytes], raw: RawEvent, outcome: Outcome) -> Work:
-    """What is to be done for an outcome, and what will be said of it."""
-    failure = outcome.failure if type(outcome) is BadRecord else None
-    said = message(outcome, raw, record.headers)
-    return Work(record, raw, said, getattr(outcome, "kind", ""), failure)
+"""The outcome of a record, by the topic of the message that it became."""
 
 
 def count(works: Sequence[Work]) -> None:
-    """Records by outcome and kind, dead letters by class, and a line of each of these."""
+    """Count records by outcome and kind; count and log each dead letter."""
     seen = Tally((OUTCOMES[work.message.topic], work.kind) for work in works)
     for (outcome, kind), records in seen.items():
         metrics.RECORDS.labels(outcome, kind).inc(records)
@@ -61,7 +36,7 @@ def count(works: Sequence[Work]) -> None:
 
 
 def trace(works: Sequence[Work], began_ns: int) -> None:
-    """One span an event, from the poll that brought it to the commit behind it."""
+    """Record one span for each event, from the poll that read it (`began_ns`, Unix) until now."""
     tracer = traces.tracer()
     if not tracer.recording:
         return

@@ -1,4 +1,4 @@
-"""What the normalizer counts: records by outcome, dead letters by class, lag, a batch's time."""
+"""The normalizer's Prometheus metrics."""
 
 from typing import Final
 
@@ -9,7 +9,7 @@ from payment_pipeline.telemetry import LATENCY_BUCKETS_S
 
 RECORDS: Final = Counter(
     "payments_normalizer_records_total",
-    "Raw records by what became of them, once acknowledged.",
+    "Raw records that were processed and acknowledged, by outcome.",
     ["outcome", "kind"],
 )
 DEAD_LETTERS: Final = Counter(
@@ -17,18 +17,20 @@ DEAD_LETTERS: Final = Counter(
     "Records sent to the validation topic, by failure class.",
     ["failure"],
 )
-for _failure in FailureClass:  # or the first one of a class would be no increase to Prometheus
+# Each class starts at 0: Prometheus sees no increase when a series appears with 1.
+for _failure in FailureClass:
     DEAD_LETTERS.labels(_failure)
 PRODUCE_ERRORS: Final = Counter(
-    "payments_normalizer_produce_errors_total", "Records that Kafka did not acknowledge at a try."
+    "payments_normalizer_produce_errors_total",
+    "Records that Kafka did not acknowledge, counted at each attempt.",
 )
 LAG: Final = Gauge(
     "payments_normalizer_consumer_lag_records",
-    "Raw records not yet read, by topic, over this one's partitions.",
+    "Raw records not read yet, by topic, in the partitions assigned to this process.",
     ["topic"],
 )
 DURATION_S: Final = Histogram(
     "payments_normalizer_batch_duration_seconds",
-    "From a batch's first send to its commit.",
+    "Time from a batch's first send to its commit.",
     buckets=LATENCY_BUCKETS_S,
 )

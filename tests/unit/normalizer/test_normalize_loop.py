@@ -21,8 +21,8 @@ from payment_pipeline.adapters.kafka import partition_of
 from payment_pipeline.domain import topics
 from payment_pipeline.domain.events import PAYMENT_EVENT
 from payment_pipeline.domain.failures import BadRecord, FailureClass
-from payment_pipeline.normalizer import service
-from payment_pipeline.normalizer.service import Normalizer
+from payment_pipeline.normalizer import normalize_loop, publisher
+from payment_pipeline.normalizer.normalize_loop import Normalizer
 from support.pairs import CONTEXT
 from support.stripe_bodies import body, example
 
@@ -57,7 +57,7 @@ class Source:
     drained: asyncio.Event = field(default_factory=asyncio.Event)
     polls_without: int = 0
 
-    def subscribe(self, topics: list[str], listener: service.Normalizer) -> None:
+    def subscribe(self, topics: list[str], listener: Normalizer) -> None:
         assert PLACE.topic in topics
         listener.on_partitions_assigned(self.assigned)
 
@@ -162,8 +162,8 @@ def count(name: str, **labels: str) -> float:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "RETRY_PAUSE_S", 0.001)
-    monkeypatch.setattr(service, "RETRY_PAUSE_S_MAX", 0.002)
+    monkeypatch.setattr(publisher, "RETRY_PAUSE_S", 0.001)
+    monkeypatch.setattr(publisher, "RETRY_PAUSE_S_MAX", 0.002)
 
 
 async def test_a_batch_is_produced_under_its_key_then_committed_and_counted() -> None:
@@ -226,7 +226,7 @@ async def test_what_kafka_does_not_take_is_sent_again_and_only_that(
 async def test_produce_that_never_comes_back_ends_the_process_uncommitted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(service, "PRODUCE_PATIENCE_S", 0.0)
+    monkeypatch.setattr(publisher, "PRODUCE_PATIENCE_S", 0.0)
     source = Source(deque([records(CHARGE)]))
     normalizer = Normalizer(source, Sink(answer=deque([KafkaTimeoutError()] * 9)), CONTEXT, 500)
     with pytest.raises(KafkaTimeoutError):
@@ -285,7 +285,7 @@ async def test_a_stop_lets_the_batch_under_way_end() -> None:
 
 
 async def test_a_stop_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "STOP_PATIENCE_S", 0.01)
+    monkeypatch.setattr(normalize_loop, "STOP_PATIENCE_S", 0.01)
     source, sink = Source(deque([records(CHARGE)])), Sink(hold=True)
     running = asyncio.ensure_future(Normalizer(source, sink, CONTEXT, 500).run())
     await asyncio.wait_for(sink.offered.wait(), 5)
