@@ -20,7 +20,7 @@ from payment_pipeline.domain.failures import Rejected, Unmodelled
 from payment_pipeline.domain.raw import Coordinates, RawEvent
 from payment_pipeline.providers import Context, providers
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parents[1] / "providers"
 SECRET = "whsec_fixture"
 SIGNED_AT_S = 1_750_000_000
 CONTEXT = Context(pseudonym_key=b"fixture", normalizer_version="fixture")

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parents[1] / "providers"
 OBJECTS: dict[str, dict[str, Any]] = json.loads((FOLDER / "stripe_objects.json").read_text())[
     "resources"
 ]
