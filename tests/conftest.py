@@ -1,17 +1,22 @@
-"""Which real components does a test get, and who stops them?
+"""Fixtures that start the real components, and the scheduling of the tests that use them.
 
-`stores` is PostgreSQL, Kafka and Temporal, provisioned; `stack` is the whole pipeline; `lakehouse`
-is the stores with S3, the Iceberg catalog and Trino: one of each a run, on ports of its own.
-`fresh_stack` makes one for a test that kills processes. Of xdist's workers one has all tests of the
-shared stack, for an audit must not see what another test does meanwhile. The process that pytest
-was called in stops it, whatever happened.
+`stores` is PostgreSQL, Kafka and Temporal, provisioned. `stack` is the whole pipeline. `lakehouse`
+is the stores with S3, the Iceberg catalog and Trino. These three share one stack per test run, on
+free ports. `fresh_stack` starts a separate stack, for a test that kills processes.
+
+One xdist worker runs all tests of the shared stack, because an audit must not see the events of
+another test. The fixtures of a test decide: a file with a test that uses `shared_settings`, even
+through another fixture, belongs to that worker. The main process stops the shared stack at the end
+of the run, after a failure too.
 """
 
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -34,12 +39,8 @@ SHARED_VAR = "TEST_STACK_VAR"
 """The shared stack's folder, handed to xdist's workers in their environment."""
 COLLECTOR_PORT = "TEST_COLLECTOR_PORT"
 """Where a test may listen for the shared stack's spans: no component's port."""
-ON_THE_SHARED_STACK = {"integration", "e2e"}
-WITHOUT_IT = {
-    *("test_claims", "test_erasure", "test_gateway", "test_inference", "test_ledger"),
-    *("test_normalizer", "test_orchestrator_workflows", "test_replay", "test_wheel"),
-}
-"""Files there whose stacks are their own."""
+SHARED_FILES = "files_on_the_shared_stack.json"
+"""In the shared stack's folder: the test files that use it, from the workers to the scheduler."""
 WORKERS_MAX = 4
 """Each may have a stack with Trino, some 4 GB, beside the shared one."""
 PORT_SHARES = 16
@@ -118,12 +119,15 @@ def own_stack(*only: str, **overrides: object) -> Iterator[Settings]:
 
 
 class ByStack(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-    """All tests of the shared stack are one worker's; what is left goes to the workers by file."""
+    """Gives every file that uses the shared stack to one worker, and the others out by file."""
+
+    @cached_property
+    def _shared_files(self) -> frozenset[str]:
+        return frozenset(json.loads((Path(os.environ[SHARED_VAR]) / SHARED_FILES).read_text()))
 
     def _split_scope(self, nodeid: str) -> str:
-        path = Path(nodeid.partition("::")[0])
-        shared = ON_THE_SHARED_STACK.intersection(path.parts) and path.stem not in WITHOUT_IT
-        return "the shared stack" if shared else str(path)
+        file = nodeid.partition("::")[0]
+        return "the shared stack" if file in self._shared_files else file
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -137,10 +141,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByStack
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse a test that another worker would run beside those of the shared stack."""
-    for item in items:
-        if item.path.stem in WITHOUT_IT and "shared_settings" in getattr(item, "fixturenames", ()):
-            raise pytest.UsageError(f"{item.nodeid} is on the shared stack: see WITHOUT_IT")
+    """Tell the scheduler which files use the shared stack: their fixtures say so."""
+    shared = {
+        item.nodeid.partition("::")[0]
+        for item in items
+        if "shared_settings" in getattr(item, "fixturenames", ())
+    }
+    folder = Path(os.environ[SHARED_VAR])
+    unfinished = folder / f"{_WORKER}.json"
+    unfinished.write_text(json.dumps(sorted(shared)))
+    unfinished.replace(folder / SHARED_FILES)
 
 
 def pytest_configure(config: pytest.Config) -> None:
