@@ -24,7 +24,8 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from local_stack import supervisor
-from local_stack.stack import down, up
+from local_stack.stack import down
+from payment_operations.stack_start import up
 from payment_pipeline import settings as settings_module
 from payment_pipeline.settings import Settings
 from support import isolated

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from local_stack.files import GENERATED_SECRETS, WEBHOOK_SECRETS
-from local_stack.rotation import HELD, rotatable_passwords
+from payment_operations.rotation import HELD, rotatable_passwords
 from payment_pipeline.settings import Settings
 
 TESTS = Path(__file__).resolve().parents[1]

@@ -29,9 +29,10 @@ from bench.orchestrator import orchestrator_figures
 from bench.tracing import tracing_figures
 from bench.whole_way import whole_way_figures
 from conftest import stack_settings
-from local_stack import report
 from local_stack.components import LAKEHOUSE
-from local_stack.stack import down, up
+from local_stack.stack import down
+from payment_operations import stack_text
+from payment_operations.stack_start import up
 from payment_pipeline.settings import Settings
 from support.repository import ROOT
 
@@ -79,7 +80,7 @@ def main(names: list[str]) -> int:
                 figures += map(asdict, measure(PARTS[name], Path(folder) / name))
                 WRITTEN.write_text(json.dumps(figures, indent=2) + "\n")
     finally:  # what a later part fails at is no loss of these
-        report.console().print(table(figures))
+        stack_text.console().print(table(figures))
     console.print(f"written to {WRITTEN}")
     return 0
 

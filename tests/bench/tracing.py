@@ -15,7 +15,8 @@ from typing import Final
 
 from bench.figure import Figure
 from bench.whole_way import costs, simulate
-from local_stack.stack import down, up
+from local_stack.stack import down
+from payment_operations.stack_start import up
 from payment_pipeline.settings import Settings
 from support import commands
 

@@ -10,8 +10,9 @@ from drills.findings import Findings
 from drills.ground import Ground
 from payment_pipeline.domain import client_ledger
 from payment_pipeline.domain.client_ledger import UNKNOWN
-from payment_pipeline.ledger import report, run
+from payment_pipeline.ledger import run
 from payment_pipeline.ledger.audit import Audit
+from payment_pipeline.ledger.audit_json import verdict
 from payment_pipeline.ledger.stages import Stage
 from payment_pipeline.ledger.window import Window
 
@@ -73,7 +74,7 @@ def account(ground: Ground, ledger: Path, found: Findings) -> None:
     found.require(
         judged == len(known.acknowledged), f"the audit judged {judged} of the acknowledged events"
     )
-    found.require(told.ok, report.verdict(told))
+    found.require(told.ok, verdict(told))
     found.require(told.settled, "the stages were still behind when the audit's wait ended")
 
 

@@ -7,11 +7,9 @@ from pathlib import Path
 from threading import Event
 from typing import Any, Final
 
-from rich.console import Console
-
 from drills.ground import Ground
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.simulator.run import Faults, Pace, Run, simulate
+from payment_pipeline.simulator.run import Faults, Pace, Run, Silent, simulate
 
 CHUNK_EVENTS: Final = 500
 """The load ends between two chunks; each is a market of its own, with ids of its own."""
@@ -67,7 +65,7 @@ def send_chunk(
     )
     while True:
         try:
-            told = simulate(ground.settings, run, Console(quiet=True))
+            told = simulate(ground.settings, run, Silent())
         except UserError:  # nobody listens at the moment
             Event().wait(CONNECT_PAUSE_S)
             continue

@@ -22,8 +22,9 @@ from drills.findings import SkippedError
 from drills.ground import Drill, Ground
 from drills.registry import drills
 from drills.result import Result
-from local_stack import files, stack
-from local_stack.report import console as reader
+from local_stack import files
+from payment_operations import stack_start
+from payment_operations.stack_text import console as reader
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings, load
 from support import isolated
@@ -79,7 +80,7 @@ def hold(
         console.print(f"{time.monotonic() - began:7.1f} s  {text}", soft_wrap=True, markup=False)
 
     try:
-        stack.up(settings, only=drill.needs)
+        stack_start.up(settings, only=drill.needs)
         began = time.monotonic()
         dice = random.Random(f"{seed}/{name}")
         result.findings = drill.run(Ground(settings, seed, rounds, folder, say, dice))

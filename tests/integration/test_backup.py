@@ -8,11 +8,11 @@ from uuid import uuid4
 import pytest
 from pydantic import SecretStr
 
-from local_stack.backup import backup, restore
 from orchestration_dagster.lake import compare, lake_tables
 from orchestration_dagster.lake.catalog import open_catalog
 from orchestration_dagster.lake.loader import load
 from orchestration_dagster.lake.rewrite import Rewritten, reanchor
+from payment_operations.backup import backup, restore
 from payment_pipeline.adapters import postgres
 from payment_pipeline.bronze import corrections, writer
 from payment_pipeline.bronze.contract import (
@@ -108,14 +108,14 @@ def cut_off(settings: Settings, file: Path, at: str) -> None:
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("local_stack.backup.migrate", lambda _: [])  # the schema is there
-        patch.setattr("local_stack.backup._taken_at", lambda *_: None)
+        patch.setattr("payment_operations.backup.migrate", lambda _: [])  # the schema is there
+        patch.setattr("payment_operations.backup._taken_at", lambda *_: None)
         patch.setattr(at, cut)
         with pytest.raises(KeyboardInterrupt):
             restore(settings, file)
 
 
-BEFORE_THE_ROWS = "local_stack.backup._run"
+BEFORE_THE_ROWS = "payment_operations.backup._run"
 AFTER_THE_ROWS = "psycopg.Connection.transaction"
 
 

@@ -8,11 +8,12 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from local_stack import claims as doctor
 from local_stack import roles
-from local_stack.claims import checks
 from local_stack.preflight import Check
-from local_stack.stack import down, up
+from local_stack.stack import down
+from payment_operations import retention_checks as doctor
+from payment_operations.retention_checks import checks
+from payment_operations.stack_start import up
 from payment_pipeline.adapters import kafka
 from payment_pipeline.domain.topics import NORMALIZED
 from payment_pipeline.orchestrator.retention_headroom import headrooms

@@ -18,7 +18,7 @@ import yaml
 
 from drills import dashboards as drill
 from local_stack import superset
-from local_stack.stack import up
+from payment_operations.stack_start import up
 from payment_pipeline.settings import Settings
 from support.browser import Browser, Chart, chromium, in_time_range
 from support.dbt_project import Dbt

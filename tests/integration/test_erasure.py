@@ -22,9 +22,10 @@ import pytest
 
 from conftest import own_stack
 from local_stack import superset
-from local_stack.marts import rebuild
 from orchestration_dagster.lake.lake_tables import TABLES
 from orchestration_dagster.lake.loader import load
+from payment_operations import erasure as erasure_run
+from payment_operations.marts import rebuild
 from payment_pipeline.adapters import postgres
 from payment_pipeline.adapters.trino import connect
 from payment_pipeline.bronze import refold
@@ -32,7 +33,7 @@ from payment_pipeline.bronze.erased import STAND_IN
 from payment_pipeline.dlq import desk
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.erasure import forget as erasure
-from payment_pipeline.erasure import tables, topics, verbs, workflows
+from payment_pipeline.erasure import tables, topics, workflows
 from payment_pipeline.erasure.forget import Found, Proof, Stores
 from payment_pipeline.erasure.person import Person
 from payment_pipeline.ledger import tables as ledger_tables
@@ -143,7 +144,7 @@ class Stack:
         assert verdict.ok, verdict.sentence
 
     def _opened(self) -> AbstractAsyncContextManager[Stores]:
-        return verbs.opened(self.settings, verbs.WholeLake(self.settings, build_mart))
+        return erasure_run.opened(self.settings, erasure_run.WholeLake(self.settings, build_mart))
 
 
 def build_mart(settings: Settings) -> None:
@@ -283,8 +284,8 @@ STEPS: list[tuple[object, str]] = [
     (topics, "apply"),
     (workflows, "delete"),
     (tables, "erase"),
-    (verbs.WholeLake, "catch_up"),
-    (verbs.WholeLake, "rebuild"),
+    (erasure_run.WholeLake, "catch_up"),
+    (erasure_run.WholeLake, "rebuild"),
 ]
 
 
@@ -381,11 +382,11 @@ def test_of_two_at_once_one_is_refused(stack_of_people: Stack) -> None:
     stack = stack_of_people
 
     async def one() -> None:
-        async with verbs.opened(stack.settings, None):
+        async with erasure_run.opened(stack.settings, None):
             pass
 
     async def both() -> None:
-        async with verbs.opened(stack.settings, None):
+        async with erasure_run.opened(stack.settings, None):
             await one()
 
     with pytest.raises(UserError, match="Another erasure"):
@@ -450,11 +451,11 @@ def test_who_could_write_the_person_back_is_kept_out(
         async with await postgres.pool(settings) as pool:
             async with lock(pool):
                 with pytest.raises(UserError, match=f"A {named} is at work"):
-                    async with verbs.opened(settings, None):
+                    async with erasure_run.opened(settings, None):
                         pass
-                async with verbs.opened(settings, None, dry_run=True):
+                async with erasure_run.opened(settings, None, dry_run=True):
                     pass
-            async with verbs.opened(settings, None):
+            async with erasure_run.opened(settings, None):
                 with pytest.raises(UserError, match=f"Another {named} .* or an erasure"):
                     async with lock(pool):
                         pass

@@ -21,7 +21,7 @@ import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 
 from conftest import free_ports
-from local_stack import rotation
+from payment_operations import rotation
 from payment_pipeline.adapters import kafka
 from payment_pipeline.adapters.kafka_ranges import RangeReader
 from payment_pipeline.domain.failures import UserError

@@ -20,6 +20,7 @@ import pytest_asyncio
 from aiokafka import AIOKafkaProducer
 from rich.console import Console
 
+from payment_operations import trace_text
 from payment_pipeline.adapters import kafka, postgres
 from payment_pipeline.bronze import writer
 from payment_pipeline.bronze.contract import InferenceStatus
@@ -35,7 +36,7 @@ from payment_pipeline.domain.failures import (
 )
 from payment_pipeline.domain.headers import Headers
 from payment_pipeline.domain.raw import Coordinates, RawEvent
-from payment_pipeline.ledger import settling, trace_report
+from payment_pipeline.ledger import settling
 from payment_pipeline.ledger.audit import Finding
 from payment_pipeline.ledger.check import whole_verdict
 from payment_pipeline.ledger.run import Report, Request, run
@@ -376,7 +377,7 @@ async def test_an_audit_waits_for_who_is_behind_and_for_what_is_on_its_way(
 async def test_a_trace_tells_the_life_of_an_event(pipeline: Pipeline) -> None:
     raw = await pipeline.deliver(event("evt_traced"))
     found = await trace(pipeline.settings, "evt_traced", print)
-    (life,) = trace_report.as_json(found)["events"]
+    (life,) = trace_text.as_json(found)["events"]
     place = raw.coordinates
     assert (life["place"], life["event_type"]) == ("bronze", "payment.succeeded")
     assert (life["topic"], life["partition"], life["offset"]) == (
@@ -408,7 +409,7 @@ async def test_a_payments_trace_has_what_never_became_a_row(pipeline: Pipeline) 
         (Stage.UNMODELLED, raw.event_id),
     }
     out = StringIO()
-    trace_report.show(found, Console(file=out, width=200))
+    trace_text.show(found, Console(file=out, width=200))
     for seen in found.sightings:
         assert str(seen.source) in out.getvalue()
         assert f"received {seen.received_at:%Y-%m-%d %H:%M:%S}" in out.getvalue()
@@ -422,7 +423,7 @@ async def test_a_trace_tells_both_places_of_an_id_with_two_bodies(pipeline: Pipe
     await writer.quarantine(pipeline.pool, [letter], WORKFLOW)
     found = await trace(pipeline.settings, "evt_two", print)
     assert [seen.stage for seen in found.sightings] == [Stage.BRONZE, Stage.QUARANTINE]
-    assert trace_report.as_json(found)["events"][1]["failure"] == "conflicting_body"
+    assert trace_text.as_json(found)["events"][1]["failure"] == "conflicting_body"
 
 
 async def test_a_trace_finds_a_body_without_an_id_by_the_audits_name(pipeline: Pipeline) -> None:

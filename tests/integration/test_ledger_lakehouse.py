@@ -22,7 +22,7 @@ from payment_pipeline.bronze import writer
 from payment_pipeline.bronze.contract import EVENTS_TABLE, QUARANTINE_TABLE, InferenceStatus
 from payment_pipeline.bronze.rows import ScoredEvent
 from payment_pipeline.domain.failures import BadRecord, FailureClass, FieldError, UserError
-from payment_pipeline.ledger import lake, report
+from payment_pipeline.ledger import audit_json, lake
 from payment_pipeline.ledger.check import Verdict, ledger_verdict
 from payment_pipeline.ledger.lake import LookedUp, Schemas
 from payment_pipeline.ledger.run import Report, Request, run
@@ -223,7 +223,11 @@ def test_what_is_not_there_yet_is_said_and_refused_where_it_was_asked_for(house:
     assert found.absent == {
         Stage.FACTS: f"there is no {house.schemas.marts}.fct_payment_events yet"
     }
-    assert report.as_json(found)["stages"]["lake"] == {"events": 0, "records": 0, "hash_total": {}}
+    assert audit_json.as_json(found)["stages"]["lake"] == {
+        "events": 0,
+        "records": 0,
+        "hash_total": {},
+    }
     assert house.audit(Stage.LAKE).absent == {}
     with pytest.raises(UserError, match="No audit through facts: there is no"):
         house.audit(Stage.FACTS)

@@ -5,7 +5,7 @@ import asyncio
 import aiohttp
 import pytest
 
-from payment_pipeline.metrics_table import metrics
+from payment_operations.metrics_table import metrics
 from payment_pipeline.settings import Settings
 
 pytestmark = pytest.mark.stack

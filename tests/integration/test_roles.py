@@ -10,8 +10,9 @@ from psycopg import errors, sql
 from pydantic import SecretStr
 
 from conftest import own_stack
-from local_stack import files, roles, rotation
-from local_stack.stack import up
+from local_stack import files, roles
+from payment_operations import rotation
+from payment_operations.stack_start import up
 from payment_pipeline.adapters import postgres
 from payment_pipeline.bronze.migrate import migrate
 from payment_pipeline.domain.failures import UserError

@@ -7,8 +7,9 @@ import pytest
 from pydantic import SecretStr
 from pyiceberg.exceptions import ForbiddenError, UnauthorizedError
 
-from local_stack import rotation, supervisor
+from local_stack import supervisor
 from orchestration_dagster.lake.catalog import open_catalog
+from payment_operations import rotation
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 

@@ -17,7 +17,8 @@ import pytest
 from conftest import stack_settings
 from local_stack import process, stack, supervisor
 from local_stack.components import STORES
-from local_stack.stack import down, up
+from local_stack.stack import down
+from payment_operations.stack_start import up
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 from support import commands, processes

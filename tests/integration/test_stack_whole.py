@@ -17,7 +17,7 @@ pytestmark = pytest.mark.stack
 
 def test_status_tells_a_machine_that_everything_works(stack: Settings) -> None:
     answer = subprocess.run(
-        [sys.executable, "-m", "payment_pipeline.cli", "status", "--json"],
+        [sys.executable, "-m", "payment_operations.cli", "status", "--json"],
         env=commands.environment(stack),
         capture_output=True,
         text=True,

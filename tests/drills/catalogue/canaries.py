@@ -15,10 +15,11 @@ from drills.findings import Findings
 from drills.ground import Drill, Ground
 from drills.ledger import account
 from drills.sender import Sender, modelled
-from local_stack import dagster, stack, superset
+from local_stack import dagster, superset
 from local_stack.components import LAKEHOUSE
 from orchestration_dagster.lake.lake_tables import TABLES
 from orchestration_dagster.lake.loader import load
+from payment_operations import stack_start
 from payment_pipeline.providers import providers
 from payment_pipeline.settings import Settings
 from payment_pipeline.simulator.signing import Forgery, forged
@@ -47,7 +48,7 @@ def run(ground: Ground) -> Findings:
     marked = canary.marks(ground.dice)
     with collector() as spans:
         settings = ground.settings.model_copy(update={"otlp_endpoint": spans.endpoint})
-        stack.up(settings, only=TRACED)
+        stack_start.up(settings, only=TRACED)
         asyncio.run(_send(ground, marked))
         account(ground, ground.folder / "ledger.jsonl", found)
         for table in TABLES:
@@ -131,14 +132,14 @@ def _show(ground: Ground, settings: Settings) -> frozenset[str]:
     if not superset.installed():
         ground.say("the dashboards are not searched: no Superset is here (make setup-superset)")
         return frozenset()
-    stack.up(settings, only=("superset",))
+    stack_start.up(settings, only=("superset",))
     return frozenset({places.DASHBOARDS})
 
 
 async def _run_dagster(settings: Settings) -> None:
     """Its jobs, with its own logs, events and metadata of them."""
     before = await dagster.newest_run(settings, MICRO_BATCH)
-    await asyncio.to_thread(stack.up, settings, groups=(LAKEHOUSE,))
+    await asyncio.to_thread(stack_start.up, settings, groups=(LAKEHOUSE,))
     async with asyncio.timeout(JOB_S_MAX):
         await _success(settings, await _next_run(settings, before))
         await _success(settings, await dagster.launch(settings, COMPARISON))

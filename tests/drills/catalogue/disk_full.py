@@ -19,6 +19,7 @@ from drills.load import load
 from drills.recovery import through
 from drills.sender import Sender, modelled
 from local_stack import files, stack
+from payment_operations import stack_start
 from payment_pipeline.simulator.run import Faults
 from support import isolated
 
@@ -42,7 +43,7 @@ def run(ground: Ground) -> Findings:
         settings = isolated.settings(var, cache=ground.settings.cache)
         shutil.copytree(files.var(ground.settings) / "models", var / "models")
         undo.callback(stack.down, settings)
-        stack.up(settings, only=NEEDS)
+        stack_start.up(settings, only=NEEDS)
         ground = replace(ground, settings=settings, began_at=datetime.now(UTC))
         ledger = ground.folder / "ledger.jsonl"
         with load(ground, ledger, RATE_PER_S, Faults()):
@@ -60,7 +61,7 @@ def _fill_and_free(ground: Ground, disk: Path, ledger: Path, found: Findings) ->
     with _full(disk):
         time.sleep(min(FULL_S_A_ROUND * ground.rounds, FULL_S_MAX))
     began = time.monotonic()
-    stack.up(settings, only=NEEDS)
+    stack_start.up(settings, only=NEEDS)
     asyncio.run(_probe(ground, ledger))
     found.recovery_s.append(time.monotonic() - began)
     ground.say(f"{disk.name}'s disk was full; {found.recovery_s[-1]:.1f} s after it had room again")
@@ -86,7 +87,7 @@ def _control(ground: Ground, disk: Path) -> bool:
     module = "drills.controls.eager_gateway"
     with control(settings, module, "gateway_port") as (port, _), _full(disk):
         asyncio.run(send(port))
-    stack.up(settings, only=NEEDS)
+    stack_start.up(settings, only=NEEDS)
     lost = settled_audit(ground, ledger).missing.count
     ground.say(f"control, answered before the ack: of {CONTROL_EVENTS} events {lost} are lost")
     return lost > 0

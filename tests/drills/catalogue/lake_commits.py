@@ -31,10 +31,11 @@ from drills.lake import (
     orphans,
     sleep_through_another,
 )
-from local_stack import stack, supervisor
+from local_stack import supervisor
 from orchestration_dagster.lake.catalog import open_catalog
 from orchestration_dagster.lake.loader import load
 from orchestration_dagster.lake.table_maintenance import maintain
+from payment_operations import stack_start
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 from support.repository import importing_tests
@@ -99,7 +100,7 @@ def _clean(settings: Settings, found: Findings) -> None:
     """What the dead left behind is no row; the upkeep deletes it, here without its week's wait."""
     left = orphans(settings)
     found.require(bool(left), "no failed commit left a file: nothing is shown of their cleaning")
-    stack.up(settings, only=("trino",))
+    stack_start.up(settings, only=("trino",))
     maintain(settings, "remove_orphan_files", *EVENTS.identifier, orphans_kept="0s")
     still = orphans(settings)
     found.require(not still, f"of {len(left)} orphan files {len(still)} are left")
@@ -137,7 +138,7 @@ def _put_right(settings: Settings) -> float:
         except UserError:
             if monotonic() - began > STORE_BACK_S_MAX:
                 raise
-            stack.up(settings, only=(STORE,))
+            stack_start.up(settings, only=(STORE,))
         else:
             return monotonic() - began
 

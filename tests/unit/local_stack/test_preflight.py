@@ -16,7 +16,7 @@ import pytest
 from local_stack import files, jars, java, preflight, process, trino
 from local_stack.components import BY_NAME
 from local_stack.preflight import Check
-from local_stack.stack import up
+from payment_operations.stack_start import up
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 from support import commands
@@ -209,7 +209,7 @@ def test_no_java_is_red_and_says_what_to_set(
 def test_doctor_answers_a_machine_and_exits_1_when_red(isolated: SettingsOf, listener: int) -> None:
     settings = isolated(gateway_port=listener)
     answer = subprocess.run(
-        [sys.executable, "-m", "payment_pipeline.cli", "doctor", "--json"],
+        [sys.executable, "-m", "payment_operations.cli", "doctor", "--json"],
         env=commands.environment(settings),
         capture_output=True,
         text=True,
@@ -224,7 +224,7 @@ def test_doctor_answers_a_machine_and_exits_1_when_red(isolated: SettingsOf, lis
 def test_up_says_one_sentence_and_no_traceback(isolated: SettingsOf, listener: int) -> None:
     settings = isolated(gateway_port=listener)
     answer = subprocess.run(
-        [sys.executable, "-m", "payment_pipeline.cli", "up"],
+        [sys.executable, "-m", "payment_operations.cli", "up"],
         env=commands.environment(settings),
         capture_output=True,
         text=True,

@@ -14,7 +14,7 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from local_stack.components import BY_NAME
-from payment_pipeline.metrics_table import metrics
+from payment_operations.metrics_table import metrics
 from payment_pipeline.settings import Settings
 from support.repository import ROOT
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Collection, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
@@ -33,6 +33,9 @@ LOG_LINES_SHOWN: Final = 15
 
 Result = TypeVar("Result")
 
+Step = Callable[[Settings], Awaitable[object]]
+"""Provisions one store that is ready, idempotently."""
+
 
 class Watcher:
     """Hears how far each component is. This one keeps it to itself."""
@@ -59,6 +62,7 @@ class Standing(NamedTuple):
 
 def up(
     settings: Settings,
+    provision: Mapping[str, Step],
     only: tuple[str, ...] = (),
     watcher: Watcher | None = None,
     groups: tuple[str, ...] = (),
@@ -68,6 +72,13 @@ def up(
     Those are `only` and what they need, or else the pipeline and the `groups` beside it.
 
     Calling it again changes nothing that runs. Nothing is started when a check is red.
+
+    Args:
+        settings: of the stack.
+        provision: by the name of a store, the step that provisions it once it is ready.
+        only: the components that are wanted; what they need comes with them.
+        watcher: is told how far each component is.
+        groups: started with the pipeline.
 
     Raises:
         UserError: a check is red, or a component didn't become ready: its log's end is told.
@@ -81,7 +92,7 @@ def up(
         preflight.refuse_if_red(settings, components)
         files.make_secrets(settings)
         supervisor.ensure(settings)
-        _run(_bring_up(settings, components, watcher or Watcher()))
+        _run(_bring_up(settings, components, provision, watcher or Watcher()))
 
 
 def _run(work: Coroutine[Any, Any, Result]) -> Result:
@@ -95,7 +106,10 @@ def _run(work: Coroutine[Any, Any, Result]) -> Result:
 
 
 async def _bring_up(
-    settings: Settings, components: tuple[Component, ...], watcher: Watcher
+    settings: Settings,
+    components: tuple[Component, ...],
+    provision: Mapping[str, Step],
+    watcher: Watcher,
 ) -> None:
     """Start each component as soon as what it needs is ready, the stores' contents included."""
     ready = {component.name: asyncio.Event() for component in components}
@@ -103,7 +117,8 @@ async def _bring_up(
     try:
         async with asyncio.TaskGroup() as group:
             for component in components:
-                group.create_task(_bring_up_one(settings, component, ready, watcher))
+                step = provision.get(component.name)
+                group.create_task(_bring_up_one(settings, component, ready, step, watcher))
     except* UserError as failures:
         mistake = failures.exceptions[0]
     # Raised within `except*`, some Pythons wrap it in a group again.
@@ -112,7 +127,11 @@ async def _bring_up(
 
 
 async def _bring_up_one(
-    settings: Settings, component: Component, ready: dict[str, asyncio.Event], watcher: Watcher
+    settings: Settings,
+    component: Component,
+    ready: dict[str, asyncio.Event],
+    provision: Step | None,
+    watcher: Watcher,
 ) -> None:
     for name in component.needs:
         await ready[name].wait()
@@ -121,10 +140,8 @@ async def _bring_up_one(
         if not _alive(settings, component):
             await _start(settings, component, watcher)
         await _until_ready(settings, component)
-    from local_stack.provision import STEPS  # its clients, which no other call here needs
-
-    if step := STEPS.get(component.name):
-        await step(settings)
+    if provision:
+        await provision(settings)
     watcher.news(component.name, f"ready after {time.monotonic() - began:.1f} s")
     ready[component.name].set()
 

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from payment_pipeline.settings import Settings
 
-from . import lake, report
+from . import lake
+from .audit_json import as_json, verdict
 from .kept import audited
 from .lake import Schemas
 from .run import WAIT_S_DEFAULT, Report, Request, find_lakehouse, look, opened
@@ -61,7 +62,7 @@ def whole_verdict(settings: Settings, window: Window, wait_s: float = WAIT_S_DEF
     """
     asked = Request(window, open_ended=False, wait_s=wait_s)
     found = asyncio.run(audited(settings, asked, lambda _said: None, "schedule"))
-    return Verdict(found.ok, report.verdict(found), report.as_json(found))
+    return Verdict(found.ok, verdict(found), as_json(found))
 
 
 async def _verdict(
@@ -72,7 +73,7 @@ async def _verdict(
     async with opened(settings, lakehouse) as stores:
         audit = await look(stores, window, tables_only(), lambda _said: None, excuse_pending=True)
     found = Report(audit, window, True, None, 0.0, absent)
-    return Verdict(audit.ok, report.verdict(found), report.as_json(found))
+    return Verdict(audit.ok, verdict(found), as_json(found))
 
 
 def _of_day(day: date) -> Window:

@@ -1,28 +1,24 @@
-"""`payments simulate`: make the traffic, send it, and say whether every answer was right."""
+"""One run of the simulator: makes the traffic, sends it, and sums up the answers."""
 
 import asyncio
-import json
-import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import uvloop
-from rich.console import Console
 
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.providers import providers
 from payment_pipeline.settings import Settings
 
-from . import progress
 from .faults import Faults
 from .sender import Pace, Target, reach, send, target
 from .tally import Tally, percentiles_ms
 from .traffic import Period, deliveries
 
-__all__ = ("Faults", "Pace", "Period", "Run", "main", "midnight", "simulate")
+__all__ = ("Faults", "Pace", "Period", "Run", "Silent", "Watcher", "midnight", "simulate")
 
 CONNECTIONS: Final = 32
 TIMEOUT_S: Final = 10.0
@@ -46,20 +42,24 @@ class Run:
     """`None`: a new file in `<var>/simulator/`."""
 
 
-def main(settings: Settings, run: Run, *, as_json: bool) -> int:
-    """Run it with everything a person sees; the answer is the exit code."""
-    stderr = Console(stderr=True)
-    summary = simulate(settings, run, stderr)
-    if as_json:
-        sys.stdout.write(json.dumps(summary, indent=2) + "\n")
-    else:
-        progress.report(summary, Console())
-    if summary["gave_up"]:
-        stderr.print("Gave up: a delivery was tried to the end and never got a final answer.")
-    elif not summary["ok"]:
-        wrong, sent = summary["unexpected"]["count"], summary["deliveries"]
-        stderr.print(f"{wrong:,} of {sent:,} deliveries got another answer than they should have.")
-    return 0 if summary["ok"] else 1
+class Watcher(Protocol):
+    """Is told how far a run is."""
+
+    def begin(self, run: Run, url: str, ledger: Path) -> None:
+        """A run begins; nothing is sent yet."""
+
+    async def watch(self, tally: Tally, deliveries_planned: int) -> None:
+        """Follow the counts of a run until cancelled."""
+
+
+class Silent:
+    """A watcher that shows nothing."""
+
+    def begin(self, run: Run, url: str, ledger: Path) -> None:
+        """See `Watcher`."""
+
+    async def watch(self, tally: Tally, deliveries_planned: int) -> None:
+        """See `Watcher`."""
 
 
 def midnight(until: datetime | None) -> datetime:
@@ -69,7 +69,7 @@ def midnight(until: datetime | None) -> datetime:
     return until.replace(tzinfo=UTC)
 
 
-def simulate(settings: Settings, run: Run, console: Console) -> dict[str, Any]:
+def simulate(settings: Settings, run: Run, watcher: Watcher) -> dict[str, Any]:
     """Send it all; the answer is the summary that `--json` prints.
 
     Raises:
@@ -81,30 +81,25 @@ def simulate(settings: Settings, run: Run, console: Console) -> dict[str, Any]:
     url = run.url or f"http://{settings.host}:{settings.gateway_port}/webhooks/stripe"
     to = target(url, settings.signing_secrets(providers()["stripe"])[0])
     path = run.ledger or _new_ledger(settings, run.seed)
-    console.print(
-        f"seed {run.seed}, {run.period.days} days until {run.period.until.isoformat()}\n"
-        f"to {url}\nledger {path}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    watcher.begin(run, url, path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab", buffering=0) as ledger:
             tally = Tally(ledger)
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(_send(run, to, tally, console))
+                runner.run(_send(run, to, tally, watcher))
             seconds = tally.seconds
     except OSError as error:
         raise UserError(f"The ledger {path} can't be written: {error.strerror}.") from None
     return _summary(run, url, path, tally, seconds)
 
 
-async def _send(run: Run, to: Target, tally: Tally, console: Console) -> None:
+async def _send(run: Run, to: Target, tally: Tally, watcher: Watcher) -> None:
     await reach(to)
     faults = run.faults
     extra = faults.duplicates + faults.malformed + faults.bad_signature + faults.altered
     planned = round(run.events * (1 + extra))
-    watching = asyncio.create_task(progress.watch(tally, planned, console))
+    watching = asyncio.create_task(watcher.watch(tally, planned))
     try:
         await send(
             deliveries(run.seed, run.events, run.period, faults),

@@ -1,0 +1,1 @@
+"""The `payments` command and what operators run with it."""

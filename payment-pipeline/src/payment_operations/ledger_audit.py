@@ -1,0 +1,64 @@
+"""What do `payments audit` and `payments trace` do with a terminal?"""
+
+import asyncio
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from payment_pipeline.adapters import kafka
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.ledger import audit_json, kept, run, trace, window
+from payment_pipeline.ledger.stages import Stage
+from payment_pipeline.settings import Settings
+
+from . import audit_text, trace_text
+
+
+def audit(
+    settings: Settings,
+    since: str | None,
+    until: str | None,
+    client_ledger: Path | None,
+    wait_s: float,
+    through: str | None,
+    *,
+    as_json: bool,
+) -> int:
+    """Audit, print the answer on standard output, and return the exit code.
+
+    Raises:
+        UserError: the window or the client's ledger can't be read, or a store does not answer.
+    """
+    if through is not None and through not in run.THROUGH:
+        raise UserError(f"--through {through}: it is one of {', '.join(run.THROUGH)}.")
+    span = window.parse(since, until, datetime.now(UTC))
+    last = Stage(through) if through else None
+    request = run.Request(span, until is None, client_ledger, wait_s, last)
+    kafka.quiet()
+    with Console(stderr=True).status("connecting") as status:
+        found = asyncio.run(kept.audited(settings, request, status.update, "operator"))
+    if as_json:
+        # Not orjson: a hash total may need more than 64 bits.
+        sys.stdout.write(json.dumps(audit_json.as_json(found)) + "\n")
+    else:
+        audit_text.show(found, Console(highlight=False))
+    return 0 if found.ok else 1
+
+
+def show_trace(settings: Settings, wanted: str, *, as_json: bool) -> int:
+    """Trace an id, print its life on standard output, and return the exit code.
+
+    Raises:
+        UserError: nothing has that id, or a store does not answer.
+    """
+    kafka.quiet()
+    with Console(stderr=True).status("connecting") as status:
+        found = asyncio.run(trace.trace(settings, wanted, status.update))
+    if as_json:
+        sys.stdout.write(json.dumps(trace_text.as_json(found), default=str) + "\n")
+    else:
+        trace_text.show(found, Console(highlight=False))
+    return 0

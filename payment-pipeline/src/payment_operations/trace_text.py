@@ -1,0 +1,189 @@
+"""How does a trace read, for a person and for a machine?"""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from rich.console import Console
+
+from payment_pipeline.domain.currency import major
+from payment_pipeline.ledger.runs import Run
+from payment_pipeline.ledger.stages import Stage
+from payment_pipeline.ledger.trace import ROWS_MAX, Sighting, Trace
+
+SCORES: Final = ("fraud_score", "churn_score", "retry_strategy")
+_LABEL_WIDTH: Final = 12
+
+
+def as_json(trace: Trace) -> dict[str, Any]:
+    """The trace as `payments trace --json` prints it; times in RFC 3339, UTC."""
+    return {
+        "id": trace.wanted,
+        "events": [_event(seen, trace.workflows) for seen in trace.sightings],
+        "workflows": [_plain(run._asdict()) for run in trace.workflows],
+        "decisions": [_plain(decision) for decision in trace.decisions],
+        "temporal_silence": trace.temporal_silence,
+    }
+
+
+def show(trace: Trace, console: Console) -> None:
+    """Print the trace: one event in full, or several as a timeline; then what came of them."""
+    events = {seen.event_id for seen in trace.sightings}
+    if len(events) == 1:
+        for seen in trace.sightings:
+            _show_event(seen, console)
+    elif events:
+        _show_timeline(trace, console)
+    unknown = "unknown" if trace.temporal_silence else "forgotten by Temporal"
+    for run in trace.workflows:
+        state = " ".join(filter(None, (run.status or unknown, run.outcome)))
+        span = f", from {_time(run.started_at)}" if run.started_at else ""
+        if run.closed_at:
+            span += f" to {_time(run.closed_at)}"
+        _line(console, "workflow", f"{run.id}: {state}{span}")
+        _line(console, "", run.url)
+    for decision in trace.decisions:
+        _line(console, "decision", _decision(decision))
+    if trace.temporal_silence:
+        console.print(trace.temporal_silence, style="yellow", markup=False)
+
+
+def _show_timeline(trace: Trace, console: Console) -> None:
+    console.print(f"{trace.wanted}, in order of occurrence", style="bold")
+    for seen in trace.sightings:
+        head, *rest = _timeline(seen)
+        happened = seen.more.get("occurred_at") or seen.received_at
+        console.print(f"  {_time(happened)}  {head}", markup=False, soft_wrap=True)
+        for line in rest:
+            console.print(f"{'':<28}{line}", markup=False, soft_wrap=True)
+    if len(trace.sightings) >= ROWS_MAX:
+        console.print(f"  Only the first {ROWS_MAX} are shown.", style="dim")
+
+
+def _show_event(seen: Sighting, console: Console) -> None:
+    console.print(f"{seen.event_id or 'no id'}  {seen.event_type or ''}", style="bold")
+    happened = seen.more.get("occurred_at")
+    suffix = f", occurred {_time(happened)}" if happened else ""
+    _line(console, "received", f"{_time(seen.received_at)}{suffix}")
+    source = seen.source
+    _line(
+        console, "record", f"{source.topic}, partition {source.partition}, offset {source.offset}"
+    )
+    _line(console, "trace id", seen.trace_id or "none")
+    for label, text in _details(seen):
+        _line(console, label, text)
+
+
+def _details(seen: Sighting) -> Iterable[tuple[str, str]]:
+    more = seen.more
+    if seen.stage is Stage.BRONZE:
+        yield "row", f"payment_events, id {more['id']}, {_after_receipt(seen)}"
+        yield from (("payment", more["payment_id"]),) if more["payment_id"] else ()
+        yield from (("amount", _amount(more)),) if more["amount_minor"] is not None else ()
+        yield "status", more["status"] or "none"
+        yield from _scores(more)
+    elif seen.stage is Stage.QUARANTINE:
+        yield "quarantine", f"{more['failure']}, id {more['id']}, {_after_receipt(seen)}"
+        yield "rejected by", f"{more['component']} {more['component_version']}"
+        for error in more["errors"]:
+            yield "error", f"{error['path'] or 'the whole body'}: {error['message']}"
+        yield "body", f"{more['body_bytes']:,} bytes, sha256 {more['body_sha256']}"
+        yield "letter", _letter(more)
+    else:
+        yield "now in", f"{seen.stage.value}, at {more['found_at']}: {more['standing']}"
+        yield "body", f"sha256 {more['body_sha256']}"
+
+
+def _letter(row: Mapping[str, Any]) -> str:
+    """Whether the dead letter is open, and if not, what it became."""
+    if row["resolution"] is None:
+        return f"open: `payments dlq show {row['id']}`"
+    said = f"{row['resolution']} {_time(row['resolved_at'])} by {row['resolved_by']}"
+    return f"{said}, patched to sha256 {row['redriven_body_sha256']}" if row["patched"] else said
+
+
+def _scores(row: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    if not row["scores"]:
+        yield "scores", row["inference_status"]
+        return
+    # The models that everyone asks about first, then any other.
+    for name in sorted(row["scores"], key=lambda name: (name not in SCORES, name)):
+        score = row["scores"][name]
+        value = score["value"]
+        shown = f"{value:.4f}" if isinstance(value, float) else value
+        yield name.removesuffix("_score"), f"{shown}, by {score['model']} {score['version']}"
+        for reason in score["reasons"]:
+            yield "", f"{reason['contribution']:+.3f}  {reason['feature']}"
+        for detail, said in (score.get("detail") or {}).items():
+            yield "", f"{detail}: {said}"
+
+
+def _timeline(seen: Sighting) -> Iterable[str]:
+    """One event of several: what happened, where it is, how it came there, and how it scored."""
+    row = seen.more
+    amount = _amount(row) if row.get("amount_minor") is not None else ""
+    yield f"{seen.event_type or '':<28} {amount:>18}  {row.get('status') or ''}"
+    place = row.get("failure") or seen.stage.value
+    number = f" row {row['id']}" if row.get("id") is not None else ""
+    yield f"{seen.event_id or 'no id'}, {place}{number}, received {_time(seen.received_at)}"
+    by = f", {seen.workflow_id}" if seen.workflow_id else ""
+    yield f"{seen.source}{by}"
+    for name, score in (row.get("scores") or {}).items():
+        value = score["value"]
+        shown = f"{value:.3f}" if isinstance(value, float) else value
+        reasons = f": {score['reasons'][0]['feature']}" if score["reasons"] else ""
+        yield f"{name.removesuffix('_score')} {shown}{reasons}"
+
+
+def _amount(row: Mapping[str, Any]) -> str:
+    amount = major(row["amount_minor"], row["currency_exponent"])
+    return f"{row['currency']} {amount:,}"
+
+
+def _after_receipt(seen: Sighting) -> str:
+    ingested_at: datetime = seen.more["ingested_at"]
+    return f"written {(ingested_at - seen.received_at).total_seconds():.3f} s after receipt"
+
+
+def _decision(decision: Mapping[str, Any]) -> str:
+    shown = {key: value for key, value in _plain(decision).items() if value is not None}
+    shown.pop("workflow_id")
+    head = " ".join(str(shown.pop(key)) for key in ("kind", "outcome", "decided_at"))
+    return f"{head}: {', '.join(f'{key} {value}' for key, value in shown.items())}"
+
+
+def _line(console: Console, label: str, text: str) -> None:
+    console.print(f"  {label:<{_LABEL_WIDTH}}{text}", markup=False, soft_wrap=True)
+
+
+def _event(seen: Sighting, workflows: Iterable[Run]) -> dict[str, Any]:
+    urls = {run.id: run.url for run in workflows}
+    workflow_id = seen.workflow_id
+    return {
+        "place": seen.stage.value,
+        "provider": seen.provider,
+        "event_id": seen.event_id,
+        "event_type": seen.event_type,
+        "received_at": _iso(seen.received_at),
+        "topic": seen.source.topic,
+        "partition": seen.source.partition,
+        "offset": seen.source.offset,
+        "trace_id": seen.trace_id,
+        "workflow": {"id": workflow_id, "url": urls[workflow_id]} if workflow_id else None,
+        "failure": seen.more.get("failure"),
+        "row": _plain(seen.more),
+    }
+
+
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: _iso(value) if isinstance(value, datetime) else value for name, value in row.items()
+    }
+
+
+def _iso(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat()
+
+
+def _time(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + "Z"

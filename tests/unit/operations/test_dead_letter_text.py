@@ -1,0 +1,140 @@
+"""Does the desk say what is so, and never what a terminal would obey?"""
+
+import io
+import json
+from base64 import b64decode
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from payment_operations import dead_letter_text
+from payment_pipeline.dlq.plan import Outcome
+from payment_pipeline.dlq.redrive import Result, all_settled
+from payment_pipeline.dlq.store import Group
+
+AT = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
+EVIL = "evt_\x1b]0;owned\x07[red]"
+
+
+def group(failure: str = "invalid", resolution: str | None = None, error: str = "x") -> Group:
+    return Group("stripe", failure, "normalizer", error, resolution, 3, AT, AT, 17)
+
+
+def letter(**changes: object) -> dict[str, Any]:
+    empty = dict.fromkeys(
+        ("resolution", "resolved_at", "resolved_by", "resolution_note", "redriven_event_id"),
+    )
+    return {
+        "id": 17,
+        "provider": "stripe",
+        "event_id": EVIL,
+        "provider_event_type": "charge.succeeded",
+        "failure": "invalid",
+        "errors": [{"path": EVIL, "message": "is missing"}],
+        "component": "normalizer",
+        "component_version": "1",
+        "verdict": "verified:stripe:9f2c1a",
+        "received_at": AT,
+        "rejected_at": AT,
+        "source_topic": "webhooks.stripe.charge",
+        "source_partition": 1,
+        "source_offset": 9,
+        "traceparent": f"00-{'a' * 32}-{'b' * 16}-01",
+        "workflow_id": "ingest/x",
+        "body_sha256": "0" * 64,
+        "body_bytes": 2,
+        "body": None,
+        "redriven_body_sha256": None,
+        "patch": None,
+        **empty,
+        **changes,
+    }
+
+
+def printed(show: Any, *given: object, width: int = 200, **named: object) -> str:  # noqa: ANN401
+    out = io.StringIO()
+    show(*given, Console(file=out, width=width, highlight=False), **named)
+    return out.getvalue()
+
+
+def test_rejected_conflicting_and_closed_stand_apart() -> None:
+    groups = [group(), group("conflicting_body"), group(resolution="written"), group(error=EVIL)]
+    on_topics = [
+        group()._replace(example_id="webhooks.stripe.charge/1/37"),
+        group()._replace(example_id=EVIL),
+    ]
+    said = printed(dead_letter_text.show_groups, groups, on_topics)
+    titles = ("rejected", "conflicting", "only on the topics", "closed")
+    places = [said.index(title) for title in titles]
+    assert places == sorted(places)
+    assert "webhooks.stripe.charge/1/37" in said
+    assert "\x1b" not in said
+    assert "[red]" in said
+    told = json.loads(dead_letter_text.groups_as_json(groups, None))
+    assert told["only_on_topics"] is None
+    assert told["groups"][0]["oldest_received_at"] == AT.isoformat()
+
+
+def test_nothing_open_is_said() -> None:
+    assert "No dead letter is open." in printed(dead_letter_text.show_groups, [], [])
+    unseen = printed(dead_letter_text.show_groups, [], None)
+    assert "not looked at" in unseen
+    assert "No dead letter is open." not in unseen
+
+
+def test_what_is_to_be_copied_is_whole_in_a_narrow_terminal() -> None:
+    place = "webhooks.stripe.payment_intent/11/123456"
+    said = printed(dead_letter_text.show_groups, [], [group()._replace(example_id=place)], width=80)
+    last = [line.rstrip().rstrip("│").rpartition("│")[2].strip() for line in said.splitlines()]
+    assert place in "".join(last)
+
+
+def test_a_letter_tells_everything_but_its_bytes() -> None:
+    said = printed(dead_letter_text.show_letter, letter())
+    for part in ("verified:stripe:9f2c1a", "a" * 32, "partition 1, offset 9", "open", "is missing"):
+        assert part in said
+    assert "\x1b" not in said
+    assert "body, as it was signed" not in said
+    said = printed(dead_letter_text.show_letter, letter(body=b"{\x1b[2J}"))
+    assert r"{\x1b[2J}" in said
+    assert "\x1b" not in said
+    (told,) = json.loads(dead_letter_text.letters_as_json([letter(body=b"\xff")]))
+    assert b64decode(told["body"]) == b"\xff"
+
+
+def test_a_closed_letter_says_how_and_by_whom() -> None:
+    closed = letter(
+        resolution="written",
+        resolved_at=AT,
+        resolved_by="ana",
+        resolution_note="was EUR",
+        redriven_event_id="evt_1",
+        redriven_body_sha256="1" * 64,
+        patch=[{"op": "remove", "path": "/a"}],
+    )
+    said = printed(dead_letter_text.show_letter, closed)
+    assert "written" in said
+    assert "12:00:00.000Z by ana" in said
+    assert "was EUR" in said
+    assert '"op": "remove"' in said
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_every_outcome_is_settled_or_has_its_next_step(outcome: Outcome) -> None:
+    results = [Result(1, EVIL, "invalid", outcome, EVIL)]
+    said = printed(dead_letter_text.show_results, results, 0, dry_run=False)
+    assert (f"→ {outcome.value}: " in said) != all_settled(results)
+    assert "\x1b" not in said
+
+
+def test_what_is_still_open_is_shown_first() -> None:
+    done = [Result(number, f"evt_{number}", "invalid", Outcome.WRITTEN) for number in range(100)]
+    results = [*done, Result(100, "evt_open", "invalid", Outcome.CONFLICT)]
+    said = printed(dead_letter_text.show_results, results, 0, dry_run=False)
+    assert "evt_open" in said
+    assert "61 more" in said
+    assert "101 letters: 100 written, 1 conflict" in said
+    told = json.loads(dead_letter_text.results_as_json(results, 0, dry_run=True))
+    assert (told["letters"], told["outcomes"]) == (101, {"written": 100, "conflict": 1})

@@ -1,0 +1,47 @@
+"""Whether a replay says what it did, in words and in JSON."""
+
+import io
+from collections import Counter
+
+import pytest
+from rich.console import Console
+
+from payment_operations import replay_text
+from payment_pipeline.replay.standing import Report, Standing
+
+BY = "replay/2026-01-31T12:00:00Z"
+
+
+def said(report: Report) -> str:
+    out = io.StringIO()
+    replay_text.show(report, Console(file=out, width=100))
+    return out.getvalue()
+
+
+def test_every_standing_has_its_words() -> None:
+    report = Report(BY, dry_run=False, standings=Counter(dict.fromkeys(Standing, 1)))
+    text = said(report)
+    assert all(words in text for words in replay_text.SAID.values())
+    assert replay_text.SAID.keys() == set(Standing)
+
+
+@pytest.mark.parametrize(
+    ("report", "ok", "sentence"),
+    [
+        (Report(BY, False, letters_closed=3), True, "3 dead letters are closed: bronze has their"),
+        (Report(BY, False, letters_open=1_200), False, "1,200 dead letters are open still"),
+        (Report(BY, True, letters_open=2), True, "2 dead letters would be closed."),
+    ],
+)
+def test_what_became_of_dead_letters_is_said(report: Report, ok: bool, sentence: str) -> None:
+    assert sentence in said(report)
+    told = replay_text.to_json(report)
+    assert (told["ok"], told["letters_closed"], told["letters_open"]) == (
+        ok,
+        report.letters_closed,
+        report.letters_open,
+    )
+
+
+def test_of_no_letters_nothing_is_said() -> None:
+    assert "dead letters" not in said(Report(BY, dry_run=False))

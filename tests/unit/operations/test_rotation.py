@@ -1,0 +1,126 @@
+"""Is a secret exchanged only for a good one, and is the old one kept while it is needed?"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from local_stack import files
+from local_stack.components import chosen
+from payment_operations import rotation
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.providers import providers
+from payment_pipeline.settings import Settings, fingerprint
+
+SettingsOf = Callable[..., Settings]
+STRIPE = providers()["stripe"]
+GIVEN = "whsec_" + "a1" * 16
+
+
+@pytest.fixture
+def settings(isolated: SettingsOf) -> Settings:
+    made = isolated()
+    files.make_folders(made)
+    files.make_secrets(made)
+    return made
+
+
+def path(settings: Settings) -> Path:
+    return settings.secrets_dir / "webhook_secrets_stripe"
+
+
+def test_the_new_one_comes_first_and_the_old_one_stays(settings: Settings) -> None:
+    (old,) = settings.signing_secrets(STRIPE)
+    assert rotation.rotate_signing(settings, "stripe", f" {GIVEN}\n") == fingerprint(GIVEN)
+    assert settings.signing_secrets(STRIPE) == (GIVEN, old)
+    assert path(settings).stat().st_mode & 0o777 == 0o600
+
+
+def test_without_one_given_it_is_random(settings: Settings) -> None:
+    made = {rotation.rotate_signing(settings, "stripe") for _ in range(2)}
+    assert len(made | set(rotation.live(settings, "stripe"))) == 3
+    assert all(each.startswith("whsec_") for each in settings.signing_secrets(STRIPE))
+
+
+@pytest.mark.parametrize(
+    "given", ["", " \n", "whsec_", "whsec_short", "a" * 19, f"{GIVEN},x", "é" * 40]
+)
+def test_what_can_be_guessed_or_split_is_refused(settings: Settings, given: str) -> None:
+    before = path(settings).read_text()
+    with pytest.raises(UserError, match="no signing secret") as refused:
+        rotation.rotate_signing(settings, "stripe", given)
+    assert path(settings).read_text() == before
+    assert not given.strip() or given not in str(refused.value), "what was given may be a secret"
+
+
+def test_the_same_one_again_changes_nothing(settings: Settings) -> None:
+    rotation.rotate_signing(settings, "stripe", GIVEN)
+    before = path(settings).read_text()
+    with pytest.raises(UserError, match="live already"):
+        rotation.rotate_signing(settings, "stripe", GIVEN)
+    assert path(settings).read_text() == before
+
+
+def test_old_ones_do_not_pile_up(settings: Settings) -> None:
+    for _ in range(rotation.LIVE_MAX - 1):
+        rotation.rotate_signing(settings, "stripe")
+    with pytest.raises(UserError, match="retire the old ones first"):
+        rotation.rotate_signing(settings, "stripe")
+
+
+def test_the_only_one_is_not_retired(settings: Settings) -> None:
+    with pytest.raises(UserError, match="rotate first"):
+        rotation.retire_signing(settings, "stripe", 0, force=True)
+
+
+def test_without_a_gateway_to_ask_only_force_retires(settings: Settings) -> None:
+    rotation.rotate_signing(settings, "stripe", GIVEN)
+    with pytest.raises(UserError, match="--force"):
+        rotation.retire_signing(settings, "stripe", 0, force=False)
+    rotation.retire_signing(settings, "stripe", 0, force=True)
+    assert settings.signing_secrets(STRIPE) == (GIVEN,)
+    assert rotation.wait_until_live(settings, "stripe") is None
+
+
+def test_what_the_environment_says_is_changed_there(isolated: SettingsOf) -> None:
+    given = isolated(webhook_secrets={"stripe": GIVEN})
+    with pytest.raises(UserError, match="PAYMENTS_WEBHOOK_SECRETS_STRIPE is set"):
+        rotation.rotate_signing(given, "stripe")
+    given = isolated(postgres_worker_password="given")
+    with pytest.raises(UserError, match="PAYMENTS_POSTGRES_WORKER_PASSWORD is set"):
+        rotation.rotate_password(given, "postgres_worker_password")
+
+
+@pytest.mark.parametrize("name", ["nobody", "../x", "pseudonym_key", "postgres_admin_password"])
+def test_no_other_secret_is_rotated(settings: Settings, name: str) -> None:
+    with pytest.raises(UserError, match=f"No secret {name} to rotate: there are .*stripe, "):
+        rotation.rotate_password(settings, name)
+    with pytest.raises(UserError, match="No provider"):
+        rotation.rotate_signing(settings, name)
+
+
+def test_a_password_that_can_not_be_set_stays_as_it_was(settings: Settings) -> None:
+    before = settings.secret("postgres_worker_password")
+    with pytest.raises(UserError, match="No PostgreSQL at"):
+        rotation.rotate_password(settings, "postgres_worker_password")
+    assert settings.secret("postgres_worker_password") == before
+
+
+@pytest.mark.parametrize("name", rotation.HELD)
+def test_what_is_read_at_a_start_is_another_one_at_the_next(settings: Settings, name: str) -> None:
+    held = rotation.HELD[name].secrets
+    before = {each: settings.secret(each) for each in held}
+    assert rotation.rotate_held(settings, name) == [], "nothing runs here"
+    assert all(settings.secret(each) != before[each] for each in held)
+
+
+def test_what_others_are_encrypted_with_is_not_exchanged_alone(isolated: SettingsOf) -> None:
+    settings = isolated(trino_password="given")
+    with pytest.raises(UserError, match=r"docs/security\.md"):
+        rotation.rotate_held(settings, "superset_secret_key")
+
+
+def test_no_reader_of_what_is_held_is_on_a_webhooks_way() -> None:
+    on_it = {each.name for each in chosen()}
+    for held in rotation.HELD.values():
+        assert not on_it.intersection(held.readers)
