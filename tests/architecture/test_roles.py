@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 
 from payment_pipeline.adapters.sql import queries
-from payment_pipeline.bronze.roles import ROLES
+from payment_pipeline.bronze.grants import ROLES
 
 BRONZE = Path(__file__).resolve().parents[2] / "payment-pipeline/src/payment_pipeline/bronze"
 CREATED = re.compile(r"^CREATE TABLE IF NOT EXISTS (\w+)", re.MULTILINE)
-RIGHTS = queries("payment_pipeline.bronze", "queries/roles.sql")
+RIGHTS = queries("payment_pipeline.bronze", "queries/grants.sql")
 
 
 def test_each_table_is_named_in_the_rights() -> None:
@@ -19,7 +19,7 @@ def test_each_table_is_named_in_the_rights() -> None:
     }
     assert tables
     granted = set(re.findall(r"\w+", " ".join(RIGHTS[role] for role in ROLES)))
-    assert tables <= granted, "say in bronze/queries/roles.sql who may do what with it"
+    assert tables <= granted, "say in bronze/queries/grants.sql who may do what with it"
 
 
 def test_each_role_has_its_rights_and_none_may_delete_or_hand_on() -> None:

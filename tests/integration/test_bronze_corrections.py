@@ -6,7 +6,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from payment_pipeline.bronze import corrections, features, refold, writer
+from payment_pipeline.bronze import corrections, feature_states, refold, writer
 from payment_pipeline.bronze.rows import to_event
 from payment_pipeline.domain.events import Charge, PaymentEvent
 from payment_pipeline.domain.features import EntityKey, EntityState
@@ -44,7 +44,7 @@ async def history_of(pool: asyncpg.Pool, event: PaymentEvent) -> list[asyncpg.Re
 
 
 async def states(pool: asyncpg.Pool) -> dict[EntityKey, EntityState]:
-    found = features.to_states(await pool.fetch("SELECT * FROM entity_features"))
+    found = feature_states.to_states(await pool.fetch("SELECT * FROM entity_features"))
     return {key: state for key, state in found.items() if state != EntityState()}
 
 

@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from payment_pipeline.bronze import reader, writer
+from payment_pipeline.bronze import bronze_reader, writer
 from payment_pipeline.bronze.rows import to_event
 from payment_pipeline.domain.features import Entity, EntityKey
 from support.bronze_events import events, folded, scored, unscored
@@ -16,10 +16,10 @@ async def test_states_are_those_asked_for_that_are_known(bronze: asyncpg.Pool) -
     expected = folded(list(events(200)))
     some = sorted(expected)[::2]
     unknown = EntityKey("stripe", Entity.CARD, "never seen")
-    assert await reader.feature_states(bronze, [*some, unknown]) == {
+    assert await bronze_reader.states_of(bronze, [*some, unknown]) == {
         key: expected[key] for key in some
     }
-    assert await reader.feature_states(bronze, []) == {}
+    assert await bronze_reader.states_of(bronze, []) == {}
 
 
 async def test_every_event_comes_back_equal(bronze: asyncpg.Pool) -> None:
@@ -35,7 +35,7 @@ async def test_what_waits_for_scores_comes_oldest_first(bronze: asyncpg.Pool) ->
     await writer.write(bronze, [unscored(event) for event in given[:30]], "wf")
     await writer.write(bronze, [scored(event) for event in given[30:40]], "wf")
     await writer.write(bronze, [unscored(event) for event in given[40:]], "wf")
-    waiting = await reader.unscored(bronze, limit=40)
+    waiting = await bronze_reader.unscored(bronze, limit=40)
     assert {event.event_id for event in waiting[:30]} == {e.event_id for e in given[:30]}
     assert {event.event_id for event in waiting[30:]} <= {e.event_id for e in given[40:]}
     assert len(waiting) == 40

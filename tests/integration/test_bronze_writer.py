@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from payment_pipeline.bronze import features, reader, writer
+from payment_pipeline.bronze import bronze_reader, feature_states, writer
 from payment_pipeline.bronze.rows import ScoredEvent
 from payment_pipeline.domain.events import Charge, PaymentEvent
 from payment_pipeline.domain.features import EntityKey, EntityState
@@ -31,7 +31,7 @@ def changed(row: ScoredEvent, **fields: object) -> ScoredEvent:
 
 
 async def states(pool: asyncpg.Pool) -> dict[EntityKey, EntityState]:
-    return features.to_states(await pool.fetch("SELECT * FROM entity_features"))
+    return feature_states.to_states(await pool.fetch("SELECT * FROM entity_features"))
 
 
 async def stored(pool: asyncpg.Pool, row: ScoredEvent) -> asyncpg.Record:
@@ -197,7 +197,7 @@ async def test_events_and_features_come_together_or_not_at_all(
         raise RuntimeError
 
     with monkeypatch.context() as patch:
-        patch.setattr(features, "apply", broken)
+        patch.setattr(feature_states, "apply", broken)
         with pytest.raises(RuntimeError):
             await writer.write(bronze, rows, WORKFLOW)
     assert await stored_ids(bronze) == []
@@ -264,19 +264,19 @@ async def test_enormous_sums_stop_at_what_can_be_stored(bronze: asyncpg.Pool) ->
         for state in (await states(bronze)).values()
         for totals in state.amounts.values()
     ]
-    assert max(sums) == features.SUM_MINOR_MAX
+    assert max(sums) == feature_states.SUM_MINOR_MAX
 
 
 async def test_rescoring_shows_the_row_to_the_lake_again(bronze: asyncpg.Pool) -> None:
     rows = [unscored(event) for event in events(50)]
     await writer.write(bronze, rows, WORKFLOW)
-    waiting = await reader.unscored(bronze, limit=30)
+    waiting = await bronze_reader.unscored(bronze, limit=30)
     assert len(waiting) == 30
     assert all(event in of(rows) for event in waiting)
     late = [scored(event) for event in waiting]
     assert await writer.rescore(bronze, late) == 30
     assert await writer.rescore(bronze, late) == 0
-    assert len(await reader.unscored(bronze, limit=100)) == 20
+    assert len(await bronze_reader.unscored(bronze, limit=100)) == 20
     xids = await bronze.fetch(
         "SELECT inference_status, count(DISTINCT ingest_xid), max(ingest_xid::text::bigint) AS xid "
         "FROM payment_events GROUP BY 1 ORDER BY 1"

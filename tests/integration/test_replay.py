@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 
 from payment_pipeline.adapters import kafka, postgres
 from payment_pipeline.adapters.kafka_ranges import RangeReader
-from payment_pipeline.bronze import features, writer
+from payment_pipeline.bronze import feature_states, writer
 from payment_pipeline.bronze.contract import InferenceStatus
 from payment_pipeline.bronze.rows import ScoredEvent
 from payment_pipeline.domain import headers as names
@@ -82,7 +82,7 @@ class Received:
         return Window(self.since, datetime.now(UTC))
 
     async def states(self) -> dict[EntityKey, EntityState]:
-        found = features.to_states(await self.pool.fetch("SELECT * FROM entity_features"))
+        found = feature_states.to_states(await self.pool.fetch("SELECT * FROM entity_features"))
         return {key: state for key, state in found.items() if state != EntityState()}
 
     async def leave_unmodelled(self, raws: Sequence[RawEvent]) -> None:

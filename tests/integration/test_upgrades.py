@@ -12,7 +12,7 @@ import pytest
 from temporalio.worker import Replayer
 
 from payment_pipeline.adapters import postgres
-from payment_pipeline.bronze import features, writer
+from payment_pipeline.bronze import feature_states, writer
 from payment_pipeline.bronze.migrate import migrate
 from payment_pipeline.orchestrator import messages
 from payment_pipeline.orchestrator.messages import Outcome, ReviewAnswer, ReviewState
@@ -86,7 +86,7 @@ async def test_a_migration_comes_while_events_flow(stores: Settings, coming: str
         applied = await upgrading
         assert coming.removesuffix(".sql") in applied
         rows = await pool.fetchval("SELECT count(*) FROM payment_events WHERE corrected_at IS NULL")
-        states = features.to_states(await pool.fetch("SELECT * FROM entity_features"))
+        states = feature_states.to_states(await pool.fetch("SELECT * FROM entity_features"))
         await pool.close()
     assert rows == len(given)
     assert states == folded(given)

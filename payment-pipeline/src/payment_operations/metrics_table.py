@@ -13,7 +13,7 @@ PATH: Final = Path("docs/guides/metrics.md")
 """Of the repository, in whose root folder the command is called."""
 MODULES: Final = {
     "every process": "payment_pipeline.telemetry.process",
-    "gateway": "payment_pipeline.gateway.metrics",
+    "gateway": "payment_pipeline.gateway.gateway_metrics",
     "normalizer": "payment_pipeline.normalizer.normalizer_metrics",
     "dispatcher": "payment_pipeline.orchestrator.dispatcher.dispatcher_metrics",
     "worker": "payment_pipeline.orchestrator.worker.worker_telemetry",

@@ -30,7 +30,10 @@ ADDRESS: Final = r"[^\s,/]+:\d{1,5}"
 """`host:port`. A client that is given another thing tries it for ever."""
 
 Service = Literal["worker", "lake", "reader"]
-"""Who has a PostgreSQL role of its own, `payments_<service>`; what it may do: bronze/roles.sql."""
+"""The services that have a PostgreSQL role, `payments_<service>`.
+
+`bronze/queries/grants.sql` says what each role may do.
+"""
 
 
 def _http_url(value: object) -> object:

@@ -11,7 +11,7 @@ from schemathesis import GenerationMode
 from schemathesis.checks import negative_data_rejection
 from schemathesis.schemas import BaseSchema
 
-from payment_pipeline.gateway.app import Gateway
+from payment_pipeline.gateway.gateway_app import Gateway
 from payment_pipeline.gateway.live_secrets import LiveSecrets
 from payment_pipeline.gateway.publisher import Publisher
 from payment_pipeline.gateway.webhook import Webhooks

@@ -12,8 +12,8 @@ import pytest
 from httpx import ASGITransport, AsyncClient, Response
 
 from payment_pipeline.domain.headers import Headers
-from payment_pipeline.gateway import metrics
-from payment_pipeline.gateway.app import Gateway
+from payment_pipeline.gateway import gateway_metrics
+from payment_pipeline.gateway.gateway_app import Gateway
 from payment_pipeline.gateway.live_secrets import LiveSecrets
 from payment_pipeline.gateway.publisher import (
     DeadlineError,
@@ -184,7 +184,7 @@ async def test_what_is_not_signed_is_counted_and_never_kept(
     code: str,
     sign: Callable[[], str | None],
 ) -> None:
-    count = metrics.REQUESTS.labels("stripe", status, code)
+    count = gateway_metrics.REQUESTS.labels("stripe", status, code)
     before = count._value.get()
     headers = [(b"content-type", b"application/json")]
     header = sign()

@@ -8,7 +8,7 @@ import orjson
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from payment_pipeline.bronze import reader
+from payment_pipeline.bronze import bronze_reader
 from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.orchestrator.messages import Verdict
 from payment_pipeline.orchestrator.worker.activities import Activities
@@ -24,7 +24,7 @@ def activities(monkeypatch: pytest.MonkeyPatch) -> Activities:
     async def unscored(*_: object) -> Sequence[PaymentEvent]:
         return WAITING
 
-    monkeypatch.setattr(reader, "unscored", unscored)
+    monkeypatch.setattr(bronze_reader, "unscored", unscored)
     nothing = cast("Any", None)
     return Activities(nothing, nothing, nothing, nothing, Rules(0.9, 3600, Verdict.DECLINED))
 

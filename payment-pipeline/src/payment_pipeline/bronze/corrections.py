@@ -19,7 +19,7 @@ from payment_pipeline.domain.failures import BadRecord
 from payment_pipeline.domain.features import EntityKey, EntityState, apply, entities
 from payment_pipeline.domain.raw import RawEvent
 
-from . import features
+from . import feature_states
 from .contract import InferenceStatus
 from .erased import STAND_IN
 from .rows import COLUMNS, COMMON, EventId, ScoredEvent, to_event, to_record
@@ -87,7 +87,7 @@ async def correct(pool: asyncpg.Pool, events: Sequence[PaymentEvent], by: str) -
         if found:
             await _supersede(connection, [each.event for each in found], by)
             pairs = [(to_event(rows[_key(each.event)]), each.event) for each in found]
-            keys = features.to_columns(sorted(stale(pairs)))
+            keys = feature_states.to_columns(sorted(stale(pairs)))
             await connection.execute(SQL["note_due"], *keys)
         return found
 

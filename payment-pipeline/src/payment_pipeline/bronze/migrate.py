@@ -19,7 +19,7 @@ from payment_pipeline.adapters.sql import queries
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
-from .roles import grant
+from .grants import grant
 
 CONNECT_TIMEOUT_S: Final = 10
 LOCK_KEY: Final = 0x7061796D656E7473

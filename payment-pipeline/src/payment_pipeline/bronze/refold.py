@@ -20,7 +20,7 @@ from payment_pipeline.adapters import postgres
 from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.domain.features import Entity, EntityKey, EntityState, apply, entities
 
-from . import features
+from . import feature_states
 from .corrections import SQL
 from .rows import EventId, to_event
 
@@ -62,11 +62,11 @@ async def refold(pool: asyncpg.Pool) -> int:
         async for row in wanted:
             _fold(states, to_event(row))
         async with pool.acquire() as connection, connection.transaction():
-            columns = features.to_columns(sorted(due))
-            await features.lock(connection, columns)
+            columns = feature_states.to_columns(sorted(due))
+            await feature_states.lock(connection, columns)
             for event in await _since(connection, before, horizon):
                 _fold(states, event)
-            await features.write_back(connection, states)
+            await feature_states.write_back(connection, states)
             await connection.execute(SQL["done"], *columns)
     return len(due)
 

@@ -14,7 +14,7 @@ import asyncpg
 from payment_pipeline.adapters.sql import queries
 from payment_pipeline.domain.failures import BadRecord
 
-from . import erased, features
+from . import erased, feature_states
 from .rows import (
     COLUMNS,
     EventId,
@@ -167,7 +167,7 @@ async def _insert(
         found = await connection.fetch(_EVENTS_SQL["stored"], *zip(*old, strict=True))
         stored |= {EventId(*row[:2]): _Stored(*row[2:]) for row in map(tuple, found)}
     # Last, because the rows of the entities stay locked from here to the commit.
-    await features.fold(connection, (row.event for row in rows if row.key in new))
+    await feature_states.fold(connection, (row.event for row in rows if row.key in new))
     return stored
 
 

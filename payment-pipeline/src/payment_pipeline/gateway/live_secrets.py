@@ -15,7 +15,7 @@ from payment_pipeline.domain.failures import UserError
 from payment_pipeline.providers import Provider
 from payment_pipeline.settings import MissingSecretError, Settings, fingerprint, signing_name
 
-from . import metrics
+from . import gateway_metrics
 
 WATCH_S: Final = 1.0
 """Between two looks at the files: a new secret is live within this time."""
@@ -65,12 +65,12 @@ class LiveSecrets:
         name = self._provider.name
         prints = [fingerprint(secret) for secret in secrets]
         for retired in set(self._prints).difference(prints):
-            metrics.SECRET_USED_S.remove(name, retired)
+            gateway_metrics.SECRET_USED_S.remove(name, retired)
         self._prints = prints
         self.secrets = secrets
         self.verdicts = tuple(f"verified:{name}:{each}".encode() for each in prints)
-        self.used = tuple(metrics.SECRET_USED_S.labels(name, each) for each in prints)
-        metrics.SECRETS_LOADED.labels(name).set(len(secrets))
+        self.used = tuple(gateway_metrics.SECRET_USED_S.labels(name, each) for each in prints)
+        gateway_metrics.SECRETS_LOADED.labels(name).set(len(secrets))
 
     def _file_stamp(self) -> tuple[int, int, int] | None:
         try:

@@ -14,7 +14,7 @@ from uvicorn.server import ServerState
 
 from payment_pipeline.settings import Settings
 
-from . import answers, metrics
+from . import answers, gateway_metrics
 from .answers import Answer
 
 HEAD_BYTES_MAX: Final = 32 * 1024
@@ -41,14 +41,14 @@ class BoundedProtocol(HttpToolsProtocol):
         """Close the connection for a limit, with an answer if none has begun."""
         if self.transport.is_closing():
             return
-        metrics.CONNECTIONS_CUT.labels(limit).inc()
+        gateway_metrics.CONNECTIONS_CUT.labels(limit).inc()
         if answer is not None and (self._in_head or not self.cycle.response_started):
             self.transport.write(answers.raw(answer))
         self.transport.close()
 
     def abandon(self) -> None:
         """Drop a client that doesn't read: closing would wait for it."""
-        metrics.CONNECTIONS_CUT.labels("unread").inc()
+        gateway_metrics.CONNECTIONS_CUT.labels("unread").inc()
         self.transport.abort()
 
     # What follows is called by the server and the parser.

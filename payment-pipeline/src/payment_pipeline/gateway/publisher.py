@@ -20,7 +20,7 @@ from payment_pipeline.adapters import kafka
 from payment_pipeline.domain.headers import Headers
 from payment_pipeline.settings import Settings
 
-from . import metrics
+from . import gateway_metrics
 
 RECONNECT_S: Final = 0.5
 """Between two attempts to connect a producer."""
@@ -179,7 +179,7 @@ class Publisher:
             deadline.explain()
             raise
         except KafkaError as error:
-            metrics.KAFKA_ERRORS.labels(type(error).__name__).inc()
+            gateway_metrics.KAFKA_ERRORS.labels(type(error).__name__).inc()
             if not sent and not isinstance(error, KafkaTimeoutError):
                 line.broken.set()
             raise NoBrokerError from error
@@ -221,7 +221,7 @@ class Publisher:
             self._line = line
             await line.broken.wait()
             self._line = None
-            metrics.PRODUCERS_REPLACED.inc()
+            gateway_metrics.PRODUCERS_REPLACED.inc()
             log.error("producer_replaced", unacknowledged=line.records)
             self._retire(line)
 

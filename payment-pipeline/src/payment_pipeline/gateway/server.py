@@ -14,8 +14,8 @@ from payment_pipeline.domain.failures import UserError
 from payment_pipeline.domain.topics import DLQ_WEBHOOKS, raw
 from payment_pipeline.settings import Settings
 
-from . import live_secrets, metrics, protocol
-from .app import Gateway
+from . import gateway_metrics, live_secrets, protocol
+from .gateway_app import Gateway
 from .publisher import Publisher
 from .webhook import Webhooks
 
@@ -48,9 +48,9 @@ async def serve(settings: Settings) -> None:
                 )
             ),
         )
-        metrics.UNACKNOWLEDGED.set_function(lambda: publisher.unacknowledged)
-        metrics.UNACKNOWLEDGED_MAX.set(settings.gateway_in_flight_max)
-        metrics.UNACKNOWLEDGED_BYTES.set_function(lambda: publisher.unacknowledged_bytes)
+        gateway_metrics.UNACKNOWLEDGED.set_function(lambda: publisher.unacknowledged)
+        gateway_metrics.UNACKNOWLEDGED_MAX.set(settings.gateway_in_flight_max)
+        gateway_metrics.UNACKNOWLEDGED_BYTES.set_function(lambda: publisher.unacknowledged_bytes)
         server = uvicorn.Server(_config(app, settings))
         async with (
             _background(live_secrets.watch(secrets.values())),

@@ -31,7 +31,7 @@ from payment_pipeline.settings import Settings
 from payment_pipeline.telemetry import trace_id, traces
 from payment_pipeline.telemetry.traces import Attributes, Span
 
-from . import answers, metrics
+from . import answers, gateway_metrics
 from .answers import Answer
 from .live_secrets import LiveSecrets
 from .publisher import DeadlineError, NoBrokerError, OverloadedError, Publisher
@@ -74,7 +74,7 @@ class Webhooks:
         self._unavailable = answers.unavailable(settings.retry_after_s)
         self._reading_bytes = 0
         self._counts: dict[tuple[str, str], Counter] = {
-            (name, answer.code): metrics.REQUESTS.labels(name, answer.status, answer.code)
+            (name, answer.code): gateway_metrics.REQUESTS.labels(name, answer.status, answer.code)
             for name in (*self._endpoints, UNKNOWN)
             for answer in answers.all_answers()
         }
@@ -95,7 +95,7 @@ class Webhooks:
         self._counts[name, answer.code].inc()
         await send(answer.start)
         await send(answer.body)
-        metrics.DURATION_S.observe(perf_counter() - began)
+        gateway_metrics.DURATION_S.observe(perf_counter() - began)
 
     async def _receive(
         self, endpoint: _Endpoint, scope: Scope, receive: Receive, began: float
@@ -197,7 +197,7 @@ class Webhooks:
             return self._unavailable.overloaded
         except NoBrokerError:
             return self._unavailable.no_broker
-        metrics.BODY_BYTES.inc(len(body))
+        gateway_metrics.BODY_BYTES.inc(len(body))
         return None
 
     async def _body(self, receive: Receive) -> bytes | Answer:

@@ -16,7 +16,7 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
 from payment_pipeline.adapters.kafka_ranges import RangeReader
-from payment_pipeline.bronze import decisions, reader, writer
+from payment_pipeline.bronze import bronze_reader, decisions, writer
 from payment_pipeline.bronze.contract import InferenceStatus
 from payment_pipeline.bronze.rows import ScoredEvent
 from payment_pipeline.bronze.writer import Written
@@ -154,7 +154,7 @@ class Activities:
         Raises:
             ApplicationError: it is still down; try again later.
         """
-        events = await reader.unscored(self._pool, BATCH_MAX)
+        events = await bronze_reader.unscored(self._pool, BATCH_MAX)
         if not events:
             return LateScores(events=0)
         packed = await self._score(events)
@@ -169,7 +169,7 @@ class Activities:
     @activity.defn(name=messages.PERSIST_SCORES)
     async def persist_scores(self, scores: str) -> int:
         """Put scores on rows that still wait for theirs; return on how many."""
-        events = await reader.unscored(self._pool, BATCH_MAX)
+        events = await bronze_reader.unscored(self._pool, BATCH_MAX)
         rows = _rows(events, b64decode(scores))
         return await writer.rescore(self._pool, list(filter(_is_answered, rows)))
 
@@ -215,7 +215,7 @@ class Activities:
 
     async def _score(self, events: Sequence[PaymentEvent]) -> bytes:
         keys = {key for event in events for key in entities(event)}
-        states = await reader.feature_states(self._pool, sorted(keys)) if keys else {}
+        states = await bronze_reader.states_of(self._pool, sorted(keys)) if keys else {}
         items = list(_items(events, states))
         return await self._scorer.score(items) if items else UNAVAILABLE
 

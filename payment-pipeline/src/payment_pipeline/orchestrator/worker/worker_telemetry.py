@@ -12,7 +12,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from payment_pipeline.adapters.kafka_ranges import RangeStalledError
-from payment_pipeline.bronze import reader
+from payment_pipeline.bronze import bronze_reader
 from payment_pipeline.bronze.rows import ScoredEvent
 from payment_pipeline.bronze.writer import Written
 from payment_pipeline.dlq.letters import COMPONENT
@@ -91,7 +91,7 @@ async def keep_sampling(pool: asyncpg.Pool, client: Client, workflows: Sequence[
     """Sample for as long as the worker runs; a store that is down leaves the last figures."""
     while True:
         try:
-            UNSCORED.set(await reader.unscored_count(pool))
+            UNSCORED.set(await bronze_reader.unscored_count(pool))
             for workflow in workflows:
                 await _count(client, workflow)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, RPCError) as error:

@@ -28,7 +28,7 @@ from .contract import FEATURES
 SUM_MINOR_MAX: Final = 2**63 - 1
 """Where a sum of amounts stays, rather than make its entity impossible to write."""
 
-SQL: Final = queries("payment_pipeline.bronze", "queries/features.sql")
+SQL: Final = queries("payment_pipeline.bronze", "queries/feature_states.sql")
 _LOCK: Final = SQL["lock"].format(states=SQL["states"])
 _FIELDS: Final = tuple(field.name for field in fields(EntityState))
 _COLUMNS: Final = tuple(column.name for column in FEATURES)

@@ -9,18 +9,16 @@ from payment_pipeline.adapters.sql import queries
 from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.domain.features import EntityKey, EntityState
 
-from . import features
+from . import feature_states
 from .rows import to_event
 
-_SQL: Final = queries("payment_pipeline.bronze", "queries/reader.sql")
+_SQL: Final = queries("payment_pipeline.bronze", "queries/bronze_reader.sql")
 
 
-async def feature_states(
-    pool: asyncpg.Pool, keys: Sequence[EntityKey]
-) -> dict[EntityKey, EntityState]:
+async def states_of(pool: asyncpg.Pool, keys: Sequence[EntityKey]) -> dict[EntityKey, EntityState]:
     """The states of those entities that were ever seen, as of the last commit; one indexed read."""
-    columns = features.to_columns(keys)
-    return features.to_states(await pool.fetch(features.SQL["states"], *columns))
+    columns = feature_states.to_columns(keys)
+    return feature_states.to_states(await pool.fetch(feature_states.SQL["states"], *columns))
 
 
 async def unscored(pool: asyncpg.Pool, limit: int) -> list[PaymentEvent]:

@@ -1,4 +1,4 @@
--- Reading bronze: bronze/reader.py.
+-- Reading bronze: bronze/bronze_reader.py.
 
 -- name: unscored
 -- What waits to be scored, oldest first.

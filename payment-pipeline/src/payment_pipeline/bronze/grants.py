@@ -1,4 +1,4 @@
-"""What may each service do in bronze, and what may it not? The rights are in `queries/roles.sql`.
+"""What may each service do in bronze, and what may it not? The rights are in `queries/grants.sql`.
 
 A role is made by whoever runs the server (`local_stack.roles` here, its administrator elsewhere);
 bronze's owner gives it its rights, after each migration anew.
@@ -21,7 +21,7 @@ _QUARANTINE_BUT_BODY: Final = sql.SQL(", ").join(
     for column in contract.QUARANTINE
     if column.type != "bytea" and column.name != "patch"  # which may quote a body
 )
-_SQL: Final = queries("payment_pipeline.bronze", "queries/roles.sql")
+_SQL: Final = queries("payment_pipeline.bronze", "queries/grants.sql")
 
 
 def grant(owner: psycopg.Connection[tuple[str, ...]]) -> None:

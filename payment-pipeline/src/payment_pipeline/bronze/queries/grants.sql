@@ -1,4 +1,4 @@
--- What each service may do in bronze: bronze/roles.py, after the migrations. What is not granted
+-- What each service may do in bronze: bronze/grants.py, after the migrations. What is not granted
 -- here is taken away. The owner keeps the rest: migrations, and the operator's verbs. The gateway, the
 -- normalizer, the dispatcher and inference have no role: they have no business here.
 

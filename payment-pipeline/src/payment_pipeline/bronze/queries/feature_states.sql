@@ -1,4 +1,4 @@
--- The online features: bronze/features.py. `$1, $2, $3` are provider, entity and entity_id of a
+-- The online features: bronze/feature_states.py. `$1, $2, $3` are provider, entity and entity_id of a
 -- batch's entities, in the order of the key.
 
 -- name: insert_missing
