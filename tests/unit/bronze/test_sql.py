@@ -59,10 +59,9 @@ def test_dead_letters_are_inserted_with_every_column_of_the_contract() -> None:
 def test_states_are_read_and_written_field_for_field() -> None:
     state = [field.name for field in fields(EntityState)]
     assert names(FEATURES) == ["provider", "entity", "entity_id", *state]
-    selected = re.search(r"SELECT(.*?)FROM", load("features.sql")["states"], re.DOTALL)
+    queries = load("feature_states.sql")
+    selected = re.search(r"SELECT(.*?)FROM", queries["states"], re.DOTALL)
     assert selected is not None
     assert columns(selected[1]) == names(FEATURES)
-    assert (
-        re.findall(r"^    (\w+) = new\.\1,?$", load("features.sql")["write_back"], re.MULTILINE)
-        == state
-    )
+    written = re.findall(r"^    (\w+) = new\.\1,?$", queries["write_back"], re.MULTILINE)
+    assert written == state
