@@ -1,1 +1,1 @@
-"""How does bronze become marts: the assets, their checks and their schedules."""
+"""Assets, checks and schedules of Dagster that turn bronze into the lake and the marts."""

@@ -1,4 +1,4 @@
-"""What is in the dbt project, and which version is it? Each version is parsed once."""
+"""The dbt project: its version, its manifest, and the dbt that runs it."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -24,20 +24,20 @@ _BUILT: Final = {"target", "logs", "dbt_packages"}
 
 
 class InstalledDbt(DbtCliResource):
-    """Dagster's, without what it prepares for each call: seconds of each minute's run."""
+    """Dagster's dbt resource without its preparation of each call, which took seconds a run."""
 
     @cached_property
     def _cli_version(self) -> Version:
-        """Of the package: `dbt --version` asks the network too whether there is a newer one."""
+        """The version of the installed package. `dbt --version` would also use the network."""
         return Version(metadata.version("dbt-core"))
 
     def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> Any:  # noqa: ANN401, ARG002
-        """None: it would fetch columns and row counts, which nobody asks for."""
+        """Returns none. Dagster would use an adapter to fetch columns and row counts."""
         return None
 
 
 def dbt() -> InstalledDbt:
-    """The dbt beside this Python; where Trino is, it reads in the environment."""
+    """The dbt of this Python's environment. It reads Trino's address from `DBT_TRINO_*`."""
     return InstalledDbt(
         project_dir=str(PROJECT.project_dir),
         profiles_dir=str(PROJECT.profiles_dir),
@@ -46,18 +46,21 @@ def dbt() -> InstalledDbt:
 
 
 def dbt_target(settings: Settings) -> Path:
-    """Where runs write, one after another, as the pool keeps them apart.
+    """The folder that dbt's runs write to; the pool `marts` allows one run at a time.
 
-    dbt finds there what it parsed last; a folder a run would fill the disk with megabytes a minute.
+    All runs share it, so dbt finds its last parse there. A folder for each run would fill the disk
+    with megabytes a minute.
     """
     return settings.var.absolute() / "dbt"
 
 
 def manifest() -> Path:
-    """The path of this version's manifest: each run loads it, and parsing takes seconds.
+    """The path of this version's manifest, which is made by the first call.
 
-    Dagster's processes start at once, and each may find none. dbt writes in place, so each parses
-    in a folder of its own, and a whole file gets the name that the others look for.
+    Each run loads the manifest, and parsing the project takes seconds, so the file is kept.
+    Several processes of Dagster start at the same time and may all find no file. dbt doesn't write
+    its file atomically, so each process parses in a temporary folder and then moves the finished
+    file to this path.
     """
     path = PROJECT.manifest_path.with_name(f"manifest-{VERSION}.json")
     if not path.exists():
@@ -69,7 +72,7 @@ def manifest() -> Path:
 
 
 def unaffected_by_loads(found: Mapping[str, Any]) -> set[str]:
-    """The ids of what new rows in the sources change nothing of: views, and all made of seeds."""
+    """The ids of nodes that new source rows don't change: views, and models of seeds alone."""
     nodes: Mapping[str, Any] = found["nodes"]
 
     def reads_a_source(node: str) -> bool:
@@ -84,7 +87,7 @@ def unaffected_by_loads(found: Mapping[str, Any]) -> set[str]:
 
 
 def _version(folder: Path) -> str:
-    """The same as long as no file of the project changes, nor dbt."""
+    """A hash of the project's files and of dbt's version."""
     digest = sha256(metadata.version("dbt-core").encode())
     for path in _files(folder):
         digest.update(f"{path.relative_to(folder)} {path.stat().st_size} ".encode())
@@ -93,7 +96,7 @@ def _version(folder: Path) -> str:
 
 
 def _files(folder: Path) -> list[Path]:
-    """The project's own; what dbt itself writes is none."""
+    """All files of the project, without those that dbt writes."""
     return sorted(
         path
         for path in folder.rglob("*")
@@ -102,4 +105,4 @@ def _files(folder: Path) -> list[Path]:
 
 
 VERSION: Final = _version(PROJECT.project_dir)
-"""Of the whole project, as it was when this process began."""
+"""The project's version when this process started."""

@@ -1,4 +1,4 @@
-"""What does Dagster run? Everything found in `defs`, with the resources that it asks for."""
+"""Dagster's code location: all definitions of the folder `defs`, and the settings resource."""
 
 from pathlib import Path
 
@@ -9,6 +9,6 @@ from .settings_resource import PipelineSettings
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """The code location; a folder in `defs` is found without being named here."""
+    """The code location. Modules in `defs` are found by listing the folder."""
     found = dg.load_from_defs_folder(path_within_project=Path(__file__))
     return dg.Definitions.merge(found, dg.Definitions(resources={"settings": PipelineSettings()}))

@@ -1,4 +1,4 @@
-"""What are the assets, groups and pools called, wherever they are referred to?"""
+"""The names of assets, groups, checks and pools that several modules use."""
 
 from typing import Final
 
@@ -12,31 +12,32 @@ LAKE: Final = "lake"
 MARTS: Final = "marts"
 MAINTENANCE: Final = "maintenance"
 MODEL_SCHEMAS: Final = ("staging", "intermediate", "marts")
-"""Where dbt builds."""
+"""The schemas that dbt builds."""
 FIRST_MODEL: Final = dg.AssetKey(["intermediate", "int_payment_events"])
-"""What every run of dbt's builds first of tables."""
+"""The first table that each dbt run builds."""
 
 
 def lake_key(table: str) -> dg.AssetKey:
-    """An Iceberg table; dbt's source of the same name has the same key."""
+    """The key of an Iceberg table and of the dbt source with the same name."""
     return dg.AssetKey([NAMESPACE, table])
 
 
 def bronze_key(table: str) -> dg.AssetKey:
-    """A table in PostgreSQL."""
+    """The key of a bronze table in PostgreSQL."""
     return dg.AssetKey(["bronze", table])
 
 
 def pool(table: str) -> str:
-    """What every writer of a table waits for, so that maintenance and loads don't collide.
+    """The pool of a table's writers: loads and maintenance of one table run one at a time.
 
-    Correctness doesn't hang on it: a collision costs the second commit another attempt.
+    The pool saves work and is not needed for correctness: when two commits collide, the second one
+    is tried again.
     """
     return f"{LAKE}_{table}"
 
 
 LAKE_KEYS: Final = tuple(lake_key(table) for table in TABLES)
 HORIZON_CHECKS: Final = tuple(dg.AssetCheckKey(key, "horizon_is_young") for key in LAKE_KEYS)
-"""What every load says of itself; other checks read the table."""
+"""The checks that a load evaluates itself. The other checks read the table."""
 FRESHNESS_CHECK: Final = dg.AssetCheckKey(lake_key(EVENTS_TABLE), "source_is_fresh")
-"""What dbt says of its source; asked with dbt's tests."""
+"""The check of dbt's source freshness, which runs with dbt's tests."""

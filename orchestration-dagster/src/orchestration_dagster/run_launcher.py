@@ -1,8 +1,8 @@
-"""Is the process of a run still there? Dagster asks, and begins a run again whose process is not.
+"""A run launcher that detects runs whose process has ended, so that Dagster starts them again.
 
-The launcher that comes with it leaves that to the code server, the parent of each run. When that
-is gone too, as after `payments down` or a power cut, a run that was under way passes for started
-for ever: it keeps its pools, and no other of its job begins.
+Dagster's default launcher asks the code server, which is the parent of each run's process. After
+`payments down` or a power cut the code server is gone as well. Without this launcher, such a run
+would stay in the state "started" for ever, keep its pools, and block its job.
 """
 
 from datetime import timedelta
@@ -13,19 +13,19 @@ import psutil
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 
 CLOCKS_DIFFER: Final = timedelta(seconds=5)
-"""At most, between when a process began and the events that it writes."""
+"""The largest difference between a process's start time and the time of its first event."""
 
 
 class WatchedRunLauncher(dg.DefaultRunLauncher):
-    """Dagster's, for a daemon on the same machine as the runs."""
+    """Dagster's default launcher with a health check, for runs on the daemon's own machine."""
 
     @property
     def supports_check_run_worker_health(self) -> bool:
-        """Ask it, every `run_monitoring.poll_interval_seconds`."""
+        """True: Dagster checks each run every `run_monitoring.poll_interval_seconds`."""
         return True
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
-        """Of a run that has started, whether the process that said so is still there."""
+        """Reports whether the process that started a run still exists."""
         started = self._instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_START)[0]
         pid = started.get_dagster_event().pid
         if pid and _began_before(pid, started.timestamp + CLOCKS_DIFFER.total_seconds()):
@@ -34,10 +34,10 @@ class WatchedRunLauncher(dg.DefaultRunLauncher):
 
 
 def _began_before(pid: int, at: float) -> bool:
-    """Whether there is such a process, and from before: its number may be another's by now."""
+    """Whether the process exists and started before `at`; a pid may have been reused since."""
     try:
         process = psutil.Process(pid)
-        # In a container without an init nobody takes notice of an orphan's end.
+        # In a container without an init process, an orphan that has ended stays a zombie.
         return process.status() != psutil.STATUS_ZOMBIE and process.create_time() < at
     except psutil.NoSuchProcess:
         return False

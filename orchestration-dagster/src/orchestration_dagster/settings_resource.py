@@ -1,4 +1,4 @@
-"""What do assets need of the world? The settings; each opens its own clients with them."""
+"""The settings as a Dagster resource. Assets open their own clients with them."""
 
 import dagster as dg
 

@@ -1,4 +1,4 @@
-"""How does a mistake that a person can mend show in Dagster? As its sentence, tried once."""
+"""Shows a `UserError` in Dagster as its message, without retries."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from payment_pipeline.domain.failures import UserError
 
 @contextmanager
 def user_errors_as_failures() -> Iterator[None]:
-    """Turn a `UserError` into a failure without retries: only a person changes what it says."""
+    """Turns a `UserError` into a failure without retries, since only a person can fix its cause."""
     try:
         yield
     except UserError as wrong:

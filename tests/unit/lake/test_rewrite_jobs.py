@@ -7,7 +7,7 @@ import pytest
 from dagster_dbt import DbtCliResource
 
 from orchestration_dagster.definitions import defs
-from orchestration_dagster.defs.lake.rewrite_jobs import ANEW
+from orchestration_dagster.defs.lake.rewrite_jobs import FULL_REFRESH
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:The `__fields__` attribute is deprecated"),
@@ -63,7 +63,7 @@ def test_a_day_alone_is_followed_by_the_marts(
 ) -> None:
     instance.create_run_for_job(job, status=dg.DagsterRunStatus.NOT_STARTED, tags=BACKFILL)
     end(job, instance, {})
-    assert built.asked == [ANEW]
+    assert built.asked == [FULL_REFRESH]
 
 
 def test_of_a_backfill_the_last_run_builds_the_marts(
@@ -74,4 +74,4 @@ def test_of_a_backfill_the_last_run_builds_the_marts(
     assert built.asked == []
     instance.report_run_failed(other)
     end(job, instance, BACKFILL)
-    assert built.asked == [ANEW]
+    assert built.asked == [FULL_REFRESH]

@@ -70,7 +70,7 @@ def test_an_empty_lake_is_no_fault(settings: Settings) -> None:
     empty = {"max_loaded_at": "0001-01-01T00:00:00+00:00", "status": "error"}
     said = asked(settings, [ANSWER | empty])
     assert (said.passed, said.severity) == (False, dg.AssetCheckSeverity.WARN)
-    assert said.description == "No event has come yet."
+    assert said.description == "No event has arrived yet."
 
 
 @pytest.mark.parametrize(
@@ -79,5 +79,5 @@ def test_an_empty_lake_is_no_fault(settings: Settings) -> None:
 def test_no_answer_is_not_fresh(settings: Settings, answers: list[dict[str, Any]] | None) -> None:
     """Nor is the one that an earlier call left."""
     asked(settings, [ANSWER | {"status": "pass"}])
-    with pytest.raises(dg.Failure, match="dbt can't ask"):
+    with pytest.raises(dg.Failure, match="dbt can't read the age"):
         asked(settings, answers)

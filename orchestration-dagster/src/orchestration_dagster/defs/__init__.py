@@ -1,1 +1,1 @@
-"""Everything that Dagster runs; a folder here is found without being named."""
+"""All definitions of Dagster, found by listing this folder."""

@@ -1,1 +1,1 @@
-"""How do bronze rows reach Iceberg exactly once? Usable without Dagster: see `loader.load`."""
+"""Loads bronze rows into Iceberg tables, each row once. It needs no Dagster."""

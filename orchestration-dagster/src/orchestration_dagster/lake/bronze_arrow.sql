@@ -1,11 +1,12 @@
--- Reading bronze for the lake: lake/bronze_arrow.py. ADBC streams a query as COPY, which takes no
--- parameters: what stands in braces is a name of the column contract, an integer or a date of ours.
+-- Queries that read bronze for the lake, used by lake/bronze_arrow.py. ADBC streams a query as COPY,
+-- which takes no parameters. Values in braces are names of the column contract, integers or dates
+-- that the loader itself made.
 
 -- name: source
--- Which database this is, and how far back its oldest writer holds the horizon. A promoted or
--- restored server has another timeline, a rebuilt one another identifier; one whose rows came back
--- from a dump names the restore. Writers of every database of the cluster count; what other roles
--- do shows only to members of pg_read_all_stats.
+-- The identity of this database, its transaction horizon, and the age of its oldest writer. A
+-- promoted or restored server has another timeline, a rebuilt server has another identifier, and a
+-- database that was filled from a dump also names the restore. Writers of every database of the
+-- cluster count. Only members of pg_read_all_stats see the transactions of other roles.
 SELECT
     system_identifier || '/' || timeline_id || coalesce(
         '/' || (SELECT extract(EPOCH FROM max(started_at))::bigint FROM bronze_restores), ''
@@ -22,13 +23,14 @@ SELECT
 FROM pg_control_system(), pg_control_checkpoint()
 
 -- name: alone
--- Wait until no other transaction has asked the same; it holds until this one ends.
+-- Waits until no other transaction holds the lock of this table. This transaction then holds the lock
+-- until it ends.
 SELECT pg_advisory_xact_lock(hashtextextended('payments.lake.{table}', 0)) IS NULL AS held
 
 -- name: batch
--- The next rows in the order of (ingest_xid, id), none of a transaction that may still be running:
--- below the snapshot's xmin every transaction has ended, so nothing can appear there any more. The
--- order names the table: the selected ingest_xid is an integer, and no index is on that.
+-- The next rows in the order of (ingest_xid, id), without rows of transactions that may still be
+-- running. Every transaction below the snapshot's xmin has ended, so no more rows can appear there.
+-- ORDER BY names the table, because the selected ingest_xid is an integer, which has no index.
 SELECT {columns}
 FROM {table}
 WHERE
@@ -38,8 +40,8 @@ ORDER BY {table}.ingest_xid, {table}.id
 LIMIT {rows_max}
 
 -- name: whole
--- What is loaded by a watermark, in insertion order. A transaction that this database has yet to
--- begin is another's, which these rows were dumped from: nothing that commits here comes before it.
+-- All rows up to a watermark, in insertion order. Rows with a transaction id that this database has
+-- not reached yet come from the dump of another database. They count as loaded.
 SELECT {columns}
 FROM {table}
 WHERE
@@ -48,7 +50,7 @@ WHERE
 ORDER BY id
 
 -- name: rest
--- What has committed past a watermark, the horizon or not.
+-- All committed rows after a watermark, above the horizon too.
 SELECT {columns}
 FROM {table}
 WHERE
@@ -57,7 +59,7 @@ WHERE
 ORDER BY id
 
 -- name: day
--- What is loaded by a watermark of one UTC day of insertion.
+-- All rows up to a watermark that were inserted on one UTC day.
 SELECT {columns}
 FROM {table}
 WHERE
@@ -69,7 +71,8 @@ WHERE
 ORDER BY id
 
 -- name: in_flux
--- Rows past a watermark that the lake may hold already, in an older state: scored again since.
+-- Rows after a watermark that the lake may hold already in an older state, since they were scored
+-- again.
 SELECT id
 FROM {table}
 WHERE
@@ -78,8 +81,9 @@ WHERE
     AND id <= {highest_id}
 
 -- name: waiting
--- How many rows lie past a watermark, and since when the oldest of them waits. One that the lake has
--- in an older state, since it was scored again, has waited since then and not since its insertion.
+-- The number of rows after a watermark, and how long the oldest new row has waited. A row that was
+-- scored again is in the lake already, in an older state, so its insertion time says nothing about
+-- its wait: such rows don't count for the age.
 SELECT
     count(*) AS rows,
     coalesce(extract(
@@ -91,7 +95,7 @@ WHERE
     AND ingest_xid < (SELECT pg_snapshot_xmax(pg_current_snapshot()))
 
 -- name: any_waiting
--- Whether a load would find a row.
+-- Whether the next load would find a row.
 SELECT EXISTS (
     SELECT FROM {table}
     WHERE
@@ -100,8 +104,9 @@ SELECT EXISTS (
 )
 
 -- name: totals
--- What bronze has loaded by a watermark, by UTC day of insertion and currency; and which rows a
--- load would take that the lake may hold already, in an older state: they are nobody's fault.
+-- Rows and amounts of bronze up to a watermark, by UTC day of insertion and currency; and the ids of
+-- rows that wait for the next load and that the lake may hold already in an older state. Such a row
+-- is no difference between bronze and the lake.
 SELECT
     day,
     currency,

@@ -1,4 +1,4 @@
-"""Where are the lake's tables, and how does one come into being or follow its contract?"""
+"""The Iceberg catalog: opens it, and creates or updates the lake's tables by the contract."""
 
 from typing import Final
 
@@ -18,32 +18,32 @@ METADATA_KEPT: Final = {
     TableProperties.METADATA_DELETE_AFTER_COMMIT_ENABLED: "true",
     TableProperties.METADATA_PREVIOUS_VERSIONS_MAX: "20",
 }
-"""Each commit writes a file of the table's whole metadata, with every snapshot that it has."""
+"""Each commit writes a file with the table's whole metadata and all its snapshots."""
 PROPERTIES: Final = METADATA_KEPT | {
-    # With PyIceberg's own retry on, a slow writer and its successor both append the same batch.
+    # With PyIceberg's own retries, a slow writer and its successor would append the same batch.
     TableProperties.COMMIT_NUM_RETRIES: "0",
     TableProperties.PARQUET_COMPRESSION: "zstd",
 }
 
 
 def open_catalog(settings: Settings) -> Catalog:
-    """The settings' Iceberg REST catalog: SeaweedFS's, Polaris or another.
+    """Opens the Iceberg REST catalog of the settings: SeaweedFS's, Polaris or another one.
 
     Raises:
-        UserError: it doesn't answer.
+        UserError: the catalog doesn't answer.
         MissingSecretError: a credential is neither in the environment nor in its file.
     """
     try:
         return RestCatalog("lakehouse", **_properties(settings))
     except (requests.RequestException, RESTError) as refusal:
         raise UserError(
-            f"No Iceberg catalog at {settings.catalog} ({type(refusal).__name__}): start it with "
-            "`payments up --with lakehouse`, or set PAYMENTS_CATALOG_URI."
+            f"No Iceberg catalog answers at {settings.catalog} ({type(refusal).__name__}). "
+            "Start it with `payments up --with lakehouse`, or set PAYMENTS_CATALOG_URI."
         ) from None
 
 
 def find_table(catalog: Catalog, table: LakeTable) -> Table | None:
-    """The lake's table as it is; None before its first load."""
+    """The Iceberg table, or None before its first load."""
     try:
         return catalog.load_table(table.identifier)
     except (NoSuchTableError, NoSuchNamespaceError):
@@ -51,13 +51,13 @@ def find_table(catalog: Catalog, table: LakeTable) -> Table | None:
 
 
 def open_table(catalog: Catalog, table: LakeTable) -> Table:
-    """The lake's table, made if need be, with the contract's columns.
+    """The Iceberg table with the contract's columns; creates the table if it doesn't exist.
 
-    Catalogs differ in what becomes of a table that two make at once: the caller sees to it that
-    there is no other (`Bronze.alone`).
+    Catalogs behave differently when two clients create the same table at the same time. The caller
+    must prevent that with `Bronze.alone`.
 
     Raises:
-        UserError: the contract has changed in a way that the table can't follow.
+        UserError: the contract has changed in a way that needs a rewrite of the table.
     """
     catalog.create_namespace_if_not_exists(table.identifier[0])
     schema = iceberg_schema(table)
@@ -88,7 +88,7 @@ def _properties(settings: Settings) -> dict[str, str]:
             "rest.sigv4-enabled": "true",
             "rest.signing-name": settings.catalog_signing_name,
             "rest.signing-region": settings.s3_region,
-            # What signs is not S3's client, and is not told of its keys.
+            # The client that signs requests is not the S3 client and needs the keys too.
             "client.access-key-id": access_key,
             "client.secret-access-key": secret_key,
         }

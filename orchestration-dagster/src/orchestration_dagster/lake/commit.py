@@ -1,10 +1,13 @@
-"""Did a change get into the lake? Asked of the table itself, never of the answer to a commit.
+"""Commits a change to an Iceberg table exactly once.
 
-A commit takes effect only if the table's snapshot is still the one that the writer read (Iceberg's
-`assert-ref-snapshot-id`, which every change here carries, since every change makes a snapshot). So
-of two writers that read the same watermark one succeeds. An answer may be lost on its way: whatever
-went wrong, the table is read again, and the batch id in its snapshots' summaries tells. The rows'
-files of an attempt that was overtaken go at once: people are in them who may be erased next.
+A commit takes effect only if the table's snapshot is still the one that the writer read. This is
+Iceberg's `assert-ref-snapshot-id`; every change here carries it, because every change makes a
+snapshot. So of two writers that read the same watermark, one succeeds.
+
+The catalog's answer to a commit may be lost. After any error the table is therefore read again: the
+commit took effect if its batch id is in the summary of a snapshot. When another commit won, the
+data files of the failed attempt are deleted at once, because they may hold personal data that the
+next erasure wouldn't find.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -24,9 +27,9 @@ from .data_files import referenced_files
 from .watermark import BATCH_PROPERTY, Watermark
 
 ATTEMPTS_MAX: Final = 5
-"""Commits of one change that may fail before a run gives up; Dagster tries the run again."""
+"""Attempts to commit one change before the run fails. Dagster then retries the run."""
 FIRST_WAIT_S: Final = 0.1
-"""Before the second attempt; doubled before each one after it."""
+"""The wait before the second attempt. It doubles before each further attempt."""
 
 _FAILURES: Final = (
     CommitFailedException,
@@ -38,29 +41,31 @@ _FAILURES: Final = (
 
 
 class Outcome(NamedTuple):
-    """What a change does, once it is in the table."""
+    """The effect of a change that is in the table."""
 
     rows: int
-    """Appended."""
+    """Number of appended rows."""
     replaced: int
-    """Deleted, since another state of them was appended, or bronze has them no more."""
+    """Number of deleted rows: a newer state was appended, or bronze no longer has the row."""
     watermark: Watermark
-    """What the table says of itself from then on."""
+    """The table's watermark after the change."""
 
 
 SnapshotProperties: TypeAlias = dict[str, str]
 Change: TypeAlias = Callable[[Table, Transaction, SnapshotProperties], Outcome | None]
-"""Reads what it needs, puts the rows on the transaction and the properties on every snapshot that
-it makes; None when there is nothing to change. Called again with the table as it is by then."""
+"""Adds a change to a transaction, with the given properties on each snapshot that it makes.
+
+Returns None when there is nothing to change. It is called again for each attempt, with the table's
+current state."""
 
 
 def settle(lake: Table, change: Change) -> Outcome | None:
-    """Make a change, in one commit, exactly once; `lake` is then as the catalog has it.
+    """Makes a change in one commit, exactly once. `lake` then has the catalog's current state.
 
     Raises:
-        CommitFailedException, CommitStateUnknownException, RESTError, OSError: it is not in the
-            table after `ATTEMPTS_MAX` attempts; or the catalog doesn't answer, and what became of
-            the last attempt is for the next load to see.
+        CommitFailedException, CommitStateUnknownException, RESTError, OSError: the change is not in
+            the table after `ATTEMPTS_MAX` attempts; or the catalog doesn't answer, so that only the
+            next load can find out whether the last attempt took effect.
     """
     for attempt in range(ATTEMPTS_MAX):
         batch = {BATCH_PROPERTY: uuid4().hex}
@@ -88,7 +93,7 @@ def settle(lake: Table, change: Change) -> Outcome | None:
 
 
 def _of(batch: Mapping[str, str], table: TableMetadata) -> list[Snapshot]:
-    """Which of a table's snapshots are of this batch; none if it didn't take effect."""
+    """The table's snapshots with this batch id; empty if the commit didn't take effect."""
     return [
         snapshot
         for snapshot in table.snapshots
@@ -97,10 +102,10 @@ def _of(batch: Mapping[str, str], table: TableMetadata) -> list[Snapshot]:
 
 
 def _written(lake: Table, made: Iterable[Snapshot]) -> set[str]:
-    """The files of rows that these snapshots brought.
+    """The data files that these snapshots added.
 
-    Asked for before the commit: of one that is refused PyIceberg deletes the manifests, and leaves
-    the rows.
+    They must be listed before the commit: when a commit is refused, PyIceberg deletes the manifests
+    that name the files, but not the files.
     """
     return {
         entry.data_file.file_path
@@ -113,12 +118,13 @@ def _written(lake: Table, made: Iterable[Snapshot]) -> set[str]:
 
 
 def _discard(lake: Table, written: set[str], before: TableMetadata) -> None:
-    """Delete what an attempt wrote that can't take effect any more.
+    """Deletes the data files of an attempt that can no longer take effect.
 
-    The table has moved on from the snapshot that it insisted on. While it has not, the attempt may
-    yet take effect, and what becomes of its files is the upkeep's to see. What the table knows
-    stays in any case: the attempt may have taken effect, and its snapshot have been expired since.
-    Only a snapshot that came after `before` can know of what the attempt wrote.
+    The caller makes sure that the table has a newer snapshot than the one that the attempt
+    required. Otherwise the attempt may still take effect; the nightly removal of orphan files then
+    deletes its files if it doesn't. Files that a snapshot references are kept: the attempt may have
+    taken effect and its own snapshot may have expired since. Only snapshots newer than `before` can
+    reference them.
     """
     newest = max((snapshot.sequence_number or 0 for snapshot in before.snapshots), default=0)
     for path in written - referenced_files(lake, after=newest):

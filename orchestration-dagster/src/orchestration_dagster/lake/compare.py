@@ -1,6 +1,6 @@
-"""Does the lake hold what bronze holds: each row once, the same amounts, the contract's columns?
+"""Compares the lake with bronze: rows, amounts, keys, columns, and rows that wait.
 
-Compared is what the watermark says is loaded, so a check may run while rows arrive and are loaded.
+Only rows up to the watermark are compared, so a comparison may run while rows arrive and loads run.
 """
 
 from datetime import UTC, date, datetime, time
@@ -27,15 +27,15 @@ _AMOUNT: Final = "amount_minor"
 
 
 class Total(NamedTuple):
-    """The rows of one day and currency."""
+    """Rows and amounts of one day and currency."""
 
     rows: int = 0
     amount_minor: int = 0
-    """The hash total: every amount of the currency, whatever it is about, in its minor unit."""
+    """The hash total: the sum of all amounts of the currency, of any kind, in minor units."""
 
 
 class Difference(NamedTuple):
-    """A day and currency in which bronze and the lake say different things."""
+    """A day and currency whose rows or amounts differ between bronze and the lake."""
 
     day: date
     currency: str | None
@@ -47,20 +47,20 @@ Totals: TypeAlias = dict[tuple[date, str | None], Total]
 
 
 def differences(settings: Settings, table: str, since: date = FIRST_DAY) -> list[Difference]:
-    """Where the lake's rows or amounts are not bronze's, by UTC day of insertion and currency.
+    """The differences between bronze and the lake, by UTC day of insertion and currency.
+
+    Before the first load there is no difference, since all rows of bronze wait.
 
     Args:
-        settings: whose PostgreSQL and catalog are used.
-        table: its name.
-        since: the first day that is compared; bronze is read from there to its end.
-
-    Nothing differs before the first load: all of bronze waits.
+        settings: name the PostgreSQL and the catalog.
+        table: the table's name.
+        since: the first day that is compared. Bronze is read from there to its end.
 
     Raises:
-        UserError: PostgreSQL or the catalog can't be had.
+        UserError: PostgreSQL or the catalog doesn't answer.
     """
     known = table_named(table)
-    # The watermark and the rows of one snapshot; a load that comes between changes neither.
+    # The watermark and the rows come from one snapshot, so a load in between changes neither.
     lake = find_table(open_catalog(settings), known)
     if lake is None:
         return []
@@ -86,14 +86,14 @@ def differences(settings: Settings, table: str, since: date = FIRST_DAY) -> list
 
 
 class Counted(NamedTuple):
-    """How many rows a table has, and how many different keys."""
+    """The number of rows of a table, and of its distinct keys."""
 
     rows: int
     keys: int
 
 
 def counted(settings: Settings, table: str) -> Counted:
-    """The lake's rows and their distinct keys: the same number, always; none before a load."""
+    """Counts the lake's rows and distinct keys, which must be equal; 0 before the first load."""
     known = table_named(table)
     lake = find_table(open_catalog(settings), known)
     if lake is None:
@@ -103,7 +103,7 @@ def counted(settings: Settings, table: str) -> Counted:
 
 
 def waiting(settings: Settings, table: str) -> Waiting:
-    """What bronze has past the lake's watermark; everything, for a table that isn't there yet."""
+    """The rows of bronze after the lake's watermark; all rows before the first load."""
     known = table_named(table)
     watermark = watermark_of(settings, known)
     with open_bronze(settings) as bronze:
@@ -111,9 +111,10 @@ def waiting(settings: Settings, table: str) -> Waiting:
 
 
 def any_waiting(settings: Settings, tables: list[str], held_s_max: float) -> bool:
-    """Whether a load has a row of one of the tables to take, or to say that it is held back.
+    """Whether a load is due: for a new row, or to report a horizon that is too old.
 
-    It is when it lies above a horizon that is older than `held_s_max` seconds.
+    A load can't take a row above the transaction horizon. When such a row waits and the oldest
+    transaction is older than `held_s_max` seconds, the load's check warns about the transaction.
     """
     catalog = open_catalog(settings)
     watermarks = [(known := table_named(name), _watermark(catalog, known)) for name in tables]
@@ -126,20 +127,20 @@ def any_waiting(settings: Settings, tables: list[str], held_s_max: float) -> boo
 
 
 def schema_refusal(settings: Settings, table: str) -> str | None:
-    """Why the lake's table is not as contracted; None when it is."""
+    """Why the lake's table doesn't fit the contract, as a sentence; None when it fits."""
     known = table_named(table)
     lake = find_table(open_catalog(settings), known)
     if lake is None:
-        return "it is not there yet: the first load makes it"
+        return "The table doesn't exist yet. The first load creates it."
     try:
         changes = evolution(lake.schema(), known)
     except UserError as refused:
         return str(refused)
-    return f"the next load has changes to make: {changes}" if changes else None
+    return f"The next load will change columns: {changes}" if changes else None
 
 
 def watermark_of(settings: Settings, table: LakeTable) -> Watermark:
-    """How far a table is loaded; not at all when it isn't there."""
+    """The watermark of a table; the beginning when the table doesn't exist."""
     return _watermark(open_catalog(settings), table)
 
 
@@ -176,7 +177,7 @@ def _money_columns(table: LakeTable) -> tuple[str, ...]:
 
 
 def _money(table: LakeTable) -> tuple[str, str]:
-    """The currency and the amount as SQL says them, for a table without them too."""
+    """The SQL of the currency and the amount, also for a table without these columns."""
     return (_CURRENCY, _AMOUNT) if _money_columns(table) else ("NULL::text", "0")
 
 

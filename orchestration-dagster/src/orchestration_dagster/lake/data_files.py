@@ -1,4 +1,4 @@
-"""Which files lie where a table has its own, whoever knows of them?"""
+"""The files under a table's location, and those that its snapshots reference."""
 
 from urllib.parse import urlsplit
 
@@ -8,24 +8,24 @@ from pyiceberg.table import Table
 
 
 def stored_files(table: Table) -> list[str]:
-    """Every file under the table's location: rows, metadata, and what a dead writer left.
+    """The paths of all files under the table's location: data, metadata and orphans.
 
-    They are places, as `place` makes them of addresses.
+    Paths have the form that `storage_path` returns.
     """
     selector = fs.FileSelector(storage_path(table.location()), allow_not_found=True, recursive=True)
     return [info.path for info in file_system(table).get_file_info(selector) if info.is_file]
 
 
 def storage_path(address: str) -> str:
-    """Bucket and key: Trino and PyIceberg need not write one scheme before them."""
+    """Bucket and key of an address. Trino and PyIceberg may write different schemes before them."""
     return address.partition("://")[2]
 
 
 def referenced_files(table: Table, after: int = 0) -> set[str]:
-    """The files of rows that a snapshot of the table's has, by their addresses.
+    """The addresses of the data files that the table's snapshots reference.
 
-    Each snapshot reads its manifests, so of many it takes long: `after` is the sequence number
-    before which none is of interest.
+    Reading the manifests of many snapshots takes long. Snapshots up to the sequence number `after`
+    are left out.
     """
     return {
         task.file.file_path
@@ -36,7 +36,7 @@ def referenced_files(table: Table, after: int = 0) -> set[str]:
 
 
 def file_system(table: Table) -> fs.FileSystem:
-    """Where they lie."""
+    """The file system that stores the table's files."""
     assert isinstance(table.io, PyArrowFileIO)  # noqa: S101 - what reads Parquet here
     location = urlsplit(table.location())
     return table.io.fs_by_scheme(location.scheme, location.netloc)

@@ -1,8 +1,8 @@
-"""Where in the lakehouse's files is a text, and how do the files go that still hold it?
+"""Finds a text in the files of the lakehouse, and deletes old files that still hold it.
 
-Asked of the files themselves, not of the tables: an older snapshot, a row that is deleted in place
-and a file that no snapshot knows any more all hold what a query doesn't show. And not of Trino,
-which keeps the text of its queries.
+The search reads the files and not the tables. Older snapshots, deleted rows and files that no
+snapshot references hold data that a query doesn't show. The search doesn't use Trino, since Trino
+keeps the text of its queries.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,24 +28,28 @@ from .data_files import file_system, referenced_files, storage_path, stored_file
 from .loader import load
 
 HORIZON_S_MAX: Final = 120.0
-"""How long a transaction may hold the lake back before it is named."""
+"""How long `catch_up` waits for a transaction that holds the horizon back."""
 LOAD_AGAIN_S: Final = 1.0
 ABANDONED: Final = timedelta(hours=1)
-"""A file that no snapshot has known for so long is of a writer that died: longer than any run."""
+"""A file that no snapshot has referenced for this time belongs to a writer that died.
+
+No run takes that long."""
 
 
 def find(
     settings: Settings, patterns: Sequence[str], schemas: Iterable[str] = ()
 ) -> dict[str, int]:
-    """How many rows of files one of the patterns is found in, by table; empty where no lake is.
+    """Counts the rows in files that match one of the patterns, by table.
+
+    Tables without a match are left out.
 
     Args:
-        settings: whose catalog is read.
-        patterns: what to look for, in every column that holds text or bytes; as RE2 reads them.
-        schemas: where to look; all of them if none.
+        settings: name the catalog.
+        patterns: RE2 expressions, matched against every column that holds text or bytes.
+        schemas: the schemas to search; all schemas if empty.
 
     Raises:
-        UserError: the catalog can't be had.
+        UserError: the catalog doesn't answer.
     """
     found = {}
     for table in _tables(open_catalog(settings), schemas):
@@ -55,10 +59,11 @@ def find(
 
 
 def catch_up(settings: Settings, xid: int) -> None:
-    """Load every table until it has what a transaction of bronze did.
+    """Loads every table of the lake until it has the rows of a given bronze transaction.
 
     Raises:
-        UserError: as `loader.load`; or a transaction has held the horizon back for too long.
+        UserError: as in `loader.load`; or another transaction holds the horizon back for longer
+            than `HORIZON_S_MAX`.
     """
     give_up_at = monotonic() + HORIZON_S_MAX
     catalog = open_catalog(settings)
@@ -68,8 +73,8 @@ def catch_up(settings: Settings, xid: int) -> None:
         while load(settings, table).horizon.xid <= xid:
             if monotonic() > give_up_at:
                 raise UserError(
-                    f"A transaction of over {HORIZON_S_MAX:.0f} s holds {table} back: end it "
-                    "(`payments lake status` shows what waits), then call again.",
+                    f"A transaction blocks the load of {table} for over {HORIZON_S_MAX:.0f} s. "
+                    "End it (`payments lake status` shows what waits), then call again.",
                     exit_code=1,
                 )
             sleep(LOAD_AGAIN_S)
@@ -78,12 +83,12 @@ def catch_up(settings: Settings, xid: int) -> None:
 def forget_history(
     settings: Settings, patterns: Sequence[str], schemas: Iterable[str] = ()
 ) -> None:
-    """Leave every table its current snapshot alone, and no dead writer's file with the patterns.
+    """Expires every snapshot but the current one, and deletes orphan files with the patterns.
 
-    A loader may run meanwhile: Trino deletes just the files that only the expired snapshots had.
+    A loader may run at the same time: Trino deletes only files that no current snapshot references.
 
     Raises:
-        UserError: Trino can't be had, or refuses.
+        UserError: Trino doesn't answer, or refuses.
     """
     catalog = open_catalog(settings)
     found = [table.name() for table in _tables(catalog, schemas)]
@@ -91,8 +96,8 @@ def forget_history(
         table_maintenance.expire_all_history(settings, [(schema, name) for schema, name in found])
     except (NoTrinoError, TrinoError, RequestException) as refusal:
         raise UserError(
-            f"Trino can't expire the lake's snapshots ({refusal}): see `payments logs trino`, "
-            "then call again: the rest is done.",
+            f"Trino can't expire the lake's snapshots ({refusal}). See `payments logs trino`, then "
+            "call again. The steps before this one are done.",
             exit_code=1,
         ) from None
     for table in _tables(catalog, schemas):
@@ -107,7 +112,7 @@ def _tables(catalog: Catalog, schemas: Iterable[str]) -> Iterator[Table]:
 
 
 def _sweep(table: Table, patterns: Sequence[str]) -> None:
-    """Delete files with the patterns that no snapshot knows, and that nobody works on any more."""
+    """Deletes files with the patterns that no snapshot references and no writer still needs."""
     of_snapshots = {storage_path(address) for address in referenced_files(table)}
     system = file_system(table)
     oldest = datetime.now(UTC) - ABANDONED
@@ -118,18 +123,18 @@ def _sweep(table: Table, patterns: Sequence[str]) -> None:
 
 
 def _files(table: Table) -> list[str]:
-    """Every Parquet file of the table's, whoever knows of it."""
+    """Every Parquet file under the table's location, referenced or not."""
     return [path for path in stored_files(table) if path.endswith(".parquet")]
 
 
 def _rows_with(table: Table, path: str, patterns: Sequence[str]) -> int:
-    """How many rows of a file hold one of the patterns in any column, however deep."""
+    """The number of rows of a file that match a pattern in any column, nested ones included."""
     count = 0
     try:
         with file_system(table).open_input_file(path) as source:
             for batch in pq.ParquetFile(source).iter_batches():
                 count += pc.sum(_matches(batch, patterns)).as_py() or 0
-    except FileNotFoundError:  # gone since it was listed
+    except FileNotFoundError:  # deleted since it was listed
         return 0
     return count
 

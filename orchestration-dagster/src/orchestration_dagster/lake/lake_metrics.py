@@ -27,7 +27,7 @@ from .watermark import Watermark
 
 SAMPLE_S: Final = 30.0
 READY_WITHIN_S: Final = 120.0
-"""Ready means: the lake and bronze were asked within this time."""
+"""The process is ready if the last successful sample is younger than this."""
 
 WAITING: Final = Gauge(
     "payments_lake_waiting_rows", "Rows of bronze that are not in the lake yet.", ["table"]
@@ -55,7 +55,7 @@ log = structlog.get_logger()
 
 
 async def main() -> None:
-    """Sample until told to stop."""
+    """Samples until the process is told to stop."""
     settings = load()
     telemetry.configure("lake-metrics", settings)
     sampled_at_s = -READY_WITHIN_S
@@ -75,10 +75,10 @@ async def main() -> None:
 
 
 def sample(settings: Settings) -> None:
-    """Look once.
+    """Reads the lake and bronze once, and sets all metrics.
 
     Raises:
-        UserError, RESTError, RequestException, adbc.Error: PostgreSQL or the catalog can't be had.
+        UserError, RESTError, RequestException, adbc.Error: PostgreSQL or the catalog is down.
     """
     catalog = open_catalog(settings)
     with open_bronze(settings) as bronze:

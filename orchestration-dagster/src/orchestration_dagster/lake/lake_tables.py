@@ -1,4 +1,4 @@
-"""Which bronze tables does the lake hold?"""
+"""The tables of the lake, each with its bronze table's name, columns and key."""
 
 from typing import Final, NamedTuple
 
@@ -7,20 +7,20 @@ from payment_pipeline.domain.failures import UserError
 
 NAMESPACE: Final = "data"
 PARTITION_COLUMN: Final = "ingested_at"
-"""Set when a row is inserted and never changed: a row stays in its day whatever becomes of it."""
+"""The time of insertion, which never changes, so that a row stays in its partition."""
 
 
 class LakeTable(NamedTuple):
-    """One table, of the same name in bronze and in the lake."""
+    """One table, which has the same name in bronze and in the lake."""
 
     name: str
     columns: tuple[contract.Column, ...]
     key: tuple[str, ...]
-    """What is unique in bronze; `id` is so too, but starts again in a restored database."""
+    """The unique key in bronze. `id` is unique too, but starts again in a restored database."""
 
     @property
     def identifier(self) -> tuple[str, str]:
-        """Its name in the catalog."""
+        """The table's namespace and name in the catalog."""
         return (NAMESPACE, self.name)
 
 
@@ -42,10 +42,10 @@ TABLES: Final = {
 
 
 def table_named(name: str) -> LakeTable:
-    """The table of that name.
+    """The table with the given name.
 
     Raises:
-        UserError: the lake holds none.
+        UserError: the lake has no such table.
     """
     if name not in TABLES:
         raise UserError(f"No table {name} in the lake: there are {', '.join(TABLES)}.")

@@ -1,11 +1,13 @@
-"""How do the new rows of a bronze table get into the lake, each exactly once?
+"""Loads the new rows of a bronze table into the lake, each row exactly once.
 
-    watermark = the table's properties          of the snapshot that the commit will insist on
+The loader repeats these steps until no new row is left:
+
+    watermark = the table's properties          of the snapshot that the commit will require
     batch     = bronze after the watermark      below the transaction horizon, in its order
     commit    = rows and the new watermark      in one Iceberg transaction, or not at all
 
-and again until nothing is left. A loader that dies leaves what the last commit left; a second one,
-or one that slept through another's commit, fails its own commit and starts from the new watermark.
+A loader that dies leaves the state of its last commit. When two loaders run, the commit of the
+slower one fails, and it continues from the new watermark.
 """
 
 from time import monotonic
@@ -30,24 +32,24 @@ ID: Final = "id"
 
 
 class Loaded(NamedTuple):
-    """What a load did."""
+    """The figures of a load."""
 
     rows: int
-    """Taken from bronze, those that replaced older ones included."""
+    """Rows taken from bronze, including those that replaced an older state."""
     replaced: int
-    """Rows that were in the lake already and had been scored again since."""
+    """Rows that were in the lake already, and that had been scored again since."""
     commits: int
     horizon: Horizon
-    """As the load began."""
+    """The transaction horizon at the start of the load."""
     seconds: float
 
 
 def load(settings: Settings, table: str) -> Loaded:
-    """Load what a bronze table has below the horizon; `table` is its name.
+    """Loads the new rows of a bronze table, given its name, up to the transaction horizon.
 
     Raises:
-        UserError: PostgreSQL or the catalog can't be had, the contract doesn't fit the table, or
-            the database is not the one that the table was loaded from.
+        UserError: PostgreSQL or the catalog doesn't answer, the contract doesn't fit the table, or
+            the table was loaded from another database.
     """
     known = table_named(table)
     with open_bronze(settings) as bronze:
@@ -57,7 +59,7 @@ def load(settings: Settings, table: str) -> Loaded:
 def load_table(
     catalog: Catalog, bronze: Bronze, table: LakeTable, rows_max: int = ROWS_MAX
 ) -> Loaded:
-    """The same on clients that are there already, `rows_max` rows a commit at most."""
+    """Does the same with open clients, with at most `rows_max` rows in a commit."""
     began = monotonic()
     first = bronze.horizon()
     with bronze.alone(table):
@@ -67,7 +69,7 @@ def load_table(
         lake: Table, transaction: Transaction, snapshot: SnapshotProperties
     ) -> Outcome | None:
         watermark = Watermark.of(lake.properties)
-        # After the watermark, which another loader may have brought up to a newer horizon.
+        # Read after the watermark, which another loader may have moved up to a newer horizon.
         horizon = bronze.horizon()
         refuse_another_database(table, watermark, horizon)
         batch = bronze.batch(table, watermark, rows_max)
@@ -82,14 +84,14 @@ def load_table(
     rows = replaced = commits = 0
     while outcome := settle(lake, next_batch):
         rows, replaced, commits = rows + outcome.rows, replaced + outcome.replaced, commits + 1
-        # What came since is the next load's: a run that chases its writers never ends.
+        # Rows that arrived since wait for the next load. Otherwise a load might never end.
         if outcome.rows < rows_max:
             break
     return Loaded(rows, replaced, commits, first, monotonic() - began)
 
 
 def refuse_another_database(table: LakeTable, watermark: Watermark, horizon: Horizon) -> None:
-    """A watermark means nothing to a database that was restored, promoted or made anew.
+    """Refuses a watermark of a database that was restored, promoted or created again since.
 
     Raises:
         UserError: the table was loaded from another database, or from a later state of this one.
@@ -98,17 +100,18 @@ def refuse_another_database(table: LakeTable, watermark: Watermark, horizon: Hor
         return
     raise UserError(
         f"{table.name} in the lake was loaded from PostgreSQL {watermark.source} up to transaction "
-        f"{watermark.xid}, and this is {horizon.source} at {horizon.xid}: if it is the restored "
-        f"one, `payments lake reanchor {table.name}` compares the two and loads what is missing."
+        f"{watermark.xid}, but this database is {horizon.source} at {horizon.xid}. If it was "
+        f"restored, run `payments lake reanchor {table.name}`: it compares both and loads the "
+        "missing rows."
     )
 
 
 def superseded(lake: Table, batch: pa.Table, watermark: Watermark) -> pa.Array:
     """The ids of a batch that are in the lake already, in an older state.
 
-    A row that was scored later comes again with a new transaction and its old id, so only ids up to
-    the highest one in the lake can be there. That is next to none of a batch: they are looked up in
-    their days' files, and a batch without any asks nothing.
+    A row that is scored later gets a new transaction id and keeps its id. So only ids up to the
+    highest id in the lake can be there already. A batch has few of them; they are looked up in the
+    files of their days. A batch without such ids reads nothing.
     """
     known = batch.filter(pc.less_equal(batch[ID], watermark.highest_id))
     if not known:
@@ -118,7 +121,7 @@ def superseded(lake: Table, batch: pa.Table, watermark: Watermark) -> pa.Array:
 
 
 def _reached(batch: pa.Table, watermark: Watermark, horizon: Horizon) -> Watermark:
-    """The watermark once a batch is in: its last row's place."""
+    """The watermark after a batch: the transaction and id of its last row."""
     last = len(batch) - 1
     return Watermark(
         xid=batch["ingest_xid"][last].as_py(),
@@ -129,7 +132,7 @@ def _reached(batch: pa.Table, watermark: Watermark, horizon: Horizon) -> Waterma
 
 
 def _rows_of(batch: pa.Table, ids: pa.Array) -> BooleanExpression:
-    """The lake's rows with these ids of the batch."""
+    """A filter for the lake's rows with the given ids of the batch."""
     return And(
         _span(batch.filter(pc.is_in(batch[ID], value_set=ids))),
         In(term=ID, literals=ids.to_pylist()),
@@ -137,7 +140,7 @@ def _rows_of(batch: pa.Table, ids: pa.Array) -> BooleanExpression:
 
 
 def _span(rows: pa.Table) -> BooleanExpression:
-    """The days and the range of ids that these rows lie in: what files are chosen by."""
+    """A filter for the days and ids between which the rows lie, by which files are chosen."""
     inserted, ids = pc.min_max(rows[PARTITION_COLUMN]).as_py(), pc.min_max(rows[ID]).as_py()
     return And(
         And(

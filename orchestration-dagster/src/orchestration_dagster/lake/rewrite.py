@@ -1,9 +1,9 @@
-"""How does what the lake holds come to say again what bronze says: a day, all, after a restore?
+"""Rewrites rows of the lake from bronze: one day, a whole table, or after a restore.
 
-Each is one commit, so a reader sees the table before or after it and nothing between. None brings a
-row past the watermark: what the marts have read by then is all that ever was below it, so a later
-load appends nothing that they would pass over. A row of the lake's that was scored again since
-stays in its older state until a load brings the newer one.
+Each rewrite is one commit, so a reader sees the table before it or after it. A rewrite adds no row
+after the watermark. The marts read rows in the order of the watermark, so they would never see a
+row that a later load adds below it. A row that was scored again after its load keeps its older
+state in the lake until the next load.
 """
 
 from collections.abc import Callable, Iterable
@@ -37,19 +37,19 @@ from .watermark import Watermark
 
 
 class Rewritten(NamedTuple):
-    """What a rewrite did, in rows."""
+    """The number of rows that a rewrite deleted and appended."""
 
     deleted: int
     appended: int
 
 
 def reload_day(settings: Settings, table: str, day: date) -> Rewritten:
-    """Load what is new, and write the rows that were inserted on a UTC day anew from bronze.
+    """Loads new rows, then writes the rows that were inserted on a UTC day again from bronze.
 
-    It also fills a column that came into the contract after the day was loaded.
+    This also fills a column that was added to the contract after the day was loaded.
 
     Raises:
-        UserError: as `loader.load`; or bronze has fewer rows of the day than the lake.
+        UserError: as in `loader.load`; or bronze has fewer rows of the day than the lake.
     """
     known = table_named(table)
     start, end = day_bounds(day)
@@ -64,7 +64,7 @@ def reload_day(settings: Settings, table: str, day: date) -> Rewritten:
         watermark = Watermark.of(lake.properties)
         refuse_another_database(known, watermark, bronze.horizon())
         kept = bronze.in_flux(known, watermark)
-        replaced = _delete(lake, transaction, snapshot, _but(of_day, kept))
+        replaced = _delete(lake, transaction, snapshot, _without(of_day, kept))
         appended = _append(known, transaction, snapshot, bronze.day(known, day, watermark))
         _refuse_to_lose(known, replaced - appended.rows)
         return Outcome(appended.rows, replaced, watermark)
@@ -75,15 +75,16 @@ def reload_day(settings: Settings, table: str, day: date) -> Rewritten:
 
 
 def rebuild(settings: Settings, table: str, *, shrink: bool = False) -> Rewritten:
-    """Write the whole table anew from bronze, whichever database that is by now.
+    """Writes the whole table again from bronze, also from another database than before.
 
     Args:
-        settings: whose PostgreSQL and catalog are used.
-        table: its name.
-        shrink: whether rows of the lake may go that bronze no longer has.
+        settings: name the PostgreSQL and the catalog.
+        table: the table's name.
+        shrink: allows to delete rows of the lake that bronze no longer has.
 
     Raises:
-        UserError: as `loader.load`, another database apart; or bronze has fewer rows than the lake.
+        UserError: as in `loader.load`, but another database is accepted; or bronze has fewer rows
+            than the lake and `shrink` is false.
     """
     known = table_named(table)
 
@@ -91,11 +92,11 @@ def rebuild(settings: Settings, table: str, *, shrink: bool = False) -> Rewritte
         bronze: Bronze, lake: Table, transaction: Transaction, snapshot: SnapshotProperties
     ) -> Outcome:
         before, here = Watermark.of(lake.properties), _from_here(bronze.horizon())
-        # Another database's ids are not the lake's.
+        # Ids of another database mean nothing in the lake.
         kept = []
         if before.source == here.source:
             kept = bronze.in_flux(known, here._replace(highest_id=before.highest_id))
-        replaced = _delete(lake, transaction, snapshot, _but(AlwaysTrue(), kept))
+        replaced = _delete(lake, transaction, snapshot, _without(AlwaysTrue(), kept))
         appended = _append(known, transaction, snapshot, bronze.whole(known, here))
         if not shrink:
             in_bronze = appended.rows + bronze.waiting(known, here).rows
@@ -107,13 +108,13 @@ def rebuild(settings: Settings, table: str, *, shrink: bool = False) -> Rewritte
 
 
 def reanchor(settings: Settings, table: str) -> Rewritten:
-    """Go on from a restored or promoted database: load what differs, and start at its horizon.
+    """Continues from a restored or promoted database: loads rows that differ, up to its horizon.
 
-    Rows are found by their key. Those that are the same in both stay as they are; of every other
-    one bronze's takes the place of the lake's.
+    Rows are compared by key. Equal rows stay in the lake; all other rows are replaced by those of
+    bronze.
 
     Raises:
-        UserError: PostgreSQL or the catalog can't be had; or the lake has rows that bronze has not.
+        UserError: PostgreSQL or the catalog doesn't answer; or the lake has rows that bronze lacks.
     """
     known = table_named(table)
 
@@ -125,7 +126,8 @@ def reanchor(settings: Settings, table: str) -> Rewritten:
         columns = tuple(column.name for column in compared.columns)
         held = RowVersions(compared, lake.scan(selected_fields=columns).to_arrow_batch_reader())
         highest_id = 0
-        # Of the rest the place in the lake is made free: the next load looks for it by its new id.
+        # Stale rows after the horizon are deleted too. The next load looks for rows by their new
+        # id, so it would leave such a row in the lake twice.
         for rows in chain(bronze.whole(compared, here), bronze.rest(compared, here)):
             held.differing(rows)
             highest_id = max(highest_id, pc.max(rows[ID]).as_py())
@@ -133,7 +135,7 @@ def reanchor(settings: Settings, table: str) -> Rewritten:
         if held.stale:
             for which in held.stale_rows():
                 transaction.delete(which, snapshot_properties=snapshot)
-        # Read once more, now whole: nobody could keep so much meanwhile.
+        # Bronze is read a second time, now with all columns, which would not fit into memory.
         differing = map(held.differing, bronze.whole(known, here))
         appended = _append(known, transaction, snapshot, differing)
         return Outcome(appended.rows, held.stale, here._replace(highest_id=highest_id))
@@ -172,7 +174,7 @@ def _append(
     snapshot: SnapshotProperties,
     chunks: Iterable[pa.Table],
 ) -> _Appended:
-    """Append chunk by chunk; nothing makes a snapshot too: the commit's check hangs on one."""
+    """Appends chunk by chunk. Without rows it appends an empty table: a commit needs a snapshot."""
     rows = highest_id = 0
     for chunk in filter(len, chunks):
         transaction.append(chunk, snapshot_properties=snapshot)
@@ -189,32 +191,32 @@ def _delete(
     snapshot: SnapshotProperties,
     which: BooleanExpression,
 ) -> int:
-    """Delete rows; how many there were."""
+    """Deletes rows; returns their number."""
     rows = lake.scan(row_filter=which).count()
     if rows:
         transaction.delete(which, snapshot_properties=snapshot)
     return rows
 
 
-def _but(which: BooleanExpression, kept: list[int]) -> BooleanExpression:
-    """Those rows without these ids."""
+def _without(which: BooleanExpression, kept: list[int]) -> BooleanExpression:
+    """The filter without the rows of the given ids."""
     return And(which, NotIn(term=ID, literals=kept)) if kept else which
 
 
 def _from_here(horizon: Horizon) -> Watermark:
-    """Everything below the horizon is loaded, and nothing above it is."""
+    """The watermark at which all rows below the horizon are loaded, and no row above it."""
     return Watermark(xid=horizon.xid, id=0, source=horizon.source)
 
 
 def _refuse_to_lose(table: LakeTable, rows: int) -> None:
-    """Never shrink the lake to what is left in bronze, unless that is what was asked for.
+    """Refuses a rewrite that would delete rows of the lake that bronze no longer has.
 
     Raises:
-        UserError: `rows` rows of the lake are in bronze no more.
+        UserError: `rows`, the number of such rows, is above 0.
     """
     if rows > 0:
         raise UserError(
-            f"{rows} rows of {table.name} are in the lake and no longer in bronze: send their "
-            f"events through the pipeline again, or drop them from the lake with "
+            f"{rows} rows of {table.name} are in the lake and no longer in bronze. Send their "
+            f"events through the pipeline again, or delete them from the lake with "
             f"`payments lake rebuild {table.name} --shrink`."
         )

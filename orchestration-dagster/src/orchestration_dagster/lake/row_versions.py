@@ -1,7 +1,7 @@
-"""Which rows does the lake hold already, and in which version? In 42 bytes a row, however wide.
+"""The keys and versions of all rows in a lake table, in 42 bytes of memory a row.
 
-A whole table is compared by key, so the rows themselves, and even their keys, are too many to be
-kept: of a key its hash is.
+A whole table is compared by key. Its rows, and even their keys, are too many to be kept in memory,
+so each key is kept as a hash.
 """
 
 from collections.abc import Iterable, Iterator
@@ -25,9 +25,9 @@ from .lake_tables import PARTITION_COLUMN, LakeTable
 from .loader import ID
 
 VERSION: Final = (ID, PARTITION_COLUMN, "ingest_xid")
-"""With the key, what tells whether a row is the same in both."""
+"""A row with the same key and the same values here is the same in bronze and in the lake."""
 HASH_BYTES: Final = 16
-"""Two of a billion keys have the same one with a chance of 1 in 10^21."""
+"""Among a billion keys, two have the same hash with a probability of 1 in 10^21."""
 
 _HASH: Final = np.dtype(f"S{HASH_BYTES}")
 Hashes: TypeAlias = npt.NDArray[np.bytes_]
@@ -36,10 +36,10 @@ Rows: TypeAlias = pa.Table | pa.RecordBatch
 
 
 class RowVersions:
-    """The lake's rows by their key, against which bronze's are compared."""
+    """The rows of a lake table, to be compared with the rows of bronze."""
 
     def __init__(self, table: LakeTable, batches: Iterable[pa.RecordBatch]) -> None:
-        """`batches` are of the columns of `narrow`."""
+        """Reads `batches`, which have the columns that `narrow` leaves."""
         self._key = table.key
         found = [(_hashes(batch, table.key), _versions(batch)) for batch in batches]
         hashes = np.concatenate([np.empty(0, _HASH), *(each for each, _ in found)])
@@ -50,7 +50,10 @@ class RowVersions:
         self._stale = np.zeros(len(order), np.bool_)
 
     def differing(self, rows: pa.Table) -> pa.Table:
-        """Those of bronze's rows that the lake has not, or not so; asked again, it is the same."""
+        """The rows of bronze that are not in the lake, or are there in another version.
+
+        A second call with the same rows returns the same.
+        """
         hashes, versions = _hashes(rows, self._key), _versions(rows)
         same = np.zeros(len(rows), np.bool_)
         if len(self._hashes):
@@ -63,23 +66,23 @@ class RowVersions:
 
     @property
     def unseen(self) -> int:
-        """Rows that bronze has not shown."""
+        """The number of lake rows that no call of `differing` had."""
         return int(np.count_nonzero(~self._seen))
 
     @property
     def stale(self) -> int:
-        """Rows that bronze has in another version."""
+        """The number of lake rows that bronze has in another version."""
         return int(np.count_nonzero(self._stale))
 
     def stale_rows(self) -> Iterator[BooleanExpression]:
-        """Which they are, so many at a time as a filter may name."""
-        if self.stale == len(self._hashes):  # as after every restore, which numbers its rows anew
+        """Filters that together match all stale rows. Each one names at most `ROWS_MAX` ids."""
+        if self.stale == len(self._hashes):  # as after a restore, which numbers all rows again
             yield AlwaysTrue()
             return
         ids = np.sort(self._versions[self._stale, VERSION.index(ID)]).tolist()
         for start in range(0, len(ids), ROWS_MAX):
             some = ids[start : start + ROWS_MAX]
-            # The bounds choose the files: of so many ids nobody looks at each for that.
+            # The bounds choose the files. PyIceberg doesn't use a list of so many ids for that.
             span = And(
                 GreaterThanOrEqual(term=ID, value=some[0]), LessThanOrEqual(term=ID, value=some[-1])
             )
@@ -87,7 +90,7 @@ class RowVersions:
 
 
 def narrow(table: LakeTable) -> LakeTable:
-    """The table with those columns alone by which rows are compared."""
+    """The table with only the columns by which rows are compared."""
     names = {*table.key, *VERSION}
     return table._replace(columns=tuple(each for each in table.columns if each.name in names))
 
@@ -103,6 +106,6 @@ def _versions(rows: Rows) -> Versions:
 
 
 def _plain(rows: Rows, name: str) -> Any:  # noqa: ANN401 - an array, chunked or not
-    """A column; times as microseconds, since each reader has a UTC of its own."""
+    """A column. Times become microseconds, since readers name the time zone UTC differently."""
     column = rows[name]
     return column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column

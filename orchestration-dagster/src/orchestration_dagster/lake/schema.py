@@ -1,8 +1,8 @@
-"""What does a lake table look like, and how does it follow the column contract?
+"""The Arrow and Iceberg schemas of lake tables, and their evolution with the column contract.
 
-The Arrow and the Iceberg schema both come from `payment_pipeline.bronze.contract`. A contract that
-gains a nullable column, a wider integer or a new comment changes the table's metadata and no data
-file; what would need old rows rewritten, or would lose a column, is refused.
+Both schemas come from `payment_pipeline.bronze.contract`. A new nullable column, a wider integer or
+a new comment changes the table's metadata and no data file. A change that would need a rewrite of
+old rows, or that would lose a column, is refused.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ from .lake_tables import PARTITION_COLUMN, LakeTable
 
 
 class LakeType(NamedTuple):
-    """One PostgreSQL type in the lake."""
+    """The Arrow and Iceberg types of one PostgreSQL type."""
 
     arrow: pa.DataType
     iceberg: IcebergType
@@ -46,12 +46,12 @@ TYPES: Final[Mapping[str, LakeType]] = {
     "integer": LakeType(pa.int32(), IntegerType()),
     "bigint": LakeType(pa.int64(), LongType()),
     "double precision": LakeType(pa.float64(), DoubleType()),
-    "jsonb": LakeType(pa.string(), StringType()),  # Iceberg 2 has no JSON; Trino reads the text
+    "jsonb": LakeType(pa.string(), StringType()),  # Iceberg 2 has no JSON
     "bytea": LakeType(pa.binary(), BinaryType()),
     "xid8": LakeType(pa.int64(), LongType()),
 }
 _WIDER: Final = {(IntegerType(), LongType())}
-"""Changes of type that Iceberg makes without a rewrite, of those the contract can ask for."""
+"""Type changes of the contract that Iceberg can make without a rewrite."""
 
 
 def arrow_schema(table: LakeTable) -> pa.Schema:
@@ -69,19 +69,19 @@ def iceberg_schema(table: LakeTable) -> Schema:
     return Schema(
         *(
             NestedField(
-                field_id=place,
+                field_id=number,
                 name=column.name,
                 field_type=TYPES[column.type].iceberg,
                 required=not column.nullable,
                 doc=column.comment,
             )
-            for place, column in enumerate(table.columns, start=1)
+            for number, column in enumerate(table.columns, start=1)
         )
     )
 
 
 def partition_spec(schema: Schema) -> PartitionSpec:
-    """By UTC day of insertion, the grain in which a table is reloaded and compared."""
+    """Partitions by UTC day of insertion, the grain in which tables are reloaded and compared."""
     source = schema.find_field(PARTITION_COLUMN)
     return PartitionSpec(
         PartitionField(
@@ -94,7 +94,7 @@ def partition_spec(schema: Schema) -> PartitionSpec:
 
 
 def to_lake(rows: pa.Table, table: LakeTable) -> pa.Table:
-    """Rows as ADBC read them, in the lake's types; JSON is taken as its text, without a copy."""
+    """Casts rows from ADBC to the lake's types. JSON becomes its text, without a copy."""
     schema = arrow_schema(table)
     columns = []
     for field in schema:
@@ -107,7 +107,7 @@ def to_lake(rows: pa.Table, table: LakeTable) -> pa.Table:
 
 
 class Evolution(NamedTuple):
-    """What brings a table's columns up to the contract, none of it touching a data file."""
+    """The metadata changes that make a table's columns fit the contract."""
 
     added: tuple[Column, ...]
     widened: tuple[Column, ...]
@@ -115,7 +115,7 @@ class Evolution(NamedTuple):
     redocumented: tuple[Column, ...]
 
     def apply(self, update: UpdateSchema) -> None:
-        """Put the changes on a schema update of PyIceberg's."""
+        """Adds the changes to a schema update of PyIceberg."""
         for column in self.added:
             update.add_column(column.name, TYPES[column.type].iceberg, doc=column.comment)
         for column in self.widened:
@@ -127,15 +127,15 @@ class Evolution(NamedTuple):
 
 
 def evolution(current: Schema, table: LakeTable) -> Evolution | None:
-    """What the contract has and the table has not; None when they agree.
+    """The changes that the contract needs; None when the table fits already.
 
     Raises:
-        UserError: the contract asks for what no change of metadata can give; one sentence a reason.
+        UserError: the contract needs a change that metadata alone can't make. It lists the reasons.
     """
     fields = {field.name: field for field in current.fields}
     contract = {column.name: column for column in table.columns}
     refused = [
-        f"column {name} is in the lake and no longer in the contract: it must stay there"
+        f"column {name} is in the lake and no longer in the contract, where it must stay"
         for name in fields.keys() - contract.keys()
     ]
     added, widened, relaxed, redocumented = [], [], [], []

@@ -1,4 +1,4 @@
-"""How do the lake's tables stay small and quick? Trino compacts, expires, sweeps and analyses."""
+"""Table maintenance by Trino: compaction, snapshot expiry, orphan removal and statistics."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,12 +15,12 @@ from .catalog import METADATA_KEPT, open_catalog
 from .data_files import stored_files
 
 SMALL_FILE: Final = "64MB"
-"""Smaller files are merged: a minute's load makes one of some hundred kilobytes."""
+"""Smaller files are merged. A load each minute writes files of some hundred kilobytes."""
 SNAPSHOTS_KEPT: Final = "1d"
-"""A table has a state a minute, each listed in the metadata that every commit writes anew."""
+"""A table gets a snapshot a minute, and each commit writes a list of all snapshots."""
 NO_SNAPSHOTS_KEPT: Final = "0s"
 ORPHANS_KEPT: Final = "7d"
-"""A file that nobody knows may be of a run that still goes on: none takes that long."""
+"""A file that no snapshot references may belong to a running write. None takes that long."""
 OPERATIONS: Final = ("compact", "expire_snapshots", "remove_orphan_files", "analyze")
 
 _SQL: Final = queries(__package__, "table_maintenance.sql")
@@ -35,7 +35,7 @@ class TableSize(NamedTuple):
 
 
 class Maintained(NamedTuple):
-    """A table before and after one operation, and what of it these don't show."""
+    """The size of a table before and after one operation, and further counts of the operation."""
 
     before: TableSize
     after: TableSize
@@ -49,12 +49,13 @@ def maintain(
     table: str,
     orphans_kept: str = ORPHANS_KEPT,
 ) -> Maintained:
-    """Do one of `OPERATIONS` to a table; it changes no row.
+    """Runs one of `OPERATIONS` on a table. No operation changes a row.
 
-    Only where nobody writes may younger orphans go: a writer's files are orphans until it commits.
+    A smaller `orphans_kept` is safe only if nobody writes the table: until a writer commits, its
+    files look like orphans.
 
     Raises:
-        NoTrinoError, trino.exceptions.Error: Trino can't be had, or refuses it.
+        NoTrinoError, trino.exceptions.Error: Trino doesn't answer, or refuses the operation.
     """
     with _trino(settings, SNAPSHOTS_KEPT, orphans_kept) as connection:
         before = _size(connection, schema, table)
@@ -70,7 +71,7 @@ def maintain(
 
 
 def maintain_all(settings: Settings, operation: str, schemas: Sequence[str]) -> Maintained:
-    """The same to every table of some schemas; the sums.
+    """Runs an operation on every table of some schemas; returns the sums.
 
     Raises:
         NoTrinoError, trino.exceptions.Error: as `maintain`.
@@ -88,12 +89,12 @@ def maintain_all(settings: Settings, operation: str, schemas: Sequence[str]) -> 
 
 
 def forget_old_metadata(settings: Settings, schemas: Sequence[str]) -> int:
-    """Have tables that Trino made keep as few versions of their metadata as the loader's keep.
+    """Limits the metadata versions that tables made by Trino keep, as the loader's tables do.
 
-    Trino can't say so of a table, and by default each commit leaves a file for good.
+    Trino can't set this property. Without it, each commit leaves a metadata file for ever.
 
     Returns:
-        How many tables did not yet.
+        The number of tables that were changed.
     """
     catalog = open_catalog(settings)
     changed = 0
@@ -108,7 +109,7 @@ def forget_old_metadata(settings: Settings, schemas: Sequence[str]) -> int:
 
 
 def expire_all_history(settings: Settings, which: Iterable[tuple[str, str]]) -> None:
-    """Leave tables, given as schema and name, no state but the current one: for an erasure.
+    """Expires all but the current snapshot of tables, given as schema and name, for an erasure.
 
     Raises:
         NoTrinoError, trino.exceptions.Error: as `maintain`.
@@ -122,7 +123,7 @@ def expire_all_history(settings: Settings, which: Iterable[tuple[str, str]]) -> 
 def _trino(
     settings: Settings, snapshots_kept: str, orphans_kept: str = ORPHANS_KEPT
 ) -> Iterator[Connection]:
-    """A connection that may let younger things go than Trino's own minimum says."""
+    """A connection with lower limits for retention than Trino's own minimum of a week."""
     with connect(settings, application="orchestration-dagster") as connection:
         _rows(connection, _SQL["allow_snapshots"].format(snapshots_kept=snapshots_kept))
         _rows(connection, _SQL["allow_orphans"].format(orphans_kept=orphans_kept))
@@ -155,12 +156,12 @@ def _size(connection: Connection, schema: str, table: str) -> TableSize:
 
 
 def _stored(settings: Settings, schema: str, table: str) -> int:
-    """How many files there are: Trino doesn't say how many of them it removed."""
+    """The number of stored files. Trino doesn't report how many orphans it removed."""
     return len(stored_files(open_catalog(settings).load_table((schema, table))))
 
 
 def _analyzed(connection: Connection, schema: str, table: str) -> int:
-    """How many columns the planner knows the number of values of."""
+    """The number of columns whose distinct values the planner knows."""
     found = _rows(connection, _SQL["statistics"].format(table=_quoted(schema, table)))
     return sum(distinct is not None for _, _, distinct, *_ in found)
 

@@ -1,7 +1,7 @@
-"""How far has the lake been loaded, from which database, and by which batch last?
+"""The watermark of a lake table: the last loaded row, and the database it came from.
 
-It is kept in the Iceberg table's properties and committed with the rows: it can't say more or less
-than the table holds.
+The watermark is in the Iceberg table's properties and is committed together with the rows, so it
+always fits the table.
 """
 
 from collections.abc import Mapping
@@ -12,22 +12,22 @@ _ID: Final = "payments.watermark.id"
 _HIGHEST_ID: Final = "payments.highest-id"
 _SOURCE: Final = "payments.source"
 BATCH_PROPERTY: Final = "payments.batch-id"
-"""In the table's properties and in each snapshot's summary."""
+"""The property of the last batch's id, also in the summary of each snapshot of the batch."""
 
 
 class Watermark(NamedTuple):
-    """Rows of bronze up to (xid, id) are in the lake; none above `highest_id` is."""
+    """Rows of bronze up to (xid, id) are in the lake, and no row above `highest_id` is."""
 
     xid: int = 0
     id: int = 0
     highest_id: int = 0
-    """Of all rows in the lake: a row of a batch above it can't be there yet."""
+    """The highest id in the lake. A row with a higher id can't be in the lake yet."""
     source: str = ""
-    """`<system identifier>/<timeline>` of the PostgreSQL; xids mean nothing in another one."""
+    """`<system identifier>/<timeline>` of the database that `xid` belongs to."""
 
     @classmethod
     def of(cls, properties: Mapping[str, str]) -> "Watermark":
-        """What a table's properties say; the beginning for a table that was never loaded."""
+        """The watermark in a table's properties; the beginning if the table was never loaded."""
         return cls(
             xid=int(properties.get(_XID, 0)),
             id=int(properties.get(_ID, 0)),
@@ -36,7 +36,7 @@ class Watermark(NamedTuple):
         )
 
     def to_properties(self) -> dict[str, str]:
-        """What `of` reads."""
+        """The properties that `of` reads."""
         return {
             _XID: str(self.xid),
             _ID: str(self.id),

@@ -1,1 +1,1 @@
-"""What is checked of the tables, beside what dbt tests."""
+"""Checks of the tables, in addition to dbt's tests."""

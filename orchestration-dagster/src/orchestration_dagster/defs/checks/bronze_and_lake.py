@@ -1,4 +1,4 @@
-"""Does the lake hold what bronze holds? Asked every hour."""
+"""Hourly checks that the lake holds the same rows and amounts as bronze."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ from orchestration_dagster.settings_resource import PipelineSettings
 from orchestration_dagster.user_errors import user_errors_as_failures
 
 WAITING_S_MAX: Final = 300.0
-"""Loads come each minute: five of them have not taken a row that waits longer."""
+"""Loads run each minute, so five loads have missed a row that waits longer."""
 DIFFERENCES_SHOWN_MAX: Final = 20
 
 bronze_equals_lake = dg.define_asset_job(

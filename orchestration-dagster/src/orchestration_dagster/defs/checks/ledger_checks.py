@@ -1,4 +1,4 @@
-"""Is every webhook in its one place, and every row in bronze, lake and facts with its amounts?"""
+"""Hourly checks by the ledger: every webhook has one destination, and all amounts agree."""
 
 from datetime import UTC, datetime, time, timedelta
 from typing import Final
@@ -12,10 +12,10 @@ from payment_pipeline.ledger.check import Verdict, ledger_verdict, whole_verdict
 from payment_pipeline.ledger.window import Window
 
 DAYS: Final = 2
-"""How much is held against each other, by receipt: today and the days before it."""
+"""The days that `ledger_agrees` compares, by time of receipt: today and the day before."""
 WHOLE_WAY: Final = timedelta(minutes=70)
-"""Of what was received so lately the topics are read too: a little more than the hour between two
-looks. Over longer ones, and for what a client sent, there is `payments audit`."""
+"""The window of `every_webhook_has_its_place`, which reads the topics too: a little more than the
+hour between two checks. `payments audit` covers longer windows and a client's own ledger."""
 
 
 @dg.asset_check(
@@ -24,7 +24,7 @@ looks. Over longer ones, and for what a client sent, there is `payments audit`."
     description="Counts and hash totals by day and currency: bronze = lake = facts, by the ledger.",
 )
 def ledger_agrees(settings: PipelineSettings) -> dg.AssetCheckResult:
-    """The facts take part once they are built; what the next load brings is no fault."""
+    """Compares the facts too, once they exist. Rows that the next load brings are no difference."""
     now = datetime.now(UTC)
     since = datetime.combine(now.date() - timedelta(days=DAYS - 1), time.min, UTC)
     with user_errors_as_failures():
@@ -35,11 +35,11 @@ def ledger_agrees(settings: PipelineSettings) -> dg.AssetCheckResult:
 @dg.asset_check(
     asset=lake_key("payment_events"),
     name="every_webhook_has_its_place",
-    description="Of the last hour's signed webhooks each is normalized, rejected or unmodelled, "
-    "and each of the former in bronze or the quarantine, once: `payments audit`.",
+    description="Each signed webhook of the last hour is normalized, rejected or unmodelled, and "
+    "each normalized or rejected one is in bronze or the quarantine once. See `payments audit`.",
 )
 def every_webhook_has_its_place(settings: PipelineSettings) -> dg.AssetCheckResult:
-    """From the raw topics on, so that a loss before bronze is noticed without being asked for."""
+    """Starts at the raw topics, so that it detects a loss before bronze too."""
     now = datetime.now(UTC)
     with user_errors_as_failures():
         verdict = whole_verdict(settings.load(), Window(now - WHOLE_WAY, now))

@@ -1,4 +1,4 @@
-"""How old is the lake's newest event? dbt's `source freshness`, each hour beside its tests."""
+"""The age of the lake's newest event, by dbt's `source freshness`, each hour."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,39 +21,39 @@ ASKED: Final = (
 )
 ANSWERS: Final = "sources.json"
 OF_NOTHING: Final = "0001-"
-"""The year in which dbt has an empty table loaded."""
+"""The start of the load time that dbt reports for an empty table."""
 SEVERITIES: Final[Mapping[str, dg.AssetCheckSeverity]] = {
     "warn": dg.AssetCheckSeverity.WARN,
     "error": dg.AssetCheckSeverity.ERROR,
 }
-"""By dbt's status; `pass` has none."""
+"""Severities by dbt's status. The status `pass` has none."""
 
 
 @dg.asset_check(
     asset=FRESHNESS_CHECK.asset_key,
     name=FRESHNESS_CHECK.name,
-    description="dbt source freshness: whether new events reach the lake, whoever stands still.",
+    description="dbt source freshness: new events reach the lake.",
 )
 def source_is_fresh(dbt: DbtCliResource, settings: PipelineSettings) -> dg.AssetCheckResult:
-    """Warn or fail as `_sources.yml` says of the source.
+    """Warns or fails by the limits in `_sources.yml`.
 
     Raises:
-        Failure: dbt could not ask.
+        Failure: dbt could not query the source.
     """
     target = freshness_target(settings.load())
-    (target / ANSWERS).unlink(missing_ok=True)  # an older one is no answer
+    (target / ANSWERS).unlink(missing_ok=True)  # an older file is no answer
     dbt.cli(ASKED, target_path=target, raise_on_error=False).wait()
     try:
         (answer,) = orjson.loads((target / ANSWERS).read_bytes())["results"]
         return _result(answer)
     except (FileNotFoundError, ValueError, KeyError) as no_answer:
         raise dg.Failure(
-            "dbt can't ask how old the source is: its lines in this run's log say why"
+            "dbt can't read the age of the source. See dbt's lines in the log of this run."
         ) from no_answer
 
 
 def freshness_target(settings: Settings) -> Path:
-    """Where it writes: a folder of its own, for dbt's tests run beside it."""
+    """The output folder of this dbt call. dbt's tests run at the same time in another one."""
     return dbt_target(settings) / "freshness"
 
 
@@ -63,13 +63,13 @@ def _result(answer: Mapping[str, Any]) -> dg.AssetCheckResult:
         return dg.AssetCheckResult(
             passed=False,
             severity=dg.AssetCheckSeverity.WARN,
-            description="No event has come yet.",
+            description="No event has arrived yet.",
         )
     severity = SEVERITIES.get(answer["status"])
     return dg.AssetCheckResult(
         passed=severity is None,
         severity=severity or dg.AssetCheckSeverity.ERROR,
         description=f"The lake's newest event was written to bronze at {newest}. If that is long "
-        "ago, no provider sends, or something on the way to the lake stands still.",
+        "ago, no provider sends events, or a stage before the lake has stopped.",
         metadata={"age_s": round(age_s, 1)},
     )

@@ -1,1 +1,1 @@
-"""The lake's tables, their loads and their reloads."""
+"""The lake's tables, and the jobs that load and rewrite them."""

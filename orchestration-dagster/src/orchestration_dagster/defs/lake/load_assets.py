@@ -1,4 +1,4 @@
-"""Which assets are the lake's tables, and what does a load say of itself?"""
+"""The assets of bronze and lake tables. Each lake asset loads the new rows of its table."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -13,17 +13,17 @@ from orchestration_dagster.settings_resource import PipelineSettings
 from orchestration_dagster.user_errors import user_errors_as_failures
 
 HORIZON_AGE_S_MAX: Final = 60.0
-"""A bronze writer's transaction takes a tenth of a second; a minute's holds the lake back."""
+"""A bronze writer's transaction takes 0.1 s. One of over a minute delays the lake."""
 FRESHNESS: Final = dg.FreshnessPolicy.time_window(
     warn_window=timedelta(minutes=20), fail_window=timedelta(hours=1)
 )
-"""Of the last load, which comes every quarter of an hour even when nothing waits."""
+"""Freshness of the last load. A load runs every 15 minutes even when nothing waits."""
 RETRIES: Final = dg.RetryPolicy(max_retries=3, delay=2, backoff=dg.Backoff.EXPONENTIAL)
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """Each table in bronze, and the same in the lake."""
+    """One asset for each table in bronze, and one for the same table in the lake."""
     return dg.Definitions(
         assets=[*map(_bronze_table, TABLES.values()), *map(_lake_table, TABLES.values())]
     )
@@ -44,7 +44,7 @@ def _lake_table(table: LakeTable) -> dg.AssetsDefinition:
         key=lake_key(table.name),
         deps=[bronze_key(table.name)],
         group_name=LAKE,
-        description=f"{table.name} in Iceberg: bronze, each row once, by day of insertion.",
+        description=f"{table.name} in Iceberg: each row of bronze once, by day of insertion.",
         kinds={"iceberg"},
         metadata=_columns(table),
         check_specs=[

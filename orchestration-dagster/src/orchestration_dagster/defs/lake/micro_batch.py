@@ -1,4 +1,4 @@
-"""When do new rows reach the lake and the marts? Each minute that has any."""
+"""The job that loads the lake and builds the marts, each minute that has new rows."""
 
 import time
 from typing import Final
@@ -14,20 +14,20 @@ from orchestration_dagster.naming import HORIZON_CHECKS, LAKE_KEYS, MARTS
 from orchestration_dagster.settings_resource import PipelineSettings
 
 EVERY_S: Final = 60.0
-"""From one start to the next; a run that takes longer is followed at once."""
+"""The time between the starts of two runs. After a longer run the next one starts at once."""
 POLL_S: Final = 5
 HEARTBEAT_S: Final = 900.0
-"""A load that finds nothing still proves that it can be made: freshness hangs on it."""
+"""The longest time without a load. A load without rows proves that loads work."""
 
 micro_batch = dg.define_asset_job(
     "micro_batch",
-    # Without the checks that read whole tables: they have a schedule of their own.
+    # The checks that read whole tables are left out. They run hourly.
     selection=(
         dg.AssetSelection.assets(*LAKE_KEYS) | dg.AssetSelection.groups(MARTS)
     ).without_checks()
     | dg.AssetSelection.checks(*HORIZON_CHECKS),
-    description="Bronze to the lake, and from there to the marts, in one run.",
-    # One process: starting another for each of some short steps would take longer than the steps.
+    description="Loads bronze into the lake and builds the marts, in one run.",
+    # In one process, since starting a process for each step would take longer than the steps.
     executor_def=dg.in_process_executor,
     run_tags={"dagster/max_retries": "2"},
 )
@@ -37,17 +37,18 @@ micro_batch = dg.define_asset_job(
     job=micro_batch,
     minimum_interval_seconds=POLL_S,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Every minute that bronze has something new, and each quarter of an hour.",
+    description="Runs each minute that bronze has new rows, and every 15 minutes.",
 )
 def every_minute(
     context: dg.SensorEvaluationContext, settings: PipelineSettings
 ) -> dg.RunRequest | dg.SkipReason:
-    """A run when a row waits; never two at a time.
+    """Requests a run when a row waits, and never two runs at a time.
 
-    Also for a row that a transaction has long held back: a load can't take it, but its check warns.
+    It also requests a run when an old transaction holds a row back. The load can't take this row,
+    but the load's check warns about the transaction.
 
-    No schedule: its ticks fall into the runs, and what has just missed one would wait for the tick
-    after the next.
+    This is a sensor and not a schedule, because a tick of a schedule may fall into a run. A row
+    that has just missed a load would then wait for the tick after the next one.
     """
     last = next(
         iter(context.instance.get_run_records(dg.RunsFilter(job_name=micro_batch.name), limit=1)),
@@ -56,23 +57,24 @@ def every_minute(
     if last is None:
         return _run(everything=True, instance=context.instance)
     if not last.dagster_run.is_finished:
-        return dg.SkipReason("The last one is still under way.")
+        return dg.SkipReason("The last run has not ended yet.")
     age_s = time.time() - last.create_timestamp.timestamp()
     if age_s < EVERY_S:
-        return dg.SkipReason("The last one has only just begun.")
+        return dg.SkipReason(f"The last run started less than {EVERY_S:.0f} s ago.")
     if age_s < HEARTBEAT_S and not any_waiting(settings.load(), list(TABLES), HORIZON_AGE_S_MAX):
-        return dg.SkipReason("Bronze has nothing new.")
+        return dg.SkipReason("Bronze has no new row.")
     return _run(everything=not last.dagster_run.is_success, instance=context.instance)
 
 
 def _run(instance: dg.DagsterInstance, *, everything: bool) -> dg.RunRequest:
-    """What a load changes, and of the rest what this project has not built yet.
+    """A run of the loads, of the models that they change, and of those not built yet.
 
-    After a failure everything: what stood may have been dropped behind Dagster's back.
+    A model counts as built if this version of the dbt project has built it. After a failed run
+    everything is built, since somebody may have dropped a table without Dagster.
     """
     built = instance.get_latest_materialization_code_versions(UNAFFECTED_BY_LOADS)
-    stands = {key for key, version in built.items() if version == VERSION and not everything}
+    up_to_date = {key for key, version in built.items() if version == VERSION and not everything}
     return dg.RunRequest(
-        asset_selection=[*LAKE_KEYS, *sorted(MODELS - stands)],
+        asset_selection=[*LAKE_KEYS, *sorted(MODELS - up_to_date)],
         asset_check_keys=list(HORIZON_CHECKS),
     )

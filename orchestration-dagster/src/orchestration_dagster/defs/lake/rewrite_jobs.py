@@ -1,4 +1,4 @@
-"""How is a day loaded again, or a whole table? Jobs to launch by hand, or as a backfill."""
+"""Jobs that rewrite the lake from bronze, launched by hand or as a backfill."""
 
 from typing import Final
 
@@ -14,10 +14,10 @@ from orchestration_dagster.user_errors import user_errors_as_failures
 
 FIRST_DAY: Final = "2026-01-01"
 DAYS: Final = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, end_offset=1)
-"""UTC days of insertion, today's included: the partitions of the Iceberg tables."""
+"""UTC days of insertion, including today: the partitions of the Iceberg tables."""
 BACKFILL: Final = "dagster/backfill"
-"""Dagster's tag of a run that is one of many, whose value they share."""
-ANEW: Final = (
+"""Dagster's tag with the id of the backfill that a run belongs to."""
+FULL_REFRESH: Final = (
     "build",
     "--full-refresh",
     *("--exclude-resource-type", "unit_test"),
@@ -26,10 +26,10 @@ ANEW: Final = (
 
 
 class RebuildConfig(dg.Config):
-    """What a rebuild may do."""
+    """The options of a rebuild."""
 
     shrink: bool = False
-    """Whether rows of the lake may go that bronze no longer has."""
+    """Allows to delete rows of the lake that bronze no longer has."""
 
 
 def _reload_op(table: str) -> dg.OpDefinition:
@@ -71,37 +71,37 @@ _reloads, _rebuilds, _reanchors = (
 def marts_anew(
     context: dg.OpExecutionContext, dbt: DbtCliResource, settings: PipelineSettings
 ) -> None:
-    """Build every model from nothing, once for a backfill.
+    """Builds every model with `--full-refresh`, once for a whole backfill.
 
-    What is incremental reads on from the newest transaction that it has seen. It is no more, or it
-    is above those of the rows that were written anew.
+    Incremental models read rows from the newest transaction that they have seen. After a rewrite,
+    rows may have older transactions, or the newest transaction may no longer exist.
     """
     if _backfill_goes_on(context):
-        context.log.info("The marts have yet to follow: the backfill's last run builds them.")
+        context.log.info("The last run of this backfill builds the marts.")
         return
-    dbt.cli(ANEW, target_path=dbt_target(settings.load())).wait()
+    dbt.cli(FULL_REFRESH, target_path=dbt_target(settings.load())).wait()
 
 
 @dg.job(name="reload_day", partitions_def=DAYS)
 def reload_day_job() -> None:
-    """Write a day of every table anew from bronze, then the marts; a backfill takes many days."""
+    """Write one day of every table again from bronze, then build the marts. Takes a backfill."""
     marts_anew([op() for op in _reloads])
 
 
 @dg.job(name="rebuild")
 def rebuild_job() -> None:
-    """Write the tables anew from bronze, then the marts."""
+    """Write whole tables again from bronze, then build the marts."""
     marts_anew([op() for op in _rebuilds])
 
 
 @dg.job(name="reanchor")
 def reanchor_job() -> None:
-    """After PostgreSQL was restored or promoted: load what differs, and build the marts anew."""
+    """After PostgreSQL was restored or promoted: load rows that differ, then build the marts."""
     marts_anew([op() for op in _reanchors])
 
 
 def _backfill_goes_on(context: dg.OpExecutionContext) -> bool:
-    """Whether another run of the same backfill is to come, or under way."""
+    """Whether another run of the same backfill waits or is running."""
     backfill = context.run.tags.get(BACKFILL)
     if backfill is None:
         return False

@@ -1,1 +1,1 @@
-"""What keeps the tables small and quick."""
+"""Maintenance of the tables and of Dagster's own run history."""

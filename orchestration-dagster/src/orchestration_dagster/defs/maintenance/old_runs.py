@@ -1,4 +1,4 @@
-"""When is a run forgotten? One a minute leaves hundreds of events, which nothing else drops."""
+"""Deletes old runs of Dagster each night: each run, one a minute, leaves hundreds of events."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 import dagster as dg
 
 RUNS_KEPT: Final = timedelta(days=14)
-"""As long as Dagster keeps the ticks that launched them."""
+"""Dagster keeps the sensor ticks that launched the runs for the same time."""
 BATCH: Final = 100
 FINISHED: Final = (
     dg.DagsterRunStatus.SUCCESS,
@@ -17,7 +17,7 @@ FINISHED: Final = (
 
 @dg.op(out=dg.Out(dg.Nothing))
 def forget(context: dg.OpExecutionContext) -> None:
-    """Delete finished runs with their events and logs, the oldest first."""
+    """Delete finished runs with their events and logs."""
     old = dg.RunsFilter(statuses=list(FINISHED), created_before=datetime.now(UTC) - RUNS_KEPT)
     forgotten = 0
     while found := context.instance.get_runs(old, limit=BATCH):
@@ -25,12 +25,12 @@ def forget(context: dg.OpExecutionContext) -> None:
             context.instance.compute_log_manager.delete_logs(prefix=[run.run_id])
             context.instance.delete_run(run.run_id)
         forgotten += len(found)
-    context.log.info("%s runs forgotten", forgotten)
+    context.log.info("deleted %s old runs", forgotten)
 
 
 @dg.job(executor_def=dg.in_process_executor)
 def forget_old_runs() -> None:
-    """Runs, events and logs that nobody looks at any more."""
+    """Delete runs older than two weeks, with their events and logs."""
     forget()
 
 

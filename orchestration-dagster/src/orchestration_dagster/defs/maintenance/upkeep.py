@@ -1,6 +1,6 @@
-"""When are the lake's tables and the models' compacted, expired, swept and analysed?
+"""The schedules of table maintenance, for the lake's tables and for the tables of dbt's models.
 
-Each waits for its tables' pool, so it never meets a load or dbt, whoever launched it.
+Each operation uses the pool of its tables, so it never runs at the same time as a load or dbt.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,25 +31,28 @@ WHEN: Final[Mapping[str, str]] = {
     "expire_snapshots": "37 * * * *",
     "remove_orphan_files": "47 3 * * *",
 }
-"""Operation → when, UTC; and only once the table has been loaded since."""
+"""The cron schedule of each operation, UTC. It runs only if the table was loaded since."""
 RETRIES: Final = dg.RetryPolicy(max_retries=2, delay=30)
 MERGED_INTO: Final = ("intermediate",)
-"""Where dbt's incremental models are. Trino takes statistics as it makes a table, not as it merges:
-these keep the distinct values of their first day, and lose them as its snapshot expires."""
+"""The schema of dbt's incremental models.
+
+Trino collects statistics when it creates a table, and not when it merges rows. Without `analyze`,
+such a table would keep the statistics of its first day, and lose them when that day's snapshot
+expires."""
 OF_MODELS: Final[Mapping[str, Sequence[str]]] = {
     "compact": MODEL_SCHEMAS,
     "analyze": MERGED_INTO,
     "expire_snapshots": MODEL_SCHEMAS,
     "remove_orphan_files": MODEL_SCHEMAS,
 }
-"""Operation → the schemas whose tables it is for."""
+"""The schemas of dbt's tables that each operation is for."""
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """An asset an operation and table: its figures are the history of the table's size.
+    """One asset for each operation and table. Its metadata is the history of the table's size.
 
-    dbt's tables are one here: they are built in one run, so they are looked after in one.
+    All tables of dbt's models share one asset for each operation, because one run builds them.
     """
     return dg.Definitions(
         assets=[

@@ -1,1 +1,1 @@
-"""What dbt builds on the lake's tables, and who reads it."""
+"""The models of dbt, and the dashboards that read them."""

@@ -1,4 +1,4 @@
-"""Which assets are dbt's? Every model and seed, after the lake; dashboards, after the marts."""
+"""The assets of dbt's models, seeds and exposures, and the job of dbt's tests."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -22,31 +22,31 @@ from orchestration_dagster.settings_resource import PipelineSettings
 FRESHNESS: Final = dg.FreshnessPolicy.time_window(
     warn_window=timedelta(minutes=30), fail_window=timedelta(hours=2)
 )
-# Unit tests are for whoever changes a model: their answer is the same every minute.
+# Unit tests depend on the code alone, so their result is the same each minute.
 BUILD: Final = ("build", "--exclude-resource-type", "unit_test")
 FOUND: Final[Mapping[str, Any]] = json.loads(manifest().read_text())
 
 
 class Translator(DagsterDbtTranslator):
-    """dbt's nodes as assets: one group, so that a load takes them all along."""
+    """dbt's nodes as assets of one group, which the job `micro_batch` selects."""
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:  # noqa: ARG002
         """The same for every node."""
         return MARTS
 
     def get_code_version(self, dbt_resource_props: Mapping[str, Any]) -> str | None:  # noqa: ARG002
-        """The project's: a node is also what the macros make of it."""
+        """The version of the whole project, since macros change a node too."""
         return VERSION
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """The models, their tests as checks, the dashboards, and when the tests are asked."""
+    """The models with their tests as checks, the dashboards, and the hourly job of the tests."""
     marts_hold = dg.define_asset_job(
         "marts_hold",
         selection=dg.AssetSelection.checks_for_assets(dbt_build)
         | dg.AssetSelection.checks(FRESHNESS_CHECK),
-        description="Every dbt test, identities, contracts, relations; and the source's freshness.",
+        description="Every dbt test (identities, contracts, relations) and the source's freshness.",
     )
     hourly = dg.ScheduleDefinition(
         name="marts_every_hour",
@@ -81,7 +81,7 @@ def defs() -> dg.Definitions:
 def dbt_build(
     context: dg.AssetExecutionContext, dbt: DbtCliResource, settings: PipelineSettings
 ) -> Iterator[Any]:
-    """Whatever of the project is selected, in dbt's own order."""
+    """Builds the selected nodes, in dbt's order."""
     target = dbt_target(settings.load())
     yield from dbt.cli(BUILD, context=context, target_path=target).stream()
 
@@ -90,11 +90,11 @@ MODELS: Final = frozenset(dbt_build.keys)
 UNAFFECTED_BY_LOADS: Final = frozenset(
     Translator().get_asset_spec(FOUND, node, PROJECT).key for node in unaffected_by_loads(FOUND)
 )
-"""The assets that no load changes."""
+"""The assets that a load doesn't change."""
 
 
 def _dashboards(found: Mapping[str, Any]) -> list[dg.AssetSpec]:
-    """The exposures: who reads which mart."""
+    """The dashboards, from dbt's exposures, with the marts that they read."""
     keys = Translator()
     return [
         dg.AssetSpec(
