@@ -32,6 +32,7 @@ PORT_OF: Final = {
 """Each service, and the setting of the port of its `/readyz`."""
 SOURCES: Final = {
     "payment-pipeline/src/payment_pipeline": "payment_pipeline",
+    "payment-pipeline/src/payment_operations": "payment_operations",
     "infrastructure/local/src/local_stack": "local_stack",
     "orchestration-dagster/src/orchestration_dagster": "orchestration_dagster",
     "orchestration-dbt": "payment_pipeline/resources_in_wheel/orchestration-dbt",

@@ -19,7 +19,7 @@ from payment_pipeline.orchestrator.retention_headroom import Headroom, Ranges
 from payment_pipeline.orchestrator.worker import worker_telemetry
 from payment_pipeline.settings import Settings
 from payment_pipeline.telemetry import traces
-from payment_pipeline.telemetry.traces import Attributes
+from payment_pipeline.telemetry.silent_tracer import Attributes, Tracer
 from support.normalized_events import charge
 
 FIRST = TopicPartition(NORMALIZED, 0)
@@ -75,7 +75,7 @@ SAMPLED = f"00-{'a' * 32}-{'b' * 16}-01"
 AT = Coordinates(topic="webhooks.stripe.charge", partition=0, offset=1)
 
 
-class Recorded(traces.Tracer):
+class Recorded(Tracer):
     """Keeps what is recorded."""
 
     recording = True

@@ -20,7 +20,7 @@ from conftest import free_ports
 from payment_pipeline import telemetry
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
-from payment_pipeline.telemetry import traces
+from payment_pipeline.telemetry.silent_tracer import Tracer
 
 Lines: TypeAlias = Callable[[], list[dict[str, object]]]
 
@@ -57,7 +57,7 @@ def test_a_line_of_no_event_is_of_the_trace_around_it(
     configured: Callable[[], Lines], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = configured()
-    monkeypatch.setattr(traces.Tracer, "here", lambda _: PARENT)
+    monkeypatch.setattr(Tracer, "here", lambda _: PARENT)
     structlog.get_logger().info("range_slow")
     structlog.get_logger().info("dead_letter", event_id="evt_1", trace_id="4bf9")
     range_slow, dead_letter = lines()

@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from conftest import free_ports
 from payment_pipeline.settings import Settings
-from payment_pipeline.telemetry import otlp, traces
+from payment_pipeline.telemetry import otlp, silent_tracer, traces
 from payment_pipeline.telemetry.traceparent import is_sampled, trace_id
 
 SAMPLED = f"00-{'a' * 32}-{'b' * 16}-01"
@@ -46,12 +46,12 @@ def closed() -> Iterator[None]:
     traces.close()
 
 
-def configure(ratio: float = 1.0) -> traces.Tracer:
+def configure(ratio: float = 1.0) -> silent_tracer.Tracer:
     traces.configure("tested", Settings(otlp_endpoint="http://collector", trace_ratio=ratio))
     return traces.tracer()
 
 
-def serve(tracer: traces.Tracer, traceparent: str | None) -> str:
+def serve(tracer: silent_tracer.Tracer, traceparent: str | None) -> str:
     with tracer.serve("POST /x", traceparent, time.perf_counter()) as span:
         return span.traceparent
 
@@ -61,7 +61,7 @@ def test_off_unless_a_collector_is_named_and_then_nothing_is_even_imported() -> 
 import sys
 import payment_pipeline.gateway.server
 from payment_pipeline.settings import Settings
-from payment_pipeline.telemetry import traces
+from payment_pipeline.telemetry import silent_tracer, traces
 traces.configure("gateway", Settings(otlp_endpoint=""))
 assert not traces.tracer().recording
 sys.exit("opentelemetry.sdk" in sys.modules)

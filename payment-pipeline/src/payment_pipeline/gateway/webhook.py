@@ -29,7 +29,7 @@ from payment_pipeline.providers import (
 )
 from payment_pipeline.settings import Settings
 from payment_pipeline.telemetry import trace_id, traces
-from payment_pipeline.telemetry.traces import Attributes, Span
+from payment_pipeline.telemetry.silent_tracer import Attributes, Span
 
 from . import answers, gateway_metrics
 from .answers import Answer

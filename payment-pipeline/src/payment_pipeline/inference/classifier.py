@@ -15,7 +15,7 @@ from payment_pipeline.settings import Settings
 
 from .card import Data, FeatureUse, Span, judge
 from .dataset import Flags, Floats, History, Indices, Split, day, split_by_time
-from .models import Trained
+from .model import Trained
 from .scorecard import Scorecard, Shape, filled, fit
 
 POSITIVES_MIN: Final = 20

@@ -16,7 +16,8 @@ from payment_pipeline.settings import Settings
 from . import store
 from .card import Card
 from .dataset import matrix
-from .models import Model, Scorer, models
+from .model import Model, Scorer
+from .models import models
 from .training import models_dir
 
 

@@ -20,7 +20,8 @@ from . import store
 from .card import Card
 from .dataset import History, replay
 from .history import CUSTOMERS, simulated
-from .models import Model, models
+from .model import Model
+from .models import models
 
 DEFAULT_SEED: Final = 20260101
 LIBRARIES: Final = ("scikit-learn", "numpy", "scipy", "skops")

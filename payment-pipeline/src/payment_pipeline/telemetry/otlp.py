@@ -1,8 +1,8 @@
-"""How do spans reach the collector? OpenTelemetry's SDK, in batches over OTLP/HTTP.
+"""A tracer that sends spans to a collector, in batches over OTLP/HTTP, by OpenTelemetry's SDK.
 
-The standard variables beside the endpoint and the ratio (`OTEL_EXPORTER_OTLP_HEADERS`,
-`OTEL_BSP_*`, `OTEL_RESOURCE_ATTRIBUTES`, …) are read by the SDK itself. A collector that is slow or
-away costs spans and never an event: the queue is bounded, and what doesn't fit is dropped.
+The SDK itself reads the other standard variables (`OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_BSP_*`,
+`OTEL_RESOURCE_ATTRIBUTES`, …). A slow or absent collector costs spans and never an event: the queue
+is bounded, and spans that do not fit are dropped.
 """
 
 from importlib.metadata import version
@@ -30,11 +30,11 @@ from opentelemetry.trace import (
 from opentelemetry.trace import Span as OtelSpan
 from opentelemetry.trace import Tracer as OtelTracer
 
+from .silent_tracer import Attributes, Span, Tracer, unix_ns
 from .traceparent import child_of, is_sampled, trace_id
-from .traces import Attributes, Span, Tracer, unix_ns
 
 CLOSE_S_MAX: Final = 3.0
-"""What a stop waits for the last spans: less than a supervisor's patience."""
+"""How long a stop waits for the last spans: less than a supervisor waits for the process."""
 _FAILED: Final = Status(StatusCode.ERROR)
 
 
@@ -44,10 +44,11 @@ class OtlpTracer(Tracer):
     recording = True
 
     def __init__(self, service: str, endpoint: str, ratio: float) -> None:
-        """`endpoint` is the collector's base URL; of served requests `ratio` (0 to 1) is sampled.
+        """Connect to the collector at the base URL `endpoint`.
 
-        That is the SDK's parent-based ratio, decided before the SDK: a span that it drops costs as
-        much as an eighth of a webhook. What a library begins by itself is always sampled.
+        `ratio` (0 to 1) of the served requests is sampled. This is the SDK's parent-based ratio,
+        but decided before the SDK is called: a span that the SDK drops costs an eighth of a
+        webhook. A trace that a library begins is always sampled.
         """
         about = {"service.name": service, "service.version": version("payment-pipeline")}
         self._exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
@@ -61,7 +62,7 @@ class OtlpTracer(Tracer):
         self._sampled_below = round(ratio * 2**64)
 
     def serve(self, name: str, traceparent: str | None, began_s: float) -> Span:
-        """A server's span; what is no traceparent starts a trace."""
+        """Return a server's span; an invalid traceparent starts a new trace."""
         child = child_of(traceparent)
         new = trace_id(traceparent) is None
         sampled = int(child[19:35], 16) < self._sampled_below if new else is_sampled(traceparent)
@@ -82,7 +83,7 @@ class OtlpTracer(Tracer):
         *,
         failed: bool = False,
     ) -> None:
-        """A consumer's span, with a link to the span that this task is in."""
+        """Record a consumer's span, with a link to the current task's span."""
         if not is_sampled(traceparent):
             return
         around = get_current_span().get_span_context()
@@ -99,16 +100,16 @@ class OtlpTracer(Tracer):
         span.end()
 
     def here(self) -> str | None:
-        """None outside of any span."""
+        """Return the current task's traceparent; None outside of any span."""
         around = get_current_span().get_span_context()
         return _traceparent(around) if around.is_valid else None
 
     def otel(self) -> OtelTracer:
-        """The SDK's own."""
+        """Return the tracer of the SDK."""
         return self._tracer
 
     def close(self) -> None:
-        """Flush; a collector that doesn't answer is given up after `CLOSE_S_MAX`."""
+        """Send the last spans; give up after `CLOSE_S_MAX` if the collector does not answer."""
         patience = Timer(CLOSE_S_MAX, self._exporter.shutdown)
         patience.daemon = True
         patience.start()
@@ -117,7 +118,7 @@ class OtlpTracer(Tracer):
 
 
 class _Served(Span):
-    """One that is sent, if its trace is sampled."""
+    """A span that is sent to the collector, if its trace is sampled."""
 
     __slots__ = ("_span", "recording")
 
@@ -132,7 +133,7 @@ class _Served(Span):
         error: BaseException | None,
         frames: TracebackType | None,
     ) -> None:
-        """An exception's class is told, not its text, which may quote the body."""
+        """Record the class of an exception, not its text, which may quote the body."""
         del error, frames
         if kind is not None:
             self.tell({"error.type": kind.__name__}, failed=True)
@@ -146,7 +147,7 @@ class _Served(Span):
 
 
 def _parent(traceparent: str | None) -> Context:
-    """The context to start a span in: never this task's own."""
+    """Return the context to start a span in: never the current task's."""
     if traceparent is None or trace_id(traceparent) is None:
         return Context()
     remote = SpanContext(

@@ -1,4 +1,4 @@
-"""One module a model: what it answers, whom it applies to, how it learns.
+"""The models: one module each, with a `MODEL` that says whom it applies to and how it learns.
 
 The folder is the registry: a module `models/<name>.py` that has a `MODEL` is a model. `payments
 train` trains it, the service loads it, and its answer is under `output` in `EventScores`, so in
@@ -6,78 +6,11 @@ bronze's `scores` and in the mart `fct_model_decisions`.
 """
 
 import pkgutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
-from typing import NamedTuple, Protocol
 
-from sklearn.base import BaseEstimator
-
-from payment_pipeline.domain.scoring import ScoreItem
-from payment_pipeline.inference.card import CalibrationBin, Data, FeatureUse
-from payment_pipeline.inference.dataset import Floats, History
-from payment_pipeline.settings import Settings
-
-
-class Scorer(Protocol):
-    """A trained model, ready to answer."""
-
-    def score(self, items: Sequence[ScoreItem], features: Floats) -> list[dict[str, object]]:
-        """One answer an item: `value`, `reasons` and, where there is more to say, `detail`.
-
-        Args:
-            items: those that the model applies to.
-            features: theirs, (items, `dataset.FEATURE_NAMES`); NaN is unknown.
-        """
-        ...
-
-    def content(self) -> dict[str, object]:
-        """All that decides an answer: what the model's version is the hash of."""
-        ...
-
-
-class Trained(NamedTuple):
-    """What training gives: the estimator to store, and what its card says."""
-
-    estimator: BaseEstimator
-    data: Data
-    features: list[FeatureUse]
-    metrics: dict[str, float]
-    calibration: list[CalibrationBin]
-
-
-class Model(Protocol):
-    """What a model module's `MODEL` must offer."""
-
-    name: str
-    output: str
-    """What its answer is called in `domain.scoring.EventScores`."""
-    method: str
-    """How it works, in one sentence, for the card."""
-    applies_to: str
-    """`applies` in words, for the card."""
-    limits: str
-    """Where it may be wrong, for the card."""
-
-    def applies(self, item: ScoreItem) -> bool:
-        """Whether the model has an answer for this event."""
-        ...
-
-    def train(self, history: History) -> Trained:
-        """Learn from a history; the same history gives the same model.
-
-        Raises:
-            UserError: the history has too few labels to learn from.
-        """
-        ...
-
-    def load(self, estimator: BaseEstimator, settings: Settings) -> Scorer:
-        """Make a stored estimator ready to answer.
-
-        Raises:
-            UserError: a configuration that the model needs is wrong.
-        """
-        ...
+from payment_pipeline.inference.model import Model
 
 
 @cache

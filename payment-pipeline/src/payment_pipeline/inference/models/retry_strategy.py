@@ -27,7 +27,7 @@ from payment_pipeline.inference.dataset import (
     Indices,
     split_by_time,
 )
-from payment_pipeline.inference.models import Trained
+from payment_pipeline.inference.model import Trained
 from payment_pipeline.inference.retry_rules import DEFAULT_RULES, Allowance, RetryRules
 from payment_pipeline.inference.retry_rules import load as load_rules
 from payment_pipeline.inference.scorecard import Scorecard, Shape, filled, fit
