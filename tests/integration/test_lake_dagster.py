@@ -1,4 +1,4 @@
-"""Do Dagster's jobs do on the real lake what their names say?"""
+"""Tests of Dagster's jobs and checks on the real lake."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -35,7 +35,7 @@ pytestmark = [
 ]
 
 LEDGER = {"ledger_agrees", "every_webhook_has_its_place"}
-"""Need the whole pipeline: they have tests of their own."""
+"""Checks that need the whole pipeline and have their own tests."""
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def definitions() -> dg.Definitions:
 
 @pytest.fixture
 def instance(lake: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
-    """An instance whose runs work on the test's own tables."""
+    """An instance whose runs use the test's own tables."""
     monkeypatch.setattr(settings_module, "load", lambda: lake)
     with dg.DagsterInstance.ephemeral() as instance:
         yield instance
@@ -54,7 +54,7 @@ def instance(lake: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.Dag
 def load_all(
     definitions: dg.Definitions, instance: dg.DagsterInstance
 ) -> dg.ExecuteInProcessResult:
-    """The micro-batch's first half: dbt reads a schema of its own, and has its own tests."""
+    """Runs the loads of the micro-batch without dbt, which has its own tests."""
     job = definitions.resolve_job_def("micro_batch").get_subset(
         asset_selection=set(LAKE_KEYS), asset_check_selection=set(HORIZON_CHECKS)
     )
@@ -64,7 +64,7 @@ def load_all(
 def checks_of(
     definitions: dg.Definitions, instance: dg.DagsterInstance
 ) -> dict[tuple[str, str], bool]:
-    """Every check of the lake's: passed or not, by table and name."""
+    """The result of every check of the lake, by table and name."""
     job = definitions.resolve_job_def("bronze_equals_lake")
     wanted = {key for key in job.asset_layer.asset_graph.asset_check_keys if key.name not in LEDGER}
     done = job.get_subset(asset_check_selection=wanted).execute_in_process(instance=instance)
@@ -74,7 +74,7 @@ def checks_of(
     }
 
 
-def test_a_micro_batch_loads_every_table_and_says_what_it_did(
+def test_a_micro_batch_loads_every_table_and_reports_its_figures(
     lake: Settings, definitions: dg.Definitions, instance: dg.DagsterInstance
 ) -> None:
     insert(lake, "a", 5)
@@ -94,7 +94,7 @@ def test_a_micro_batch_loads_every_table_and_says_what_it_did(
     assert all(checks.values())
 
 
-def test_the_checks_see_what_is_wrong(
+def test_the_checks_find_duplicate_and_waiting_rows(
     lake: Settings, definitions: dg.Definitions, instance: dg.DagsterInstance
 ) -> None:
     insert(lake, "a", 5)
@@ -122,7 +122,7 @@ def test_a_day_is_reloaded_by_its_partition(
     assert_exact(lake)
 
 
-def test_another_database_is_a_failure_in_one_sentence(
+def test_another_database_fails_the_run_with_one_sentence(
     lake: Settings, definitions: dg.Definitions, instance: dg.DagsterInstance
 ) -> None:
     insert(lake, "a", 5)
@@ -140,7 +140,7 @@ def test_another_database_is_a_failure_in_one_sentence(
     assert load_all(definitions, instance).success
 
 
-def test_a_horizon_that_is_held_back_warns(
+def test_an_old_transaction_warns(
     lake: Settings,
     definitions: dg.Definitions,
     instance: dg.DagsterInstance,
@@ -158,7 +158,7 @@ def test_a_horizon_that_is_held_back_warns(
     assert [each.passed for each in done.get_asset_check_evaluations()] == [False] * len(TABLES)
 
 
-def test_upkeep_changes_no_row(lake: Settings) -> None:
+def test_maintenance_changes_no_row(lake: Settings) -> None:
     for batch in "abc":
         insert(lake, batch, 3)
         load(lake, EVENTS.name)
@@ -180,7 +180,7 @@ def test_upkeep_changes_no_row(lake: Settings) -> None:
     assert_exact(lake)
 
 
-def test_upkeep_of_models_takes_each_table_and_changes_no_row(
+def test_maintenance_of_models_covers_each_table_and_changes_no_row(
     lake: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(table_maintenance, "SNAPSHOTS_KEPT", "0s")

@@ -1,4 +1,4 @@
-"""Is every bronze row in the lake exactly once, whatever happens to loaders and commits?"""
+"""Tests that the lake holds every bronze row once when loaders or commits fail."""
 
 from collections.abc import Callable
 
@@ -36,7 +36,7 @@ def load_events(settings: Settings) -> loader.Loaded:
     return load(settings, EVENTS.name)
 
 
-def test_loads_what_is_new_and_only_that(lake: Settings) -> None:
+def test_a_load_takes_only_new_rows(lake: Settings) -> None:
     insert(lake, "a", 5)
     assert load_events(lake).rows == 5
     assert load_events(lake).rows == 0
@@ -62,7 +62,7 @@ def test_rows_keep_every_value(lake: Settings) -> None:
     assert found.to_pylist() == wanted
 
 
-def test_small_batches_are_commits_of_their_own(lake: Settings) -> None:
+def test_each_batch_is_one_commit(lake: Settings) -> None:
     insert(lake, "a", 10)
     with open_bronze(lake) as source:
         loaded = load_table(open_catalog(lake), source, EVENTS, rows_max=4)
@@ -71,7 +71,7 @@ def test_small_batches_are_commits_of_their_own(lake: Settings) -> None:
 
 
 def test_a_row_that_commits_late_is_not_lost(lake: Settings) -> None:
-    """The naive watermark, the highest id so far, is the control: it passes the row over."""
+    """The control is a naive watermark, the highest id so far: it misses the row."""
     naive: list[str] = []
     last = 0
 
@@ -97,7 +97,7 @@ def test_a_row_that_commits_late_is_not_lost(lake: Settings) -> None:
     assert_exact(lake)
 
 
-def test_a_loader_that_slept_through_anothers_commit_adds_nothing(lake: Settings) -> None:
+def test_a_loader_that_was_overtaken_adds_nothing(lake: Settings) -> None:
     insert(lake, "a", 5)
     load_events(lake)
     insert(lake, "b", 5)
@@ -107,7 +107,7 @@ def test_a_loader_that_slept_through_anothers_commit_adds_nothing(lake: Settings
 
 
 def unknown(settings: Settings) -> list[str]:
-    """Files of rows that no snapshot has: of people too, whom nobody would look for there."""
+    """Data files that no snapshot references. They may hold personal data."""
     return [path for path in orphans(settings) if path.endswith(".parquet")]
 
 
@@ -134,8 +134,8 @@ def test_a_lost_answer_is_looked_up_in_the_table(
     assert len(unknown(lake)) == (0 if landed else 1)
 
 
-def test_an_attempt_that_landed_keeps_its_rows_though_its_snapshot_is_gone(lake: Settings) -> None:
-    """Another has committed and expired what was before, until the lost answer is looked up."""
+def test_a_committed_attempt_keeps_its_rows_when_its_snapshot_has_expired(lake: Settings) -> None:
+    """Before the lost answer is looked up, another loader commits and expires the snapshot."""
     insert(lake, "a", 4)
     load_events(lake)
     insert(lake, "b", 4)
@@ -158,7 +158,7 @@ def test_an_attempt_that_landed_keeps_its_rows_though_its_snapshot_is_gone(lake:
     assert_exact(lake)
 
 
-def test_a_rival_commit_costs_an_attempt(lake: Settings) -> None:
+def test_a_competing_commit_costs_one_attempt(lake: Settings) -> None:
     insert(lake, "a", 4)
     load_events(lake)
     insert(lake, "b", 4)
@@ -178,7 +178,7 @@ def test_a_rival_commit_costs_an_attempt(lake: Settings) -> None:
     assert unknown(lake) == []
 
 
-def test_a_row_scored_later_takes_the_place_of_the_older_one(lake: Settings) -> None:
+def test_a_row_scored_later_replaces_the_older_one(lake: Settings) -> None:
     insert(lake, "a", 6, at="2026-11-01 12:00+00")
     insert(lake, "b", 6)
     load_events(lake)
@@ -191,7 +191,7 @@ def test_a_row_scored_later_takes_the_place_of_the_older_one(lake: Settings) -> 
     assert scored == {"a2", "b3"}
 
 
-def test_a_row_scored_before_it_was_loaded_comes_once(lake: Settings) -> None:
+def test_a_row_scored_again_before_its_load_is_loaded_once(lake: Settings) -> None:
     insert(lake, "a", 3)
     rescore(lake, "a1")
     loaded = load_events(lake)

@@ -1,4 +1,4 @@
-"""Do the lake's metrics say what waits, what is loaded, and who holds the horizon back?"""
+"""Tests of the lake's metrics: waiting rows, loaded rows, age of the horizon."""
 
 import time
 
@@ -20,7 +20,7 @@ def value(name: str, **labels: str) -> float:
     return found
 
 
-def test_what_waits_is_waiting_until_it_is_loaded(lake: Settings) -> None:
+def test_rows_wait_until_they_are_loaded(lake: Settings) -> None:
     insert(lake, "a", 5)
     lake_metrics.sample(lake)
     assert value("waiting_rows", table=EVENTS.name) == 5
@@ -36,7 +36,7 @@ def test_what_waits_is_waiting_until_it_is_loaded(lake: Settings) -> None:
     assert value("last_commit_timestamp_seconds", table=EVENTS.name) > before_s
 
 
-def test_an_old_row_that_is_scored_again_has_not_waited_since_it_came(lake: Settings) -> None:
+def test_a_row_that_is_scored_again_does_not_wait_since_its_insertion(lake: Settings) -> None:
     insert(lake, "old", 2, at="2026-11-01 12:00+00")
     lake_metrics.sample(lake)
     assert value("waiting_age_seconds", table=EVENTS.name) > 86_400
@@ -50,7 +50,7 @@ def test_an_old_row_that_is_scored_again_has_not_waited_since_it_came(lake: Sett
     assert 0 < value("waiting_age_seconds", table=EVENTS.name) < 3_600
 
 
-def test_who_writes_for_long_holds_the_horizon(lake: Settings) -> None:
+def test_a_long_transaction_holds_the_horizon_back(lake: Settings) -> None:
     with psycopg.connect(lake.dsn) as writer:
         writer.execute(INSERT, {"prefix": "held", "rows": 1, "at": None})
         writer.execute("SELECT pg_sleep(0.2)")

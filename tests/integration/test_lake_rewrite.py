@@ -1,4 +1,4 @@
-"""Does the lake end in the same table by a reload, a rebuild, a new column or a restore?"""
+"""Tests of reloads, rebuilds, new columns and restores on the real lake."""
 
 from collections.abc import Callable
 from datetime import date
@@ -40,7 +40,7 @@ NEXT_NOON = "2026-11-02 12:00+00"
 
 @pytest.fixture
 def two_days(lake: Settings) -> Settings:
-    """Five events of one day and four of the next, loaded."""
+    """Loaded events: five of one day and four of the next."""
     insert(lake, "a", 5, at=NOON)
     insert(lake, "b", 4, at=NEXT_NOON)
     load(lake, EVENTS.name)
@@ -61,7 +61,7 @@ def test_a_day_that_was_never_loaded_can_be_reloaded_first(lake: Settings) -> No
     assert_exact(lake)
 
 
-def test_a_reload_takes_along_what_no_load_has_seen(two_days: Settings) -> None:
+def test_a_reload_also_loads_new_rows(two_days: Settings) -> None:
     insert(two_days, "late", 2, at=NOON)
     rescore(two_days, "a1")
     assert reload_day(two_days, EVENTS.name, FIRST).appended == 7
@@ -70,7 +70,7 @@ def test_a_reload_takes_along_what_no_load_has_seen(two_days: Settings) -> None:
     assert_exact(two_days)
 
 
-def test_a_reload_never_loses_what_bronze_has_dropped(two_days: Settings) -> None:
+def test_a_reload_is_refused_when_bronze_has_lost_rows(two_days: Settings) -> None:
     with bronze(two_days) as connection:
         connection.execute("DELETE FROM payment_events WHERE event_id = 'a1'")
     with pytest.raises(UserError, match="1 rows of payment_events are in the lake and no longer"):
@@ -90,10 +90,10 @@ REWRITES: list[Callable[[Settings], Rewritten]] = [
 
 
 @pytest.mark.parametrize("rewrite", REWRITES, ids=["reload_day", "rebuild", "reanchor"])
-def test_no_rewrite_overtakes_a_transaction_that_still_runs(
+def test_no_rewrite_reads_past_a_running_transaction(
     two_days: Settings, rewrite: Callable[[Settings], Rewritten]
 ) -> None:
-    """The marts read on from the highest `ingest_xid` in the lake: nothing may come below it."""
+    """The marts continue at the highest `ingest_xid` of the lake, so no later row may be below."""
     with psycopg.connect(two_days.dsn) as slow:
         slow.execute(INSERT, {"prefix": "slow", "rows": 1, "at": NOON})
         insert(two_days, "quick", 1, at=NOON)
@@ -176,7 +176,7 @@ END $$
 
 @pytest.fixture
 def restored(two_days: Settings, fresh_stack: Callable[..., Settings]) -> Settings:
-    """The same lake over another PostgreSQL with a copy of bronze, its transactions going on."""
+    """The same lake with another PostgreSQL that has a copy of bronze and higher transactions."""
     other = fresh_stack("postgres")
     migrate(other)
     names = sql.SQL(", ").join(sql.Identifier(column.name) for column in EVENTS.columns)
@@ -199,7 +199,7 @@ def restored(two_days: Settings, fresh_stack: Callable[..., Settings]) -> Settin
     return two_days.model_copy(update={"postgres_dsn": SecretStr(other.dsn)})
 
 
-def test_a_restored_database_is_refused_until_the_lake_is_anchored_anew(
+def test_a_restored_database_is_refused_until_a_reanchor(
     restored: Settings,
 ) -> None:
     insert(restored, "new", 3)
@@ -216,10 +216,10 @@ def test_a_restored_database_is_refused_until_the_lake_is_anchored_anew(
 
 
 @pytest.mark.parametrize("rewrite", [reanchor, rebuild])
-def test_a_dump_keeps_no_transactions_of_the_database_it_came_from(
+def test_rows_of_a_dump_lose_the_transactions_of_their_database(
     restored: Settings, rewrite: Callable[[Settings, str], Rewritten]
 ) -> None:
-    """Else the marts would wait for this one to get there, and pass over what comes until then."""
+    """Otherwise the marts would ignore new rows until this database reaches those transactions."""
     with bronze(restored) as connection:
         connection.execute("UPDATE payment_events SET ingest_xid = '99999999999'")
     insert(restored, "new", 3)
@@ -234,7 +234,7 @@ def test_a_dump_keeps_no_transactions_of_the_database_it_came_from(
     assert newer["ingest_xid"] > seen
 
 
-def test_rows_that_the_restore_lost_are_not_dropped_unasked(
+def test_rows_that_the_restore_lost_are_kept_by_default(
     two_days: Settings, restored: Settings
 ) -> None:
     insert(two_days, "after_the_dump", 2)
@@ -249,7 +249,7 @@ def test_rows_that_the_restore_lost_are_not_dropped_unasked(
     assert_exact(restored)
 
 
-def test_a_rebuild_takes_any_database(restored: Settings) -> None:
+def test_a_rebuild_accepts_any_database(restored: Settings) -> None:
     insert(restored, "new", 3)
     assert rebuild(restored, EVENTS.name) == Rewritten(deleted=9, appended=12)
     rescore(restored, "new1")
@@ -257,7 +257,7 @@ def test_a_rebuild_takes_any_database(restored: Settings) -> None:
     assert_exact(restored)
 
 
-def test_what_differs_is_named_by_day_and_currency(two_days: Settings) -> None:
+def test_differences_are_listed_by_day_and_currency(two_days: Settings) -> None:
     assert differences(two_days, EVENTS.name) == []
     with bronze(two_days) as connection:
         connection.execute("UPDATE payment_events SET amount_minor = 0 WHERE event_id = 'a2'")
@@ -268,7 +268,7 @@ def test_what_differs_is_named_by_day_and_currency(two_days: Settings) -> None:
     assert differences(two_days, EVENTS.name, since=date(2026, 11, 2)) == [dropped]
 
 
-def test_rows_on_their_way_are_no_difference(two_days: Settings) -> None:
+def test_rows_that_wait_are_no_difference(two_days: Settings) -> None:
     rescore(two_days, "a1")
     insert(two_days, "c", 3)
     assert differences(two_days, EVENTS.name) == []
@@ -285,7 +285,7 @@ def test_tables_without_money_are_compared_too(lake: Settings) -> None:
         assert schema_refusal(lake, name) is None
 
 
-def test_a_row_that_is_there_twice_is_counted(two_days: Settings) -> None:
+def test_a_duplicate_row_is_counted(two_days: Settings) -> None:
     assert counted(two_days, EVENTS.name) == (9, 9)
     lake = table(two_days)
     lake.append(lake.scan(row_filter="event_id == 'a1'").to_arrow().cast(lake.schema().as_arrow()))

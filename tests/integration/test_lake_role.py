@@ -1,4 +1,7 @@
-"""May the lake's role do all that the lake asks of bronze? Other tests ask as bronze's owner."""
+"""Tests that the role `payments_lake` has every right that the lake needs.
+
+Other tests connect as bronze's owner.
+"""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Do S3, the Iceberg catalog and Trino work together, and may the dashboards' user only read?"""
+"""Tests of S3, the Iceberg catalog and Trino together, and of the rights of Trino's users."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -37,7 +37,7 @@ def ask(settings: Settings, query: str, user: str = "") -> list[list[object]]:
 
 @pytest.fixture(scope="module")
 def schema(lakehouse: Settings) -> Iterator[str]:
-    """A schema of this module's own, with one table of two rows."""
+    """A schema for this module, with one table of two rows."""
     name = f"stack_{uuid.uuid4().hex[:8]}"
     ask(lakehouse, f"CREATE SCHEMA {name}")
     ask(lakehouse, f"CREATE TABLE {name}.amounts (currency varchar, amount bigint)")
@@ -47,10 +47,10 @@ def schema(lakehouse: Settings) -> Iterator[str]:
     ask(lakehouse, f"DROP SCHEMA {name}")
 
 
-def test_a_lakehouse_elsewhere_takes_the_same_loads(
+def test_a_lakehouse_at_given_addresses_takes_the_same_loads(
     lakehouse: Settings, fresh_stack: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As of a catalog, an object store and a cluster of one's own: an address each, and keys."""
+    """Each service is given as an address with keys, as for an own catalog and cluster."""
     keys = {name: lakehouse.secret(name) for name in ("s3_access_key", "s3_secret_key")}
     here = fresh_stack(
         *("postgres", "trino"),
@@ -81,7 +81,7 @@ def test_every_listener_is_on_loopback(lakehouse: Settings) -> None:
     assert {lakehouse.trino_port, lakehouse.s3_port, lakehouse.catalog_port} <= inside
 
 
-def test_what_trino_writes_pyiceberg_reads(lakehouse: Settings, schema: str) -> None:
+def test_pyiceberg_reads_rows_that_trino_wrote(lakehouse: Settings, schema: str) -> None:
     table = open_catalog(lakehouse).load_table(f"{schema}.amounts")
     rows = table.scan().to_arrow().sort_by("currency").to_pylist()
     assert rows == [{"currency": "EUR", "amount": 1999}, {"currency": "JPY", "amount": 500}]
@@ -105,14 +105,14 @@ def test_the_reader_reads(lakehouse: Settings, schema: str) -> None:
     ],
 )
 @pytest.mark.parametrize("who", ["reader", "stranger"])
-def test_nobody_else_writes(lakehouse: Settings, schema: str, query: str, who: str) -> None:
+def test_other_users_can_not_write(lakehouse: Settings, schema: str, query: str, who: str) -> None:
     user = lakehouse.trino_reader if who == "reader" else "stranger"
     with pytest.raises(TrinoQueryError, match=REFUSED):
         ask(lakehouse, query.format(schema=schema), user)
     assert ask(lakehouse, f"SELECT count(*) FROM {schema}.amounts") == [[2]]
 
 
-def test_the_reader_is_nobody_but_itself(lakehouse: Settings) -> None:
+def test_the_reader_can_not_impersonate_another_user(lakehouse: Settings) -> None:
     with pytest.raises(TrinoQueryError, match=REFUSED):
         ask(lakehouse, "SET SESSION AUTHORIZATION payments", lakehouse.trino_reader)
 

@@ -1,6 +1,6 @@
-"""A seeded history as if all of it had come in during the last hour; some reviews are still open.
+"""A seeded history of events, received during the last hour. Some of its reviews are open.
 
-Everything but the hour follows from the seed, and within a run the hour is one.
+Only the hour doesn't follow from the seed. Within a test run the hour is the same.
 """
 
 import random
@@ -28,19 +28,19 @@ HOUR: Final = timedelta(hours=1)
 
 @cache
 def events() -> tuple[Row, ...]:
-    """The events' rows, without what PostgreSQL fills in."""
+    """The rows of the events, without the columns that PostgreSQL fills in."""
     return _received(lake_rows.event_rows(SEED, EVENTS))
 
 
 @cache
 def rejections() -> tuple[Row, ...]:
-    """The same of dead letters."""
+    """The rows of the dead letters, without the columns that PostgreSQL fills in."""
     return _received(lake_rows.rejection_rows(REJECTIONS))
 
 
 @cache
 def decisions() -> tuple[Row, ...]:
-    """The same of reviews and recoveries; a few reviews have no answer yet."""
+    """The rows of reviews and recoveries. A few reviews have no answer yet."""
     found = lake_rows.decision_rows(events())
     answers = [row for row in found if row["kind"] == "review" and row["outcome"] != "pending"]
     return tuple(row for row in found if row not in answers[:REVIEWS_OPEN])
@@ -48,14 +48,14 @@ def decisions() -> tuple[Row, ...]:
 
 @cache
 def audits() -> tuple[Row, ...]:
-    """The same of what the ledger said at the hour's end."""
+    """The rows of the ledger's audits at the end of the hour."""
     received = len(events()) + len(rejections()) + UNMODELLED
     row = lake_rows.audit_row(received, len(rejections()), UNMODELLED, datetime.now(UTC))
     return (row,)
 
 
 def tables() -> dict[str, list[Row]]:
-    """Table of the lake → its rows, each in bronze about a second after its receipt."""
+    """The rows of each lake table, inserted into bronze about a second after their receipt."""
     return {
         EVENTS_TABLE: _ingested(events()),
         QUARANTINE_TABLE: _ingested(rejections()),
@@ -65,7 +65,7 @@ def tables() -> dict[str, list[Row]]:
 
 
 def _received(rows: Sequence[Row]) -> tuple[Row, ...]:
-    """Evenly over the hour."""
+    """Times evenly spread over the hour."""
     began = datetime.now(UTC) - HOUR
     return tuple(
         row | {"received_at": began + HOUR * number / len(rows)}

@@ -1,4 +1,4 @@
-"""What do the lake's tests write to bronze, and what do they then find in Iceberg?"""
+"""Helpers of the lake's tests: rows written to bronze, and rows read from Iceberg."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ WHERE event_id = ANY(%(ids)s)
 
 @contextmanager
 def own_namespace(lakehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An empty namespace of the test's own, dropped at the end."""
+    """An empty namespace for the test, dropped at the end."""
     monkeypatch.setattr(lake_tables, "NAMESPACE", f"test_{uuid4().hex}")
     yield
     catalog = open_catalog(lakehouse)
@@ -55,26 +55,26 @@ def own_namespace(lakehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 @contextmanager
 def own_lake(lakehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
-    """Empty bronze tables and an empty namespace of the test's own."""
+    """Empty bronze tables and an empty namespace for the test."""
     with own_namespace(lakehouse, monkeypatch), migrated_schema(lakehouse) as settings:
         yield settings
 
 
 @contextmanager
 def bronze(settings: Settings) -> Iterator[psycopg.Connection]:
-    """A connection to the test's bronze, each statement committed."""
+    """A connection to the test's bronze that commits each statement."""
     with psycopg.connect(settings.dsn, autocommit=True) as connection:
         yield connection
 
 
 def insert(settings: Settings, prefix: str, rows: int, at: str | None = None) -> None:
-    """Events `<prefix>1` … in one transaction, inserted now or at a time."""
+    """Inserts events `<prefix>1`, `<prefix>2`, … in one transaction, now or at a given time."""
     with bronze(settings) as connection:
         connection.execute(INSERT, {"prefix": prefix, "rows": rows, "at": at})
 
 
 def rescore(settings: Settings, *event_ids: str) -> None:
-    """What inference's return does to rows: new values, a new transaction, the same id."""
+    """Scores rows again: they get new values and a new transaction, and keep their id."""
     with bronze(settings) as connection:
         connection.execute(RESCORE, {"ids": list(event_ids)})
 
@@ -86,21 +86,21 @@ def in_bronze(settings: Settings) -> set[str]:
 
 
 def table(settings: Settings) -> Table:
-    """The events' table as the catalog has it now."""
+    """The current table of events from the catalog."""
     return open_catalog(settings).load_table(EVENTS.identifier)
 
 
 def rows(settings: Settings) -> pa.Table:
-    """Everything that the lake holds of the events, by event id."""
+    """All rows of the events in the lake, in the order of event ids."""
     return table(settings).scan().to_arrow().sort_by("event_id")
 
 
 def in_lake(settings: Settings) -> Counter[str]:
-    """How often each event is in the lake."""
+    """The number of rows in the lake by event id."""
     return Counter(rows(settings)["event_id"].to_pylist())
 
 
 def assert_exact(settings: Settings) -> None:
-    """Every event of bronze is in the lake once, and no other."""
+    """Asserts that the lake holds each event of bronze once, and no other event."""
     held = in_lake(settings)
     assert held == Counter(in_bronze(settings))

@@ -1,7 +1,7 @@
-"""What does the lake hold after some simulated traffic? Rows as the loader writes them.
+"""Rows of the lake after simulated traffic, as the loader writes them.
 
-Events are the simulator's, normalized by the provider's own code; only their scores are made up,
-so that no model has to be trained. Everything follows from the seed.
+The events come from the simulator and are normalized by the provider's own code. Only their scores
+are invented, so that no model has to be trained. All rows follow from the seed.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -47,7 +47,7 @@ TABLES: Final = {
     DECISIONS_TABLE: DECISIONS,
     AUDITS_TABLE: AUDITS,
 }
-"""Table of the lake → its columns."""
+"""The columns of each table of the lake."""
 
 ARROW: Final = {
     "text": pa.string(),
@@ -75,7 +75,7 @@ REVIEWED_ABOVE: Final = 0.9
 
 @cache
 def events(seed: int, count: int) -> tuple[PaymentEvent, ...]:
-    """What the normalizer makes of `count` of the simulator's events, in true order."""
+    """The first `count` events of the simulator, normalized, in their true order."""
     period = traffic.Period(until=UNTIL, days=DAYS)
     context = Context(pseudonym_key=b"test", normalizer_version="1")
     found = []
@@ -98,7 +98,7 @@ def events(seed: int, count: int) -> tuple[PaymentEvent, ...]:
 
 @cache
 def event_rows(seed: int, count: int) -> tuple[Row, ...]:
-    """The events as rows, without what PostgreSQL fills in: `loaded` adds that."""
+    """The events as rows, without the columns that PostgreSQL fills in: `loaded` adds them."""
     found = events(seed, count)
     reported = {
         event.payment_id
@@ -110,7 +110,7 @@ def event_rows(seed: int, count: int) -> tuple[Row, ...]:
 
 
 def decision_rows(rows: Iterable[Row]) -> list[Row]:
-    """A person's answer to each payment that scored high, and the recovery of each that failed."""
+    """A review of each payment with a high score, and a recovery of each failed payment."""
     made: dict[str, Row] = {}
     paid = {row["payment_id"] for row in rows if row["event_type"] == "payment.succeeded"}
     for row in rows:
@@ -129,7 +129,7 @@ def decision_rows(rows: Iterable[Row]) -> list[Row]:
 
 
 def rejection_rows(count: int) -> list[Row]:
-    """Webhooks that were signed and could not be used."""
+    """Dead letters: signed webhooks that could not be normalized."""
     return [
         {
             "source_topic": "webhooks.stripe.charge",
@@ -152,7 +152,7 @@ def rejection_rows(count: int) -> list[Row]:
 
 
 def audit_row(received: int, rejected: int, unmodelled: int, audited_at: datetime) -> Row:
-    """What a clean audit of so many webhooks counts."""
+    """The figures of a clean audit of the given number of webhooks."""
     accepted = received - rejected - unmodelled
     faults = ("missing", "duplicated", "unexplained", "mismatched")
     return {
@@ -179,7 +179,7 @@ def audit_row(received: int, rejected: int, unmodelled: int, audited_at: datetim
 
 
 def loaded(rows: Sequence[Row], after: int = 0) -> list[Row]:
-    """The rows as one loader after the other inserted them, `after` so many before."""
+    """The rows with the columns that PostgreSQL fills in, numbered after `after` earlier rows."""
     return [
         row
         | {
@@ -192,7 +192,7 @@ def loaded(rows: Sequence[Row], after: int = 0) -> list[Row]:
 
 
 def arrow(columns: Sequence[Column], rows: Sequence[Row]) -> pa.Table:
-    """The rows in the contract's columns; a column that a row lacks is null."""
+    """The rows in the contract's columns. A column that a row lacks is null."""
     schema = pa.schema(
         [pa.field(each.name, ARROW[each.type], nullable=each.nullable) for each in columns]
     )
@@ -200,7 +200,7 @@ def arrow(columns: Sequence[Column], rows: Sequence[Row]) -> pa.Table:
 
 
 def append(catalog: Catalog, namespace: str, tables: Mapping[str, Sequence[Row]]) -> None:
-    """Append rows to the lake's tables of a namespace; all of them exist afterwards."""
+    """Appends rows to the lake tables of a namespace, and creates all tables."""
     with suppress(NamespaceAlreadyExistsError):
         catalog.create_namespace(namespace)
     for name, columns in TABLES.items():
@@ -253,7 +253,7 @@ def _decision(row: Row, kind: str, step: int, outcome: str, **more: object) -> R
 
 
 def _share(text: str) -> float:
-    """A number in [0, 1) that only depends on the text."""
+    """A number in [0, 1) that depends only on the text."""
     return int.from_bytes(sha256(text.encode()).digest()[:6]) / 2**48
 
 

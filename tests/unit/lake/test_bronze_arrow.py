@@ -1,4 +1,4 @@
-"""Is every query of bronze's complete before PostgreSQL sees it?"""
+"""Tests that every query of bronze has all its values filled in."""
 
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -13,11 +13,11 @@ MARK = Watermark(xid=7, id=3, highest_id=5)
 
 
 class AskedError(Exception):
-    """Raised in place of an answer; its text is the query."""
+    """Raised instead of an answer. Its text is the query."""
 
 
 class Asking:
-    """A connection whose cursor only tells what it was asked."""
+    """A connection whose cursor raises the query that it gets."""
 
     def cursor(self) -> "Asking":
         return self
@@ -50,7 +50,7 @@ def first(chunks: Iterator[object]) -> object:
     ],
     ids=["batch", "whole", "rest", "day", "in_flux", "waiting", "any_waiting"],
 )
-def test_nothing_is_left_to_fill_in(
+def test_every_query_of_bronze_has_all_its_values(
     table: LakeTable, ask: Callable[[Bronze, LakeTable], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bronze = Bronze.__new__(Bronze)

@@ -1,4 +1,4 @@
-"""Is a call of dbt from Dagster one process, and what it parses seen whole or not at all?"""
+"""Tests of dbt's calls and of the manifest file."""
 
 from pathlib import Path
 
@@ -13,18 +13,18 @@ pytestmark = [
 ]
 
 
-def test_a_call_is_one_process(tmp_path: Path) -> None:
-    """`dbt --version` would ask the network each minute whether there is a newer one."""
+def test_a_call_of_dbt_starts_one_process(tmp_path: Path) -> None:
+    """A call of `dbt --version` would use the network each minute."""
     called = tmp_path / "called"
     dbt = stub(tmp_path, f'echo "$@" >>{called}', PROJECT)
     dbt.cli(["build"], target_path=tmp_path).wait()
     assert called.read_text().splitlines() == ["build"]
 
 
-def test_a_manifest_is_whole_when_it_is_there(
+def test_a_manifest_is_visible_only_when_it_is_complete(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Dagster's processes start at once: one must not read what another's dbt is writing."""
+    """Several processes start at once: none may read a file that another's dbt is writing."""
     (tmp_path / "dbt_project.yml").write_text("name: copied\n")
     project = DbtProject(tmp_path)
     seen = tmp_path / "seen"
@@ -43,10 +43,10 @@ def test_a_manifest_is_whole_when_it_is_there(
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_another_version_has_another_manifest(
+def test_each_version_of_the_project_has_its_own_manifest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A model that is gone is gone from the next one, too: no file is newer by it."""
+    """A deleted model must leave the manifest, although no file is newer than before."""
     (tmp_path / "dbt_project.yml").write_text("name: copied\n")
     project = DbtProject(tmp_path)
     writes = "echo '{}' >$DBT_TARGET_PATH/manifest.json"
@@ -58,7 +58,7 @@ def test_another_version_has_another_manifest(
 
 
 def stub(folder: Path, script: str, project: DbtProject) -> InstalledDbt:
-    """A dbt that runs the script instead."""
+    """A dbt that runs the given script."""
     executable = folder / "dbt"
     executable.write_text(f"#!/bin/sh\n{script}\n")
     executable.chmod(0o700)

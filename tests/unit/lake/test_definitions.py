@@ -1,4 +1,4 @@
-"""Which names does Dagster know the lake by? Bookmarks, alerts and other people's code use them."""
+"""Tests of Dagster's definitions, whose names alerts, bookmarks and other code use."""
 
 from pathlib import Path
 from typing import Final
@@ -22,7 +22,7 @@ from orchestration_dagster.naming import (
 
 SNAPSHOT: Final = Path(__file__).with_name("definitions.txt")
 OF_DBT: Final = {"staging", "intermediate", "marts", "dashboards"}
-"""Named by the dbt project, whose own tests hold them."""
+"""Groups whose names come from the dbt project, which has its own tests of them."""
 
 pytestmark = [
     # Dagster reads a deprecated attribute of pydantic's.
@@ -55,11 +55,11 @@ def names(repository: dg.RepositoryDefinition) -> list[str]:
     )
 
 
-def test_the_names_are_those_that_others_rely_on(repository: dg.RepositoryDefinition) -> None:
+def test_the_public_names_have_not_changed(repository: dg.RepositoryDefinition) -> None:
     assert names(repository) == SNAPSHOT.read_text().splitlines()
 
 
-def test_a_row_is_followed_from_bronze_to_a_dashboard(repository: dg.RepositoryDefinition) -> None:
+def test_lineage_leads_from_bronze_to_a_dashboard(repository: dg.RepositoryDefinition) -> None:
     graph = repository.asset_graph
     reached = {dg.AssetKey(["bronze", "payment_events"])}
     while more := {child for key in reached for child in graph.get(key).child_keys} - reached:
@@ -69,7 +69,7 @@ def test_a_row_is_followed_from_bronze_to_a_dashboard(repository: dg.RepositoryD
     assert dg.AssetKey(["dashboards", "payments_dashboard"]) in reached
 
 
-def test_the_micro_batch_takes_the_lake_and_the_marts_and_no_heavy_check(
+def test_the_micro_batch_selects_the_lake_and_the_marts_and_no_heavy_check(
     repository: dg.RepositoryDefinition,
 ) -> None:
     layer = repository.get_job("micro_batch").asset_layer
@@ -79,15 +79,15 @@ def test_the_micro_batch_takes_the_lake_and_the_marts_and_no_heavy_check(
     assert layer.asset_graph.asset_check_keys == set(HORIZON_CHECKS)
 
 
-def test_every_test_of_dbts_is_asked_each_hour(repository: dg.RepositoryDefinition) -> None:
-    """One of several models is a check only where it names the model that it is a check of."""
+def test_every_dbt_test_runs_each_hour(repository: dg.RepositoryDefinition) -> None:
+    """A test of several models becomes a check only if it names the model that it checks."""
     asked = repository.get_job("marts_hold").asset_layer.asset_graph.asset_check_keys
     tests = [node["name"] for node in FOUND["nodes"].values() if node["resource_type"] == "test"]
     assert tests
     assert sorted(key.name for key in asked) == sorted([*tests, FRESHNESS_CHECK.name])
 
 
-def test_whoever_writes_a_table_waits_for_its_pool(repository: dg.RepositoryDefinition) -> None:
+def test_every_writer_of_a_table_uses_its_pool(repository: dg.RepositoryDefinition) -> None:
     graph = repository.asset_graph
     for table, key in zip(TABLES, LAKE_KEYS, strict=True):
         writers = [key, *(child for child in graph.get(key).child_keys if len(child.path) == 3)]
@@ -100,10 +100,10 @@ def test_whoever_writes_a_table_waits_for_its_pool(repository: dg.RepositoryDefi
             assert pool(table) in pools
 
 
-def test_the_marts_are_built_anew_after_whatever_rewrites_the_lake(
+def test_every_rewrite_of_the_lake_rebuilds_the_marts(
     repository: dg.RepositoryDefinition,
 ) -> None:
-    """They read on from the newest transaction, and what is written anew has its old one."""
+    """Incremental models miss rewritten rows, which keep their old transactions."""
     writes = {"reload_day": "reload_day_of", "rebuild": "rebuild", "reanchor": "reanchor"}
     for name, writer in writes.items():
         job = repository.get_job(name)
@@ -112,7 +112,7 @@ def test_the_marts_are_built_anew_after_whatever_rewrites_the_lake(
         assert {each.node_name for each in writers} == {f"{writer}_{table}" for table in TABLES}
 
 
-def test_upkeep_of_models_waits_for_dbt(repository: dg.RepositoryDefinition) -> None:
+def test_maintenance_of_models_uses_the_pool_of_dbt(repository: dg.RepositoryDefinition) -> None:
     graph = repository.asset_graph
     (build,) = graph.get(FIRST_MODEL).assets_def.node_def.iterate_op_defs()
     assert build.pool == MARTS
@@ -123,7 +123,7 @@ def test_upkeep_of_models_waits_for_dbt(repository: dg.RepositoryDefinition) -> 
         assert op.pool == MARTS
 
 
-def test_every_schema_of_dbts_is_looked_after(repository: dg.RepositoryDefinition) -> None:
+def test_every_schema_of_dbt_is_maintained(repository: dg.RepositoryDefinition) -> None:
     graph = repository.asset_graph
     built = {
         key.path[0] for key in graph.get_all_asset_keys() if graph.get(key).group_name == MARTS
@@ -131,7 +131,7 @@ def test_every_schema_of_dbts_is_looked_after(repository: dg.RepositoryDefinitio
     assert built == set(MODEL_SCHEMAS)
 
 
-def test_what_dbt_merges_into_is_analyzed() -> None:
+def test_tables_that_dbt_merges_into_are_analyzed() -> None:
     merged = {
         node["schema"]
         for node in FOUND["nodes"].values()

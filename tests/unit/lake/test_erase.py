@@ -1,4 +1,4 @@
-"""Which rows of a file of the lake hold one of an erased person's names?"""
+"""Tests of the search for an erased person's ids in the rows of a file."""
 
 import pyarrow as pa
 import pytest
@@ -9,7 +9,7 @@ from support.mentions_of_jane import HERS, JANE, OTHERS
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary()], ids=str)
-def test_in_text_and_bytes_the_id_and_no_longer_one(kind: pa.DataType) -> None:
+def test_an_id_matches_in_text_and_bytes_and_a_longer_id_does_not(kind: pa.DataType) -> None:
     texts = [*HERS, *OTHERS]
     values = [text.encode() for text in texts] if kind == pa.binary() else texts
     batch = pa.record_batch({"number": range(len(texts)), "text": pa.array(values, kind)})
@@ -17,7 +17,7 @@ def test_in_text_and_bytes_the_id_and_no_longer_one(kind: pa.DataType) -> None:
     assert [text for text, hers in zip(texts, found, strict=True) if hers] == list(HERS)
 
 
-def test_in_what_is_nested_too() -> None:
+def test_an_id_matches_in_nested_columns() -> None:
     given = [["cus_john", "cus_jane"], ["cus_jane2"], [], None]
     found = _matches(pa.record_batch({"known": pa.array(given)}), [pattern(JANE)])
     assert found.to_pylist() == [True, False, False, False]

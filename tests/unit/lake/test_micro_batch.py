@@ -1,4 +1,4 @@
-"""When is a micro-batch due, and what does it build?"""
+"""Tests of when a micro-batch starts, and of what it builds."""
 
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -37,7 +37,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bronze has something new, and a minute is over at once."""
+    """Bronze has a new row, and the minute between two runs is 0 s long."""
     monkeypatch.setattr(micro_batch, "EVERY_S", 0.0)
     monkeypatch.setattr(micro_batch, "any_waiting", lambda *_: True)
 
@@ -59,17 +59,17 @@ def ran(instance: dg.DagsterInstance, job: dg.JobDefinition, status: dg.DagsterR
     instance.create_run_for_job(job, status=status)
 
 
-def test_the_first_one_is_due_at_once_and_builds_everything(instance: dg.DagsterInstance) -> None:
+def test_the_first_run_starts_at_once_and_builds_everything(instance: dg.DagsterInstance) -> None:
     assert selected(asked(instance)) == {*LAKE_KEYS, *MODELS}
 
 
 @pytest.mark.usefixtures("waits")
-def test_never_two_at_a_time(instance: dg.DagsterInstance, job: dg.JobDefinition) -> None:
+def test_two_runs_never_overlap(instance: dg.DagsterInstance, job: dg.JobDefinition) -> None:
     ran(instance, job, dg.DagsterRunStatus.STARTED)
     assert isinstance(asked(instance), dg.SkipReason)
 
 
-def test_one_a_minute_when_something_waits(
+def test_a_run_starts_each_minute_when_a_row_waits(
     instance: dg.DagsterInstance, job: dg.JobDefinition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran(instance, job, dg.DagsterRunStatus.SUCCESS)
@@ -85,7 +85,7 @@ def test_one_a_minute_when_something_waits(
 
 @dataclass
 class HeldBack:
-    """Bronze with rows above a horizon that is so old."""
+    """Bronze with rows above a horizon of the given age."""
 
     age_s: float
     rows: int
@@ -109,7 +109,7 @@ class HeldBack:
     ],
     ids=["long", "not_yet_long", "nothing_held_back"],
 )
-def test_a_row_that_is_long_held_back_is_warned_of(
+def test_a_run_starts_when_an_old_transaction_holds_a_row_back(
     instance: dg.DagsterInstance,
     job: dg.JobDefinition,
     monkeypatch: pytest.MonkeyPatch,
@@ -125,7 +125,7 @@ def test_a_row_that_is_long_held_back_is_warned_of(
 
 
 @pytest.mark.usefixtures("waits")
-def test_what_no_load_changes_is_built_once_a_version(
+def test_models_that_no_load_changes_are_built_once_for_each_version(
     instance: dg.DagsterInstance, job: dg.JobDefinition
 ) -> None:
     assert dg.AssetKey(["staging", "currencies"]) in UNAFFECTED_BY_LOADS

@@ -1,4 +1,4 @@
-"""Are old runs forgotten with all that they left, and only those?"""
+"""Tests that old runs are deleted with their events and logs, and no other runs."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +11,7 @@ from orchestration_dagster.defs.maintenance import old_runs
 pytestmark = pytest.mark.filterwarnings("ignore:The `__fields__` attribute is deprecated")
 
 
-def test_only_what_is_finished_and_old_is_forgotten(
+def test_only_old_finished_runs_are_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:

@@ -1,4 +1,4 @@
-"""Does a run wait while another writes the same tables, by the instance's own configuration?"""
+"""Tests that runs on the same tables wait for each other, by the stack's configuration."""
 
 from collections.abc import Iterator
 
@@ -29,7 +29,7 @@ def repository() -> dg.RepositoryDefinition:
 
 @pytest.fixture(scope="module")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
-    """As `payments up` configures it, but for its storage."""
+    """An instance with the configuration of `payments up`, and another storage."""
     config = yaml.safe_load(TEMPLATE.read_text())
     for elsewhere in ("storage", "local_artifact_storage", "compute_logs"):
         del config[elsewhere]
@@ -42,7 +42,7 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterIns
 def waits(
     instance: dg.DagsterInstance, queued: dg.JobDefinition, running: dg.JobDefinition
 ) -> bool:
-    """What the daemon asks before it starts a run."""
+    """The daemon's check before it starts a run."""
     run = instance.create_run_for_job(queued, status=dg.DagsterRunStatus.NOT_STARTED)
     other = instance.create_run_for_job(running, status=dg.DagsterRunStatus.STARTED)
     started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
@@ -64,19 +64,19 @@ def waits(
 
 
 def assets(repository: dg.RepositoryDefinition, keys: list[dg.AssetKey]) -> dg.JobDefinition:
-    """A run of these alone, as automation or a person asks for it."""
+    """A run of the given assets, as automation or a person would request it."""
     return repository.get_implicit_global_asset_job_def().get_subset(asset_selection=set(keys))
 
 
 @pytest.mark.parametrize("keys", [UPKEEP, UPKEEP_OF_MODELS], ids=["upkeep", "upkeep_of_models"])
-def test_upkeep_and_micro_batches_wait_for_each_other(
+def test_maintenance_and_micro_batches_wait_for_each_other(
     instance: dg.DagsterInstance, repository: dg.RepositoryDefinition, keys: list[dg.AssetKey]
 ) -> None:
     upkeep, micro_batch = assets(repository, keys), repository.get_job("micro_batch")
     assert waits(instance, queued=upkeep, running=micro_batch)
 
 
-def test_a_micro_batch_waits_for_upkeep_though_its_first_steps_could_run(
+def test_a_micro_batch_waits_for_maintenance_even_if_its_first_steps_could_run(
     instance: dg.DagsterInstance, repository: dg.RepositoryDefinition
 ) -> None:
     upkeep, micro_batch = assets(repository, UPKEEP_OF_MODELS), repository.get_job("micro_batch")
@@ -91,7 +91,7 @@ def test_other_writers_wait_for_a_micro_batch(
     assert waits(instance, queued=repository.get_job(job), running=micro_batch)
 
 
-def test_tables_that_have_nothing_in_common_do_not_wait(
+def test_runs_on_different_tables_do_not_wait(
     instance: dg.DagsterInstance, repository: dg.RepositoryDefinition
 ) -> None:
     load, model = assets(repository, [lake_key(*EVENTS)]), assets(repository, [FIRST_MODEL])

@@ -1,4 +1,4 @@
-"""Are the marts built anew after days that were loaded again, and once for all of them?"""
+"""Tests that the marts are rebuilt once after rewritten days."""
 
 from collections.abc import Iterator, Sequence
 
@@ -19,7 +19,7 @@ BACKFILL = {"dagster/backfill": "two days"}
 
 
 class Built:
-    """In dbt's place: what it was asked for."""
+    """A stand-in for dbt that records its calls."""
 
     def __init__(self) -> None:
         self.asked: list[Sequence[str]] = []
@@ -29,7 +29,7 @@ class Built:
         return self
 
     def wait(self) -> None:
-        """It is done at once."""
+        """Returns at once."""
 
 
 @pytest.fixture
@@ -51,14 +51,14 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 def end(job: dg.JobDefinition, instance: dg.DagsterInstance, tags: dict[str, str]) -> None:
-    """What a run does once the day is written."""
+    """Runs the step that follows the rewrite of a day."""
     done = job.execute_in_process(
         instance=instance, partition_key=DAY, op_selection=["marts_anew"], tags=tags
     )
     assert done.success
 
 
-def test_a_day_alone_is_followed_by_the_marts(
+def test_a_single_day_rebuilds_the_marts(
     job: dg.JobDefinition, instance: dg.DagsterInstance, built: Built
 ) -> None:
     instance.create_run_for_job(job, status=dg.DagsterRunStatus.NOT_STARTED, tags=BACKFILL)
@@ -66,7 +66,7 @@ def test_a_day_alone_is_followed_by_the_marts(
     assert built.asked == [FULL_REFRESH]
 
 
-def test_of_a_backfill_the_last_run_builds_the_marts(
+def test_the_last_run_of_a_backfill_builds_the_marts(
     job: dg.JobDefinition, instance: dg.DagsterInstance, built: Built
 ) -> None:
     other = instance.create_run_for_job(job, status=dg.DagsterRunStatus.NOT_STARTED, tags=BACKFILL)

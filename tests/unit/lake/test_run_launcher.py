@@ -1,4 +1,4 @@
-"""Is a run whose process is gone found, and one that goes on left alone?"""
+"""Tests that a run fails when its process has ended, and goes on otherwise."""
 
 import logging
 import os
@@ -21,7 +21,7 @@ JOB = dg.JobDefinition(name="load", graph_def=dg.GraphDefinition(name="load"))
 
 @pytest.fixture
 def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    """As the stack's, but for its storage."""
+    """An instance with the stack's configuration, and another storage."""
     ours = yaml.safe_load(TEMPLATE.read_text())
     wanted = {name: ours[name] for name in ("run_launcher", "run_monitoring")}
     with dg.DagsterInstance.local_temp(str(tmp_path), overrides=wanted) as found:
@@ -29,7 +29,7 @@ def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
 
 
 def after_a_look(instance: dg.DagsterInstance, pid: int, began_at: float) -> dg.DagsterRunStatus:
-    """The status of a run that this process began then, once its monitor has looked at it."""
+    """The status, after the monitor's check, of a run that this process started at `at`."""
     run = instance.create_run_for_job(JOB)
     started = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, run.job_name, pid=pid)
     instance.report_dagster_event(started, run.run_id, timestamp=began_at)
@@ -42,26 +42,26 @@ def after_a_look(instance: dg.DagsterInstance, pid: int, began_at: float) -> dg.
     return found.status
 
 
-def test_a_run_that_goes_on_is_left_alone(instance: dg.DagsterInstance) -> None:
+def test_a_run_whose_process_exists_goes_on(instance: dg.DagsterInstance) -> None:
     assert after_a_look(instance, os.getpid(), time.time()) is dg.DagsterRunStatus.STARTED
 
 
-def test_a_run_whose_process_is_gone_has_failed(instance: dg.DagsterInstance) -> None:
-    """So that Dagster tries it again; the next micro-batch would wait for it for ever."""
+def test_a_run_whose_process_has_ended_fails(instance: dg.DagsterInstance) -> None:
+    """Dagster then retries it. Otherwise the next micro-batch would wait for it for ever."""
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         ended.wait()
     assert after_a_look(instance, ended.pid, time.time()) is dg.DagsterRunStatus.FAILURE
 
 
-def test_a_run_whose_end_nobody_noticed_has_failed(instance: dg.DagsterInstance) -> None:
+def test_a_run_whose_process_is_a_zombie_fails(instance: dg.DagsterInstance) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         while psutil.Process(ended.pid).status() != psutil.STATUS_ZOMBIE:
             time.sleep(0.01)
         assert after_a_look(instance, ended.pid, time.time()) is dg.DagsterRunStatus.FAILURE
 
 
-def test_another_process_under_its_number_is_not_the_run(instance: dg.DagsterInstance) -> None:
-    """As after the machine was restarted."""
+def test_a_newer_process_with_the_same_pid_is_not_the_run(instance: dg.DagsterInstance) -> None:
+    """This may happen after a restart of the machine."""
     an_hour_ago = time.time() - 3600
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as younger:
         assert after_a_look(instance, younger.pid, an_hour_ago) is dg.DagsterRunStatus.FAILURE

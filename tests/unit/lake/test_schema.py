@@ -1,4 +1,4 @@
-"""Do the lake's schemas say what the contract says, and which changes of it do they follow?"""
+"""Tests of the lake's schemas, and of changes of the column contract."""
 
 import pyarrow as pa
 import pytest
@@ -45,7 +45,7 @@ def test_both_schemas_mirror_the_contract(table: LakeTable) -> None:
 
 
 @tables
-def test_a_table_has_what_the_loader_goes_by(table: LakeTable) -> None:
+def test_each_table_has_the_columns_that_the_loader_needs(table: LakeTable) -> None:
     names = {column.name for column in table.columns}
     assert {"ingest_xid", "id", "ingested_at", *table.key} <= names
     (field,) = partition_spec(iceberg_schema(table)).fields
@@ -65,7 +65,7 @@ def test_the_same_contract_changes_nothing() -> None:
         ((A, B._replace(comment="Said better.")), "redocumented"),
     ],
 )
-def test_what_needs_no_rewrite_is_followed(columns: tuple[Column, ...], kind: str) -> None:
+def test_changes_without_a_rewrite_are_made(columns: tuple[Column, ...], kind: str) -> None:
     found = evolution(CURRENT, of(*columns))
     assert found is not None
     assert getattr(found, kind) == (columns[-1],)
@@ -80,7 +80,7 @@ def test_what_needs_no_rewrite_is_followed(columns: tuple[Column, ...], kind: st
         ((A,), "b is in the lake and no longer in the contract"),
     ],
 )
-def test_what_would_need_one_is_refused(columns: tuple[Column, ...], reason: str) -> None:
+def test_changes_that_need_a_rewrite_are_refused(columns: tuple[Column, ...], reason: str) -> None:
     with pytest.raises(UserError, match=reason):
         evolution(CURRENT, of(*columns))
 
@@ -91,7 +91,7 @@ def test_a_nullable_column_stays_nullable() -> None:
         evolution(current, of(A._replace(type="text")))
 
 
-def test_json_comes_as_its_text_and_integers_as_wide_as_the_lakes() -> None:
+def test_json_becomes_text_and_integers_become_as_wide_as_in_the_lake() -> None:
     json = pa.ExtensionArray.from_storage(pa.json_(), pa.array(['{"n": 1}', None]))
     given = pa.table({"a": pa.array([1, 2], pa.int16()), "j": json})
     table = of(

@@ -1,4 +1,4 @@
-"""Does Dagster take dbt's word for how old the source is, and nobody's else?"""
+"""Tests of the check that reports dbt's source freshness."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ ANSWER = {
     "max_loaded_at": "2026-01-01T00:00:00+00:00",
     "max_loaded_at_time_ago_in_s": 12.34,
 }
-"""The part of an answer that is read; `test_dbt_marts` holds the real one to it."""
+"""The fields of an answer that are read. `test_dbt_marts` checks a real answer."""
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 def asked(settings: Settings, answers: list[dict[str, Any]] | None) -> dg.AssetCheckResult:
-    """The check, with a dbt that answers so, or not at all."""
+    """Runs the check with a dbt that writes the given answers, or none."""
     target = freshness_target(settings)
     target.mkdir(parents=True, exist_ok=True)
     stub = target.parent / "dbt-stub"
@@ -58,7 +58,7 @@ def asked(settings: Settings, answers: list[dict[str, Any]] | None) -> dg.AssetC
         ("error", False, dg.AssetCheckSeverity.ERROR),
     ],
 )
-def test_it_says_what_dbt_says(
+def test_the_check_has_the_severity_of_dbt(
     settings: Settings, status: str, passed: bool, severity: dg.AssetCheckSeverity
 ) -> None:
     said = asked(settings, [ANSWER | {"status": status}])
@@ -66,7 +66,7 @@ def test_it_says_what_dbt_says(
     assert said.metadata == {"age_s": dg.FloatMetadataValue(12.3)}
 
 
-def test_an_empty_lake_is_no_fault(settings: Settings) -> None:
+def test_an_empty_lake_only_warns(settings: Settings) -> None:
     empty = {"max_loaded_at": "0001-01-01T00:00:00+00:00", "status": "error"}
     said = asked(settings, [ANSWER | empty])
     assert (said.passed, said.severity) == (False, dg.AssetCheckSeverity.WARN)
@@ -76,8 +76,8 @@ def test_an_empty_lake_is_no_fault(settings: Settings) -> None:
 @pytest.mark.parametrize(
     "answers", [None, [], [{"unique_id": ANSWER["unique_id"], "status": "runtime error"}]]
 )
-def test_no_answer_is_not_fresh(settings: Settings, answers: list[dict[str, Any]] | None) -> None:
-    """Nor is the one that an earlier call left."""
+def test_a_missing_answer_fails(settings: Settings, answers: list[dict[str, Any]] | None) -> None:
+    """The answer of an earlier call doesn't count."""
     asked(settings, [ANSWER | {"status": "pass"}])
     with pytest.raises(dg.Failure, match="dbt can't read the age"):
         asked(settings, answers)
