@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping
 from random import Random
 from typing import Any, Final, NamedTuple
 
-from payment_pipeline.providers.stripe.event_types import MODELLED
 from payment_pipeline.simulator.world import Event
+from support.pairs import pairs
+from support.unmodelled import UNMODELLED_TYPE
 
 OURS: Final = frozenset({"id", "object", "currency", "type"})
 """Strings without which a body is of no kind: they stay as they are."""
-UNMODELLED: Final = "topup.created"
 
 
 class Marks(NamedTuple):
@@ -39,6 +39,20 @@ def marks(dice: Random) -> Marks:
     )
 
 
+def of_every_kind() -> list[Event]:
+    """Stripe's fixture pairs as events: every kind, also one that the simulator doesn't send."""
+    return [
+        Event(
+            pair.event["event_id"],
+            pair.event["provider_event_type"],
+            pair.signed_at_s,
+            pair.body,
+        )
+        for pair in pairs()
+        if pair.provider == "stripe"
+    ]
+
+
 def planted(event: Event, marked: Marks) -> Event:
     """The event with the marks wherever a person may stand."""
     body = json.loads(event.body)
@@ -52,8 +66,8 @@ def planted(event: Event, marked: Marks) -> Event:
 def unmodelled(event: Event, marked: Marks) -> Event:
     """The same of a type that no model covers."""
     body = json.loads(planted(event, marked).body)
-    body |= {"id": f"{event.event_id}U", "type": UNMODELLED}
-    return Event(body["id"], UNMODELLED, event.created, json.dumps(body).encode())
+    body |= {"id": f"{event.event_id}U", "type": UNMODELLED_TYPE}
+    return Event(body["id"], UNMODELLED_TYPE, event.created, json.dumps(body).encode())
 
 
 def malformed(event: Event, marked: Marks) -> Iterator[Event]:
@@ -74,11 +88,6 @@ def hostile(event: Event, marked: Marks) -> Event:
     body["id"] = f"{event.event_id}H"
     body["data"]["object"] = _all_texts(body["data"]["object"], marked.email)
     return Event(body["id"], event.type, event.created, json.dumps(body).encode())
-
-
-def is_modelled(event: Event) -> bool:
-    """Whether it ends in bronze."""
-    return event.type in MODELLED
 
 
 def _fields(marked: Marks) -> dict[str, Any]:

@@ -23,20 +23,22 @@ from payment_pipeline.bronze.contract import InferenceStatus
 from payment_pipeline.bronze.rows import ScoredEvent
 from payment_pipeline.domain import headers as names
 from payment_pipeline.domain import topics
-from payment_pipeline.domain.events import PAYMENT_EVENT, Charge, PaymentEvent
+from payment_pipeline.domain.events import KINDS, PAYMENT_EVENT, Charge, PaymentEvent
 from payment_pipeline.domain.failures import BadRecord, Rejected, Unmodelled, UserError
 from payment_pipeline.domain.features import EntityKey, EntityState, fold
 from payment_pipeline.domain.raw import Coordinates, RawEvent
 from payment_pipeline.ledger.window import Window
 from payment_pipeline.normalizer.step import normalize
 from payment_pipeline.normalizer.version import normalizer_version
-from payment_pipeline.providers import Context, Envelope, providers
+from payment_pipeline.providers import Context, Envelope, providers, source
 from payment_pipeline.replay import run as replaying
 from payment_pipeline.replay.batch import Request
 from payment_pipeline.replay.standing import Report, Standing
 from payment_pipeline.settings import Settings
 from payment_pipeline.simulator import traffic
 from support import commands
+from support.pairs import pairs
+from support.unmodelled import UNMODELLED_TYPE
 
 pytestmark = pytest.mark.stack
 
@@ -59,7 +61,7 @@ class Received:
     def events(self) -> list[PaymentEvent]:
         """What an earlier normalizer made of them, before any of its bugs."""
         context = Context(self.settings.secret("pseudonym_key").encode(), "0")
-        made = [STRIPE.normalize(raw, context) for raw in self.raws]
+        made = [normalized(raw, context) for raw in self.raws]
         return [each for each in made if not isinstance(each, Rejected | Unmodelled)]
 
     async def write(self, events: Sequence[PaymentEvent]) -> None:
@@ -93,41 +95,45 @@ class Received:
 
     def unmodelled(self) -> list[RawEvent]:
         context = Context(b"", "0")
-        return [raw for raw in self.raws if isinstance(STRIPE.normalize(raw, context), Unmodelled)]
+        return [raw for raw in self.raws if isinstance(normalized(raw, context), Unmodelled)]
 
-    async def send(self, bodies: Sequence[tuple[str, bytes]]) -> None:
-        """Webhooks onto the raw topics, as the gateway puts them there."""
+    async def send(self, bodies: Sequence[bytes], provider: str = "stripe") -> None:
+        """Put webhooks on the raw topics, as the gateway does."""
         async with kafka.producer(self.settings) as sink:
-            for event_id, body in bodies:
-                self.raws.append(await self._send(sink, event_id, body))
+            for body in bodies:
+                self.raws.append(await self._send(sink, body, provider))
 
-    async def _send(self, sink: AIOKafkaProducer, event_id: str, body: bytes) -> RawEvent:
-        envelope = STRIPE.read(body)
+    async def _send(self, sink: AIOKafkaProducer, body: bytes, provider: str) -> RawEvent:
+        envelope = providers()[provider].read(body)
         assert isinstance(envelope, Envelope)
-        topic, key = topics.raw("stripe", envelope.resource), envelope.key.encode()
+        topic, key = topics.raw(provider, envelope.resource), envelope.key.encode()
         now = datetime.now(UTC)
         given = {
-            names.CE_ID: event_id,
+            names.CE_ID: envelope.event_id,
             names.CE_TYPE: envelope.event_type,
-            names.CE_SOURCE: "/webhooks/stripe",
+            names.CE_SOURCE: source(provider),
             names.BODY_SHA256: sha256(body).hexdigest(),
             names.RECEIVED_AT: now.isoformat(),
-            names.VERDICT: "verified:stripe:test",
+            names.VERDICT: f"verified:{provider}:test",
         }
         headers = [(name, value.encode()) for name, value in given.items()]
         place = kafka.partition_of(key, self.settings.kafka_partitions)
         at = await sink.send_and_wait(topic, body, key, place, headers=headers)
         return RawEvent(
-            provider="stripe",
+            provider=provider,
             coordinates=Coordinates(topic=topic, partition=at.partition, offset=at.offset),
             body=body,
-            event_id=event_id,
+            event_id=envelope.event_id,
             body_sha256=given[names.BODY_SHA256],
             received_at=now,
             verdict=given[names.VERDICT],
             traceparent=None,
             event_type=envelope.event_type,
         )
+
+
+def normalized(raw: RawEvent, context: Context) -> PaymentEvent | Rejected | Unmodelled:
+    return providers()[raw.provider].normalize(raw, context)
 
 
 def wrong(event: PaymentEvent) -> PaymentEvent:
@@ -164,7 +170,10 @@ async def received(private_stores: Settings) -> AsyncIterator[Received]:
         "entity_features, entity_features_due"
     )
     found = Received(private_stores, pool, datetime.now(UTC))
-    await found.send([(e.event_id, e.body) for e in traffic.events(3, COUNT, PERIOD)])
+    await found.send([event.body for event in traffic.events(3, COUNT, PERIOD)])
+    for pair in pairs():  # every provider's, and so every kind of event
+        await found.send([pair.body], pair.provider)
+    assert {event.kind for event in found.events()} == set(KINDS)
     await found.leave_unmodelled(found.unmodelled())
     yield found
     await pool.close()
@@ -176,7 +185,7 @@ async def test_a_bug_is_corrected_once_and_the_features_with_it(received: Receiv
     broken = [event for event in right if wrong(event) != event]
     report = await received.replay()
     assert report.ok
-    assert report.records == COUNT
+    assert report.records == COUNT + len(pairs())
     assert report.standings[Standing.CORRECTED] == len(broken) > 20
     assert report.standings[Standing.UNCHANGED] == len(right) - len(broken)
     assert report.columns == {"amount_minor": len(broken)}
@@ -233,15 +242,15 @@ async def test_what_no_model_covers_is_sent_on_if_it_is_on_no_topic(received: Re
     await received.write(received.events())
     known = len(received.unmodelled())
     body = json.loads(received.raws[0].body)
-    body["type"] = "topup.created"
-    await received.send([("evt_topup", json.dumps(body).encode())])
+    body |= {"id": "evt_unmodelled", "type": UNMODELLED_TYPE}
+    await received.send([json.dumps(body).encode()])
     before = await ends(received.settings, topics.UNMODELLED)
     told = await received.replay(Request(received.window(), dry_run=True))
     first, second = await received.replay(), await received.replay()
     assert told.standings == first.standings
     assert first.standings[Standing.SENT_ON] == 1
     assert first.standings[Standing.UNMODELLED] == known > 0
-    assert first.named[Standing.SENT_ON][0].event_id == "evt_topup"
+    assert first.named[Standing.SENT_ON][0].event_id == "evt_unmodelled"
     assert (second.standings[Standing.SENT_ON], second.standings[Standing.UNMODELLED]) == (
         0,
         known + 1,
@@ -252,8 +261,8 @@ async def test_what_no_model_covers_is_sent_on_if_it_is_on_no_topic(received: Re
 async def test_what_was_rejected_and_is_unmodelled_today_stays_a_letter(received: Received) -> None:
     await received.write(received.events())
     body = json.loads(received.raws[0].body)
-    body["type"] = "topup.created"
-    await received.send([("evt_topup", json.dumps(body).encode())])
+    body |= {"id": "evt_unmodelled", "type": UNMODELLED_TYPE}
+    await received.send([json.dumps(body).encode()])
     letter = normalize(received.raws[-1], BROKEN, Context(b"", "0"), datetime.now(UTC))
     assert isinstance(letter, BadRecord)
     await writer.quarantine(received.pool, [letter], "test")
@@ -265,9 +274,10 @@ async def test_what_was_rejected_and_is_unmodelled_today_stays_a_letter(received
 async def test_what_was_rejected_and_lost_is_quarantined_once(received: Received) -> None:
     await received.write(received.events())
     body = json.loads(received.raws[0].body)
+    body["id"] = "evt_invalid"
     body["data"]["object"]["id"] = 7
-    await received.send([("evt_invalid", json.dumps(body).encode())])
-    assert isinstance(STRIPE.normalize(received.raws[-1], Context(b"", "0")), Rejected)
+    await received.send([json.dumps(body).encode()])
+    assert isinstance(normalized(received.raws[-1], Context(b"", "0")), Rejected)
     first, second = await received.replay(), await received.replay()
     assert first.standings[Standing.QUARANTINED] == second.standings[Standing.STILL_REJECTED] == 1
     assert second.standings[Standing.QUARANTINED] == 0

@@ -12,6 +12,7 @@ from payment_pipeline.providers.stripe.normalize import ERRORS_MAX
 from payment_pipeline.providers.stripe.normalize import normalize as stripe_normalize
 from support.pairs import CONTEXT, as_json, normalize, raw_event
 from support.stripe_bodies import body, event, example
+from support.unmodelled import UNMODELLED_TYPE
 
 
 def fields(event_type: str, found: object, **changes: object) -> dict[str, Any]:
@@ -359,7 +360,7 @@ def test_nul_anywhere_is_unstorable_and_named() -> None:
         {"data.object.description", "data.object.shipping.*", "data.object.shipping.list.1"},
     )
     # Of a type that no model covers too: its body goes to PostgreSQL like any dead letter's.
-    assert rejected(body("topup.created", {"id": "\0"}))[0] is FailureClass.UNSTORABLE_TEXT
+    assert rejected(body(UNMODELLED_TYPE, {"id": "\0"}))[0] is FailureClass.UNSTORABLE_TEXT
 
 
 @pytest.mark.parametrize("key", ["jane@example.com", "Jane Roe", "jane"])

@@ -112,6 +112,8 @@ async def _send(ground: Ground, marked: Marks) -> None:
         for forgery in Forgery:
             signed = forged(forgery, sent.body, secret, int(time()))
             await sender.send(sent, signed=signed or "", body=sent.body + b"\n")
+    for event in canary.of_every_kind():
+        await sender.send(canary.planted(event, marked))
     sender.close()
     await _send_in_the_head(ground.settings, marked)
 

@@ -12,10 +12,9 @@ from payment_pipeline.bronze import rows
 from payment_pipeline.bronze.contract import EVENTS, InferenceStatus
 from payment_pipeline.bronze.rows import ScoredEvent, UnstorableError
 from payment_pipeline.domain import events
-from payment_pipeline.domain.events import PAYMENT_EVENT, EventBase, PaymentEvent
+from payment_pipeline.domain.events import KINDS, PAYMENT_EVENT, EventBase, PaymentEvent
 from payment_pipeline.domain.scoring import EventScores, Reason, Score
 
-KINDS: tuple[type[EventBase], ...] = get_args(get_args(PaymentEvent)[0])
 AT = datetime(2026, 1, 31, 12, 0, 0, 123456, UTC)
 COMMON = {
     "provider": "stripe",
@@ -55,7 +54,7 @@ def test_columns_are_the_contract() -> None:
     assert len(set(rows.COLUMNS)) == len(rows.COLUMNS)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KINDS.values())
 def test_common_columns_are_fields_of_every_kind(kind: type[EventBase]) -> None:
     assert set(rows.COMMON) <= set(kind.model_fields)
 
@@ -76,7 +75,7 @@ def test_charge_comes_back_equal(**fields: object) -> None:
     assert rows.to_event(stored(row)) == event
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KINDS.values())
 def test_every_kind_comes_back_equal(kind: type[EventBase]) -> None:
     event = event_of(kind)
     assert rows.to_event(stored(ScoredEvent(event, None, InferenceStatus.UNAVAILABLE))) == event

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
+from payment_pipeline.providers.stripe.event_types import MODELLED
 from payment_pipeline.simulator.faults import UNMODELLED_TYPES, Faults
 from payment_pipeline.simulator.traffic import Period, deliveries, events
 from payment_pipeline.simulator.world import Event
@@ -101,6 +102,11 @@ def test_the_world_is_wide(parsed: list[dict[str, Any]]) -> None:
     }
     assert len(types) >= 50
     assert types >= UNMODELLED_TYPES
+    unmodelled = types - MODELLED.keys()
+    assert unmodelled == UNMODELLED_TYPES, (
+        "make UNMODELLED_TYPES in simulator/faults.py what Stripe's event_types.py leaves without "
+        f"a model: {sorted(unmodelled ^ UNMODELLED_TYPES)} stand in one of the two alone"
+    )
     assert len({event["api_version"] for event in parsed}) == 5
     accounts = {event.get("account") for event in parsed}
     assert None in accounts

@@ -8,7 +8,8 @@ provider uses for it (`domain.currency`). No personal datum enters: no name, e-m
 metadata; a card is a keyed hash of its fingerprint.
 """
 
-from typing import Annotated, Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Final, Literal, TypeAlias, get_args
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -31,6 +32,13 @@ class Part(BaseModel):
 
 class EventBase(Part):
     """The common columns. Bronze's column contract (`bronze.contract`) mirrors them by name."""
+
+    has_control_total: ClassVar[bool] = False
+    """Whether the ledger adds up the amounts of this kind.
+
+    True for a kind that moves money or bills it. `Provider.control_total` must then read the amount
+    of its bodies. A subscription's or a customer's amount moves nothing by itself.
+    """
 
     schema_version: Literal[1] = 1
     provider: Id
@@ -103,6 +111,7 @@ class Risk(Part):
 class Payment(EventBase):
     """A payment as the merchant asked for it (Stripe: PaymentIntent)."""
 
+    has_control_total = True
     kind: Literal["payment"] = "payment"
     event_type: Literal[
         "payment.created",
@@ -129,6 +138,7 @@ class Payment(EventBase):
 class Charge(EventBase):
     """One attempt to move the money (Stripe: Charge)."""
 
+    has_control_total = True
     kind: Literal["charge"] = "charge"
     event_type: Literal[
         "charge.pending",
@@ -154,6 +164,7 @@ class Charge(EventBase):
 class Dispute(EventBase):
     """A chargeback or an inquiry. Its state is `status`, not the event's type."""
 
+    has_control_total = True
     kind: Literal["dispute"] = "dispute"
     event_type: Literal[
         "dispute.created",
@@ -176,6 +187,7 @@ class Dispute(EventBase):
 class Refund(EventBase):
     """Money given back."""
 
+    has_control_total = True
     kind: Literal["refund"] = "refund"
     event_type: Literal["refund.created", "refund.updated", "refund.failed"]
     charge_id: Id | None = None
@@ -186,6 +198,7 @@ class Refund(EventBase):
 class Payout(EventBase):
     """Money to the merchant's bank. Negative when it is drawn from there."""
 
+    has_control_total = True
     kind: Literal["payout"] = "payout"
     event_type: Literal[
         "payout.created",
@@ -206,6 +219,7 @@ class Payout(EventBase):
 class Invoice(EventBase):
     """A bill; `amount_minor` is what was due."""
 
+    has_control_total = True
     kind: Literal["invoice"] = "invoice"
     event_type: Literal[
         "invoice.created",
@@ -331,3 +345,16 @@ PaymentEvent: TypeAlias = Annotated[
 
 PAYMENT_EVENT: TypeAdapter[PaymentEvent] = TypeAdapter(PaymentEvent)
 """Reads and writes `PaymentEvent`; built once, since building costs milliseconds."""
+
+KINDS: Final[Mapping[str, type[EventBase]]] = {
+    model.model_fields["kind"].default: model for model in get_args(get_args(PaymentEvent)[0])
+}
+"""Each kind of event with its model, in the order of the union."""
+EVENT_TYPES: Final = tuple(
+    event_type
+    for model in KINDS.values()
+    for event_type in get_args(model.model_fields["event_type"].annotation)
+)
+"""Each provider-neutral type, `<kind>.<what happened>`."""
+CONTROL_KINDS: Final = frozenset(kind for kind, model in KINDS.items() if model.has_control_total)
+"""The kinds of which the ledger adds up the amounts."""

@@ -11,14 +11,11 @@ from aiokafka import ConsumerRecord
 
 from payment_pipeline.adapters.kafka import raw_event
 from payment_pipeline.domain import topics
+from payment_pipeline.domain.events import CONTROL_KINDS
 from payment_pipeline.providers import providers
 
 from .stages import Stage
 from .tally import UNSTATED, Money, Seen
-
-CONTROL_KINDS: Final = frozenset({"payment", "charge", "dispute", "refund", "payout", "invoice"})
-"""Kinds of event whose amount moves money; `Provider.control_total` has one for just these."""
-
 
 Kind = TypeVar("Kind", str, int)
 

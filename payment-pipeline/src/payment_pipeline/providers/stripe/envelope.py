@@ -51,15 +51,14 @@ _FAMILIES: Final = (
     ("review.", "review"),
 )
 
-# Amounts that money moves by; a subscription's, a customer's or a review's is none of these.
-_CONTROL_FIELDS: Final = {
-    "payment_intent": "amount",
-    "charge": "amount",
-    "dispute": "amount",
-    "refund": "amount",
-    "payout": "amount",
-    "invoice": "amount_due",
-}
+# The amount that the ledger adds up, by the beginning of an event's type.
+_CONTROL_FIELDS: Final = (
+    ("charge.", "amount"),  # disputes and refunds too
+    ("invoice.", "amount_due"),
+    ("payment_intent.", "amount"),
+    ("payout.", "amount"),
+    ("refund.", "amount"),
+)
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,254}", re.ASCII)
 _TYPE: Final = re.compile(r"[a-z][a-z0-9_.]{0,254}", re.ASCII)
@@ -107,9 +106,9 @@ def control_total(body: bytes) -> ControlTotal | None:
     try:
         event = orjson.loads(body)
         subject = event["data"]["object"]
-        amount = subject[_CONTROL_FIELDS[resource_of(event["type"])]]
-        currency = subject["currency"]
-    except (orjson.JSONDecodeError, LookupError, TypeError, AttributeError):
+        fields = (name for prefix, name in _CONTROL_FIELDS if event["type"].startswith(prefix))
+        amount, currency = subject[next(fields)], subject["currency"]
+    except (orjson.JSONDecodeError, LookupError, TypeError, AttributeError, StopIteration):
         return None
     if type(amount) is not int or not isinstance(currency, str):
         return None
