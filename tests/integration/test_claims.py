@@ -58,7 +58,7 @@ async def test_a_worker_that_waits_for_its_stores_watches_the_claims(
 ) -> None:
     at = await produce(private_stores, NORMALIZED, [b"{}"])
     nowhere = {"temporal_port": 1, "postgres_port": 1}
-    gauge = metrics.CLAIM_AGE.labels(NORMALIZED)
+    gauge = metrics.RETENTION_USED.labels(NORMALIZED)
     gauge.set(0)
 
     async def start() -> None:

@@ -13,12 +13,12 @@ from payment_pipeline.adapters.kafka_ranges import RangeReader
 from payment_pipeline.domain.scoring import EventScores, Score, ScoreResponse
 from payment_pipeline.orchestrator.messages import OffsetRange, Verdict
 from payment_pipeline.orchestrator.worker.activities import Activities
-from payment_pipeline.orchestrator.worker.follow_ups import Rules
+from payment_pipeline.orchestrator.worker.follow_ups import ReviewRules
 from support.normalized_events import NOWHERE, charge, normalized
 
 pytestmark = pytest.mark.stack
 
-RULES = Rules(0.8, 3600, Verdict.DECLINED)
+RULES = ReviewRules(0.8, 3600, Verdict.DECLINED)
 OPENED = "SELECT event_id, step, outcome, fraud_score, decided_at FROM payment_decisions"
 
 

@@ -12,7 +12,7 @@ from payment_pipeline.bronze import bronze_reader
 from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.orchestrator.messages import Verdict
 from payment_pipeline.orchestrator.worker.activities import Activities
-from payment_pipeline.orchestrator.worker.follow_ups import Rules
+from payment_pipeline.orchestrator.worker.follow_ups import ReviewRules
 from payment_pipeline.orchestrator.worker.scorer import UNAVAILABLE
 from support.bronze_events import events
 
@@ -26,7 +26,7 @@ def activities(monkeypatch: pytest.MonkeyPatch) -> Activities:
 
     monkeypatch.setattr(bronze_reader, "unscored", unscored)
     nothing = cast("Any", None)
-    return Activities(nothing, nothing, nothing, nothing, Rules(0.9, 3600, Verdict.DECLINED))
+    return Activities(nothing, nothing, nothing, nothing, ReviewRules(0.9, 3600, Verdict.DECLINED))
 
 
 def answering(activities: Activities, monkeypatch: pytest.MonkeyPatch, packed: bytes) -> None:

@@ -9,9 +9,9 @@ from payment_pipeline.bronze.rows import ScoredEvent
 from payment_pipeline.domain.events import PAYMENT_EVENT
 from payment_pipeline.domain.scoring import EventScores, Score
 from payment_pipeline.orchestrator.messages import Advice, ReviewRequest, Subject, Verdict
-from payment_pipeline.orchestrator.worker.follow_ups import Rules, find, opening
+from payment_pipeline.orchestrator.worker.follow_ups import ReviewRules, find, opening
 
-RULES = Rules(0.9, 3600, Verdict.DECLINED)
+RULES = ReviewRules(0.9, 3600, Verdict.DECLINED)
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 RETRY = Score(
     value="retry_in_24h",

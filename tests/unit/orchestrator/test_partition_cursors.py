@@ -76,15 +76,15 @@ def test_what_comes_while_a_range_is_under_way_is_one_range_after_it() -> None:
     one = lane(0, 10, now_s=0.0)
     assert due([one], 9, EVENTS_MAX, WAIT_S, 1.0) == [one]
     one.acknowledge(1.0)
-    one.under_way = 1
+    one.open_ranges = 1
     one.see(600, 1.1)
     assert due([one], 9, EVENTS_MAX, WAIT_S, 5.0) == []
-    one.under_way = 0
+    one.open_ranges = 0
     assert due([one], 9, EVENTS_MAX, WAIT_S, 5.0) == [one]
     assert one.closed == OffsetRange("t", 0, 10, 600)
 
 
 def test_a_full_range_waits_for_no_other() -> None:
     one = lane(0, 5000)
-    one.under_way = 3
+    one.open_ranges = 3
     assert due([one], 9, EVENTS_MAX, WAIT_S, 0.0) == [one]

@@ -50,7 +50,7 @@ async def watched(
 
     monkeypatch.setattr(worker_telemetry, "ranges_under_way", ranges_under_way)
     monkeypatch.setattr(worker_telemetry, "headrooms", headrooms)
-    monkeypatch.setattr(worker_telemetry, "RETENTION_S", 0)
+    monkeypatch.setattr(worker_telemetry, "RETENTION_SAMPLE_S", 0)
     watching = asyncio.create_task(worker_telemetry.keep_watching_retention(Settings()))
     stopped = asyncio.create_task(seen.wait())
     await asyncio.wait([watching, stopped], return_when=asyncio.FIRST_COMPLETED)
@@ -64,7 +64,7 @@ async def test_while_temporal_is_down_its_last_ranges_are_needed_still(
 ) -> None:
     looks = await watched(monkeypatch, [None, {FIRST: 7}, None, {OTHER: 1}])
     assert looks == [{}, {FIRST: 7}, {FIRST: 7}, {OTHER: 1}]
-    assert worker_telemetry.CLAIM_AGE.labels(NORMALIZED)._value.get() == pytest.approx(0.3)
+    assert worker_telemetry.RETENTION_USED.labels(NORMALIZED)._value.get() == pytest.approx(0.3)
 
 
 async def test_a_read_that_stalls_ends_no_watch(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,1 +1,1 @@
-"""Ranges of normalized events through scoring into bronze, as Temporal workflows."""
+"""Scores normalized events and writes them to bronze, as Temporal workflows over offset ranges."""

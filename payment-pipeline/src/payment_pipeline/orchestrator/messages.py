@@ -1,7 +1,8 @@
-"""What do workflows and activities say to each other? Coordinates, counts and ids; never a body.
+"""The inputs and results of workflows, activities, signals and queries.
 
-Plain dataclasses with JSON-able fields: they are stored in Temporal's histories, which must stay
-tiny and free of personal data. A field that is added has a default, so that old histories replay.
+They are plain dataclasses with coordinates, counts and ids, and never an event's body: Temporal
+stores them in its histories, which must stay small and free of personal data. Give each new field a
+default, so that old histories can be replayed.
 """
 
 from dataclasses import dataclass, field
@@ -32,7 +33,10 @@ REVIEWER_CHARS_MAX: Final = 100
 
 @dataclass(frozen=True)
 class OffsetRange:
-    """A claim check: these offsets of one partition, `start` included, `end` not."""
+    """A contiguous range of offsets of one partition: from `start` up to, not including, `end`.
+
+    The input of `IngestRange` and `QuarantineRange`. The records stay in Kafka.
+    """
 
     topic: str
     partition: int
@@ -41,15 +45,16 @@ class OffsetRange:
 
     @property
     def workflow_id(self) -> str:
-        """See `domain.ranges`."""
+        """The id of the range's workflow; see `domain.ranges`."""
         return ranges.workflow_id(self.topic, self.partition, self.start, self.end)
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """One event of a range that bronze could not take; the others went on.
+    """One event of a range that bronze did not accept; the other events were written.
 
-    The coordinates are the raw record's, or the normalized record's own where it can't be decoded.
+    The coordinates are the raw record's. If the normalized record cannot be decoded, they are the
+    normalized record's.
     """
 
     topic: str
@@ -58,18 +63,18 @@ class Refusal:
     failure: str
     """A `domain.failures.FailureClass`."""
     reason: str
-    """In words of our own, without any of the event's."""
+    """A text of ours that quotes nothing of the event."""
 
 
 class Verdict(StrEnum):
-    """What a person, or the timeout, says of a payment under review."""
+    """The decision about a payment under review, by a person or by the timeout."""
 
     APPROVED = "approved"
     DECLINED = "declined"
 
 
 class Outcome(StrEnum):
-    """The search attribute `Outcome` of a review or a recovery."""
+    """The outcome of a review or a recovery; also the search attribute `Outcome`."""
 
     PENDING = "pending"
     APPROVED = "approved"
@@ -79,26 +84,26 @@ class Outcome(StrEnum):
     RECOVERED = "recovered"
     """The payment succeeded."""
     EXHAUSTED = "exhausted"
-    """It failed again, and no further retry is allowed or worth it."""
+    """The payment failed again, and a further retry is not allowed or not worth it."""
     NOT_RETRIED = "not_retried"
-    """The advised time passed, and nobody tried."""
+    """The advised time passed without an attempt."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Whose payment it is, by the provider's ids."""
+    """The payment that a review or a recovery is about, by the provider's ids."""
 
     provider: str
     payment_id: str
     event_id: str
-    """The event that led here."""
+    """The event that led to the review or recovery."""
     customer_id: str | None = None
     merchant_id: str | None = None
 
 
 @dataclass(frozen=True)
 class ReviewRequest:
-    """A payment for a person to look at."""
+    """A payment that a person has to review: the input of `FraudReview`."""
 
     subject: Subject
     fraud_score: float
@@ -107,74 +112,74 @@ class ReviewRequest:
 
     @property
     def workflow_id(self) -> str:
-        """One review a payment."""
+        """The id of the review's workflow: one for each payment."""
         return f"review/{self.subject.provider}/{self.subject.payment_id}"
 
 
 @dataclass(frozen=True)
 class Advice:
-    """When the retry model says to try a failed payment again (`domain.scoring`)."""
+    """The retry model's advice for a failed payment (`domain.scoring`)."""
 
     strategy: str
     due_at: datetime
     attempts_left: int
-    """Re-attempts that the card network still allows in its window."""
+    """Retries that the card network still allows in its window."""
     event_id: str
-    """The failed attempt that it is about."""
+    """The event of the failed attempt."""
     rule: str | None = None
-    """The network's rule that it follows."""
+    """The card network's rule that the advice follows."""
 
 
 @dataclass(frozen=True)
 class RecoveryRequest:
-    """A failed payment that may still succeed."""
+    """A failed payment that may be retried: the input of `PaymentRecovery`."""
 
     subject: Subject
     advice: Advice
     is_delayed: bool = False
-    """Its start waited for the time of the first look, so that is due."""
+    """Whether the workflow's start was delayed until its first look at bronze is due."""
 
     @property
     def workflow_id(self) -> str:
-        """One recovery a payment."""
+        """The id of the recovery's workflow: one for each payment."""
         return f"recovery/{self.subject.provider}/{self.subject.payment_id}"
 
 
 @dataclass(frozen=True)
 class FollowUps:
-    """What a batch leads to beyond its rows."""
+    """The workflows to start after a batch was written."""
 
     reviews: list[ReviewRequest] = field(default_factory=list)
     recoveries: list[RecoveryRequest] = field(default_factory=list)
     rescore: bool = False
-    """Inference was down: rows of the batch wait for their scores."""
+    """Whether rows of the batch have no scores because inference was down."""
 
     def __bool__(self) -> bool:
         return bool(self.reviews or self.recoveries or self.rescore)
 
     @property
     def requests(self) -> list[ReviewRequest | RecoveryRequest]:
-        """A workflow each."""
+        """The requests; each starts one workflow."""
         return [*self.reviews, *self.recoveries]
 
 
 @dataclass(frozen=True)
 class RangeOutcome:
-    """What became of a range. `events` = inserted + duplicates + quarantined."""
+    """The counts of a range: `events` = `inserted` + `duplicates` + `quarantined`."""
 
     events: int = 0
     inserted: int = 0
     duplicates: int = 0
     quarantined: int = 0
     unscored: int = 0
-    """Of the inserted: those that wait for their scores."""
+    """How many of the inserted events have no scores yet."""
     reviews: int = 0
     recoveries: int = 0
 
 
 @dataclass(frozen=True)
 class Persisted:
-    """`persist_range`'s answer."""
+    """The result of `persist_range`."""
 
     outcome: RangeOutcome
     refusals: list[Refusal] = field(default_factory=list)
@@ -183,27 +188,35 @@ class Persisted:
 
 @dataclass(frozen=True)
 class LateScores:
-    """`score_unscored`'s answer: scores for the oldest rows that have none."""
+    """The result of `score_unscored`: scores for the oldest rows that have none."""
 
     events: int
-    """None: there is nothing left to score."""
+    """How many rows have scores here; 0 if no row is left to score."""
     scores: str = ""
-    """As of `score_range`, in base64, since a dataclass travels as JSON."""
+    """Packed scores as `score_range` returns them, in base64 because a dataclass becomes JSON."""
     follow_ups: FollowUps = field(default_factory=FollowUps)
 
 
 @dataclass(frozen=True)
+class RescoreProgress:
+    """The input of `Rescore`: the work of the runs before this one."""
+
+    scored: int = 0
+    """Rows scored."""
+
+
+@dataclass(frozen=True)
 class ReviewAnswer:
-    """The argument of a review's signals."""
+    """The input of the signals `approve` and `decline`."""
 
     reviewer: str
     note: str = ""
-    """For the next reader; it is stored, so it is no place for personal data."""
+    """The reason, for later readers. It is stored, so it must not contain personal data."""
 
 
 @dataclass(frozen=True)
 class ReviewState:
-    """The answer of a review's query, and its result."""
+    """The result of a review, and of its query `state`."""
 
     outcome: Outcome
     fraud_score: float
@@ -214,20 +227,20 @@ class ReviewState:
 
 @dataclass(frozen=True)
 class RecoveryState:
-    """The answer of a recovery's query, and its result."""
+    """The result of a recovery, and of its query `state`."""
 
     outcome: Outcome
     strategy: str
     due_at: datetime
-    """When the advised attempt is due."""
+    """The time of the advised attempt."""
     attempts_left: int
     advised: int
-    """How many attempts were advised so far."""
+    """Attempts advised so far."""
 
 
 @dataclass(frozen=True)
 class PaymentCheck:
-    """`check_payment`'s question: what came after this attempt?"""
+    """The input of `check_payment`: which later events does the payment have?"""
 
     subject: Subject
     event_id: str
@@ -235,18 +248,18 @@ class PaymentCheck:
 
 @dataclass(frozen=True)
 class PaymentNow:
-    """`check_payment`'s answer, from bronze."""
+    """The result of `check_payment`: the payment's state in bronze."""
 
     succeeded: bool = False
     failed_again: bool = False
-    """A newer attempt failed, and it is scored."""
+    """Whether a newer attempt failed and has a score."""
     advice: Advice | None = None
-    """What the newer failure's score advises; `None`: no further retry."""
+    """The advice for the newer failure; `None` if it must not be retried."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """One row of `payment_decisions`. Key: the workflow and the step within it."""
+    """One row of `payment_decisions`; its key is `workflow_id` and `step`."""
 
     workflow_id: str
     step: int

@@ -1,8 +1,8 @@
-"""How old is what Kafka must still keep, and for how long will it?
+"""Retention headroom: how long Kafka still keeps the records that a stage has not processed.
 
-A range of offsets is a claim check on the log: once retention has taken its records, the workflow
-that holds it can't be helped. Needed is, of each partition, what its group has not committed, and
-what a range that is still under way may read again.
+A workflow holds only the offsets of its range. If retention deletes the records first, the workflow
+can never finish. Two kinds of records are still needed in each partition: those that the consumer
+group has not committed, and those that a range under way may read again.
 """
 
 from collections.abc import Mapping
@@ -22,46 +22,47 @@ from payment_pipeline.ledger.topics import Topics, connected
 from payment_pipeline.settings import Settings
 
 SHARE_MAX: Final = 0.5
-"""Of its retention. A claim that has used up more is to be looked after: half is left to do so."""
+"""Share of the retention time that a needed record may have used up. A check fails above it, so
+that half of the time is left to act."""
 RECORDS_LOOKED_AT_MAX: Final = 20
-"""For one to ask for its time."""
+"""Offsets to read to find one record and its time; the log may have gaps."""
 OPEN: Final = "ExecutionStatus = 'Running' AND WorkflowType IN ('IngestRange', 'QuarantineRange')"
 
 
 class Headroom(NamedTuple):
-    """The oldest record of a partition that is still needed."""
+    """The oldest record of a partition that is still needed, and the time that is left for it."""
 
     topic: str
     partition: int
     offset: int
     age_s: float
-    """Since its record was written; 0 if it is gone."""
+    """Time since the record was written; 0 if the record is gone."""
     retention_s: float
-    """Of the topic; infinite where it deletes nothing."""
+    """The topic's retention; infinite if the topic deletes nothing."""
     lost: int
-    """How many offsets that are needed the log holds no more."""
+    """Needed offsets that the log no longer has."""
 
     @property
     def share(self) -> float:
-        """How much of its retention has passed; 1 or more: it may go any time."""
+        """The share of the retention that has passed; at 1 Kafka may delete the record."""
         return self.age_s / self.retention_s
 
     @property
     def ok(self) -> bool:
-        """Nothing lost, and time enough."""
+        """Whether nothing is lost and enough time is left."""
         return not self.lost and self.share <= SHARE_MAX
 
 
 Ranges = Mapping[TopicPartition, int]
-"""Where the oldest range under way begins, by partition."""
+"""The lowest offset of all ranges under way, by partition."""
 
 
 async def headrooms(settings: Settings, under_way: Ranges) -> list[Headroom]:
-    """One claim for each partition of which anything is needed, the most urgent first.
+    """Return the headroom of each partition that has needed records, with the most urgent first.
 
     Args:
-        settings: whose Kafka is asked.
-        under_way: what may be read again, beside what is not dispatched.
+        settings: where Kafka is.
+        under_way: the ranges whose records may be read again.
 
     Raises:
         UserError: the broker does not answer.
@@ -71,30 +72,32 @@ async def headrooms(settings: Settings, under_way: Ranges) -> list[Headroom]:
         async with connected(settings) as topics:
             starts, ends = await topics.starts(), await topics.ends()
             needed = await _needed(topics, starts, under_way)
-            retention_s = await _retention_s(settings, {place.topic for place in needed})
+            retention_s = await _retention_s(settings, {partition.topic for partition in needed})
             found = []
-            for place, offset in needed.items():
-                held_from = max(offset, starts[place])
-                if offset >= ends[place]:
+            for partition, offset in needed.items():
+                held_from = max(offset, starts[partition])
+                if offset >= ends[partition]:
                     continue
-                age_s = await _age_s(reader, place, held_from, ends[place])
+                age_s = await _age_s(reader, partition, held_from, ends[partition])
                 lost = held_from - offset
-                keeps_s = retention_s[place.topic]
-                found.append(Headroom(place.topic, place.partition, offset, age_s, keeps_s, lost))
+                keeps_s = retention_s[partition.topic]
+                found.append(
+                    Headroom(partition.topic, partition.partition, offset, age_s, keeps_s, lost)
+                )
     finally:
         await reader.close()
     return sorted(found, key=lambda each: (each.lost, each.share), reverse=True)
 
 
 async def ranges_under_way(settings: Settings) -> Ranges | None:
-    """Those that Temporal knows of; None if it does not answer."""
+    """Return the ranges that run in Temporal; `None` if Temporal does not answer."""
     found: dict[TopicPartition, int] = {}
     try:
         client = await temporal.connect(settings)
         async for execution in client.list_workflows(OPEN):
             if known := range_of(execution.id):
-                place = TopicPartition(known.topic, known.partition)
-                found[place] = min(known.start, found.get(place, known.start))
+                partition = TopicPartition(known.topic, known.partition)
+                found[partition] = min(known.start, found.get(partition, known.start))
     except (UserError, RPCError):
         return None
     return found
@@ -105,24 +108,24 @@ async def _needed(
     starts: Mapping[TopicPartition, int],
     under_way: Ranges,
 ) -> dict[TopicPartition, int]:
-    """The first offset of each partition that somebody may still read."""
-    groups = {group for place in starts if (group := group_of(place.topic))}
+    """Return the first offset of each partition that a stage may still read."""
+    groups = {group for partition in starts if (group := group_of(partition.topic))}
     committed = {group: await topics.committed(group) for group in groups}
     needed = {}
-    for place, start in starts.items():
-        if (group := group_of(place.topic)) is not None:
-            position = committed[group].get(place, start)
-            needed[place] = min(position, under_way.get(place, position))
+    for partition, start in starts.items():
+        if (group := group_of(partition.topic)) is not None:
+            position = committed[group].get(partition, start)
+            needed[partition] = min(position, under_way.get(partition, position))
     return needed
 
 
-async def _age_s(reader: RangeReader, place: TopicPartition, offset: int, end: int) -> float:
-    """Of the first record from an offset on; a gap may stand before it."""
+async def _age_s(reader: RangeReader, partition: TopicPartition, offset: int, end: int) -> float:
+    """Return the age of the first record at or after an offset; the log may have a gap there."""
     try:
         records = await reader.read(
-            place.topic, place.partition, offset, min(end, offset + RECORDS_LOOKED_AT_MAX)
+            partition.topic, partition.partition, offset, min(end, offset + RECORDS_LOOKED_AT_MAX)
         )
-    except RangeExpiredError:  # meanwhile: the next look counts it as lost
+    except RangeExpiredError:  # deleted meanwhile: the next check counts the record as lost
         return 0.0
     if not records:
         return 0.0

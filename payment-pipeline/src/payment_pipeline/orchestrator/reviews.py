@@ -1,4 +1,4 @@
-"""Which payments wait for a person, and how does the person answer?"""
+"""Lists the payments that wait for a review, and sends a person's answer to one of them."""
 
 import asyncio
 import re
@@ -26,14 +26,14 @@ from payment_pipeline.orchestrator.messages import (
 )
 
 RECORDED_WITHIN_S: Final = 10.0
-"""How long to wait for the outcome to be in bronze; it gets there later too."""
+"""How long to wait until bronze has the outcome. After that the worker still records it."""
 
 _PAYMENT: Final = re.compile(r"[\w.:-]{1,255}")
 _SIGNALS: Final = {Verdict.APPROVED: "approve", Verdict.DECLINED: "decline"}
 
 
 class OpenReview(NamedTuple):
-    """A payment that waits for an answer."""
+    """A payment that waits for a person's answer."""
 
     payment_id: str
     customer_id: str | None
@@ -41,17 +41,17 @@ class OpenReview(NamedTuple):
     fraud_score: float
     opened_at: datetime
     due_at: datetime
-    """When nobody's answer becomes one."""
+    """When `on_timeout` becomes the outcome."""
     on_timeout: str
     workflow_id: str
     run_id: str
 
 
 async def open_reviews(client: Client) -> list[OpenReview]:
-    """All of them, the one that is due first at the top.
+    """Return all open reviews, with the earliest deadline first.
 
     Raises:
-        temporalio.service.RPCError: Temporal doesn't answer, or refuses.
+        temporalio.service.RPCError: Temporal does not answer, or refuses the request.
     """
     query = "WorkflowType = 'FraudReview' AND ExecutionStatus = 'Running'"
     found = [await _read(one) async for one in client.list_workflows(query)]
@@ -61,17 +61,23 @@ async def open_reviews(client: Client) -> list[OpenReview]:
 async def answer(
     client: Client, payment_id: str, verdict: Verdict, reviewer: str, note: str
 ) -> ReviewState | None:
-    """Approve or decline; the outcome once bronze has it, `None` if that takes longer.
+    """Approve or decline a payment, and wait until bronze has the outcome.
+
+    Returns:
+        The review's final state; `None` if it is not recorded within `RECORDED_WITHIN_S`.
 
     Raises:
-        UserError: there is no such review, it was decided before, it was ended otherwise, or an
-            argument is too long.
-        temporalio.service.RPCError: Temporal doesn't answer, or refuses.
+        UserError: the payment has no review, its review is closed or was ended in Temporal, or an
+            argument is missing or too long.
+        temporalio.service.RPCError: Temporal does not answer, or refuses the request.
     """
     if not 0 < len(reviewer.strip()) <= REVIEWER_CHARS_MAX:
-        raise UserError(f"Say who answers: --by NAME, of up to {REVIEWER_CHARS_MAX} characters.")
+        raise UserError(
+            "The answer names no reviewer, or the name is too long. "
+            f"Give --by NAME with at most {REVIEWER_CHARS_MAX} characters."
+        )
     if len(note) > NOTE_CHARS_MAX:
-        raise UserError(f"A note has at most {NOTE_CHARS_MAX} characters.")
+        raise UserError(f"The note is too long. Give at most {NOTE_CHARS_MAX} characters.")
     handle = await _find(client, payment_id)
     await handle.signal(_SIGNALS[verdict], ReviewAnswer(reviewer, note))
     try:
@@ -79,14 +85,18 @@ async def answer(
             state: ReviewState = await handle.result()
     except TimeoutError:
         return None
-    except WorkflowFailureError:  # terminated or cancelled, by whoever may
-        raise UserError(f"The review of {payment_id} was ended without an outcome.", 1) from None
+    except WorkflowFailureError:  # terminated or cancelled in Temporal
+        raise UserError(
+            f"The review of {payment_id} was ended in Temporal without an outcome.", 1
+        ) from None
     return state
 
 
 async def _find(client: Client, payment_id: str) -> WorkflowHandle[Any, ReviewState]:
-    if not _PAYMENT.fullmatch(payment_id):  # it goes into a query
-        raise UserError(f"{payment_id!r} is no payment's id.")
+    if not _PAYMENT.fullmatch(payment_id):  # the id becomes part of a query
+        raise UserError(
+            f"{payment_id!r} is not a payment id. Give one that `payments review list` shows."
+        )
     query = f"WorkflowType = 'FraudReview' AND {names.PAYMENT_ID} = '{payment_id}'"
     found = [one async for one in client.list_workflows(query)]
     running = [one for one in found if one.status is WorkflowExecutionStatus.RUNNING]
@@ -97,7 +107,9 @@ async def _find(client: Client, payment_id: str) -> WorkflowHandle[Any, ReviewSt
     if found:
         outcome = found[0].typed_search_attributes.get(keys.OUTCOME)
         raise UserError(f"The review of {payment_id} is closed: {outcome}.", 1)
-    raise UserError(f"No review of {payment_id}: `payments review list` shows the open ones.", 1)
+    raise UserError(
+        f"{payment_id} has no review. `payments review list` shows the open reviews.", 1
+    )
 
 
 async def _read(one: WorkflowExecution) -> OpenReview:

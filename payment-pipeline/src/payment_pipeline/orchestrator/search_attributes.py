@@ -1,4 +1,4 @@
-"""By what are reviews and recoveries found in the Temporal UI?"""
+"""The search attributes by which reviews and recoveries are found in the Temporal UI."""
 
 from typing import Final
 
@@ -14,7 +14,7 @@ OUTCOME: Final = SearchAttributeKey.for_keyword(names.OUTCOME)
 
 
 def of(subject: Subject) -> TypedSearchAttributes:
-    """Those of a review or a recovery that begins; what the payment doesn't have is left out."""
+    """Return the attributes of a new review or recovery; missing ids are left out."""
     found = [
         SearchAttributePair(PAYMENT_ID, subject.payment_id),
         SearchAttributePair(OUTCOME, Outcome.PENDING.value),

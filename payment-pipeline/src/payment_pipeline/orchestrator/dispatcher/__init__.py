@@ -1,1 +1,1 @@
-"""Starts one workflow for each range of offsets of the normalized and dead-letter topics."""
+"""Starts one workflow for each offset range of the normalized topic and the dead-letter topics."""

@@ -1,8 +1,8 @@
-"""How do the topics' records become workflows? By ranges of offsets, each started exactly once.
+"""The dispatcher's loop: close offset ranges, start a workflow for each, commit their offsets.
 
-Run it: `python -m payment_pipeline.orchestrator.dispatcher`. It never fetches a record: it asks
-Kafka where the partitions end, closes ranges, starts a workflow for each, and commits the offsets
-once Temporal has acknowledged the start. Two of them at once would do the work twice and no harm.
+The dispatcher fetches no record: it asks Kafka for the ends of the partitions. It commits the
+offsets of a range when Temporal has acknowledged the start of the range's workflow. Two dispatchers
+at once would do the same work twice, without harm.
 """
 
 import asyncio
@@ -35,36 +35,36 @@ GROUP: Final = "dispatcher"
 TOPICS: Final = (NORMALIZED, *DEAD_LETTERS)
 
 POLL_S: Final = 0.05
-"""How often Kafka is asked where the partitions end."""
+"""Time between two requests for the ends of the partitions."""
 OPEN_RANGES_MAX: Final = 6
-"""Ranges under way at a time. More of them only wait for each other at the worker."""
-RANGE_HELD_S: Final = 60.0
-"""A range that is not done by then gives its place away: it waits for a store that is down, and
-its place is what keeps the others from being tried."""
+"""Ranges that run at a time. More ranges would only wait for each other at the worker."""
+RANGE_WAIT_S_MAX: Final = 60.0
+"""A range that runs longer no longer counts as open. It waits for a store that is down, and as an
+open range it would keep other ranges from being tried."""
 KAFKA_DEADLINE_S: Final = 10.0
 BACKOFF_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 READY_WITHIN_S: Final = 15.0
-"""Ready means: Kafka and Temporal answered within this time."""
+"""The dispatcher is ready if Kafka and Temporal have answered within this time."""
 
 log = structlog.get_logger()
 
 
 class Dispatcher:
-    """Lanes, one a partition; places, one a range under way."""
+    """Dispatches all partitions of the topics, with at most `OPEN_RANGES_MAX` open ranges."""
 
     def __init__(self, settings: Settings, client: Client) -> None:
-        """`client` may be a lazy one: Temporal may come up later."""
+        """`client` may connect lazily: Temporal may start after the dispatcher."""
         self._settings = settings
         self._client = client
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._open_ranges: set[asyncio.Task[None]] = set()
         self._answered_at_s = -READY_WITHIN_S
 
     def ready(self) -> bool:
-        """Whether Kafka and Temporal answer."""
+        """Whether Kafka and Temporal have answered lately."""
         return monotonic() - self._answered_at_s < READY_WITHIN_S
 
     async def run(self) -> None:
-        """Dispatch for ever; what doesn't answer is asked again, ever more slowly."""
+        """Dispatch until cancelled; ask a store that is down again, in growing intervals."""
         metrics.OPEN_RANGES_LIMIT.set(OPEN_RANGES_MAX)
         failures = 0
         try:
@@ -73,9 +73,9 @@ class Dispatcher:
                 try:
                     async with asyncio.timeout(KAFKA_DEADLINE_S):
                         await consumer.start()
-                        found = await assigned_cursors(self._settings, consumer, TOPICS)
+                        cursors = await assigned_cursors(self._settings, consumer, TOPICS)
                     failures = 0
-                    await self._rounds(consumer, found)
+                    await self._rounds(consumer, cursors)
                 except (KafkaError, TimeoutError) as error:
                     metrics.ERRORS.labels("kafka").inc()
                     log.warning("kafka_unreachable", error=type(error).__name__, reason=str(error))
@@ -84,22 +84,22 @@ class Dispatcher:
                 await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
                 failures += 1
         finally:
-            for task in self._under_way:
+            for task in self._open_ranges:
                 task.cancel()
 
-    async def _rounds(self, consumer: AIOKafkaConsumer, known: Sequence[PartitionCursor]) -> None:
-        """Round after round, until the topics have got more partitions."""
+    async def _rounds(self, consumer: AIOKafkaConsumer, cursors: Sequence[PartitionCursor]) -> None:
+        """Repeat rounds until a topic has new partitions."""
         failures = 0
-        while not has_new_partitions(consumer, known):
+        while not has_new_partitions(consumer, cursors):
             try:
                 async with asyncio.timeout(KAFKA_DEADLINE_S):
-                    ends = await consumer.end_offsets([cursor.coordinates for cursor in known])
-                for cursor in known:
+                    ends = await consumer.end_offsets([cursor.coordinates for cursor in cursors])
+                for cursor in cursors:
                     cursor.see(ends[cursor.coordinates], monotonic())
-                await self._round(consumer, known)
-                if not self._under_way:
+                await self._round(consumer, cursors)
+                if not self._open_ranges:
                     await self._client.service_client.check_health()
-            except (RPCError, RuntimeError) as error:  # the latter of a first connect that failed
+            except (RPCError, RuntimeError) as error:  # RuntimeError: the first connect failed
                 metrics.ERRORS.labels("temporal").inc()
                 reason = error.status.name if isinstance(error, RPCError) else str(error)
                 log.warning("temporal_unreachable", error=reason)
@@ -110,12 +110,12 @@ class Dispatcher:
             self._answered_at_s = monotonic()
             await self._pause()
 
-    async def _round(self, consumer: AIOKafkaConsumer, known: Sequence[PartitionCursor]) -> None:
-        """Start what is due, each in its own place; commit what Temporal has acknowledged."""
+    async def _round(self, consumer: AIOKafkaConsumer, cursors: Sequence[PartitionCursor]) -> None:
+        """Start the ranges that are due; commit the offsets of those that Temporal acknowledged."""
         settings = self._settings
-        places = OPEN_RANGES_MAX - len(self._under_way)
+        startable = OPEN_RANGES_MAX - len(self._open_ranges)
         wait_s = settings.range_wait_ms / 1000
-        chosen = due(known, places, settings.range_events_max, wait_s, monotonic())
+        chosen = due(cursors, startable, settings.range_events_max, wait_s, monotonic())
         started = await asyncio.gather(
             *(self._start(consumer, cursor) for cursor in chosen), return_exceptions=True
         )
@@ -127,7 +127,7 @@ class Dispatcher:
         if acknowledged:
             async with asyncio.timeout(KAFKA_DEADLINE_S):
                 await consumer.commit(acknowledged)
-        for cursor in known:
+        for cursor in cursors:
             metrics.LAG.labels(cursor.topic, cursor.partition).set(cursor.lag)
         for failure in started:
             if failure is not None:
@@ -143,38 +143,40 @@ class Dispatcher:
         cursor.acknowledge(monotonic())
         metrics.RANGES.labels(batch.topic).inc()
         if handle is not None:
-            task = asyncio.create_task(_hold(handle, batch))
-            self._under_way.add(task)
-            cursor.under_way += 1
-            metrics.OPEN_RANGES.set(len(self._under_way))
+            task = asyncio.create_task(_wait_for(handle, batch))
+            self._open_ranges.add(task)
+            cursor.open_ranges += 1
+            metrics.OPEN_RANGES.set(len(self._open_ranges))
             task.add_done_callback(partial(self._release, cursor))
 
     def _release(self, cursor: PartitionCursor, task: asyncio.Task[None]) -> None:
-        self._under_way.discard(task)
-        cursor.under_way -= 1
-        metrics.OPEN_RANGES.set(len(self._under_way))
+        self._open_ranges.discard(task)
+        cursor.open_ranges -= 1
+        metrics.OPEN_RANGES.set(len(self._open_ranges))
 
     async def _pause(self) -> None:
-        """Until the poll is due, or where all places are taken, until there is one."""
-        if len(self._under_way) < OPEN_RANGES_MAX:
+        """Wait for the next poll or, at the limit of open ranges, until one of them ends."""
+        if len(self._open_ranges) < OPEN_RANGES_MAX:
             await asyncio.sleep(POLL_S)
         else:
-            await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED, timeout=1.0)
+            await asyncio.wait(self._open_ranges, return_when=asyncio.FIRST_COMPLETED, timeout=1.0)
 
 
-async def _hold(handle: Handle[object, object], batch: OffsetRange) -> None:
-    """Return when the range's workflow has ended, or when it has had its place for long enough."""
+async def _wait_for(handle: Handle[object, object], batch: OffsetRange) -> None:
+    """Return when the range's workflow has ended, or after `RANGE_WAIT_S_MAX`."""
     try:
-        async with asyncio.timeout(RANGE_HELD_S):
+        async with asyncio.timeout(RANGE_WAIT_S_MAX):
             while True:
                 try:
                     await handle.result(follow_runs=False)
-                except RPCError:  # Temporal is away: the range is not
+                except RPCError:  # Temporal does not answer; the range still runs
                     await asyncio.sleep(1.0)
                     continue
                 return
     except WorkflowContinuedAsNewError:
-        return  # a worker of before has it: its rows are safe, what they lead to comes now
+        # A worker of an older version runs the range: its rows are written, and its second run
+        # starts the follow-ups.
+        return
     except TimeoutError:
         log.warning("range_slow", workflow_id=handle.id)
     except WorkflowFailureError as error:

@@ -1,7 +1,7 @@
-"""When does a partition's next range close, and where does it end?
+"""The dispatcher's position in each partition, and the rules that close the next range.
 
-Pure: the caller says where the log ends and what time it is. Only offsets matter, so no record is
-fetched; a gap in the log makes a range count fewer events, which is harmless.
+The rules are pure: the caller passes the end of the log and the time. Only offsets matter, so no
+record is fetched. If the log has a gap, a range contains fewer events, which is harmless.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,23 +14,27 @@ from payment_pipeline.adapters import kafka
 from payment_pipeline.orchestrator.messages import OffsetRange
 from payment_pipeline.settings import Settings
 
+log = structlog.get_logger()
+
 
 @dataclass
 class PartitionCursor:
-    """One partition on its way to bronze: everything below `position` was handed to Temporal."""
+    """The dispatcher's position in one partition: all offsets below `position` are dispatched."""
 
     topic: str
     partition: int
     position: int
     end: int = 0
-    """The offset that the next record of the log will have."""
+    """The offset that the next record of the log will get."""
     waiting_since_s: float | None = None
     """When the first record that is not dispatched was seen."""
     closed: OffsetRange | None = None
-    """Closed and not acknowledged yet: tried again as it is, so that its id stays the same."""
-    under_way: int = 0
-    """How many of its ranges are. What comes meanwhile waits until it is a full one or they are
-    done: the busier the worker, the larger the ranges, and the fewer workflows bear their cost."""
+    """The range that is closed but not acknowledged by Temporal. It is started again unchanged, so
+    that its workflow id stays the same."""
+    open_ranges: int = 0
+    """Ranges of this partition that still run. New records wait until these ranges are done or the
+    records fill a range: the busier the worker, the larger the ranges and the fewer the
+    workflows."""
 
     def __post_init__(self) -> None:
         self.end = max(self.end, self.position)
@@ -46,13 +50,13 @@ class PartitionCursor:
         return self.end - self.position
 
     def see(self, end: int, now_s: float) -> None:
-        """Note where the log ends now."""
+        """Note the current end of the log."""
         self.end = max(self.end, end)
         if self.lag and self.waiting_since_s is None:
             self.waiting_since_s = now_s
 
     def close(self, events_max: int, wait_s: float, now_s: float) -> OffsetRange | None:
-        """The next range, if it is full or has waited long enough."""
+        """Return the next range if it is full or has waited for `wait_s`."""
         if self.closed is None and self.waiting_since_s is not None:
             waited = now_s - self.waiting_since_s >= wait_s
             if waited or self.lag >= events_max:
@@ -61,7 +65,7 @@ class PartitionCursor:
         return self.closed
 
     def acknowledge(self, now_s: float) -> None:
-        """Temporal has the closed range: go on behind it."""
+        """Move past the closed range: Temporal has acknowledged its start."""
         if self.closed is not None:
             self.position = self.closed.end
             self.closed = None
@@ -69,65 +73,81 @@ class PartitionCursor:
 
 
 def due(
-    cursors: Iterable[PartitionCursor], places: int, events_max: int, wait_s: float, now_s: float
+    cursors: Iterable[PartitionCursor],
+    ranges_max: int,
+    events_max: int,
+    wait_s: float,
+    now_s: float,
 ) -> list[PartitionCursor]:
-    """Whose range is to be started now: cursors that have waited longest, at most `places`."""
+    """Choose the cursors to start a range from now.
+
+    Args:
+        cursors: the cursors of all partitions.
+        ranges_max: how many ranges may be started.
+        events_max: the number of offsets in a full range.
+        wait_s: how long a range that is not full waits for more records.
+        now_s: the time, on the clock of `waiting_since_s`.
+
+    Returns:
+        At most `ranges_max` cursors, with the longest wait first. Each has a closed range.
+    """
     waiting = [
         cursor
         for cursor in cursors
-        if cursor.waiting_since_s is not None and (not cursor.under_way or cursor.lag >= events_max)
+        if cursor.waiting_since_s is not None
+        and (not cursor.open_ranges or cursor.lag >= events_max)
     ]
     waiting.sort(key=lambda cursor: cursor.waiting_since_s or 0.0)
     found: list[PartitionCursor] = []
     for cursor in waiting:
-        # Asked only where there is a place: a range that can't start yet may still grow.
-        if len(found) < places and cursor.close(events_max, wait_s, now_s):
+        # A range is closed only when it can start: until then it may still grow.
+        if len(found) < ranges_max and cursor.close(events_max, wait_s, now_s):
             found.append(cursor)
     return found
-
-
-log = structlog.get_logger()
 
 
 async def assigned_cursors(
     settings: Settings, consumer: AIOKafkaConsumer, topics: Sequence[str]
 ) -> list[PartitionCursor]:
-    """One cursor a partition, from the committed offset on.
+    """Assign all partitions of the topics to the consumer; return a cursor for each.
 
-    The consumer has them assigned, so that it can commit, and paused, so that it fetches nothing.
+    The consumer is assigned the partitions so that it can commit their offsets. They are paused, so
+    that it fetches nothing. A cursor starts at its group's committed offset.
 
     Raises:
-        UnknownTopicOrPartitionError: a topic isn't there yet; the message says what makes it.
-        KafkaError: the broker doesn't answer.
+        UnknownTopicOrPartitionError: a topic does not exist; the message names the command that
+            creates it.
+        KafkaError: the broker does not answer.
     """
-    places = await kafka.partitions(settings, topics)
-    consumer.assign(places)
-    consumer.pause(*places)
-    first, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
+    partitions = await kafka.partitions(settings, topics)
+    consumer.assign(partitions)
+    consumer.pause(*partitions)
+    starts = await consumer.beginning_offsets(partitions)
+    ends = await consumer.end_offsets(partitions)
     return [
         PartitionCursor(
-            place.topic,
-            place.partition,
-            _position(place, await consumer.committed(place), first[place], ends[place]),
+            each.topic,
+            each.partition,
+            _position(each, await consumer.committed(each), starts[each], ends[each]),
         )
-        for place in places
+        for each in partitions
     ]
 
 
 def has_new_partitions(consumer: AIOKafkaConsumer, known: Sequence[PartitionCursor]) -> bool:
-    """Whether a topic has got more partitions since."""
+    """Whether a topic has more partitions than the known cursors."""
     found = {cursor.topic: consumer.partitions_for_topic(cursor.topic) or () for cursor in known}
     return sum(map(len, found.values())) > len(known)
 
 
-def _position(place: TopicPartition, committed: int | None, first: int, end: int) -> int:
-    if committed is None or committed > end:  # a new group, or a new log
-        return first
-    if committed < first:
+def _position(partition: TopicPartition, committed: int | None, start: int, end: int) -> int:
+    if committed is None or committed > end:  # a new group, or a log that was wiped
+        return start
+    if committed < start:
         log.error(
             "records_lost_to_retention",
-            topic=place.topic,
-            partition=place.partition,
-            records=first - committed,
+            topic=partition.topic,
+            partition=partition.partition,
+            records=start - committed,
         )
-    return max(committed, first)
+    return max(committed, start)

@@ -1,10 +1,10 @@
-"""Was this range ever started? Temporal knows by the workflow's id, if the log is still the same.
+"""Starts the workflow of a range exactly once.
 
-`REJECT_DUPLICATE` and `USE_EXISTING` make a start idempotent: a second one is a success. But where
-Kafka's data was wiped and Temporal's was not, offsets begin again at 0, and the ids of old ranges
-would swallow new events. So a range whose id is taken by a closed workflow is held against the
-log: where its records are younger than that workflow, it was another log's, and it starts under
-an id of its own.
+`REJECT_DUPLICATE` and `USE_EXISTING` make a start idempotent: a second start is a success. But if
+Kafka's data was wiped and Temporal's was not, offsets begin at 0 again, and the ids of old ranges
+would hide new events. So if a closed workflow already has a range's id, its start is compared with
+the times of the range's records. Records younger than that workflow belong to a new log, and their
+range starts under an id with their time.
 """
 
 from typing import Any
@@ -22,11 +22,14 @@ from payment_pipeline.orchestrator.workflows.policies import TASK_TIMEOUT
 async def start_range(
     client: Client, consumer: AIOKafkaConsumer, batch: OffsetRange
 ) -> WorkflowHandle[Any, Any] | None:
-    """Start the range's workflow, or find it; `None` if it ran before.
+    """Start the range's workflow, or find it running.
+
+    Returns:
+        The workflow's handle; `None` if the range's workflow has already ended.
 
     Raises:
-        RPCError: Temporal doesn't answer: nothing is known of the start.
-        KafkaError: a taken id could not be held against the log.
+        RPCError: Temporal does not answer; the workflow may or may not have been started.
+        KafkaError: the id is taken, and Kafka does not tell the times of the range's records.
     """
     try:
         return await _start(client, batch, batch.workflow_id)
@@ -56,11 +59,15 @@ async def _start(client: Client, batch: OffsetRange, workflow_id: str) -> Workfl
 async def _younger_than_its_workflow(
     client: Client, consumer: AIOKafkaConsumer, batch: OffsetRange
 ) -> int | None:
-    """The time (Unix ms) of the range's first record that came after its workflow, if any did."""
-    claimed = await client.get_workflow_handle(batch.workflow_id).describe()
-    place = TopicPartition(batch.topic, batch.partition)
-    after_ms = int(claimed.start_time.timestamp() * 1000) + 1
-    found = (await consumer.offsets_for_times({place: after_ms}))[place]
+    """Return the time (Unix ms) of the range's first record that is younger than its workflow.
+
+    Returns:
+        `None` if the range has no such record.
+    """
+    existing = await client.get_workflow_handle(batch.workflow_id).describe()
+    partition = TopicPartition(batch.topic, batch.partition)
+    after_ms = int(existing.start_time.timestamp() * 1000) + 1
+    found = (await consumer.offsets_for_times({partition: after_ms}))[partition]
     if found is None or found.offset >= batch.end:
         return None
     return int(found.timestamp)

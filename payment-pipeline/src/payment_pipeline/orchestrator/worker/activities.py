@@ -1,7 +1,7 @@
-"""What do the workflows do to the world? They read ranges, have them scored, and write bronze.
+"""The activities: they read ranges, get scores, write bronze and start follow-ups.
 
-Each step may run twice, so each leaves and answers the same the second time. What they answer is
-kept in Temporal's histories: ids, counts, and scores without the events.
+An activity may run twice, so a second run writes and returns the same as the first. Temporal keeps
+the results in its histories, so they hold ids, counts and scores, and never an event.
 """
 
 from base64 import b64decode, b64encode
@@ -46,7 +46,7 @@ log = structlog.get_logger()
 
 
 class Activities:
-    """Every activity, over the stores that the worker connected."""
+    """All activities, with the clients that they use."""
 
     def __init__(
         self,
@@ -54,9 +54,9 @@ class Activities:
         pool: asyncpg.Pool,
         ranges: RangeReader,
         scorer: Scorer,
-        rules: follow_ups.Rules,
+        rules: follow_ups.ReviewRules,
     ) -> None:
-        """The clients are the owner's to close."""
+        """The caller closes the clients."""
         self._client = client
         self._pool = pool
         self._ranges = ranges
@@ -65,7 +65,7 @@ class Activities:
         self._rules = rules
 
     def all(self) -> list[Callable[..., Any]]:
-        """What a worker registers."""
+        """Return all activities, for the worker to register."""
         return [
             self.score_range,
             self.persist_range,
@@ -80,7 +80,7 @@ class Activities:
 
     @activity.defn(name=messages.SCORE_RANGE)
     async def score_range(self, wanted: OffsetRange) -> bytes:
-        """Packed scores of the range's distinct events; nothing is written."""
+        """Return the packed scores of the range's distinct events; write nothing."""
         began_ns = time_ns()
         events = (await self._batches.get(wanted)).distinct()
         packed = await self._score(events)
@@ -89,19 +89,22 @@ class Activities:
 
     @activity.defn(name=messages.PERSIST_RANGE)
     async def persist_range(self, wanted: OffsetRange, packed: bytes) -> Persisted:
-        """Write the range; say what it leads to. The same again changes nothing."""
+        """Write the range's rows; return the counts, the refusals and the follow-ups.
+
+        A second run with the same arguments changes nothing.
+        """
         began_ns = time_ns()
         batch = await self._batches.get(wanted)
         rows = _rows(batch.events, packed)
         written = await write_isolated(self._pool, rows, _workflow_id())
         worker_telemetry.written(written, _workflow_id(), began_ns)
-        _say(written, _workflow_id())
+        _log_refused(written, _workflow_id())
         refusals = [
             *batch.undecodable,
             *(_refusal(row, FailureClass.CONFLICTING_BODY, _CONFLICT) for row in written.conflicts),
             *(_refusal(row, FailureClass.UNPROCESSABLE, why) for row, why in written.refused),
         ]
-        # Of what is this workflow's: a duplicate's follow-ups were its first one's.
+        # Only rows that this workflow wrote: a duplicate has had its follow-ups.
         leads_to = follow_ups.find(written.inserted, self._rules)
         await self._record_opened(leads_to, written.inserted)
         outcome = RangeOutcome(
@@ -122,7 +125,7 @@ class Activities:
 
     @activity.defn(name=messages.QUARANTINE_EVENTS)
     async def quarantine_events(self, refusals: list[Refusal]) -> None:
-        """Keep events that bronze could not take, with the bodies that were signed."""
+        """Quarantine events that bronze did not accept, with their signed bodies."""
         began_ns, found = time_ns(), []
         for one in refusals:
             records = await self._ranges.read(one.topic, one.partition, one.offset, one.offset + 1)
@@ -134,7 +137,7 @@ class Activities:
 
     @activity.defn(name=messages.QUARANTINE_RANGE)
     async def quarantine_range(self, wanted: OffsetRange) -> RangeOutcome:
-        """Keep the dead letters of a range."""
+        """Quarantine the dead letters of a range."""
         began_ns = time_ns()
         records = await self._ranges.read(wanted.topic, wanted.partition, wanted.start, wanted.end)
         found = letters.of_dead_letters(records)
@@ -144,21 +147,21 @@ class Activities:
 
     @activity.defn(name=messages.OPEN_FOLLOW_UPS)
     async def open_follow_ups(self, wanted: FollowUps) -> None:
-        """Start reviews and recoveries, and the rescore where rows wait for their scores."""
+        """Start reviews and recoveries, and the rescore if rows have no scores."""
         await follow_ups.start(self._client, wanted, activity.info().task_queue)
 
     @activity.defn(name=messages.SCORE_UNSCORED)
     async def score_unscored(self) -> LateScores:
-        """Score the oldest rows that inference was down for, with the features as they are now.
+        """Score the oldest rows without scores, with today's features.
 
         Raises:
-            ApplicationError: it is still down; try again later.
+            ApplicationError: inference is still down; try again later.
         """
         events = await bronze_reader.unscored(self._pool, BATCH_MAX)
         if not events:
             return LateScores(events=0)
         packed = await self._score(events)
-        # One whose features fail waits on, and the others don't wait for it.
+        # An event whose features cannot be computed keeps no other event from its scores.
         rows = [row for row in _rows(events, packed) if _is_answered(row)]
         if not rows:
             raise ApplicationError("inference is still unavailable", type="InferenceUnavailable")
@@ -168,7 +171,7 @@ class Activities:
 
     @activity.defn(name=messages.PERSIST_SCORES)
     async def persist_scores(self, scores: str) -> int:
-        """Put scores on rows that still wait for theirs; return on how many."""
+        """Write scores to rows that have none; return the number of these rows."""
         events = await bronze_reader.unscored(self._pool, BATCH_MAX)
         rows = _rows(events, b64decode(scores))
         return await writer.rescore(self._pool, list(filter(_is_answered, rows)))
@@ -180,7 +183,7 @@ class Activities:
 
     @activity.defn(name=messages.CHECK_PAYMENT)
     async def check_payment(self, check: PaymentCheck) -> PaymentNow:
-        """What bronze knows of a payment since a failed attempt."""
+        """Return what bronze knows of a payment since a failed attempt."""
         subject = check.subject
         if await decisions.succeeded(self._pool, subject.provider, subject.payment_id):
             return PaymentNow(succeeded=True)
@@ -200,9 +203,9 @@ class Activities:
             worker_telemetry.QUARANTINED.labels(letter.failure.value, letter.component).inc()
 
     async def _record_opened(self, leads_to: FollowUps, rows: Sequence[ScoredEvent]) -> None:
-        """Record which payments go before a person, so that nobody need know the threshold later.
+        """Record which payments get a review, so that later readers need not know the threshold.
 
-        At the time of the event's receipt: a step that is tried again then records the same row.
+        The decision's time is the event's receipt, so that a retry records the same row.
         """
         if not leads_to.reviews:
             return
@@ -221,12 +224,12 @@ class Activities:
 
 
 def _workflow_id() -> str:
-    """Of the workflow whose step this is; the SDK also knows activities without one."""
+    """Return the id of this activity's workflow; empty for an activity without a workflow."""
     return activity.info().workflow_id or ""
 
 
-def _say(written: Written, workflow_id: str) -> None:
-    """One line an event that is set aside."""
+def _log_refused(written: Written, workflow_id: str) -> None:
+    """Log one line for each event that goes to the quarantine."""
     for row in written.conflicts:
         failure = FailureClass.CONFLICTING_BODY.value
         log.warning("dead_letter", **of_event(row.event), failure=failure, workflow_id=workflow_id)
@@ -241,10 +244,10 @@ _CONFLICT: Final = "another body came before under the same event id"
 def _items(
     events: Sequence[PaymentEvent], states: dict[EntityKey, EntityState]
 ) -> Iterator[ScoreItem]:
-    """What to ask about each event, in the log's order; an event that fails is left unscored."""
+    """Yield each event's features in the log's order; leave out an event whose features fail."""
     for event in events:
         try:
-            # One at a time, so that a defect of ours costs one event its scores and no more.
+            # One event at a time, so that a defect in our code leaves only that event unscored.
             for _, features in fold((event,), states):
                 yield score_item(event, features)
         except Exception:

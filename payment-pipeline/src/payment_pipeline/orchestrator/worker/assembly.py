@@ -1,6 +1,6 @@
-"""Who runs the workflows and the activities? This process does, as many of it as are started.
+"""Connects the worker to its stores and builds the Temporal worker.
 
-Run it: `python -m payment_pipeline.orchestrator.worker`.
+More than one worker process may run; they share the task queue.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from payment_pipeline.domain.failures import UserError
 from payment_pipeline.orchestrator.messages import TASK_QUEUE, Verdict
 from payment_pipeline.orchestrator.worker import worker_telemetry
 from payment_pipeline.orchestrator.worker.activities import Activities
-from payment_pipeline.orchestrator.worker.follow_ups import Rules
+from payment_pipeline.orchestrator.worker.follow_ups import ReviewRules
 from payment_pipeline.orchestrator.worker.scorer import Scorer
 from payment_pipeline.orchestrator.workflows.ingest import IngestRange, QuarantineRange
 from payment_pipeline.orchestrator.workflows.recovery import PaymentRecovery
@@ -41,18 +41,21 @@ from payment_pipeline.settings import MissingSecretError, Settings
 WORKFLOWS: Final = (IngestRange, QuarantineRange, Rescore, FraudReview, PaymentRecovery)
 
 ACTIVITIES_MAX: Final = 6
-"""At a time, and as many in their workflows' own tasks. One core does them all; what is gained is
-the waiting for the stores."""
+"""Activities that run at a time, and as many local activities. All run on one core; together they
+use the time that each waits for a store."""
 CONNECTIONS_MAX: Final = 6
 WORKFLOWS_CACHED_MAX: Final = 100
-"""Open reviews and recoveries sleep for days: they need not sleep in memory."""
+"""Open reviews and recoveries sleep for days; only this many workflows stay in memory."""
 STICKY_TIMEOUT: Final = timedelta(seconds=1)
-"""How long a workflow waits for a worker that was killed before another one may have it: on top of
-the activity's missed heartbeats, or of its own task's timeout, and both are to be over 5 s after
-the restart."""
-BEATS_APART_MAX: Final = timedelta(seconds=1)
-"""The SDK would pass beats on only every 2.4 s of the 3 that they may stay out: a busy moment of a
-machine would look like a death."""
+"""How long a workflow waits for the worker that had it in memory; then any worker may take it. This
+time comes after the missed heartbeats of an activity or the timeout of a workflow task. Together
+they must be less than 5 s, the limit for going on after a worker was killed."""
+HEARTBEAT_INTERVAL_MAX: Final = timedelta(seconds=1)
+"""By default the SDK sends heartbeats only every 2.4 s of the 3 s that they may be missing. A short
+stall of the machine would then look like a dead worker."""
+HEARTBEAT_S: Final = 1.0
+"""Time before the first heartbeat and between heartbeats. A shorter activity sends none, because
+each heartbeat is a request to the server."""
 STOP_GRACE: Final = timedelta(seconds=10)
 CONNECT_PAUSE_S: Final = 1.0
 
@@ -63,9 +66,9 @@ log = structlog.get_logger()
 
 @asynccontextmanager
 async def resources(settings: Settings) -> AsyncIterator[tuple[Client, Activities]]:
-    """Everything that the worker is connected to; waits for what isn't up yet."""
+    """Connect to Temporal and the stores; wait for those that are not up yet."""
     async with AsyncExitStack() as stack:
-        # Kafka's retention waits for no store: watched while this one waits, too.
+        # Retention deletes records whether the stores are up or not, so this starts first.
         watching = asyncio.create_task(worker_telemetry.keep_watching_retention(settings))
         stack.callback(watching.cancel)
         client = await _when_up(lambda: temporal.connect(settings))
@@ -78,7 +81,7 @@ async def resources(settings: Settings) -> AsyncIterator[tuple[Client, Activitie
         session = await stack.enter_async_context(aiohttp.ClientSession())
         ranges = RangeReader(settings)
         stack.push_async_callback(ranges.close)
-        rules = Rules(
+        rules = ReviewRules(
             settings.fraud_review_threshold,
             settings.fraud_review_timeout_s,
             Verdict(settings.fraud_review_on_timeout),
@@ -92,18 +95,20 @@ async def resources(settings: Settings) -> AsyncIterator[tuple[Client, Activitie
 
 
 def worker(client: Client, activities: Activities) -> Worker:
-    """The worker of these activities and of all workflows; not yet running."""
+    """Build the worker of these activities and all workflows; the caller runs it."""
     return Worker(
         client,
         task_queue=TASK_QUEUE,
         workflows=WORKFLOWS,
         activities=activities.all(),
-        workflow_runner=UnsandboxedWorkflowRunner(),  # tests have the sandbox: orchestrator.sandbox
-        interceptors=[Steps()],
+        # A sandbox for each workflow costs a fifth of the worker's time. The tests run the
+        # workflows in the sandbox: docs/decisions/0030.
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        interceptors=[ActivityWrapper()],
         max_concurrent_activities=ACTIVITIES_MAX,
         max_concurrent_local_activities=ACTIVITIES_MAX,
         max_cached_workflows=WORKFLOWS_CACHED_MAX,
-        max_heartbeat_throttle_interval=BEATS_APART_MAX,
+        max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL_MAX,
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
         graceful_shutdown_timeout=STOP_GRACE,
         build_id=f"payment-pipeline-{version('payment-pipeline')}",
@@ -111,7 +116,7 @@ def worker(client: Client, activities: Activities) -> Worker:
 
 
 async def _when_up(connect: Callable[[], Awaitable[Connected]]) -> Connected:
-    """Wait for a store that isn't up: a worker that gives up would have to be started again."""
+    """Connect, and try again until the store is up."""
     while True:
         try:
             return await connect()
@@ -122,30 +127,31 @@ async def _when_up(connect: Callable[[], Awaitable[Connected]]) -> Connected:
             await asyncio.sleep(CONNECT_PAUSE_S)
 
 
-BEAT_S: Final = 1.0
-"""A step that is done before never beats: a beat is a request to the server."""
+class ActivityWrapper(Interceptor):
+    """Adds heartbeats, timing and safe error messages to every activity of a worker.
 
-
-class Steps(Interceptor):
-    """Put `_Step` around every activity of a worker."""
+    Temporal keeps the message of a failure in its history, and the messages of PostgreSQL, JSON and
+    pydantic quote their input. So only the type of an error leaves an activity; `telemetry` logs
+    the rest without personal data.
+    """
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 - the SDK's name
-        """The SDK's hook."""
-        return _Step(next)
+        """Wrap an activity; called by the SDK."""
+        return _WrappedActivity(next)
 
 
-class _Step(ActivityInboundInterceptor):
+class _WrappedActivity(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> object:  # noqa: A002 - the SDK's name
         info = activity.info()
-        beat = asyncio.create_task(_beat()) if info.heartbeat_timeout else None
-        begun_s, result = perf_counter(), "failed"
+        heartbeats = asyncio.create_task(_send_heartbeats()) if info.heartbeat_timeout else None
+        began_s, result = perf_counter(), "failed"
         try:
             answer = await self.next.execute_activity(input)
             result = "done"
         except ApplicationError:
             raise
         except RangeExpiredError as error:
-            log.error("range_lost", workflow_id=info.workflow_id, activity=info.activity_type)  # noqa: TRY400 - its text says all
+            log.error("range_lost", workflow_id=info.workflow_id, activity=info.activity_type)  # noqa: TRY400 - no frames
             raise ApplicationError(str(error), type="RangeExpired", non_retryable=True) from None
         except Exception as error:
             log.warning(
@@ -161,13 +167,13 @@ class _Step(ActivityInboundInterceptor):
             return answer
         finally:
             worker_telemetry.ACTIVITIES.labels(info.activity_type, result).observe(
-                perf_counter() - begun_s
+                perf_counter() - began_s
             )
-            if beat is not None:
-                beat.cancel()
+            if heartbeats is not None:
+                heartbeats.cancel()
 
 
-async def _beat() -> None:
+async def _send_heartbeats() -> None:
     while True:
-        await asyncio.sleep(BEAT_S)
+        await asyncio.sleep(HEARTBEAT_S)
         activity.heartbeat()

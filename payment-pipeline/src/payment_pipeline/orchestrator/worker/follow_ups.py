@@ -1,7 +1,11 @@
-"""Which events call for a person, or for time? Pure: rows in, reviews and recoveries out.
+"""Finds the reviews and recoveries that written rows call for, and starts their workflows.
 
-One type of event each, so that a payment comes up once: a review for a charge that went through
-and looks like fraud, a recovery for a payment that failed and may be retried.
+A successful charge that looks like fraud gets a review. A failed payment that may be retried gets a
+recovery. Each looks at one type of event only, so that a payment comes up once.
+
+An activity starts the workflows through the client. As child workflows of the batch they would cost
+the server more, because the parent's history records every child. A recovery's first step runs when
+it first looks at its payment; a start at once with a timer would cost the server twice as much.
 """
 
 import asyncio
@@ -34,19 +38,28 @@ from payment_pipeline.orchestrator.messages import (
 from payment_pipeline.orchestrator.workflows.policies import TASK_TIMEOUT
 from payment_pipeline.orchestrator.workflows.recovery import until_first_look
 
+REVIEW: Final = "FraudReview", WorkflowIDReusePolicy.REJECT_DUPLICATE
+"""A payment is reviewed once."""
+RECOVERY: Final = "PaymentRecovery", WorkflowIDReusePolicy.ALLOW_DUPLICATE
+"""A payment may fail again after its recovery has ended; it then gets another recovery. While a
+recovery is open, it finds the new failure itself."""
+
+STARTS_AT_ONCE_MAX: Final = 10
+"""Workflow starts at a time; a larger burst would slow the batches that follow."""
+
 SUCCESSES: Final = frozenset({"payment.succeeded", "charge.succeeded"})
 
 
-class Rules(NamedTuple):
-    """When a person looks, and how long there is to answer."""
+class ReviewRules(NamedTuple):
+    """The settings for reviews: lowest score, time to answer, and outcome without an answer."""
 
     fraud_score_min: float
     review_timeout_s: int
     on_timeout: Verdict
 
 
-def find(rows: Sequence[ScoredEvent], rules: Rules) -> FollowUps:
-    """What rows that were written lead to: each payment at most once, by its latest failure."""
+def find(rows: Sequence[ScoredEvent], rules: ReviewRules) -> FollowUps:
+    """Return the follow-ups of written rows: each payment at most once, by its latest failure."""
     paid = {_payment(row.event) for row in rows if row.event.event_type in SUCCESSES}
     reviews: dict[str, ReviewRequest] = {}
     recoveries: dict[str, RecoveryRequest] = {}
@@ -60,7 +73,7 @@ def find(rows: Sequence[ScoredEvent], rules: Rules) -> FollowUps:
 
 
 def opening(review: ReviewRequest, at: datetime) -> Decision:
-    """The first row of a review: a person is asked. Its answer is the second."""
+    """Return the decision row that opens a review; the outcome becomes the second row."""
     return Decision(
         workflow_id=review.workflow_id,
         step=1,
@@ -73,9 +86,9 @@ def opening(review: ReviewRequest, at: datetime) -> Decision:
 
 
 def advice(score: Score | None, event_id: str, occurred_at: datetime) -> Advice | None:
-    """When to try again; `None` where the answer is not to, or to ask the customer.
+    """Return when to retry; `None` if the model says not to retry, or to ask the customer.
 
-    `detail` is the retry model's: `delay_s` from the failure on, `attempts_left`, `rule`.
+    The retry model's `detail` has `delay_s` (counted from the failure), `attempts_left` and `rule`.
     """
     detail = (score.detail if score else None) or {}
     delay_s = detail.get("delay_s")
@@ -91,7 +104,7 @@ def advice(score: Score | None, event_id: str, occurred_at: datetime) -> Advice 
     )
 
 
-def _review(row: ScoredEvent, rules: Rules) -> ReviewRequest | None:
+def _review(row: ScoredEvent, rules: ReviewRules) -> ReviewRequest | None:
     score = row.scores.fraud_score if row.scores else None
     subject = _subject(row.event)
     if row.event.event_type != "charge.succeeded" or score is None or subject is None:
@@ -103,7 +116,7 @@ def _review(row: ScoredEvent, rules: Rules) -> ReviewRequest | None:
 
 def _recovery(row: ScoredEvent) -> RecoveryRequest | None:
     event, subject = row.event, _subject(row.event)
-    # A charge without a payment around it is a payment of its own.
+    # A charge that belongs to no payment counts as a payment.
     alone = event.event_type == "charge.failed" and event.payment_id == event.object_id
     if subject is None or not (alone or event.event_type == "payment.failed"):
         return None
@@ -124,31 +137,21 @@ def _subject(event: PaymentEvent) -> Subject | None:
     )
 
 
-REVIEW: Final = "FraudReview", WorkflowIDReusePolicy.REJECT_DUPLICATE
-"""A payment is judged once."""
-RECOVERY: Final = "PaymentRecovery", WorkflowIDReusePolicy.ALLOW_DUPLICATE
-"""A payment can fail again when its recovery has ended, and has new advice then. While one is open,
-that one finds the new failure itself."""
-
-STARTS_AT_ONCE_MAX: Final = 10
-"""A larger burst would take the server from the batches behind."""
-
-
 async def start(client: Client, wanted: FollowUps, task_queue: str) -> None:
-    """Start what isn't there yet; return when Temporal has acknowledged all of it.
+    """Start the workflows that do not exist yet; return when Temporal has acknowledged all.
 
     Raises:
-        RPCError: it has not; the same again starts only what is missing.
+        RPCError: Temporal has not acknowledged all; the same call again starts the missing ones.
     """
-    places = asyncio.Semaphore(STARTS_AT_ONCE_MAX)
+    slots = asyncio.Semaphore(STARTS_AT_ONCE_MAX)
 
     async def start_one(request: ReviewRequest | RecoveryRequest) -> None:
-        async with places:
+        async with slots:
             await _start(client, request, task_queue)
 
     await asyncio.gather(*map(start_one, wanted.requests))
     if wanted.rescore:
-        # The one that runs is told that there is more; where there is none, one starts.
+        # Signals the rescore that runs, or starts one.
         await client.start_workflow(
             "Rescore",
             id=RESCORE_ID,
@@ -159,7 +162,7 @@ async def start(client: Client, wanted: FollowUps, task_queue: str) -> None:
 
 
 async def _start(client: Client, request: ReviewRequest | RecoveryRequest, task_queue: str) -> None:
-    if isinstance(request, ReviewRequest):  # a person may answer, or ask, right away
+    if isinstance(request, ReviewRequest):  # a person may answer or query it right away
         (name, reuse), delay = REVIEW, None
     else:
         (name, reuse), delay = RECOVERY, until_first_look(request.advice.due_at, datetime.now(UTC))
@@ -177,11 +180,11 @@ async def _start(client: Client, request: ReviewRequest | RecoveryRequest, task_
             start_delay=delay,
         )
     except WorkflowAlreadyStartedError:
-        return  # another event of the payment was first, and what it opened is open
+        return  # another event of the payment has started it
 
 
 def _memo(request: ReviewRequest | RecoveryRequest) -> dict[str, str | float]:
-    """What a list shows without asking each workflow."""
+    """Return the values that a list shows without a query to each workflow."""
     if isinstance(request, ReviewRequest):
         return {
             "event_id": request.subject.event_id,

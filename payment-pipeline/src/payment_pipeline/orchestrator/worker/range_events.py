@@ -1,4 +1,4 @@
-"""What is in a range? The events of a range of `payments.normalized`, and what can't be read."""
+"""Reads the events of a range from Kafka, and writes a range's rows to bronze."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -20,19 +20,24 @@ from payment_pipeline.orchestrator.messages import OffsetRange, Refusal
 from payment_pipeline.telemetry import of_event
 
 BATCHES_KEPT_MAX: Final = 8
-"""About 5 MB each. More than the ranges under way, so that usually none is read twice."""
+"""Batches kept in memory, about 5 MB each. There are more of them than open ranges, so usually no
+range is read twice."""
+STORE_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+"""Errors that the state of the store causes: a retry solves them, halving the rows does not."""
+
+log = structlog.get_logger()
 
 
 @dataclass
 class Batch:
-    """A range's records, decoded."""
+    """The decoded records of a range."""
 
     events: list[PaymentEvent]
-    """In the log's order, duplicates included."""
+    """The events in the log's order, with duplicates."""
     undecodable: list[Refusal]
 
     def distinct(self) -> list[PaymentEvent]:
-        """Each event once, in order: what is scored."""
+        """Return each event once, in the log's order, for scoring."""
         first: dict[EventId, PaymentEvent] = {}
         for event in self.events:
             first.setdefault(EventId(event.provider, event.event_id), event)
@@ -40,19 +45,19 @@ class Batch:
 
 
 class Batches:
-    """Reads ranges; keeps the latest ones, since scoring and persisting want the same."""
+    """Reads ranges and keeps the latest ones: scoring and persisting read the same range."""
 
     def __init__(self, ranges: RangeReader) -> None:
-        """`ranges` is the owner's to close."""
+        """The caller closes `ranges`."""
         self._ranges = ranges
         self._kept: OrderedDict[OffsetRange, Batch] = OrderedDict()
 
     async def get(self, wanted: OffsetRange) -> Batch:
-        """A range's events.
+        """Return a range's events.
 
         Raises:
-            RangeExpiredError: retention has taken it.
-            RangeStalledError, KafkaError: try again.
+            RangeExpiredError: retention has deleted records of the range.
+            RangeStalledError, KafkaError: Kafka did not answer; try again.
         """
         batch = self._kept.get(wanted)
         if batch is None:
@@ -66,12 +71,12 @@ class Batches:
         return batch
 
     def drop(self, done: OffsetRange) -> None:
-        """Nobody will ask for it again."""
+        """Forget a range that is written."""
         self._kept.pop(done, None)
 
 
 def decode(records: list[ConsumerRecord[bytes, bytes]]) -> Batch:
-    """Read what can be read; a record that can't be costs the others nothing."""
+    """Decode the records; a record that cannot be decoded becomes a refusal."""
     events, undecodable = [], []
     for record in records:
         try:
@@ -83,29 +88,27 @@ def decode(records: list[ConsumerRecord[bytes, bytes]]) -> Batch:
                     record.partition,
                     record.offset,
                     FailureClass.UNPROCESSABLE.value,
-                    "the normalized record is no PaymentEvent of this version",
+                    "the normalized record is not a PaymentEvent of this version",
                 )
             )
     return Batch(events, undecodable)
 
 
-PASSES: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
-"""What the store's state causes: waiting mends it, halving doesn't."""
-
-log = structlog.get_logger()
-
-
 async def write_isolated(
     pool: asyncpg.Pool, rows: Sequence[ScoredEvent], workflow_id: str
 ) -> Written:
-    """As `bronze.writer.write`, which finds what PostgreSQL refuses; here, what we choke on.
+    """Write rows like `bronze.writer.write`, and refuse each row on which our own code fails.
+
+    `bronze.writer.write` itself finds the rows that PostgreSQL refuses. This function halves the
+    rows until it has found those that make our code fail; it writes all others.
 
     Raises:
-        asyncpg.PostgresError, OSError: PostgreSQL can't do it now; try the same call again.
+        asyncpg.PostgresError, asyncpg.InterfaceError, OSError: PostgreSQL cannot write now; repeat
+            the same call.
     """
     try:
         return await writer.write(pool, rows, workflow_id)
-    except PASSES:
+    except STORE_ERRORS:
         raise
     except Exception as defect:
         if len(rows) == 1:

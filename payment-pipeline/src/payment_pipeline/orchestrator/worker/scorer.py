@@ -1,7 +1,7 @@
-"""How is a batch scored? By one POST to inference, which may be down without holding a payment up.
+"""Scores a batch with one POST to inference; without inference the batch goes on unscored.
 
-Scores travel through Temporal between scoring and persisting, so that what was answered is what is
-written: as inference's own JSON, compressed.
+Temporal stores the scores between scoring and persisting, so the scores that inference answered are
+the scores that are written. They are packed: inference's own JSON, compressed.
 """
 
 import asyncio
@@ -19,32 +19,33 @@ from payment_pipeline.orchestrator.worker import worker_telemetry
 from payment_pipeline.telemetry import traces
 
 PAUSES_S: Final = (0.1, 0.4, 1.0)
-"""Between the tries of one batch: enough for a restart behind a load balancer."""
+"""Pauses between the attempts of one batch: enough for a restart behind a load balancer."""
 DEADLINE_S: Final = 8.0
-"""For all tries of a batch together, its waiting in inference's queue included."""
+"""Limit for all attempts of a batch together, including the wait in inference's queue."""
 DEADLINE_WHEN_DOWN_S: Final = 3.0
-"""While inference is known to be down a batch tries once, so that the backlog keeps moving."""
+"""Limit for a batch while inference is known to be down. Such a batch has one attempt, so that the
+backlog keeps moving."""
 
-CHOKED: Final = ("status 400", "status 422", "status 500")
-"""It is up, and something in the batch is too much for it."""
+BAD_BATCH: Final = ("status 400", "status 422", "status 500")
+"""Failures of an inference that is up: it cannot score some event of the batch."""
 
 UNAVAILABLE: Final = b""
-"""What is packed in the place of scores when there are none."""
+"""The packed form of "inference was unavailable"."""
 
 log = structlog.get_logger()
 
 
 class Scorer:
-    """Asks inference; remembers whether it answered last time."""
+    """Asks inference for scores, and remembers whether inference answered last time."""
 
     def __init__(self, session: aiohttp.ClientSession, base_url: str) -> None:
-        """`session` is the owner's to close."""
+        """The caller closes `session`."""
         self._session = session
         self._url = f"{base_url}/v1/score"
         self._down = False
 
     async def score(self, items: Sequence[ScoreItem]) -> bytes:
-        """Packed scores of 1 to 1,000 items in their order, or `UNAVAILABLE`."""
+        """Return the packed scores of 1 to 1,000 items in their order, or `UNAVAILABLE`."""
         try:
             async with asyncio.timeout(DEADLINE_WHEN_DOWN_S if self._down else DEADLINE_S):
                 answer = await self._ask(items)
@@ -58,7 +59,7 @@ class Scorer:
         return UNAVAILABLE
 
     async def _ask(self, items: Sequence[ScoreItem]) -> bytes | str:
-        """Inference's JSON, or why there is none."""
+        """Return inference's JSON, or the reason why there is none."""
         body = ScoreRequest(events=list(items)).model_dump_json(exclude_none=True).encode()
         answer: bytes | str = ""
         for pause_s in (0.0,) if self._down else (0.0, *PAUSES_S):
@@ -66,25 +67,25 @@ class Scorer:
             answer = await self._post(body)
             if isinstance(answer, bytes):
                 return answer
-            if answer in CHOKED and len(items) > 1:
-                return await self._apart(items, answer)
+            if answer in BAD_BATCH and len(items) > 1:
+                return await self._ask_halves(items, answer)
         return answer
 
-    async def _apart(self, items: Sequence[ScoreItem], why: str) -> bytes | str:
-        """Ask in halves, so that an event that a model chokes on costs its own scores alone.
+    async def _ask_halves(self, items: Sequence[ScoreItem], reason: str) -> bytes | str:
+        """Ask for two halves, so that an event that a model cannot score costs only its own scores.
 
-        Where it chokes on all of them, it is not the events.
+        If both halves fail, the fault is inference's and not an event's.
         """
         middle = len(items) // 2
         halves = items[:middle], items[middle:]
         answers = [await self._ask(half) for half in halves]
-        if all(answer in CHOKED for answer in answers):
-            return why
+        if all(answer in BAD_BATCH for answer in answers):
+            return reason
         scores: list[object] = []
         for half, answer in zip(halves, answers, strict=True):
             if isinstance(answer, bytes):
                 scores += orjson.loads(answer)["scores"]
-            elif answer not in CHOKED:
+            elif answer not in BAD_BATCH:
                 return answer
             else:
                 log.error("unscorable", records=len(half), reason=answer)
@@ -92,20 +93,24 @@ class Scorer:
         return orjson.dumps({"scores": scores})
 
     async def _post(self, body: bytes) -> bytes | str:
-        """The answer's body, or why there is none."""
+        """Return the response's body, or the reason why there is none."""
         headers = {"Content-Type": "application/json"}
         if traceparent := traces.tracer().here():
             headers["traceparent"] = traceparent
         try:
             async with self._session.post(self._url, data=body, headers=headers) as answer:
-                said = await answer.read()
-                return said if answer.status == 200 else f"status {answer.status}"
+                scores = await answer.read()
+                return scores if answer.status == 200 else f"status {answer.status}"
         except aiohttp.ClientError as error:
             return type(error).__name__
 
 
 def unpack(packed: bytes) -> dict[str, EventScores] | None:
-    """The scores by event id; `None` if inference was unavailable, or said what can't be read."""
+    """Return the scores by event id.
+
+    Returns:
+        `None` if inference was unavailable or its answer cannot be read.
+    """
     if packed == UNAVAILABLE:
         return None
     try:

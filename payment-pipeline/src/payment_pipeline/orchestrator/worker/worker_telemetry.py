@@ -1,4 +1,9 @@
-"""What the worker counts: activities, events by where they ended, what is full or waits."""
+"""The worker's Prometheus metrics, and the spans of the events in a batch.
+
+A range is one workflow of up to 1,000 events, so the spans of its activities belong to the range's
+trace. Each event also has a span of its own trace for scoring and for writing, with a link to the
+range's trace.
+"""
 
 import asyncio
 from collections.abc import Sequence
@@ -25,51 +30,56 @@ from payment_pipeline.telemetry import LATENCY_BUCKETS_S, traces
 
 ACTIVITIES: Final = Histogram(
     "payments_worker_activity_duration_seconds",
-    "One try of an activity: done, or failed and tried again.",
+    "Duration of one attempt of an activity, by result: done or failed.",
     ["activity", "result"],
     buckets=LATENCY_BUCKETS_S,
 )
-EVENTS: Final = Counter("payments_worker_events_total", "Events by where they ended.", ["outcome"])
+EVENTS: Final = Counter("payments_worker_events_total", "Events by outcome.", ["outcome"])
 QUARANTINED: Final = Counter(
     "payments_worker_quarantined_total",
-    "Dead letters written to the quarantine, by failure class and who rejected them.",
+    "Dead letters written to the quarantine, by failure class and rejecting component.",
     ["failure", "component"],
 )
-# Or the first one would be no increase to Prometheus.
+# This series starts at 0: Prometheus sees no increase when a series appears with 1.
 QUARANTINED.labels(FailureClass.CONFLICTING_BODY, COMPONENT)
 FOLLOW_UPS: Final = Counter(
-    "payments_worker_follow_ups_total", "Reviews and recoveries that batches led to.", ["kind"]
+    "payments_worker_follow_ups_total",
+    "Reviews and recoveries to start, found in written batches.",
+    ["kind"],
 )
 INFERENCE_FAILURES: Final = Counter(
     "payments_worker_inference_failures_total",
-    "Batches that inference did not score; their rows went on without.",
+    "Batches that inference did not score; their rows were written without scores.",
     ["reason"],
 )
 POOL: Final = Gauge(
     "payments_worker_pool_connections", "Connections to PostgreSQL, by state.", ["state"]
 )
 POOL_LIMIT: Final = Gauge(
-    "payments_worker_pool_connections_max", "So many connections may be open."
+    "payments_worker_pool_connections_max", "Maximum of connections to PostgreSQL."
 )
 UNSCORED: Final = Gauge(
-    "payments_worker_unscored_rows", "Rows written while inference was down that wait for scores."
+    "payments_worker_unscored_rows",
+    "Rows that were written while inference was down and have no scores yet.",
 )
 WORKFLOWS: Final = Gauge(
     "payments_worker_workflows",
-    "Workflows that Temporal still knows, by type; running, or failed for good.",
+    "Workflows that Temporal still keeps, by type and status: running, or finally failed.",
     ["workflow", "status"],
 )
-CLAIM_AGE: Final = Gauge(
+RETENTION_USED: Final = Gauge(
     "payments_worker_claim_age_ratio",
-    "Age of a topic's oldest record that is still needed, over its retention; at 1 it may go.",
+    "Age of a topic's oldest needed record, as a share of its retention; at 1 Kafka may delete it.",
     ["topic"],
 )
 
 
 SAMPLE_S: Final = 30.0
-"""Each time costs one indexed count in PostgreSQL and one in Temporal a type of workflow."""
-RETENTION_S: Final = 120.0
-"""Retention is days: this is often enough. Each time reads a record of each partition behind."""
+"""Time between two samples. A sample costs one indexed count in PostgreSQL, and for each workflow
+type one count in Temporal."""
+RETENTION_SAMPLE_S: Final = 120.0
+"""Time between two samples of the retention headroom; retention is days. A sample reads one record
+of each partition that has lag."""
 STATUSES: Final = {
     "Running": "running",
     "Failed": "failed",
@@ -81,14 +91,14 @@ log = structlog.get_logger()
 
 
 def watch_pool(pool: asyncpg.Pool) -> None:
-    """Read the pool's own figures whenever the metrics are asked for."""
+    """Read the pool's connection counts at each scrape."""
     POOL_LIMIT.set(pool.get_max_size())
     POOL.labels("idle").set_function(pool.get_idle_size)
     POOL.labels("in_use").set_function(lambda: pool.get_size() - pool.get_idle_size())
 
 
 async def keep_sampling(pool: asyncpg.Pool, client: Client, workflows: Sequence[str]) -> None:
-    """Sample for as long as the worker runs; a store that is down leaves the last figures."""
+    """Sample counts until cancelled; while a store is down the metrics keep their last values."""
     while True:
         try:
             UNSCORED.set(await bronze_reader.unscored_count(pool))
@@ -100,9 +110,9 @@ async def keep_sampling(pool: asyncpg.Pool, client: Client, workflows: Sequence[
 
 
 async def keep_watching_retention(settings: Settings) -> None:
-    """Say how near what is needed of each topic is to its retention, for as long as it runs.
+    """Sample each topic's retention headroom until cancelled.
 
-    Without Temporal no range ends: those that it last knew of are needed still.
+    While Temporal is down no range can end, so the ranges of the last answer are still needed.
     """
     under_way: Ranges = {}
     while True:
@@ -110,14 +120,14 @@ async def keep_watching_retention(settings: Settings) -> None:
             if (known := await ranges_under_way(settings)) is not None:
                 under_way = known
             shares: dict[str, float] = {}
-            for claim in await headrooms(settings, under_way):
-                share = max(claim.share, 1.0 if claim.lost else 0.0)
-                shares[claim.topic] = max(share, shares.get(claim.topic, 0.0))
+            for headroom in await headrooms(settings, under_way):
+                share = max(headroom.share, 1.0 if headroom.lost else 0.0)
+                shares[headroom.topic] = max(share, shares.get(headroom.topic, 0.0))
             for topic in (NORMALIZED, *DEAD_LETTERS, *shares):
-                CLAIM_AGE.labels(topic).set(shares.get(topic, 0.0))
+                RETENTION_USED.labels(topic).set(shares.get(topic, 0.0))
         except (UserError, KafkaError, RangeStalledError, OSError) as error:
             log.warning("gauges_old", error=type(error).__name__)
-        await asyncio.sleep(RETENTION_S)
+        await asyncio.sleep(RETENTION_SAMPLE_S)
 
 
 async def _count(client: Client, workflow: str) -> None:
@@ -125,14 +135,14 @@ async def _count(client: Client, workflow: str) -> None:
     totals = dict.fromkeys(STATUSES.values(), 0)
     for group in found.groups:
         status = STATUSES.get(str(group.group_values[0]))
-        if status is not None:  # completed, cancelled, or gone on as new
+        if status is not None:  # not counted: completed, cancelled, continued as new
             totals[status] += group.count
     for status, count in totals.items():
         WORKFLOWS.labels(workflow, status).set(count)
 
 
 def scored(events: Sequence[PaymentEvent], began_ns: int, *, available: bool) -> None:
-    """Events that inference was asked about; `available` if it answered."""
+    """Record a span for each event sent to inference; `available` if inference answered."""
     tracer = traces.tracer()
     if not tracer.recording:
         return
@@ -143,7 +153,7 @@ def scored(events: Sequence[PaymentEvent], began_ns: int, *, available: bool) ->
 
 
 def written(done: Written, workflow_id: str, began_ns: int) -> None:
-    """Events by where each of them ended."""
+    """Record a span for each event of a written batch, with the event's outcome."""
     if not traces.tracer().recording:
         return
     _written(done.inserted, "inserted", workflow_id, began_ns)
@@ -153,7 +163,7 @@ def written(done: Written, workflow_id: str, began_ns: int) -> None:
 
 
 def quarantined(letters: Sequence[BadRecord], workflow_id: str, began_ns: int) -> None:
-    """Dead letters that are in the quarantine now."""
+    """Record a span for each dead letter written to the quarantine."""
     tracer = traces.tracer()
     if not tracer.recording:
         return

@@ -1,8 +1,8 @@
-"""Deterministic code only: no clock, no network, no settings; everything else is an activity.
+"""The workflows: deterministic code only, without clock, network or settings.
 
-A change that alters the commands of a running workflow goes behind `workflow.patched`; the stored
-histories in `tests/replay` tell whether it does.
+Everything else is an activity. A change that alters the commands of a running workflow goes behind
+`workflow.patched`. The stored histories in `tests/replay` show whether a change does so.
 
-The modules are not imported here: the tests' sandbox imports a workflow's module anew for each one
-that runs, this package with it, and a recovery need not load what a range does.
+This file imports no workflow. The sandbox of the tests imports a workflow's module, and with it
+this package, again for each run; a recovery need not load the code of a range.
 """

@@ -1,6 +1,6 @@
-"""How does a range of offsets get into bronze? Score, persist, set aside what can't be stored.
+"""The workflows that bring an offset range into bronze, or a range of dead letters into quarantine.
 
-The events never pass through Temporal: the activities read the range from Kafka themselves.
+The events do not pass through Temporal: the activities read the range from Kafka themselves.
 """
 
 from typing import Any, Final
@@ -14,7 +14,6 @@ from payment_pipeline.orchestrator.messages import (
     QUARANTINE_EVENTS,
     QUARANTINE_RANGE,
     SCORE_RANGE,
-    FollowUps,
     OffsetRange,
     Persisted,
     RangeOutcome,
@@ -28,72 +27,81 @@ from payment_pipeline.orchestrator.workflows.policies import (
     ActivityOptions,
 )
 
-HERE: Final = "steps in the workflow's own task"
+LOCAL_STEPS: Final = "steps in the workflow's own task"
+"""Patch id in histories whose steps run as local activities. In older histories every step is an
+activity, and a range with follow-ups has a second run."""
 
 REFUSALS_AT_ONCE_MAX: Final = 200
-"""Each costs a read of its raw record: a whole range of them would outlast the timeout."""
+"""Refusals in one call of `quarantine_events`. Each refusal costs a read of its raw record, so a
+whole range of them would take longer than the activity's timeout."""
 
 
 @workflow.defn
 class IngestRange:
-    """Bring a range of `payments.normalized` into bronze, and begin what it leads to."""
+    """Brings a range of `payments.normalized` into bronze and starts its reviews and recoveries."""
 
     @workflow.run
-    async def run(
-        self,
-        batch: OffsetRange,
-        follow_ups: FollowUps | None = None,
-        outcome: RangeOutcome | None = None,
-    ) -> RangeOutcome:
-        """Return the counts; bronze holds the rest.
+    async def run(self, batch: OffsetRange, *second_run: Any) -> RangeOutcome:  # noqa: ANN401 - JSON
+        """Score the range, write it, quarantine what bronze refused, start the follow-ups.
 
-        Before `HERE` a range that led on had a second run, with what it led to and its outcome.
+        Args:
+            batch: the range. The SDK decodes the arguments of a method with `*args` to plain JSON
+                values, so this is a mapping; the workflow only passes it on.
+            second_run: empty. In histories older than `LOCAL_STEPS` a range with follow-ups has a
+                second run, with two more arguments: the follow-ups and the outcome.
+
+        Returns:
+            The counts; the rows are in bronze.
         """
-        if follow_ups is not None and outcome is not None:
+        if second_run:
+            follow_ups, outcome = second_run
             workflow.deprecate_patch(BY_ACTIVITY)
             await workflow.execute_activity(OPEN_FOLLOW_UPS, follow_ups, **BATCH)
-            return outcome
-        here = workflow.patched(HERE)
+            recorded: RangeOutcome = outcome
+            return recorded
+        local = workflow.patched(LOCAL_STEPS)
         scores: bytes = await (
-            _here_first(SCORE_RANGE, batch, SCORE, bytes)
-            if here
+            _locally_first(SCORE_RANGE, batch, SCORE, bytes)
+            if local
             else workflow.execute_activity(SCORE_RANGE, batch, result_type=bytes, **SCORE)
         )
-        # An activity: the scores are in the history before a row is written by them.
+        # Not a local activity: the scores must be in the history before a row is written with them.
         persisted: Persisted = await workflow.execute_activity(
             PERSIST_RANGE, args=[batch, scores], result_type=Persisted, **BATCH
         )
         for refusals in _chunks(persisted.refusals, REFUSALS_AT_ONCE_MAX):
             await workflow.execute_activity(QUARANTINE_EVENTS, refusals, **BATCH)
         if persisted.follow_ups:
-            if not here:
+            if not local:
                 workflow.continue_as_new(args=[batch, persisted.follow_ups, persisted.outcome])
-            await _here_first(OPEN_FOLLOW_UPS, persisted.follow_ups, BATCH)
+            await _locally_first(OPEN_FOLLOW_UPS, persisted.follow_ups, BATCH)
         return persisted.outcome
 
 
 @workflow.defn
 class QuarantineRange:
-    """Bring a range of a dead-letter topic into `payment_events_quarantine`."""
+    """Brings a range of a dead-letter topic into `payment_events_quarantine`."""
 
     @workflow.run
     async def run(self, batch: OffsetRange) -> RangeOutcome:
-        """Return the counts."""
+        """Quarantine the range and return the counts."""
         outcome: RangeOutcome = await workflow.execute_activity(
             QUARANTINE_RANGE, batch, result_type=RangeOutcome, **BATCH
         )
         return outcome
 
 
-async def _here_first(
+async def _locally_first(
     step: str, argument: object, options: ActivityOptions, result_type: type | None = None
 ) -> Any:  # noqa: ANN401 - as `workflow.execute_activity`
-    """Take a step in the workflow's own task; only where that fails, as an activity of its own.
+    """Run a step as a local activity; if it fails, run it as an activity.
 
-    The server then hears of the step when it is done, which costs it a third of what an activity
-    does. But it can't show one that is stuck, and each of its tries would lengthen the history, so
-    what has to wait for a store waits as an activity. Only for steps that may be taken again with
-    another answer: a worker that dies takes the answer with it.
+    The server hears of a local activity only when it is done, which costs the server a third of
+    what an activity costs. But the server cannot show a local activity that is stuck, and each
+    attempt would lengthen the history. So a step that waits for a store waits as an activity.
+
+    Use it only for steps that may run again with another result: when a worker dies, the result of
+    its local activity is lost.
     """
     try:
         return await workflow.execute_local_activity(

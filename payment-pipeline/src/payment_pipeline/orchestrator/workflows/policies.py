@@ -1,7 +1,7 @@
-"""How long may each activity take, and how is it tried again?
+"""Timeouts and retry policies of the activities.
 
-A store that is down is waited for, without an end: a range that gives up would be a range lost.
-What can't be mended by waiting (an expired range) is raised as non-retryable by the activity.
+A workflow waits without limit for a store that is down: a range that gives up would be a lost
+range. An activity raises errors that waiting cannot solve (an expired range) as non-retryable.
 """
 
 from datetime import timedelta
@@ -11,7 +11,7 @@ from temporalio.common import RetryPolicy
 
 
 class ActivityOptions(TypedDict):
-    """The options of `workflow.execute_activity` that a step here has."""
+    """The options of `workflow.execute_activity` that the workflows set."""
 
     start_to_close_timeout: timedelta
     heartbeat_timeout: timedelta | None
@@ -19,24 +19,25 @@ class ActivityOptions(TypedDict):
 
 
 BY_ACTIVITY: Final = "follow-ups by an activity"
-"""The patch that histories of before bear, from when a child of its own was the other way."""
+"""Patch id in histories recorded when follow-ups were child workflows."""
 
 TASK_TIMEOUT: Final = timedelta(seconds=3)
-"""Of a workflow's own steps: one that was under way when its worker was killed goes to another
-worker after this, and not after Temporal's 10 s. A worker says in time that it is still at one that
-takes longer."""
+"""Timeout of a workflow task. When a worker is killed in a task, another worker gets the task after
+this time; Temporal's default is 10 s. A worker that needs longer for a task tells the server so
+before the timeout."""
 
 _UNTIL_DONE: Final = RetryPolicy(
     initial_interval=timedelta(milliseconds=500),
     backoff_coefficient=2.0,
-    # The store's return may go unseen for so long: less than the 5 s that a recovery may take.
+    # An activity may notice only after this time that a store is back. The limit for going on after
+    # an outage is 5 s.
     maximum_interval=timedelta(seconds=4),
 )
 
 ONCE: Final = RetryPolicy(maximum_attempts=1)
-"""Of a step in its workflow's own task: what fails there is tried again as an activity."""
+"""For a local activity: if it fails, the workflow runs it as an activity."""
 
-# Long ones beat, so that a worker's death costs the heartbeat's timeout and not the whole one.
+# Long activities send heartbeats, so that a dead worker costs this time and not the whole timeout.
 _HEARTBEAT: Final = timedelta(seconds=3)
 
 SCORE: Final = ActivityOptions(
@@ -49,11 +50,11 @@ BATCH: Final = ActivityOptions(
     heartbeat_timeout=_HEARTBEAT,
     retry_policy=_UNTIL_DONE,
 )
-"""Storing a batch, in bronze or in quarantine, and starting what it leads to."""
+"""For writing a batch to bronze or quarantine, and for starting its follow-ups."""
 RESCORE: Final = ActivityOptions(
     start_to_close_timeout=timedelta(seconds=60),
     heartbeat_timeout=_HEARTBEAT,
-    # Inference is what was down: ask again, at most once a minute.
+    # Inference was down: ask again, at most once a minute.
     retry_policy=RetryPolicy(
         initial_interval=timedelta(seconds=2),
         backoff_coefficient=2.0,
@@ -65,4 +66,4 @@ ONE_ROW: Final = ActivityOptions(
     heartbeat_timeout=None,
     retry_policy=_UNTIL_DONE,
 )
-"""Reading or writing a row of one payment."""
+"""For reading or writing a row of one payment."""

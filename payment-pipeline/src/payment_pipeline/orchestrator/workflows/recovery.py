@@ -1,7 +1,7 @@
-"""When should a failed payment be tried again, and did it succeed?
+"""The workflow that advises when to retry a failed payment, and records how the payment ended.
 
-It advises and records; it moves no money. The times come from the retry model, which chooses only
-among what the card networks' rules allow (`retry_strategy` of the inference stage).
+The workflow moves no money. The times come from the retry model (`retry_strategy` of the inference
+stage), which chooses only times that the card networks' rules allow.
 """
 
 from collections.abc import Iterator
@@ -24,24 +24,27 @@ from payment_pipeline.orchestrator.messages import (
 from payment_pipeline.orchestrator.workflows.policies import ONE_ROW
 
 CHECK_EVERY: Final = timedelta(days=1)
-"""While an attempt is not due yet: the customer may pay by other means."""
+"""Time between two looks at bronze before an attempt is due: the customer may pay in another way
+meanwhile."""
 
 AFTER_DUE: Final = (
     *(timedelta(minutes=15), timedelta(hours=1), timedelta(hours=6), timedelta(days=1)),
     timedelta(days=2),
 )
-"""How long after the advised time to look for the attempt that it advised, each after the last."""
+"""Pauses between the looks at bronze after the advised time; the first one starts at that time."""
 
 DELAYED: Final = "a delayed start looks at once"
+"""Patch id in histories whose start was delayed until the first look at bronze."""
 
 ADVICES_MAX: Final = 35
-"""More attempts than any network allows in its 30 days: a limit against a loop, not a rule."""
+"""Limit against an endless loop. It is more than any card network allows in its 30 days."""
 
 
 def until_first_look(due_at: datetime, now: datetime) -> timedelta:
-    """How long nothing needs doing: a day, or until a little after the advised time.
+    """Return how long the recovery has nothing to do.
 
-    Of a failure that came late that time is past already.
+    That is one day, or until 15 minutes after `due_at` if that time is nearer. The failure may have
+    arrived late, so `due_at` may be in the past.
     """
     left = due_at - now
     return CHECK_EVERY if left > CHECK_EVERY else max(left, timedelta(0)) + AFTER_DUE[0]
@@ -49,7 +52,10 @@ def until_first_look(due_at: datetime, now: datetime) -> timedelta:
 
 @workflow.defn
 class PaymentRecovery:
-    """Follow one failed payment until it succeeded, or may not or will not be tried again."""
+    """Follows a failed payment until it succeeds, or until no further attempt is allowed or made.
+
+    Outcomes: `recovered`, `exhausted` (it failed again and must not be retried) and `not_retried`.
+    """
 
     @workflow.init
     def __init__(self, request: RecoveryRequest) -> None:
@@ -62,12 +68,12 @@ class PaymentRecovery:
 
     @workflow.run
     async def run(self, request: RecoveryRequest) -> RecoveryState:
-        """Return the outcome, after bronze has it."""
-        # A worker of before, that has the first step of such a one, sleeps all the same.
+        """Follow the payment; return the outcome when bronze has it."""
+        # Workers of an older version still run the first step of a delayed start and then sleep.
         self._slept = request.is_delayed and workflow.patched(DELAYED)
         while self._outcome is Outcome.PENDING:
             self._advised += 1
-            if self._advised > 1:  # the first advice stands in the failed event's own row
+            if self._advised > 1:  # the first advice is in the failed event's own row
                 await self._record()
             now = await self._until_something_happens()
             if now.succeeded:
@@ -86,7 +92,7 @@ class PaymentRecovery:
 
     @workflow.query
     def state(self) -> RecoveryState:
-        """Where the recovery stands."""
+        """Return the recovery's outcome so far and its latest advice."""
         return RecoveryState(
             outcome=self._outcome,
             strategy=self._advice.strategy,
@@ -96,7 +102,7 @@ class PaymentRecovery:
         )
 
     async def _until_something_happens(self) -> PaymentNow:
-        """Sleep through the advised time and the days after it, looking at bronze now and then."""
+        """Look at bronze after each pause until the payment succeeds or fails, or time is up."""
         now = PaymentNow()
         for pause in self._pauses():
             if not self._slept:
@@ -108,9 +114,9 @@ class PaymentRecovery:
         return now
 
     def _pauses(self) -> Iterator[timedelta]:
-        """Each day before the advised time one, then ever longer ones."""
+        """Yield single days until the advised time is near, then the pauses of `AFTER_DUE`."""
         if self._slept and self._advice.due_at > workflow.now():
-            yield CHECK_EVERY  # the day that the start waited for
+            yield CHECK_EVERY  # the delayed start has already waited for this day
         while self._advice.due_at - workflow.now() > CHECK_EVERY:
             yield CHECK_EVERY
         yield until_first_look(self._advice.due_at, workflow.now())

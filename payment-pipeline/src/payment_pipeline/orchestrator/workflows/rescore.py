@@ -1,4 +1,4 @@
-"""How do rows that were written while inference was down get their scores?"""
+"""The workflow that scores rows which were written while inference was down."""
 
 from temporalio import workflow
 
@@ -8,36 +8,48 @@ from payment_pipeline.orchestrator.messages import (
     PERSIST_SCORES,
     SCORE_UNSCORED,
     LateScores,
+    RescoreProgress,
 )
 from payment_pipeline.orchestrator.workflows.policies import BATCH, BY_ACTIVITY, RESCORE
 
 
 @workflow.defn
 class Rescore:
-    """The one pass over `inference_status = 'unavailable'`; its id is fixed, so there is one."""
+    """Scores all rows with `inference_status = 'unavailable'`.
+
+    The workflow id is fixed, so at most one of them runs.
+    """
 
     def __init__(self) -> None:
         self._more = True
 
     @workflow.run
-    async def run(self, scored: int = 0) -> int:
-        """Return how many rows were scored. It ends when none is left."""
+    async def run(self, progress: RescoreProgress | int = 0) -> int:
+        """Score until no row is left.
+
+        Args:
+            progress: the work of earlier runs. Older versions passed on the count alone.
+
+        Returns:
+            How many rows this run and the earlier runs have scored.
+        """
+        scored = progress if isinstance(progress, int) else progress.scored
         while self._more:
             self._more = False
             while (batch := await self._score()).events:
-                # First, since rows that have their scores don't come again.
+                # Follow-ups first: rows that have their scores are not read again.
                 if batch.follow_ups:
                     workflow.deprecate_patch(BY_ACTIVITY)
                     await workflow.execute_activity(OPEN_FOLLOW_UPS, batch.follow_ups, **BATCH)
                 await workflow.execute_activity(PERSIST_SCORES, batch.scores, **BATCH)
                 scored += batch.events
                 if workflow.info().is_continue_as_new_suggested():
-                    workflow.continue_as_new(scored)
+                    workflow.continue_as_new(RescoreProgress(scored))
         return scored
 
     @workflow.signal(name=MORE_TO_RESCORE)
     def more(self) -> None:
-        """A batch has left rows unscored: look again before ending."""
+        """Look again before ending: a batch has left rows without scores."""
         self._more = True
 
     async def _score(self) -> LateScores:

@@ -1,4 +1,4 @@
-"""What does a person say of a payment that looks like fraud, and what if nobody says anything?"""
+"""The workflow in which a person decides about a payment that looks like fraud."""
 
 from datetime import timedelta
 
@@ -27,9 +27,10 @@ BY_TIMEOUT = {
 
 @workflow.defn
 class FraudReview:
-    """Wait for `approve` or `decline`, the first of them counts; record the outcome in bronze.
+    """Waits for `approve` or `decline` and records the outcome in bronze.
 
-    It moves no money: an outcome is advice to whoever ships or refunds.
+    The first answer counts. Without an answer in time, the request's `on_timeout` decides. The
+    workflow moves no money: its outcome is advice for the people who ship or refund.
     """
 
     @workflow.init
@@ -41,7 +42,7 @@ class FraudReview:
 
     @workflow.run
     async def run(self, request: ReviewRequest) -> ReviewState:
-        """Return the outcome, after bronze has it."""
+        """Wait for an answer or the timeout; return the outcome when bronze has it."""
         try:
             await workflow.wait_condition(
                 lambda: self._answer is not None, timeout=timedelta(seconds=request.timeout_s)
@@ -56,17 +57,17 @@ class FraudReview:
 
     @workflow.signal
     def approve(self, answer: ReviewAnswer) -> None:
-        """The payment is genuine."""
+        """Decide that the payment is genuine."""
         self._decide(Verdict.APPROVED, answer)
 
     @workflow.signal
     def decline(self, answer: ReviewAnswer) -> None:
-        """The payment is fraud, or too likely to be."""
+        """Decide that the payment is fraud, or too likely to be fraud."""
         self._decide(Verdict.DECLINED, answer)
 
     @workflow.query
     def state(self) -> ReviewState:
-        """Where the review stands."""
+        """Return the review's outcome so far, its deadline and its answer."""
         return ReviewState(
             outcome=self._outcome,
             fraud_score=self._request.fraud_score,
@@ -77,10 +78,10 @@ class FraudReview:
 
     def _decide(self, verdict: Verdict, answer: ReviewAnswer) -> None:
         if self._outcome is not Outcome.PENDING:
-            workflow.logger.warning("review was decided before; this answer is ignored")
+            workflow.logger.warning("ignored an answer: the review is already decided")
             return
-        if not answer.reviewer.strip():  # a decision that nobody stands for is none
-            workflow.logger.warning("an answer without a reviewer is ignored")
+        if not answer.reviewer.strip():
+            workflow.logger.warning("ignored an answer: it names no reviewer")
             return
         self._answer = ReviewAnswer(
             answer.reviewer.strip()[:REVIEWER_CHARS_MAX], answer.note.strip()[:NOTE_CHARS_MAX]
@@ -90,7 +91,7 @@ class FraudReview:
     def _decision(self) -> Decision:
         return Decision(
             workflow_id=workflow.info().workflow_id,
-            step=2,  # after the row that says it was opened
+            step=2,  # step 1 is the row that was written when the review was opened
             kind="review",
             subject=self._request.subject,
             outcome=self._outcome,
