@@ -25,7 +25,8 @@ from local_stack import superset
 from orchestration_dagster.lake.lake_tables import TABLES
 from orchestration_dagster.lake.loader import load
 from payment_operations import erasure as erasure_run
-from payment_operations.marts import rebuild
+from payment_operations.dbt_command import rebuild
+from payment_operations.lakehouse_erasure import WholeLake
 from payment_pipeline.adapters import postgres
 from payment_pipeline.adapters.trino import connect
 from payment_pipeline.bronze import refold
@@ -144,7 +145,7 @@ class Stack:
         assert verdict.ok, verdict.sentence
 
     def _opened(self) -> AbstractAsyncContextManager[Stores]:
-        return erasure_run.opened(self.settings, erasure_run.WholeLake(self.settings, build_mart))
+        return erasure_run.opened(self.settings, WholeLake(self.settings, build_mart))
 
 
 def build_mart(settings: Settings) -> None:
@@ -284,8 +285,8 @@ STEPS: list[tuple[object, str]] = [
     (topics, "apply"),
     (workflows, "delete"),
     (tables, "erase"),
-    (erasure_run.WholeLake, "catch_up"),
-    (erasure_run.WholeLake, "rebuild"),
+    (WholeLake, "catch_up"),
+    (WholeLake, "rebuild"),
 ]
 
 

@@ -20,7 +20,7 @@ from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 from payment_pipeline.simulator.run import Run
 
-from . import ledger_audit, simulation, stack_text
+from . import audit_run, simulation, stack_text
 
 SEED_BASE: Final = 100
 """The seeds below are left to a person's own simulations: one seed is one set of event ids."""
@@ -76,7 +76,7 @@ def _seed(ledger: Path) -> int:
 
 def _audit(settings: Settings, ledger: Path, through: str, console: Console) -> int:
     console.rule(f"Audit, through {through}")
-    return ledger_audit.audit(settings, None, None, ledger, SETTLE_S, through, as_json=False)
+    return audit_run.audit(settings, None, None, ledger, SETTLE_S, through, as_json=False)
 
 
 def _load(settings: Settings, console: Console) -> None:

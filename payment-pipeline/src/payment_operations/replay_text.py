@@ -1,19 +1,9 @@
 """What does `payments replay` do with a terminal?"""
 
-import asyncio
-import json
-import sys
-from datetime import UTC, datetime
-
 from rich.console import Console
 from rich.table import Table
 
-from payment_pipeline.adapters import kafka
-from payment_pipeline.ledger import window
-from payment_pipeline.replay.batch import Request
-from payment_pipeline.replay.run import replay
 from payment_pipeline.replay.standing import Report, Standing
-from payment_pipeline.settings import Settings
 
 SAID = {
     Standing.UNCHANGED: "as bronze has it",
@@ -29,35 +19,7 @@ SAID = {
 SHOWN_MAX = 20
 
 
-def replay_window(
-    settings: Settings,
-    ends: tuple[str, str],
-    *,
-    provider: str | None,
-    event_type: str | None,
-    dry_run: bool,
-    rate: float,
-    wait_s: float,
-    as_json: bool,
-) -> int:
-    """Replay, print what it did on standard output, and return the exit code.
-
-    Raises:
-        UserError: the window can't be read, or a store does not answer.
-    """
-    span = window.parse(*ends, datetime.now(UTC))
-    request = Request(span, provider, event_type, dry_run, rate, wait_s)
-    kafka.quiet()
-    with Console(stderr=True).status("connecting") as status:
-        report = asyncio.run(replay(settings, request, status.update))
-    if as_json:
-        sys.stdout.write(json.dumps(to_json(report)) + "\n")
-    else:
-        show(report, Console(highlight=False))
-    return 0 if report.ok else 1
-
-
-def to_json(report: Report) -> dict[str, object]:
+def as_json(report: Report) -> dict[str, object]:
     """What a replay did, for a machine."""
     return {
         "ok": report.ok,

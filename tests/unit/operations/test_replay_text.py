@@ -35,7 +35,7 @@ def test_every_standing_has_its_words() -> None:
 )
 def test_what_became_of_dead_letters_is_said(report: Report, ok: bool, sentence: str) -> None:
     assert sentence in said(report)
-    told = replay_text.to_json(report)
+    told = replay_text.as_json(report)
     assert (told["ok"], told["letters_closed"], told["letters_open"]) == (
         ok,
         report.letters_closed,

@@ -1,4 +1,4 @@
-"""Which verbs bring bronze back to what it should be: `payments replay`, `backup` and `restore`."""
+"""Commands that correct and restore bronze: replay, backup, restore."""
 
 import sys
 from datetime import timedelta
@@ -7,51 +7,54 @@ from typing import Annotated, Final
 
 import typer
 
+from payment_operations.command_options import INSTANT, AsJson
+from payment_operations.commands import Panel
 from payment_pipeline import settings
 
-REPLAY_BEFORE: Final = timedelta(hours=1)
-"""By how much the pipeline may have been behind at a backup; the audit says if it was more."""
-
+PANEL: Final = Panel.REPAIR
 app = typer.Typer()
+
+REPLAY_BEFORE: Final = timedelta(hours=1)
+"""How far behind the pipeline may have been at a backup; the audit says if it was more."""
 
 
 @app.command()
 def replay(
     since: Annotated[
-        str, typer.Option("--from", help="Received from then on: RFC 3339, or 15m, 2h, 7d ago.")
+        str, typer.Option("--from", help=f"Start of the window of receipts: {INSTANT}.")
     ],
-    until: Annotated[str, typer.Option("--to", help="Received before then: the same, or 0s ago.")],
-    provider: Annotated[str | None, typer.Option(help="Only this one's.")] = None,
+    until: Annotated[str, typer.Option("--to", help="End of the window, exclusive; `0s` is now.")],
+    provider: Annotated[str | None, typer.Option(help="Only events of this provider.")] = None,
     type_: Annotated[
-        str | None, typer.Option("--type", help="Only these, by the provider's name or by ours.")
+        str | None,
+        typer.Option("--type", help="Only events of this type, by the provider's name or by ours."),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and write nothing.")
     ] = False,
     rate: Annotated[
-        float, typer.Option(min=0, help="Raw records a second at most; 0: as fast as it goes.")
+        float, typer.Option(min=0, help="Raw records a second at most; 0 is as fast as possible.")
     ] = 0,
     wait: Annotated[
         float,
-        typer.Option(min=0, help="Seconds that the pipeline may take over what was rejected once."),
+        typer.Option(min=0, help="Seconds to wait until bronze has the events that are sent on."),
     ] = 60,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object, for a machine.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Normalize a window of receipts again, and bring bronze to what comes of it.
+    """Normalize a window of receipts again, and correct bronze where the result differs.
 
-    A row that today's normalizer makes otherwise is corrected in its place: the old one goes to
-    `payment_events_history`, the scores and decisions stay as they were taken, the online features
-    are folded anew, and the next load brings it to the lake and the marts. What is in no table
-    (after a restore) is sent on like a new event, and so is what was rejected when it came: its
-    dead letter is closed once bronze has it. An unchanged row is not written. Run it again at will.
-    Exit 1 when something is left for a person: a row that is taken no more, a dead letter that is
-    open still, a window that Kafka no longer holds.
+    A row that differs is corrected in place. The old row goes to `payment_events_history`, the
+    scores and decisions stay, the online features are computed again, and the next load brings the
+    row to the lake and the marts. An event that is in no table (after a restore) is sent on like a
+    new event. So is an event that was rejected when it arrived: its dead letter is closed once
+    bronze has the event. Rows that do not differ are not written, so you may call it again.
+
+    Exit 1 if something needs a person: a row whose event would not be accepted today, a dead letter
+    that is still open, or a window that Kafka no longer holds.
     """
-    from payment_operations import replay_text
+    from payment_operations import replay_window
 
-    done = replay_text.replay_window(
+    done = replay_window.replay_window(
         settings.load(),
         (since, until),
         provider=provider,
@@ -66,9 +69,11 @@ def replay(
 
 @app.command()
 def backup(
-    file: Annotated[Path, typer.Argument(help="A new file; keep it as safe as the database.")],
+    file: Annotated[
+        Path, typer.Argument(help="A new file. It holds personal data, as the database does.")
+    ],
 ) -> None:
-    """Write bronze's rows, as of one moment, to a file; everything goes on meanwhile."""
+    """Write a consistent snapshot of bronze's rows to a file, while the pipeline runs."""
     from payment_operations import backup as backups
 
     done = backups.backup(settings.load(), file)
@@ -76,18 +81,21 @@ def backup(
 
 
 @app.command()
-def restore(file: Annotated[Path, typer.Argument(help="What `payments backup` wrote.")]) -> None:
-    """Bring a backup's rows into an empty database, and say what to run then."""
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file that `payments backup` wrote.")],
+) -> None:
+    """Load a backup into an empty database, and say which commands to run next."""
     from payment_operations import backup as backups
 
     done = backups.restore(settings.load(), file)
     since = done.taken_at - REPLAY_BEFORE
     typer.echo(
-        f"{done.events:,} events are back, as of {done.taken_at:%Y-%m-%dT%H:%M:%SZ}.\n"
-        "If anybody was erased after that, Kafka lacks what this backup lacks: take a newer one.\n"
+        f"{done.events:,} events are restored, as of {done.taken_at:%Y-%m-%dT%H:%M:%SZ}.\n"
+        "If a person was erased after that time, Kafka lacks records that this backup also lacks:\n"
+        "restore a newer backup.\n"
         "Now run:\n"
-        f"  payments replay --from {since:%Y-%m-%dT%H:%M:%SZ} --to 0s   # what came since\n"
+        f"  payments replay --from {since:%Y-%m-%dT%H:%M:%SZ} --to 0s   # events since the backup\n"
         "  payments audit                    # proves that nothing is missing\n"
-        "  payments lake reanchor            # the lake goes on from here\n"
-        "and then `dbt build --full-refresh`, as docs/runbooks/replay-and-restore.md has it."
+        "  payments lake reanchor            # the lake continues from this database\n"
+        "and then `payments dbt build --full-refresh`, see docs/runbooks/replay-and-restore.md."
     )

@@ -1,40 +1,46 @@
-"""`payments dlq`: which verbs are there for dead letters, and what do they take?
-
-Imports are inside the verbs, as in `payment_operations.cli`.
-"""
+"""Commands that list, show, redrive and close dead letters."""
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
+from payment_operations.command_options import INSTANT, ForMachine
+from payment_operations.commands import Panel
 from payment_pipeline import settings
 
+PANEL: Final = Panel.REPAIR
 app = typer.Typer(
+    name="dlq",
     no_args_is_help=True,
-    help="See the dead letters by cause, look at one, and send them on their way again.",
+    help="List the dead letters by cause, show one, and send them through the pipeline again.",
 )
 
 Classes = Annotated[
-    list[str] | None, typer.Option("--class", help="Failure class, e.g. unknown_currency; again.")
+    list[str] | None,
+    typer.Option("--class", help="A failure class, e.g. unknown_currency; may be repeated."),
 ]
-Error = Annotated[str | None, typer.Option(help="Part of an error, as `list` shows it.")]
+Error = Annotated[str | None, typer.Option(help="A part of an error, as `list` shows it.")]
 Types = Annotated[
-    list[str] | None, typer.Option("--type", help="The provider's event type; again for more.")
+    list[str] | None,
+    typer.Option("--type", help="A provider's event type; may be repeated."),
 ]
-Since = Annotated[str | None, typer.Option(help="Received from then on: RFC 3339, or 2h, 7d ago.")]
-Until = Annotated[str | None, typer.Option(help="Received before then.")]
+Since = Annotated[str | None, typer.Option(help=f"Start of the window of receipts: {INSTANT}.")]
+Until = Annotated[str | None, typer.Option(help="End of the window, exclusive.")]
 Ids = Annotated[
-    list[str] | None, typer.Option("--id", help="A letter's id or an event's; again for more.")
+    list[str] | None,
+    typer.Option("--id", help="The id of a dead letter or of an event; may be repeated."),
 ]
-All = Annotated[bool, typer.Option("--all", help="Every open letter; conflicts stay apart.")]
+All = Annotated[bool, typer.Option("--all", help="Every open dead letter, without conflicts.")]
 Conflicts = Annotated[
-    bool, typer.Option("--conflicts", help="Also those whose id bronze has with another body.")
+    bool,
+    typer.Option("--conflicts", help="Include those whose id bronze has with another body."),
 ]
-By = Annotated[str, typer.Option("--by", envvar="USER", help="Who does it; kept with each.")]
-Note = Annotated[str, typer.Option(help="Why, for the next reader; no personal data.")]
-AsJson = Annotated[bool, typer.Option("--json", help="For a machine.")]
+By = Annotated[
+    str, typer.Option("--by", envvar="USER", help="Your name; it is stored with each dead letter.")
+]
+Note = Annotated[str, typer.Option(help="The reason, for the next reader; no personal data.")]
 
 
 @app.command("list")
@@ -42,13 +48,13 @@ def list_letters(
     failures: Classes = None,
     since: Since = None,
     until: Until = None,
-    closed: Annotated[bool, typer.Option("--closed", help="Those that are closed too.")] = False,
-    as_json: AsJson = False,
+    closed: Annotated[bool, typer.Option("--closed", help="Include closed dead letters.")] = False,
+    as_json: ForMachine = False,
 ) -> None:
-    """Show the open dead letters by class and error, with one of each to look at.
+    """Show the open dead letters by class and error, with one example of each group.
 
-    Conflicts stand apart, and so does what lies only on the topics, since no workflow has brought
-    it to the quarantine yet.
+    Conflicts are a separate table. Another table has the dead letters that are only on the topics,
+    because no workflow has written them to the quarantine yet.
     """
     from payment_operations import dead_letters
     from payment_pipeline.dlq.selection import select
@@ -61,25 +67,29 @@ def list_letters(
 def show(
     wanted: Annotated[
         str,
-        typer.Argument(metavar="ID", help="A letter's id, or an event's, or a place on a topic."),
+        typer.Argument(
+            metavar="ID",
+            help="The id of a dead letter or of an event, or coordinates: TOPIC/PARTITION/OFFSET.",
+        ),
     ],
     body: Annotated[
-        bool, typer.Option("--body", help="The signed bytes too: they hold personal data.")
+        bool,
+        typer.Option("--body", help="Also print the signed bytes, which hold personal data."),
     ] = False,
     body_to: Annotated[
-        Path | None, typer.Option(help="Write them unchanged to a new file, yours to read.")
+        Path | None,
+        typer.Option(help="Write the signed bytes to a new file that only you can read."),
     ] = None,
-    as_json: AsJson = False,
+    as_json: ForMachine = False,
 ) -> None:
-    """Show a dead letter with every error, its verdict, its trace, and what became of it.
+    """Show a dead letter with every error, its verdict, its trace id and its state.
 
-    What a terminal would obey instead of showing is written out.
+    Control characters are printed as escapes, so that a body cannot control the terminal.
     """
     from payment_operations import dead_letters
 
-    sys.exit(
-        dead_letters.show(settings.load(), wanted, body=body, body_to=body_to, as_json=as_json)
-    )
+    config = settings.load()
+    sys.exit(dead_letters.show(config, wanted, body=body, body_to=body_to, as_json=as_json))
 
 
 @app.command()
@@ -97,24 +107,27 @@ def redrive(
         typer.Option(help="A JSON patch (RFC 6902) for each body: the array, or a file's name."),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Judge each, send none, change nothing.")
+        bool, typer.Option("--dry-run", help="Judge each dead letter; send and change nothing.")
     ] = False,
     rate: Annotated[
-        float, typer.Option(min=0, help="Events a second; 0: as fast as they are taken.")
+        float, typer.Option(min=0, help="Events a second at most; 0 is as fast as possible.")
     ] = 100,
     wait: Annotated[
-        float, typer.Option(min=0, help="Seconds that the pipeline may take for the last ones.")
+        float, typer.Option(min=0, help="Seconds to wait until bronze has the last events.")
     ] = 60,
-    limit: Annotated[int, typer.Option(min=1, max=100_000, help="The oldest so many.")] = 100_000,
+    limit: Annotated[
+        int, typer.Option(min=1, max=100_000, help="How many to take at most, oldest first.")
+    ] = 100_000,
     by: By = "",
     note: Note = "",
-    as_json: AsJson = False,
+    as_json: ForMachine = False,
 ) -> None:
-    """Send dead letters on their way again, with their first receipt; exit 1 if some stay open.
+    """Send dead letters through the pipeline again; exit 1 if some stay open.
 
-    Each event goes to its raw topic and takes the usual way. Bronze takes an id once, so nothing is
-    ever there twice; a letter is closed only when bronze has its event. What the code would reject
-    again is not sent. Again after a crash, or for what was under way, it goes on where it was.
+    Each event goes to its raw topic with its first time of receipt. Bronze stores an id once, so
+    nothing is duplicated. A dead letter is closed only when bronze has its event. Events that
+    today's code would reject again are not sent. After a crash, or while events are under way, call
+    it again: it continues.
     """
     from payment_operations import dead_letters
     from payment_pipeline.dlq import patch as patches
@@ -139,35 +152,36 @@ def redrive(
 
 @app.command()
 def dismiss(
-    note: Annotated[str, typer.Option(help="Why, for the next reader; no personal data.")],
+    note: Note,
     failures: Classes = None,
     error: Error = None,
     types: Types = None,
     since: Since = None,
     until: Until = None,
     ids: Ids = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say how many would be closed.")
+    ] = False,
     by: By = "",
 ) -> None:
-    """Close dead letters that will never be an event; they stay in the quarantine.
+    """Close dead letters that will never become events; they stay in the quarantine.
 
-    A conflict only if it is named, by its class or its id.
+    A conflict is closed only if you select it by its class or its id.
     """
     from payment_operations import dead_letters
     from payment_pipeline.dlq.selection import select
 
     named = bool(ids) or "conflicting_body" in (failures or ())
     selection = select(failures or (), error, types or (), since, until, ids or (), conflicts=named)
-    sys.exit(
-        dead_letters.dismiss(
-            settings.load(), selection, dead_letters.closer(by, note), dry_run=dry_run
-        )
-    )
+    closer = dead_letters.closer(by, note)
+    sys.exit(dead_letters.dismiss(settings.load(), selection, closer, dry_run=dry_run))
 
 
 @app.command()
-def reopen(ids: Annotated[list[str], typer.Argument(help="Letters' ids or events'.")]) -> None:
-    """Take dismissals back."""
+def reopen(
+    ids: Annotated[list[str], typer.Argument(help="Ids of dead letters or of events.")],
+) -> None:
+    """Open dismissed dead letters again."""
     from payment_operations import dead_letters
     from payment_pipeline.dlq.selection import select
 

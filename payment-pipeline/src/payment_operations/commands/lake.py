@@ -1,40 +1,46 @@
-"""`payments lake`: load the lake's tables, see how far they are, write them anew.
-
-Imports are inside the verbs, as in `cli`.
-"""
+"""Commands that load, compare and rewrite the lake's tables."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
+from payment_operations.commands import Panel
 from payment_pipeline import settings
 
+PANEL: Final = Panel.LAKEHOUSE
 app = typer.Typer(
-    no_args_is_help=True, help="The lake's tables: load them, see how far, write them anew."
+    name="lake",
+    no_args_is_help=True,
+    help="Load the lake's tables, compare them with bronze, rewrite them.",
 )
+
 LakeTables = Annotated[
-    list[str] | None, typer.Argument(metavar="[TABLE]...", help="All of them if none.")
+    list[str] | None,
+    typer.Argument(metavar="[TABLE]...", help="Tables; all of them if you name none."),
 ]
 
 
 @app.command("load")
 def load_tables(tables: LakeTables = None) -> None:
-    """Load what bronze has since the last load; the schedule does so each minute."""
+    """Load the rows of bronze since the last load, as the schedule does every minute."""
     from orchestration_dagster.lake.lake_tables import TABLES
     from orchestration_dagster.lake.loader import load
 
     for table in tables or TABLES:
         loaded = load(settings.load(), table)
         typer.echo(
-            f"{table}: {loaded.rows} rows, {loaded.replaced} of them newer states, "
+            f"{table}: {loaded.rows} rows loaded, {loaded.replaced} replace older versions, "
             f"{loaded.seconds:.1f} s"
         )
 
 
 @app.command("status")
 def status_tables(tables: LakeTables = None) -> None:
-    """Say what waits, and whether bronze = lake by day and currency; exit 1 if it is not."""
+    """Show how many rows wait for a load, and compare bronze with the lake; exit 1 if they differ.
+
+    The comparison is by day and currency.
+    """
     from orchestration_dagster.lake import compare
     from orchestration_dagster.lake.lake_tables import TABLES
 
@@ -51,12 +57,14 @@ def status_tables(tables: LakeTables = None) -> None:
 
 @app.command("reload")
 def reload_tables(
-    day: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Of insertion, UTC.")],
+    day: Annotated[
+        datetime, typer.Argument(formats=["%Y-%m-%d"], help="Day of insertion into bronze, UTC.")
+    ],
     tables: LakeTables = None,
 ) -> None:
-    """Write the rows of one day anew from bronze, in one commit a table.
+    """Replace one day's rows by bronze's, in one commit for each table.
 
-    The marts follow with `payments dbt build --full-refresh`; Dagster's job reload_day does both.
+    Then run `payments dbt build --full-refresh` for the marts. Dagster's job reload_day does both.
     """
     from orchestration_dagster.lake.lake_tables import TABLES
     from orchestration_dagster.lake.rewrite import reload_day
@@ -70,12 +78,12 @@ def reload_tables(
 def rebuild_tables(
     tables: LakeTables = None,
     shrink: Annotated[
-        bool, typer.Option("--shrink", help="Rows that bronze no longer has may go.")
+        bool, typer.Option("--shrink", help="Allow that rows disappear that bronze no longer has.")
     ] = False,
 ) -> None:
-    """Write whole tables anew from bronze; readers see the old one until the one commit.
+    """Replace whole tables by bronze's rows; readers see the old table until the one commit.
 
-    The marts follow with `payments dbt build --full-refresh`; Dagster's job rebuild does both.
+    Then run `payments dbt build --full-refresh` for the marts. Dagster's job rebuild does both.
     """
     from orchestration_dagster.lake.lake_tables import TABLES
     from orchestration_dagster.lake.rewrite import rebuild
@@ -87,9 +95,9 @@ def rebuild_tables(
 
 @app.command("reanchor")
 def reanchor_tables(tables: LakeTables = None) -> None:
-    """After PostgreSQL was restored or promoted: load what differs, and go on from there.
+    """After a restore or failover of PostgreSQL: load the rows that differ, and continue there.
 
-    The marts follow with `payments dbt build --full-refresh`; Dagster's job reanchor does both.
+    Then run `payments dbt build --full-refresh` for the marts. Dagster's job reanchor does both.
     """
     from orchestration_dagster.lake.lake_tables import TABLES
     from orchestration_dagster.lake.rewrite import reanchor

@@ -1,49 +1,53 @@
-"""Which verbs does `payments review` have? Thin calls into `review_desk`."""
+"""Commands that list and answer reviews."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
+from payment_operations.command_options import ForMachine
+from payment_operations.commands import Panel
 from payment_pipeline import settings
 
+PANEL: Final = Panel.REPAIR
 app = typer.Typer(
-    no_args_is_help=True, help="See and answer the payments that wait for a person's review."
+    name="review",
+    no_args_is_help=True,
+    help="List and answer the payments that wait for a person's review.",
 )
+
+Payment = Annotated[
+    str, typer.Argument(help="The payment's id, as `payments review list` shows it.")
+]
+Reviewer = Annotated[
+    str, typer.Option("--by", envvar="USER", help="Your name; it is stored with the outcome.")
+]
+Note = Annotated[str, typer.Option(help="The reason, for the next reader; no personal data.")]
 
 
 @app.command("list")
-def review_list(
-    as_json: Annotated[bool, typer.Option("--json", help="For a machine.")] = False,
-) -> None:
+def review_list(as_json: ForMachine = False) -> None:
     """Show the payments that look like fraud and wait for an answer, the most urgent first.
 
-    Without an answer in time, what stands under "else" becomes the outcome.
+    If no answer comes in time, the value under "on timeout" becomes the outcome.
     """
-    from payment_operations import review_table
+    from payment_operations import review_queue
 
-    review_table.show_open(settings.load(), as_json=as_json)
-
-
-Payment = Annotated[str, typer.Argument(help="The payment's id, as `payments review list` has it.")]
-Reviewer = Annotated[
-    str, typer.Option("--by", envvar="USER", help="Who answers; kept with the outcome.")
-]
-Note = Annotated[str, typer.Option(help="Why, for the next reader; no personal data.")]
+    review_queue.show_open(settings.load(), as_json=as_json)
 
 
 @app.command()
 def approve(payment: Payment, by: Reviewer = "", note: Note = "") -> None:
-    """Say that a payment is genuine; exit 1 when it waits for no answer."""
-    from payment_operations import review_table
+    """Say that a payment is genuine; exit 1 if the payment has no open review."""
+    from payment_operations import review_queue
     from payment_pipeline.orchestrator import messages
 
-    review_table.give(settings.load(), payment, messages.Verdict.APPROVED, by, note)
+    review_queue.answer(settings.load(), payment, messages.Verdict.APPROVED, by, note)
 
 
 @app.command()
 def decline(payment: Payment, by: Reviewer = "", note: Note = "") -> None:
-    """Say that a payment is fraud; exit 1 when it waits for no answer. It moves no money."""
-    from payment_operations import review_table
+    """Say that a payment is fraud; exit 1 if the payment has no open review. It moves no money."""
+    from payment_operations import review_queue
     from payment_pipeline.orchestrator import messages
 
-    review_table.give(settings.load(), payment, messages.Verdict.DECLINED, by, note)
+    review_queue.answer(settings.load(), payment, messages.Verdict.DECLINED, by, note)

@@ -1,55 +1,63 @@
-"""`payments secrets`: exchange a signing secret or a password while everything runs.
-
-Imports are inside the verbs, as in `cli`.
-"""
+"""Commands that exchange secrets while the pipeline runs."""
 
 import sys
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
+from payment_operations.commands import Panel
 from payment_pipeline import settings
 
+PANEL: Final = Panel.STACK
 app = typer.Typer(
-    no_args_is_help=True, help="Exchange a signing secret or a password while everything runs."
+    name="secrets",
+    no_args_is_help=True,
+    help="Exchange a signing secret or a password while the pipeline runs.",
 )
-Provider = Annotated[str, typer.Argument(help="As in the webhook's path, e.g. stripe.")]
+
+Provider = Annotated[
+    str, typer.Argument(help="The provider's name in the webhook's path, e.g. stripe.")
+]
 
 
 @app.command("rotate")
 def rotate(
     name: Annotated[
-        str, typer.Argument(help="A provider, a password's file without path, or `s3`.")
+        str,
+        typer.Argument(help="A provider, the file name of a password, or `s3`."),
     ],
     stdin: Annotated[
-        bool, typer.Option("--stdin", help="Take the provider's new secret from standard input.")
+        bool, typer.Option("--stdin", help="Read the provider's new secret from standard input.")
     ] = False,
 ) -> None:
-    """Put a new signing secret beside the old one, both of which verify; or change another one.
+    """Add a new signing secret to the old one, or replace a password.
 
-    A password of PostgreSQL's is exchanged while its service runs; what is read only at a start
-    (postgres_dagster_password, s3, superset_admin_password, superset_secret_key) starts its readers
-    anew, and none of them is on a webhook's way.
+    Webhooks that are signed with the new or with the old secret are accepted. Without `--stdin` the
+    new secret is random, which serves the simulator. With a real provider, add its new secret here
+    with `--stdin`, activate it at the provider, then run `payments secrets retire`. The output
+    names a secret by the first 8 hex digits of its SHA-256.
 
-    Without --stdin a random one is made, as for the simulator. Then roll it at the provider, and
-    `retire` the old one. Secrets are named by the first 8 hex digits of their SHA-256.
+    The passwords of PostgreSQL's roles change while their services run. Some secrets are read only
+    at a start (postgres_dagster_password, s3, superset_admin_password, superset_secret_key): the
+    command restarts the components that read them. No webhook depends on those components.
     """
     from payment_operations import rotation
 
     loaded = settings.load()
     if name in rotation.HELD:
         restarted = rotation.rotate_held(loaded, name)
-        said = (
-            f"{', '.join(restarted)} started anew" if restarted else "it is read at the next start"
+        effect = (
+            f"{', '.join(restarted)} restarted" if restarted else "it is read at the next start"
         )
-        typer.echo(f"{name} is changed; {said}")
+        typer.echo(f"{name} is changed; {effect}")
         return
     if not rotation.is_provider(name):
         rotation.rotate_password(loaded, name)
-        typer.echo(f"{name} is changed; who is connected goes on")
+        typer.echo(f"{name} is changed; open connections continue")
         return
     new = rotation.rotate_signing(loaded, name, sys.stdin.read() if stdin else None)
-    typer.echo(f"{new} is in the file, beside {', '.join(rotation.live(loaded, name)[1:])}")
+    old = ", ".join(rotation.live(loaded, name)[1:])
+    typer.echo(f"{new} is in the file, in front of {old}")
     _show_live(name)
 
 
@@ -57,28 +65,36 @@ def rotate(
 def retire(
     provider: Provider,
     quiet_s: Annotated[
-        float, typer.Option("--quiet-s", min=0, help="The old ones verified nothing for so long.")
+        float,
+        typer.Option(
+            "--quiet-s", min=0, help="Seconds in which no webhook may have used an old secret."
+        ),
     ] = 300,
     force: Annotated[
-        bool, typer.Option("--force", help="Whether they are still used or not: they leaked.")
+        bool,
+        typer.Option("--force", help="Retire the old secrets even if they are used: they leaked."),
     ] = False,
 ) -> None:
-    """Let only the newest signing secret verify; exit 1 while an older one is still used."""
+    """Accept only the newest signing secret; exit 1 while an older one is still used."""
     from payment_operations import rotation
 
     retired = rotation.retire_signing(settings.load(), provider, quiet_s, force=force)
-    typer.echo(f"{', '.join(retired)} is out of the file")
+    typer.echo(f"{', '.join(retired)} removed from the file")
     _show_live(provider)
 
 
 def _show_live(provider: str) -> None:
-    """Say what the gateway verifies with; exit 1 if that isn't what the file says."""
+    """Say which secrets the gateway accepts; exit 1 if they are not those of the file."""
     from payment_operations import rotation
 
-    said = rotation.wait_until_live(settings.load(), provider)
-    if said is None:
-        typer.echo("no gateway answers here; it reads the file at its start")
+    live = rotation.wait_until_live(settings.load(), provider)
+    if live is None:
+        typer.echo("no gateway answers on this machine; a gateway reads the file when it starts")
         return
     prints = ", ".join(rotation.live(settings.load(), provider))
-    typer.echo(f"the gateway verifies with {prints}" if said else "the gateway has not taken it up")
-    raise typer.Exit(0 if said else 1)
+    typer.echo(
+        f"the gateway accepts {prints}"
+        if live
+        else "the gateway has not loaded the file yet: see `payments logs gateway`"
+    )
+    raise typer.Exit(0 if live else 1)

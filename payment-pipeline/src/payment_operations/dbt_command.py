@@ -1,4 +1,4 @@
-"""How is dbt called without Dagster? In its own project, on the Trino of the settings."""
+"""Runs of dbt without Dagster, in the dbt project, on the Trino of the settings."""
 
 import os
 import subprocess
@@ -14,15 +14,15 @@ from payment_pipeline.settings import Settings
 
 DBT: Final = str(Path(sys.executable).with_name("dbt"))
 ATTEMPTS: Final = 3
-"""Dagster may be building the same tables: of two commits one fails."""
-SAID_CHARACTERS_MAX: Final = 600
+"""Dagster may build the same tables at the same time; then one of two commits fails."""
+OUTPUT_CHARACTERS_MAX: Final = 600
 
 
 def rebuild(settings: Settings) -> None:
-    """Build every seed and model whole; a reader sees each table before or after it.
+    """Build every seed and model from the lake; a reader sees each table before or after it.
 
     Raises:
-        UserError: dbt failed each time; the sentence ends with what it said.
+        UserError: dbt failed in each attempt; the message ends with dbt's output.
     """
     for attempt in range(ATTEMPTS):
         with tempfile.TemporaryDirectory() as folder:
@@ -41,12 +41,24 @@ def rebuild(settings: Settings) -> None:
         if done.returncode == 0:
             return
         if attempt == ATTEMPTS - 1:
-            said = (done.stdout + done.stderr).strip()[-SAID_CHARACTERS_MAX:]
-            raise UserError(f"dbt can't build the marts, call again when it can: {said}", 1)
+            output = (done.stdout + done.stderr).strip()[-OUTPUT_CHARACTERS_MAX:]
+            raise UserError(
+                "dbt can't build the marts. Fix the cause, then call the same command again. The "
+                f"end of dbt's output:\n{output}",
+                1,
+            )
 
 
 def become_dbt(settings: Settings, arguments: Sequence[str]) -> NoReturn:
-    """Replace this process with dbt. Its output folder is `<var>/dbt/command` by default."""
+    """Replace this process by dbt. By default it writes to `<var>/dbt/command`.
+
+    Raises:
+        UserError: dbt is not installed.
+    """
+    if not Path(DBT).exists():
+        raise UserError(
+            f"There is no dbt at {DBT}. Install the package with its extra `lakehouse`."
+        )
     os.chdir(settings.dbt_project)
     folder = str(files.var(settings) / "dbt" / "command")
     paths = {"DBT_TARGET_PATH": folder, "DBT_LOG_PATH": folder}

@@ -1,4 +1,4 @@
-"""What do `payments audit` and `payments trace` do with a terminal?"""
+"""One audit from the command line: progress, answer, exit code."""
 
 import asyncio
 import json
@@ -10,11 +10,11 @@ from rich.console import Console
 
 from payment_pipeline.adapters import kafka
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.ledger import audit_json, kept, run, trace, window
+from payment_pipeline.ledger import audit_json, kept, run, window
 from payment_pipeline.ledger.stages import Stage
 from payment_pipeline.settings import Settings
 
-from . import audit_text, trace_text
+from . import audit_text
 
 
 def audit(
@@ -33,7 +33,7 @@ def audit(
         UserError: the window or the client's ledger can't be read, or a store does not answer.
     """
     if through is not None and through not in run.THROUGH:
-        raise UserError(f"--through {through}: it is one of {', '.join(run.THROUGH)}.")
+        raise UserError(f"--through {through}: use one of {', '.join(run.THROUGH)}.")
     span = window.parse(since, until, datetime.now(UTC))
     last = Stage(through) if through else None
     request = run.Request(span, until is None, client_ledger, wait_s, last)
@@ -46,19 +46,3 @@ def audit(
     else:
         audit_text.show(found, Console(highlight=False))
     return 0 if found.ok else 1
-
-
-def show_trace(settings: Settings, wanted: str, *, as_json: bool) -> int:
-    """Trace an id, print its life on standard output, and return the exit code.
-
-    Raises:
-        UserError: nothing has that id, or a store does not answer.
-    """
-    kafka.quiet()
-    with Console(stderr=True).status("connecting") as status:
-        found = asyncio.run(trace.trace(settings, wanted, status.update))
-    if as_json:
-        sys.stdout.write(json.dumps(trace_text.as_json(found), default=str) + "\n")
-    else:
-        trace_text.show(found, Console(highlight=False))
-    return 0

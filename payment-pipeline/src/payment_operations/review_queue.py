@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from payment_pipeline.adapters import temporal
+from payment_pipeline.orchestrator import reviews
 from payment_pipeline.orchestrator.messages import Verdict
-from payment_pipeline.orchestrator.reviews import OpenReview, answer, open_reviews
+from payment_pipeline.orchestrator.reviews import OpenReview
 from payment_pipeline.settings import Settings
 
 
@@ -22,7 +23,7 @@ def show_open(settings: Settings, *, as_json: bool) -> None:
 
     async def ask() -> list[OpenReview]:
         with temporal.refusals(settings):
-            return await open_reviews(await temporal.connect(settings))
+            return await reviews.open_reviews(await temporal.connect(settings))
 
     found = asyncio.run(ask())
     console = Console()
@@ -34,7 +35,7 @@ def show_open(settings: Settings, *, as_json: bool) -> None:
         _print(console, settings, found)
 
 
-def give(settings: Settings, payment_id: str, verdict: Verdict, reviewer: str, note: str) -> None:
+def answer(settings: Settings, payment_id: str, verdict: Verdict, reviewer: str, note: str) -> None:
     """Send an answer, and say what became of it.
 
     Raises:
@@ -44,7 +45,7 @@ def give(settings: Settings, payment_id: str, verdict: Verdict, reviewer: str, n
     async def send() -> None:
         client = await temporal.connect(settings)
         with temporal.refusals(settings):
-            state = await answer(client, payment_id, verdict, reviewer, note)
+            state = await reviews.answer(client, payment_id, verdict, reviewer, note)
         if state is None:
             console.print(f"{payment_id}: sent; it will be recorded when the worker is up.")
         elif state.outcome.value != verdict.value:  # somebody, or the timeout, was faster

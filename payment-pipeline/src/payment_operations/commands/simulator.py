@@ -1,0 +1,95 @@
+"""The command that sends simulated Stripe traffic."""
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from typer.models import OptionInfo
+
+from payment_operations.command_options import AsJson
+from payment_operations.commands import Panel
+from payment_pipeline import settings
+
+PANEL: Final = Panel.DATA
+app = typer.Typer()
+
+
+def _share(fault: str) -> OptionInfo:
+    """An option that is a share of the genuine events."""
+    option: OptionInfo = typer.Option(min=0, max=1, help=f"Share of the events {fault}.")
+    return option
+
+
+Duplicates = Annotated[float, _share("to send twice, byte for byte")]
+Late = Annotated[float, _share("to deliver after all the others")]
+Malformed = Annotated[float, _share("to follow with a signed body that is no valid event")]
+Forged = Annotated[float, _share("to follow with a forged event")]
+Altered = Annotated[float, _share("to follow with another body under the same id")]
+Rate = Annotated[float, typer.Option(min=0, help="Deliveries a second; 0 is as fast as possible.")]
+Burst = Annotated[int, typer.Option(min=0, help="Send this many at once every 5 s; needs --rate.")]
+Until = Annotated[
+    datetime | None,
+    typer.Option(help="End of the simulated time, UTC; today 00:00 if left out."),
+]
+Url = Annotated[
+    str | None, typer.Option(help="Another gateway; only a loopback address is allowed.")
+]
+Ledger = Annotated[
+    Path | None,
+    typer.Option(help="The file that gets a line for each attempt; a new one if left out."),
+]
+Connections = Annotated[
+    int, typer.Option(min=1, max=1024, help="How many requests to send at a time.")
+]
+
+
+@app.command()
+def simulate(
+    events: Annotated[
+        int, typer.Option(min=1, help="How many genuine events to send; faults are extra.")
+    ] = 3000,
+    rate: Rate = 0,
+    seed: Annotated[
+        int, typer.Option(help="The same seed, options and --until give the same bytes.")
+    ] = 1,
+    duplicates: Duplicates = 0,
+    late: Late = 0,
+    malformed: Malformed = 0,
+    bad_signature: Forged = 0,
+    altered: Altered = 0,
+    shuffle: Annotated[bool, typer.Option("--shuffle", help="Send in random order.")] = False,
+    burst: Burst = 0,
+    days: Annotated[int, typer.Option(min=1, max=3650, help="How many days to simulate.")] = 90,
+    until: Until = None,
+    livemode: Annotated[
+        bool, typer.Option("--livemode", help="Mark the events as real money.")
+    ] = False,
+    connections: Connections = 32,
+    url: Url = None,
+    ledger: Ledger = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send signed, reproducible, valid Stripe traffic; exit 1 if any answer was wrong.
+
+    The traffic has whole lifecycles in their true order: payments and their declines, refunds,
+    disputes, payouts, subscriptions with invoices and retries, fraud rings, connected accounts,
+    five API versions, and currencies of every exponent. The simulator obeys 503 and Retry-After. It
+    writes each attempt to a ledger file. `payments audit --client-ledger FILE` compares the
+    pipeline with that file.
+    """
+    from payment_operations import simulation
+    from payment_pipeline.simulator.run import Faults, Pace, Period, Run, midnight
+
+    run = Run(
+        events=events,
+        seed=seed,
+        period=Period(midnight(until), days, livemode),
+        faults=Faults(duplicates, late, malformed, bad_signature, altered, shuffle),
+        pace=Pace(rate or None, burst),
+        connections=connections,
+        url=url,
+        ledger=ledger,
+    )
+    sys.exit(simulation.main(settings.load(), run, as_json=as_json))

@@ -1,0 +1,44 @@
+"""One replay from the command line: progress, answer, exit code."""
+
+import asyncio
+import json
+import sys
+from datetime import UTC, datetime
+
+from rich.console import Console
+
+from payment_pipeline.adapters import kafka
+from payment_pipeline.ledger import window
+from payment_pipeline.replay.batch import Request
+from payment_pipeline.replay.run import replay
+from payment_pipeline.settings import Settings
+
+from . import replay_text
+
+
+def replay_window(
+    settings: Settings,
+    ends: tuple[str, str],
+    *,
+    provider: str | None,
+    event_type: str | None,
+    dry_run: bool,
+    rate: float,
+    wait_s: float,
+    as_json: bool,
+) -> int:
+    """Replay a window, print the result on standard output, and return the exit code.
+
+    Raises:
+        UserError: the window can't be read, or a store does not answer.
+    """
+    span = window.parse(*ends, datetime.now(UTC))
+    request = Request(span, provider, event_type, dry_run, rate, wait_s)
+    kafka.quiet()
+    with Console(stderr=True).status("connecting") as status:
+        report = asyncio.run(replay(settings, request, status.update))
+    if as_json:
+        sys.stdout.write(json.dumps(replay_text.as_json(report)) + "\n")
+    else:
+        replay_text.show(report, Console(highlight=False))
+    return 0 if report.ok else 1
