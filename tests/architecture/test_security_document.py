@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from local_stack.files import GENERATED_SECRETS, WEBHOOK_SECRETS
+from local_stack import generated_secrets, signing_secrets
 from payment_operations.rotation import HELD, rotatable_passwords
 from payment_pipeline.settings import Settings
 
@@ -46,6 +46,6 @@ def test_every_threat_has_a_test_or_a_target_that_says_no() -> None:
 def test_every_secret_that_no_command_rotates_is_told_how_to_change() -> None:
     told = {name for secret, _ in rows("how it is changed") for name in re.findall(r"\w+", secret)}
     held = {name for each in HELD.values() for name in each.secrets}
-    rotated = {*WEBHOOK_SECRETS, *rotatable_passwords(Settings()), *held}
+    rotated = {*signing_secrets.NAMES, *rotatable_passwords(Settings()), *held}
     given = {"trino_password", "catalog_credential"}
-    assert told == set(GENERATED_SECRETS) - rotated | given
+    assert told == set(generated_secrets.names()) - rotated | given

@@ -22,7 +22,7 @@ READS_ENVIRONMENT = {"settings.py"}
 STARTERS = (SOURCES[1], SOURCES[3])
 """`local_stack` and `payment_operations` read it too, only to pass it to processes they start."""
 
-REGISTRIES = {"providers", "models", "catalogue", "commands"}
+REGISTRIES = {"providers", "models", "components", "commands"}
 """Folders whose modules are found by listing them."""
 
 PURE = ("domain", "providers")
@@ -153,12 +153,7 @@ def test_no_module_is_dead() -> None:
     for path in modules:
         source = next(source for source in SOURCES if path.is_relative_to(source))
         parts = [source.name, *path.relative_to(source).with_suffix("").parts]
-        if parts[-1] in {"__init__", "__main__"} or parts[-2] in {
-            "providers",
-            "models",
-            "catalogue",
-            "commands",
-        }:
+        if parts[-1] in {"__init__", "__main__"} or parts[-2] in REGISTRIES:
             continue
         if "defs" in parts or parts[-1] == "definitions":
             continue

@@ -29,7 +29,7 @@ from bench.orchestrator import orchestrator_figures
 from bench.tracing import tracing_figures
 from bench.whole_way import whole_way_figures
 from conftest import stack_settings
-from local_stack.components import LAKEHOUSE
+from local_stack.component import LAKEHOUSE
 from local_stack.stack import down
 from payment_operations import stack_text
 from payment_operations.stack_start import up

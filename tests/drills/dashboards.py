@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from local_stack import superset
+from local_stack.components import superset
 from payment_pipeline.settings import Settings
 
 ANSWERED_S: Final = 120.0

@@ -22,7 +22,8 @@ from temporalio.client import Client
 
 from drills import dashboards
 from drills.collector import Collector
-from local_stack import files, superset, supervisor
+from local_stack import files, supervisor
+from local_stack.components import superset
 from orchestration_dagster.lake import erase
 from orchestration_dagster.lake.catalog import open_catalog
 from payment_pipeline.adapters import kafka, temporal

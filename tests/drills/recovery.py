@@ -10,7 +10,7 @@ import psycopg
 
 from drills.sender import Sender
 from local_stack import supervisor
-from local_stack.components import BY_NAME
+from local_stack.components import components
 from payment_pipeline.settings import Settings
 from payment_pipeline.simulator.world import Event
 from support import processes
@@ -57,7 +57,7 @@ async def through(settings: Settings, sender: Sender, probe: Event) -> float:
 
 
 async def _restarted(settings: Settings, name: str, killed: int, began: float) -> float:
-    port = getattr(settings, BY_NAME[name].ports[0])
+    port = getattr(settings, components()[name].ports[0])
     while True:
         info = supervisor.states(settings).get(name, {})
         with socket.socket() as caller:

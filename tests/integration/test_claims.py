@@ -9,7 +9,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from local_stack import roles
-from local_stack.preflight import Check
+from local_stack.component import Check
 from local_stack.stack import down
 from payment_operations import retention_checks as doctor
 from payment_operations.retention_checks import checks

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from drills import dashboards as drill
-from local_stack import superset
+from local_stack.components import superset
 from payment_operations.stack_start import up
 from payment_pipeline.settings import Settings
 from support.browser import Browser, Chart, chromium, in_time_range

@@ -21,7 +21,7 @@ import psycopg
 import pytest
 
 from conftest import own_stack
-from local_stack import superset
+from local_stack.components import superset
 from orchestration_dagster.lake.lake_tables import TABLES
 from orchestration_dagster.lake.loader import load
 from payment_operations import erasure as erasure_run

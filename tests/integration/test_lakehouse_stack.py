@@ -10,8 +10,8 @@ from pydantic import SecretStr
 from trino.dbapi import Connection
 from trino.exceptions import TrinoQueryError
 
-from local_stack import supervisor, trino
-from local_stack.components import BY_NAME
+from local_stack import supervisor
+from local_stack.components import components, trino
 from orchestration_dagster.lake import compare
 from orchestration_dagster.lake.catalog import open_catalog
 from orchestration_dagster.lake.loader import load
@@ -71,8 +71,8 @@ def test_a_lakehouse_at_given_addresses_takes_the_same_loads(
 
 
 async def test_both_are_ready(lakehouse: Settings) -> None:
-    assert await BY_NAME["seaweedfs"].ready(lakehouse)
-    assert await BY_NAME["trino"].ready(lakehouse)
+    assert await components()["seaweedfs"].ready(lakehouse)
+    assert await components()["trino"].ready(lakehouse)
 
 
 def test_every_listener_is_on_loopback(lakehouse: Settings) -> None:

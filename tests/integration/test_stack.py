@@ -16,7 +16,6 @@ import pytest
 
 from conftest import stack_settings
 from local_stack import process, stack, supervisor
-from local_stack.components import STORES
 from local_stack.stack import down
 from payment_operations.stack_start import up
 from payment_pipeline.domain.failures import UserError
@@ -27,6 +26,8 @@ from support.listeners import ports_and_strangers
 pytestmark = pytest.mark.stack
 
 StackOf = Callable[..., Settings]
+
+STORES = ("postgres", "kafka", "temporal")
 
 
 def pids(settings: Settings, names: tuple[str, ...] = STORES) -> dict[str, int]:

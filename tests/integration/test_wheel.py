@@ -39,7 +39,8 @@ STOP_S_MAX: Final = 20
 
 FINDS_ITS_FILES: Final = """
 import sys
-from local_stack import dagster, files, jars, superset, trino
+from local_stack import dagster, files, jars
+from local_stack.components import superset, trino
 from orchestration_dagster.dbt_manifest import manifest
 from payment_pipeline.settings import load
 

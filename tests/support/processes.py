@@ -11,7 +11,7 @@ from typing import Final
 import psutil
 
 from local_stack import process, supervisor
-from local_stack.components import BY_NAME
+from local_stack.components import components
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
@@ -40,7 +40,7 @@ def kill(settings: Settings, name: str, number: int = signal.SIGKILL) -> int:
     """
     pid = pid_of(settings, name)
     family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    for port in (getattr(settings, port) for port in BY_NAME[name].ports):
+    for port in (getattr(settings, port) for port in components()[name].ports):
         owner = process.listener(port)
         if owner is not None and owner not in {member.pid for member in family}:
             raise UserError(f"{name}'s port {port} is not {name}'s, but pid {owner}'s.", 1)
@@ -83,6 +83,6 @@ async def wait_ready(
         while True:
             info = supervisor.states(settings).get(name, {})
             alive = info.get("statename") in supervisor.ALIVE
-            if alive and info["pid"] != not_pid and await BY_NAME[name].ready(settings):
+            if alive and info["pid"] != not_pid and await components()[name].ready(settings):
                 return time.monotonic() - began
             await asyncio.sleep(POLL_S)

@@ -17,7 +17,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from temporalio.worker import Worker
 
-from local_stack import temporal
+from local_stack.components import temporal
 from payment_pipeline.orchestrator import messages, search_attributes
 from payment_pipeline.orchestrator.messages import (
     Advice,

@@ -17,7 +17,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from local_stack.postgres import binaries
+from local_stack.components.postgres import binaries
 from payment_pipeline.adapters.postgres import unreachable
 from payment_pipeline.adapters.sql import queries
 from payment_pipeline.bronze.contract import (

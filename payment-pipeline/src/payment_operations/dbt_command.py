@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
-from local_stack import files, trino
+from local_stack import files
+from local_stack.components import trino
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from local_stack import dagster
-from local_stack.components import DASHBOARDS, LAKEHOUSE
+from local_stack.component import DASHBOARDS, LAKEHOUSE
 from payment_pipeline.adapters import trino
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings

@@ -10,7 +10,7 @@ import psycopg
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from local_stack.preflight import Check
+from local_stack.component import Check
 from payment_pipeline import providers
 from payment_pipeline.adapters import kafka, topic_configs
 from payment_pipeline.adapters.kafka_ranges import RangeStalledError

@@ -18,7 +18,8 @@ import psycopg
 from prometheus_client.parser import text_string_to_metric_families
 
 from local_stack import roles, stack, supervisor
-from local_stack.files import exclusive, make_secrets, new_secret, run_dir, write_private
+from local_stack.files import exclusive, run_dir, write_private
+from local_stack.generated_secrets import generate, new_secret
 from local_stack.http import TIMEOUT
 from payment_pipeline.adapters.postgres import unreachable
 from payment_pipeline.domain.failures import UserError
@@ -182,7 +183,7 @@ def rotate_held(settings: Settings, name: str) -> list[str]:
         stack.stop(settings, running)
         for each in held.secrets:
             (settings.secrets_dir / each).unlink(missing_ok=True)
-        make_secrets(settings)
+        generate(settings)
     if running:
         up(settings, only=tuple(running))
     return running

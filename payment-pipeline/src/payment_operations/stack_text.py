@@ -6,9 +6,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from local_stack import dagster, files, logs, stack, superset
-from local_stack.components import BY_NAME, DASHBOARDS, LAKEHOUSE, chosen
-from local_stack.preflight import Check
+from local_stack import dagster, files, logs, stack
+from local_stack.component import DASHBOARDS, LAKEHOUSE, Check
+from local_stack.components import chosen, components, superset
 from local_stack.stack import Standing
 from payment_pipeline.settings import Settings
 
@@ -122,7 +122,7 @@ def show_logs(settings: Settings, names: tuple[str, ...], lines: int, *, on: boo
     """
     console = Console(highlight=False, soft_wrap=True)
     chosen(names)
-    paths = {files.log_path(settings, name): name for name in names or BY_NAME}
+    paths = {files.log_path(settings, name): name for name in names or components()}
     for path, name in paths.items():
         for line in logs.tail(path, lines).splitlines():
             console.print(f"{name:<18}{line}", markup=False)

@@ -15,8 +15,9 @@ from drills.findings import Findings
 from drills.ground import Drill, Ground
 from drills.ledger import account
 from drills.sender import Sender, modelled
-from local_stack import dagster, superset
-from local_stack.components import LAKEHOUSE
+from local_stack import dagster
+from local_stack.component import LAKEHOUSE
+from local_stack.components import superset
 from orchestration_dagster.lake.lake_tables import TABLES
 from orchestration_dagster.lake.loader import load
 from payment_operations import stack_start

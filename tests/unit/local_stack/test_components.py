@@ -1,11 +1,23 @@
-"""Is the table of components whole, and does a choice bring what it needs?"""
+"""The registry of components: its order, its ports, and the choice of what to start."""
 
+import ast
 from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from local_stack import components
-from local_stack.components import ALL, BY_NAME, GROUPS, STORES, chosen, runs_elsewhere
+from local_stack import (
+    component,
+    files,
+    generated_secrets,
+    preflight,
+    process,
+    stack,
+    supervisor,
+)
+from local_stack.component import GROUPS, runs_elsewhere
+from local_stack.components import chosen, components, inference
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.inference import store, training
 from payment_pipeline.inference.models import models
@@ -13,30 +25,30 @@ from payment_pipeline.settings import Settings
 
 
 def names(*only: str, groups: tuple[str, ...] = ()) -> list[str]:
-    return [component.name for component in chosen(only, groups)]
+    return [each.name for each in chosen(only, groups)]
 
 
-def test_each_need_stands_before_who_needs_it() -> None:
+def test_a_component_comes_after_the_ones_that_it_needs() -> None:
     seen: set[str] = set()
-    for component in ALL:
-        assert set(component.needs) <= seen
-        seen.add(component.name)
+    for each in components().values():
+        assert set(each.needs) <= seen
+        seen.add(each.name)
 
 
 def test_every_port_is_a_setting_of_one_component() -> None:
-    owned = [port for component in ALL for port in component.ports]
+    owned = [port for each in components().values() for port in each.ports]
     assert len(set(owned)) == len(owned)
     assert set(owned) <= Settings.model_fields.keys()
 
 
 def test_nothing_chosen_is_the_pipeline_alone() -> None:
-    assert names() == [each.name for each in ALL if each.group == "pipeline"]
+    assert names() == [each.name for each in components().values() if each.group == "pipeline"]
     assert "trino" not in names()
 
 
-def test_a_group_stands_beside_the_pipeline() -> None:
+def test_a_group_is_started_in_addition_to_the_pipeline() -> None:
     assert set(names(groups=("lakehouse",))) >= {*names(), "seaweedfs", "trino"}
-    assert names(groups=GROUPS) == list(BY_NAME)
+    assert names(groups=GROUPS) == list(components())
 
 
 def test_an_unknown_group_lists_the_known_ones() -> None:
@@ -46,7 +58,7 @@ def test_an_unknown_group_lists_the_known_ones() -> None:
 
 def test_a_choice_brings_what_it_needs() -> None:
     assert names("gateway") == ["kafka", "gateway"]
-    assert names("worker") == [*STORES, "worker"]
+    assert names("worker") == ["postgres", "kafka", "temporal", "worker"]
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
@@ -56,8 +68,8 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
 
 def test_addresses_hold_no_password(isolated: Callable[..., Settings]) -> None:
     settings = isolated(postgres_dsn="postgresql://user:hush@db.example:6432/payments")
-    assert runs_elsewhere(settings, BY_NAME["postgres"])
-    assert BY_NAME["postgres"].address(settings) == "db.example:6432/payments"
+    assert runs_elsewhere(settings, components()["postgres"])
+    assert components()["postgres"].address(settings) == "db.example:6432/payments"
 
 
 def test_training_is_due_until_every_model_has_a_current_version(
@@ -65,8 +77,29 @@ def test_training_is_due_until_every_model_has_a_current_version(
 ) -> None:
     settings = isolated()
     for name in models():
-        assert not components._trained(settings)
+        assert not inference._trained(settings)
         home = training.models_dir(settings) / name
         home.mkdir(parents=True)
         (home / store._CURRENT).write_text("a version")
-    assert components._trained(settings)
+    assert inference._trained(settings)
+
+
+def test_each_order_is_given_once() -> None:
+    orders = [each.order for each in components().values()]
+    assert len(set(orders)) == len(orders)
+
+
+def test_stores_are_all_that_other_components_write_to_or_query() -> None:
+    stores = [name for name, each in components().items() if each.is_store]
+    assert stores == ["postgres", "kafka", "temporal", "seaweedfs", "trino"]
+
+
+@pytest.mark.parametrize(
+    "module", [component, files, generated_secrets, preflight, process, stack, supervisor]
+)
+def test_what_serves_every_component_names_none(module: ModuleType) -> None:
+    """So that a new component is one new file in the folder `components`."""
+    tree = ast.parse(Path(str(module.__file__)).read_text())
+    words = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    words |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    assert not words & components().keys()

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 import yaml
 
-from local_stack import dagster, superset
+from local_stack import dagster
+from local_stack.components import superset
 from payment_pipeline.settings import Settings
 
 SettingsOf = Callable[..., Settings]

@@ -1,4 +1,4 @@
-"""Are secrets made once and for their owner alone, and are sockets' paths short enough?"""
+"""The generated secrets and their rights, and the length of socket paths."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from local_stack import files
+from local_stack import files, generated_secrets
 from payment_pipeline.settings import Settings
 
 SettingsOf = Callable[..., Settings]
@@ -15,11 +15,11 @@ SettingsOf = Callable[..., Settings]
 def test_secrets_are_made_once_for_their_owner_alone(isolated: SettingsOf) -> None:
     settings = isolated()
     files.make_folders(settings)
-    files.make_secrets(settings)
-    made = {name: settings.secret(name) for name in files.GENERATED_SECRETS}
+    generated_secrets.generate(settings)
+    made = {name: settings.secret(name) for name in generated_secrets.names()}
     files.make_folders(settings)
-    files.make_secrets(settings)
-    assert {name: settings.secret(name) for name in files.GENERATED_SECRETS} == made
+    generated_secrets.generate(settings)
+    assert {name: settings.secret(name) for name in generated_secrets.names()} == made
     assert len(set(made.values())) == len(made)
     assert made["webhook_secrets_stripe"].startswith("whsec_")
     assert settings.secrets_dir.stat().st_mode & 0o777 == 0o700
@@ -30,7 +30,7 @@ def test_secrets_are_made_once_for_their_owner_alone(isolated: SettingsOf) -> No
 def test_a_given_secret_is_not_generated(isolated: SettingsOf) -> None:
     settings = isolated(postgres_password=SecretStr("given"))
     files.make_folders(settings)
-    files.make_secrets(settings)
+    generated_secrets.generate(settings)
     assert not (settings.secrets_dir / "postgres_password").exists()
     assert settings.secret("postgres_password") == "given"
 

@@ -1,6 +1,7 @@
 """Does the bill of materials name every jar and archive that a lock pins?"""
 
-from local_stack import jar_sbom, jars, trino
+from local_stack import jar_sbom, jars
+from local_stack.components import trino
 
 
 def test_each_locked_file_is_named_with_its_hash() -> None:

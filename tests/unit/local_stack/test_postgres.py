@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from local_stack import postgres
+from local_stack.components import postgres
 from payment_pipeline.domain.failures import UserError
 
 Commands = list[list[str]]

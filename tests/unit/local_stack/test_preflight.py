@@ -13,9 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from local_stack import files, jars, java, preflight, process, trino
-from local_stack.components import BY_NAME
-from local_stack.preflight import Check
+from local_stack import files, generated_secrets, jars, java, preflight, process
+from local_stack.component import Check
+from local_stack.components import chosen, components, trino
 from payment_operations.stack_start import up
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
@@ -24,8 +24,8 @@ from support import commands
 SettingsOf = Callable[..., Settings]
 
 
-def the_check(settings: Settings, name: str, *components: str) -> Check:
-    found = preflight.checks(settings, tuple(BY_NAME[each] for each in components))
+def the_check(settings: Settings, name: str, *named: str) -> Check:
+    found = preflight.checks(settings, tuple(components()[each] for each in named))
     return next(check for check in found if check.name == name)
 
 
@@ -83,7 +83,7 @@ def test_two_components_on_one_port_are_told_apart(isolated: SettingsOf) -> None
 
 def test_what_runs_elsewhere_needs_no_port_here(isolated: SettingsOf, listener: int) -> None:
     settings = isolated(kafka_port=listener, kafka_bootstrap_servers="kafka.example:9092")
-    assert all(check.ok for check in preflight.checks(settings, (BY_NAME["kafka"],)))
+    assert all(check.ok for check in preflight.checks(settings, (components()["kafka"],)))
 
 
 def disks(
@@ -96,7 +96,7 @@ def disks(
 
 def test_full_disk_is_red(isolated: SettingsOf, monkeypatch: pytest.MonkeyPatch) -> None:
     disks(monkeypatch, {}, others=0)
-    check = the_check(isolated(), "Disk")
+    check = the_check(isolated(), "Disk", "kafka")
     assert not check.ok
     assert "PAYMENTS_VAR" in check.remedy
 
@@ -111,7 +111,9 @@ def test_trino_is_not_fetched_into_a_cache_without_room(
     assert the_check(settings, "Disk", "trino").ok
     assert not the_check(settings, "Cache", "trino").ok
     trino.home(settings).mkdir()  # nothing is fetched any more
-    assert "Cache" not in {check.name for check in preflight.checks(settings, (BY_NAME["trino"],))}
+    assert "Cache" not in {
+        check.name for check in preflight.checks(settings, (components()["trino"],))
+    }
 
 
 def test_trino_is_not_unpacked_into_a_cache_that_takes_nothing(
@@ -138,7 +140,7 @@ def test_jars_are_not_fetched_into_a_home_that_takes_none(
     home.write_text("no folder")
     unwritable = the_check(isolated(), "Jars", "kafka")
     assert "can't be written (Not a directory)" in unwritable.finding
-    nothing_to_fetch = preflight.checks(isolated(), (BY_NAME["gateway"],))
+    nothing_to_fetch = preflight.checks(isolated(), (components()["gateway"],))
     assert "Jars" not in {check.name for check in nothing_to_fetch}
 
 
@@ -149,7 +151,7 @@ def test_jars_that_are_there_need_no_room(
     for jar in jars.class_path():
         jar.parent.mkdir(parents=True, exist_ok=True)
         jar.touch()
-    found = preflight.checks(isolated(), (BY_NAME["kafka"],))
+    found = preflight.checks(isolated(), (components()["kafka"],))
     assert "Jars" not in {check.name for check in found}
 
 
@@ -158,8 +160,9 @@ def test_little_memory_is_enough_for_the_pipeline_and_not_for_trino(
 ) -> None:
     memory = namedtuple("memory", "available")
     monkeypatch.setattr(psutil, "virtual_memory", lambda: memory(3 * 1024**3))
-    assert the_check(isolated(), "Memory", "gateway").ok
-    check = the_check(isolated(trino_heap_mib=4096), "Memory", "gateway", "trino")
+    assert the_check(isolated(), "Memory", *(each.name for each in chosen())).ok
+    both = [each.name for each in chosen(groups=("lakehouse",))]
+    check = the_check(isolated(trino_heap_mib=4096), "Memory", *both)
     assert not check.ok
     assert "8,192 MiB needed" in check.finding
 
@@ -257,7 +260,7 @@ def test_more_replicas_than_the_one_broker_are_refused_before_anything_starts(
     assert not check.ok
     assert "PAYMENTS_KAFKA_REPLICATION_FACTOR" in check.remedy
     elsewhere = isolated(kafka_replication_factor=3, kafka_bootstrap_servers="broker:9092")
-    names = [each.name for each in preflight.checks(elsewhere, (BY_NAME["kafka"],))]
+    names = [each.name for each in preflight.checks(elsewhere, (components()["kafka"],))]
     assert "Replicas" not in names, "whose cluster it is knows how many brokers it has"
 
 
@@ -270,7 +273,7 @@ def test_another_users_secrets_are_a_red_line(
         raise PermissionError(13, "Permission denied", path)
 
     files.make_folders(settings)
-    files.make_secrets(settings)
+    generated_secrets.generate(settings)
     monkeypatch.setattr(Path, "read_text", refused)
     check = the_check(settings, "Secret")
     assert not check.ok

@@ -6,7 +6,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from local_stack import files, roles
+from local_stack import files, generated_secrets, roles
 from support import isolated
 
 
@@ -17,7 +17,7 @@ async def test_a_slow_server_is_not_asked_again_as_an_older_cluster(
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings = isolated.settings(tmp_path, postgres_port=silent.getsockname()[1])
         files.make_folders(settings)
-        files.make_secrets(settings)
+        generated_secrets.generate(settings)
         with pytest.raises(psycopg.errors.ConnectionTimeout):
             await roles.ensure(settings)
         silent.setblocking(False)

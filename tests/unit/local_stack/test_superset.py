@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from local_stack import superset
+from local_stack.components import superset
 from payment_pipeline.erasure.person import Person
 from payment_pipeline.settings import Settings
 

@@ -3,12 +3,13 @@
 import shlex
 from collections.abc import Callable
 from configparser import RawConfigParser
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from local_stack import files, supervisor
-from local_stack.components import ALL
+from local_stack import files, generated_secrets, supervisor
+from local_stack.components import components
 from payment_pipeline.settings import Settings, signing_name
 
 SettingsOf = Callable[..., Settings]
@@ -16,7 +17,7 @@ SettingsOf = Callable[..., Settings]
 
 def written(settings: Settings) -> RawConfigParser:
     files.make_folders(settings)
-    files.make_secrets(settings)
+    generated_secrets.generate(settings)
     supervisor.write_config(settings)
     parser = RawConfigParser()
     parser.read(supervisor.config_path(settings))
@@ -25,7 +26,7 @@ def written(settings: Settings) -> RawConfigParser:
 
 def test_every_component_is_restarted_and_killed_with_its_group(isolated: SettingsOf) -> None:
     config = written(isolated())
-    for component in ALL:
+    for component in components().values():
         section = config[f"program:{component.name}"]
         assert section["autostart"] == "false", "up starts it when what it needs is ready"
         assert section["autorestart"] == "true"
@@ -34,7 +35,7 @@ def test_every_component_is_restarted_and_killed_with_its_group(isolated: Settin
 
 def test_every_process_is_marked_and_sees_what_up_saw(isolated: SettingsOf) -> None:
     settings = isolated(gateway_deadline_s=1.5)
-    for component in ALL:
+    for component in components().values():
         environment = written(settings)[f"program:{component.name}"]["environment"]
         pairs = dict(pair.split("=", 1) for pair in shlex.split(environment.replace(",", " ")))
         assert pairs[supervisor.MARK] == str(settings.var)
@@ -46,7 +47,7 @@ def test_no_secret_is_written(isolated: SettingsOf) -> None:
     settings = isolated(webhook_secrets={"stripe": "whsec_given"})
     written(settings)
     text = supervisor.config_path(settings).read_text()
-    for name in files.GENERATED_SECRETS:
+    for name in generated_secrets.names():
         assert settings.secret(name) not in text
 
 
@@ -59,12 +60,12 @@ def test_each_component_is_given_its_own_secrets_alone(
     plain -= {"postgres_dsn", "dagster_dsn", "webhook_secrets"}
     signing = {"stripe": "given", "acme": "given"}
     names = {*plain, *map(signing_name, signing)}
-    monkeypatch.setitem(
-        supervisor.SECRETS_OF, "gateway", ("webhook_secrets_stripe", "webhook_secrets_acme")
-    )
+    gateway = replace(components()["gateway"], secrets=tuple(map(signing_name, signing)))
+    known = {**components(), "gateway": gateway}
+    monkeypatch.setattr(supervisor, "components", lambda: known)
     config = written(isolated(**dict.fromkeys(plain, "given"), webhook_secrets=signing))
     told = {}
-    for component in ALL:
+    for component in components().values():
         environment = config[f"program:{component.name}"]["environment"]
         pairs = dict(pair.split("=", 1) for pair in shlex.split(environment.replace(",", " ")))
         told[component.name] = {name for name in names if f"PAYMENTS_{name.upper()}" not in pairs}
@@ -86,7 +87,7 @@ def test_a_provider_that_is_not_installed_has_its_secret_withheld_from_all(
 ) -> None:
     monkeypatch.setenv("PAYMENTS_WEBHOOK_SECRETS_GONE", "given")
     config = written(isolated())
-    for component in ALL:
+    for component in components().values():
         environment = config[f"program:{component.name}"]["environment"]
         assert 'PAYMENTS_WEBHOOK_SECRETS_GONE=""' in environment
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from local_stack import seaweedfs, trino
+from local_stack.components import seaweedfs, trino
 from payment_pipeline.settings import Settings
 
 SettingsOf = Callable[..., Settings]

@@ -13,7 +13,7 @@ import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from local_stack.components import BY_NAME
+from local_stack.components import components
 from payment_operations.metrics_table import metrics
 from payment_pipeline.settings import Settings
 from support.repository import ROOT
@@ -116,7 +116,7 @@ def test_prometheus_asks_each_stage_where_it_listens() -> None:
     defaults = Settings.model_construct()
     expected = {
         name: [f"{defaults.host}:{getattr(defaults, component.ports[0])}"]
-        for name, component in BY_NAME.items()
+        for name, component in components().items()
         if component.command(defaults)[-1].startswith(
             ("payment_pipeline.", "orchestration_dagster.")
         )

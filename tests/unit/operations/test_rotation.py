@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from local_stack import files
+from local_stack import files, generated_secrets
 from local_stack.components import chosen
 from payment_operations import rotation
 from payment_pipeline.domain.failures import UserError
@@ -21,7 +21,7 @@ GIVEN = "whsec_" + "a1" * 16
 def settings(isolated: SettingsOf) -> Settings:
     made = isolated()
     files.make_folders(made)
-    files.make_secrets(made)
+    generated_secrets.generate(made)
     return made
 
 

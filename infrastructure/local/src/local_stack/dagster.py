@@ -15,14 +15,22 @@ from typing import Any, Final
 import aiohttp
 import psycopg
 
-from local_stack import postgres, roles, trino
-from local_stack.files import socket_path, var, write_private
+from local_stack import roles
+from local_stack.components import postgres, trino
+from local_stack.files import CONFIGURATION, socket_path, var, write_private
 from local_stack.http import TIMEOUT
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings, load
 
-TEMPLATE: Final = Path(__file__).with_name("configuration") / "dagster/dagster.yaml"
+TEMPLATE: Final = CONFIGURATION / "dagster/dagster.yaml"
 CODE: Final = "orchestration_dagster.definitions"
+STORAGE_SECRETS: Final = ("dagster_dsn", "postgres_dagster_password")
+"""The secrets of Dagster's own database."""
+LAKE_SECRETS: Final = (
+    *("postgres_dsn", "postgres_lake_password"),
+    *("s3_access_key", "s3_secret_key", "catalog_credential"),
+)
+"""The secrets of a process that reads bronze and the lake."""
 
 LOADED: Final = """
 { workspaceOrError { ... on Workspace { locationEntries {

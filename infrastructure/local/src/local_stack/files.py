@@ -1,39 +1,22 @@
-"""Where does a stack keep its files, and which of them are private?"""
+"""The files and folders of one stack, and how private files are written."""
 
-import fcntl
 import hashlib
 import os
-import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from payment_pipeline.domain.failures import UserError
-from payment_pipeline.providers import providers
-from payment_pipeline.settings import Settings, signing_name
+from filelock import FileLock
 
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.settings import Settings
+
+CONFIGURATION: Final = Path(__file__).with_name("configuration")
+"""The templates of the components' own configuration files."""
 SOCKET_PATH_BYTES_MAX: Final = 90
 """Unix sockets' paths end at 104 bytes on macOS; supervisord appends its pid while it binds."""
-
-PROVIDERS: Final = {signing_name(name): each for name, each in sorted(providers().items())}
-"""Every provider found, by the name of its signing secrets."""
-WEBHOOK_SECRETS: Final = tuple(PROVIDERS)
-GENERATED_SECRETS: Final = (
-    *WEBHOOK_SECRETS,
-    "postgres_password",
-    "postgres_worker_password",
-    "postgres_lake_password",
-    "postgres_reader_password",
-    "postgres_dagster_password",
-    "postgres_admin_password",
-    "pseudonym_key",
-    "s3_access_key",
-    "s3_secret_key",
-    "superset_secret_key",
-    "superset_admin_password",
-)
 
 
 def var(settings: Settings) -> Path:
@@ -80,20 +63,12 @@ def make_folders(settings: Settings) -> None:
         raise UserError(f"{socket_path(settings).parent} belongs to another user: remove it.")
 
 
-def make_secrets(settings: Settings) -> None:
-    """Generate each secret that is neither given nor in a file, readable by us alone."""
-    given = settings.given_secrets
-    for name in GENERATED_SECRETS:
-        path = settings.secrets_dir / name
-        if name not in given and not path.exists():
-            write_private(path, new_secret(name) + "\n")
-
-
-def new_secret(name: str) -> str:
-    """A random secret for a setting. A provider's signing secret has that provider's form."""
-    random = secrets.token_urlsafe(32)
-    provider = PROVIDERS.get(name)
-    return provider.new_secret(random) if provider else random
+def exists(path: Path) -> bool:
+    """Tell whether a path is there. A path in a folder that may not be searched is not."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return False
 
 
 def write_private(path: Path, text: str) -> None:
@@ -112,8 +87,7 @@ def write_private(path: Path, text: str) -> None:
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Hold a lock file: who comes second waits. The kernel lets go of it when its holder dies."""
+    """Hold a lock file; a second holder waits. The kernel frees it when its holder dies."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with FileLock(path):
         yield

@@ -13,7 +13,8 @@ from cyclonedx.output.json import JsonV1Dot6
 from jgo.env import LockedDependency
 from packageurl import PackageURL
 
-from local_stack import jars, trino
+from local_stack import jars
+from local_stack.components import trino
 
 
 def bom() -> Bom:

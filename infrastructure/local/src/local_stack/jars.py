@@ -18,12 +18,13 @@ from jgo.env import LockedDependency as LockedJar
 from jgo.env import LockFile
 from jgo.maven import Artifact, MavenContext, PythonResolver
 
-from local_stack.files import exclusive
+from local_stack.files import exclusive, exists
 from payment_pipeline.domain.failures import UserError
 
 # Kafka's own jars bring no logging backend: without one the broker dies without a word.
 ENDPOINT: Final = "org.apache.kafka:kafka_2.13:4.3.0+org.slf4j:slf4j-simple:1.7.36"
-LOCK: Final = Path(__file__).with_name("locks") / "kafka.jars.toml"
+LOCKS: Final = Path(__file__).with_name("locks")
+LOCK: Final = LOCKS / "kafka.jars.toml"
 
 DOWNLOADS_AT_ONCE: Final = 8
 
@@ -45,6 +46,11 @@ def class_path(lock: Path = LOCK) -> list[Path]:
     """Where every file that a lock pins is, or will be once it is fetched; Kafka's jars."""
     context = _context()
     return [_path(_artifact(context, entry)) for entry in locked(lock)]
+
+
+def missing(lock: Path = LOCK) -> int:
+    """Return how many files of a lock are not there yet."""
+    return sum(not exists(path) for path in class_path(lock))
 
 
 def fetch(on_bytes: OnBytes = lambda _expected, _fetched: None, lock: Path = LOCK) -> list[Path]:

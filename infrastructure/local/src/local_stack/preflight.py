@@ -11,59 +11,21 @@ import socket
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import psutil
 
-from local_stack import (
-    files,
-    jars,
-    java,
-    postgres,
-    process,
-    seaweedfs,
-    superset,
-    supervisor,
-    temporal,
-    trino,
-)
-from local_stack.components import (
-    DASHBOARDS,
-    LAKEHOUSE,
-    PIPELINE,
-    Component,
-    chosen,
-    runs_elsewhere,
-)
+from local_stack import files, generated_secrets, process, supervisor
+from local_stack.component import MIB, Check, Component, Download, runs_elsewhere
+from local_stack.components import chosen
+from local_stack.files import exists
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings, variable
 
 PYTHON_MIN: Final = (3, 11)
-GIB: Final = 1024**3
-MIB: Final = 1024**2
-DISK_BYTES: Final = {PIPELINE: 2 * GIB, LAKEHOUSE: 2 * GIB, DASHBOARDS: GIB}
-"""What each group wants free: room to write, and for the lakehouse Trino, fetched and unpacked."""
-TRINO_BYTES: Final = int(1.5 * GIB)
-"""What unpacking it takes in the cache, its archive included."""
-JARS_BYTES: Final = {"kafka": 64 * MIB, "trino": 576 * MIB}
-"""What each one's jars and archives take in Maven's folder, and a little more."""
-MEMORY_BYTES: Final = {PIPELINE: 2 * GIB, LAKEHOUSE: 2 * GIB, DASHBOARDS: GIB}
-"""What each group wants available; Trino's heap comes on top."""
 PRIVATE_MODE: Final = 0o077
-
-
-class Check(NamedTuple):
-    """One line of the doctor's."""
-
-    name: str
-    ok: bool
-    finding: str
-    """What is so, whether good or bad."""
-    remedy: str = ""
-    """What to do about it, when it is bad."""
 
 
 def checks(settings: Settings, components: tuple[Component, ...] | None = None) -> list[Check]:
@@ -80,11 +42,9 @@ def checks(settings: Settings, components: tuple[Component, ...] | None = None) 
         _var(settings),
         _host(settings),
         _disk(settings, here),
-        *_cache(settings, here),
-        *_repository(settings, {component.name for component in here}),
+        *_downloads(settings, here),
         _memory(settings, here),
-        *_programs({component.name for component in here}),
-        *_replicas(settings, here),
+        *(check for component in here for check in component.checks(settings)),
         *_secrets(settings),
         *_ports(settings, here, family),
     ]
@@ -115,15 +75,7 @@ def _python() -> Check:
 
 def _nearest(folder: Path) -> Path:
     """The folder, or its nearest parent that exists."""
-    return next(path for path in (folder, *folder.parents) if _exists(path))
-
-
-def _exists(path: Path) -> bool:
-    """Whether it is there; false too within a folder of somebody else's that can't be searched."""
-    try:
-        return path.exists()
-    except PermissionError:
-        return False
+    return next(path for path in (folder, *folder.parents) if exists(path))
 
 
 def _unwritable(folder: Path) -> str | None:
@@ -168,7 +120,7 @@ def _host(settings: Settings) -> Check:
 
 def _disk(settings: Settings, components: list[Component]) -> Check:
     free = shutil.disk_usage(_nearest(files.var(settings))).free
-    needed = sum(DISK_BYTES[group] for group in {PIPELINE, *(each.group for each in components)})
+    needed = sum(component.disk_mib for component in components) * MIB
     return Check(
         "Disk",
         free >= needed,
@@ -177,29 +129,21 @@ def _disk(settings: Settings, components: list[Component]) -> Check:
     )
 
 
-def _cache(settings: Settings, components: list[Component]) -> list[Check]:
-    """Trino is unpacked there, once for all stacks, and it may be on another disk."""
-    if "trino" not in {each.name for each in components} or trino.home(settings).is_dir():
-        return []
-    folder = settings.cache.expanduser()
-    return [_room("Cache", folder, TRINO_BYTES, "for Trino", "PAYMENTS_CACHE")]
+def _downloads(settings: Settings, components: list[Component]) -> list[Check]:
+    """Check each folder that files are fetched into: it may be on another disk than the stack."""
+    asked = [download for each in components for download in each.downloads(settings)]
+    sizes: Counter[tuple[str, Path, str]] = Counter()
+    for each in asked:
+        sizes[each.title, each.folder, each.setting] += each.size_bytes
+    return [
+        _room(Download(title, folder, size, setting))
+        for (title, folder, setting), size in sizes.items()
+    ]
 
 
-def _repository(settings: Settings, names: set[str]) -> list[Check]:
-    """Jars are fetched at the start into Maven's folder, in the home: it may be another disk."""
-    needed = 0
-    if "kafka" in names and _missing(jars.LOCK):
-        needed += JARS_BYTES["kafka"]
-    if "trino" in names and not trino.home(settings).is_dir() and _missing(trino.LOCK):
-        needed += JARS_BYTES["trino"]
-    if not needed:
-        return []
-    folder = jars.repository()
-    return [_room("Jars", folder, needed, f"in {folder}", "M2_REPO")]
-
-
-def _room(title: str, folder: Path, needed: int, where: str, setting: str) -> Check:
-    """Whether what is fetched at the start can be written to its folder, and has room there."""
+def _room(download: Download) -> Check:
+    """Check that the files can be written to their folder, and that the folder has room."""
+    title, folder, needed, setting = download
     if reason := _unwritable(folder):
         remedy = f"mend its permissions, or set {setting} to a folder of your own"
         return Check(title, False, f"{folder} can't be written ({reason})", remedy)
@@ -207,24 +151,17 @@ def _room(title: str, folder: Path, needed: int, where: str, setting: str) -> Ch
     return Check(
         title,
         free >= needed,
-        f"{free // MIB:,} MiB free {where}, {needed // MIB:,} MiB needed",
+        f"{free // MIB:,} MiB free in {folder}, {needed // MIB:,} MiB needed",
         f"make room, or set {setting} to a folder on another disk",
     )
 
 
-def _missing(lock: Path) -> int:
-    return sum(not _exists(path) for path in jars.class_path(lock))
-
-
 def _memory(settings: Settings, components: list[Component]) -> Check:
-    """What runs already has its memory: only the groups that nothing runs of need more."""
+    """Check the memory for the components that don't run yet: the others have theirs already."""
     available = psutil.virtual_memory().available
     states = supervisor.states(settings)
-    running = {each.group for each in components if states.get(each.name, {}).get("pid")}
-    starting = {each.group for each in components} - running
-    needed = sum(MEMORY_BYTES[group] for group in starting)
-    if "trino" in {each.name for each in components} and LAKEHOUSE in starting:
-        needed += settings.trino_heap_mib * MIB
+    starting = [each for each in components if not states.get(each.name, {}).get("pid")]
+    needed = sum(component.memory_mib(settings) for component in starting) * MIB
     return Check(
         "Memory",
         available >= needed,
@@ -233,63 +170,9 @@ def _memory(settings: Settings, components: list[Component]) -> Check:
     )
 
 
-def _programs(names: set[str]) -> list[Check]:
-    found = []
-    if "postgres" in names:
-        found.append(_program("PostgreSQL", lambda: f"{postgres.binaries() / 'postgres'}"))
-    if "temporal" in names:
-        found.append(_program("Temporal", lambda: f"{temporal.binary()}"))
-    if "kafka" in names:
-        found.append(_program("Java", _java))
-        found.append(_program("Kafka", _jars))
-    if "seaweedfs" in names:
-        found.append(_program("SeaweedFS", lambda: f"{seaweedfs.binary()}"))
-    if "trino" in names:
-        found.append(_program("Trino", lambda: f"on Java {java.find(trino.JAVA_MIN).version}"))
-    if "superset" in names:
-        found.append(_program("Superset", lambda: f"{superset.python()}"))
-    return found
-
-
-def _replicas(settings: Settings, components: list[Component]) -> list[Check]:
-    """Kafka would refuse the topics, once half of the stack is up."""
-    wanted = settings.kafka_replication_factor
-    if wanted == 1 or "kafka" not in {component.name for component in components}:
-        return []
-    return [
-        Check(
-            "Replicas",
-            ok=False,
-            finding=f"{wanted} of each record are wanted, and one broker runs here",
-            remedy="leave PAYMENTS_KAFKA_REPLICATION_FACTOR at 1, or set "
-            "PAYMENTS_KAFKA_BOOTSTRAP_SERVERS to a cluster",
-        )
-    ]
-
-
-def _program(name: str, find: Callable[[], str]) -> Check:
-    try:
-        return Check(name, ok=True, finding=find())
-    except UserError as missing:
-        finding, _, remedy = str(missing).partition(": ")
-        return Check(name, ok=False, finding=finding, remedy=remedy.rstrip("."))
-
-
-def _java() -> str:
-    found = java.find()
-    return f"{found.version} from {found.origin}, {found.executable}"
-
-
-def _jars() -> str:
-    missing = _missing(jars.LOCK)
-    return f"{len(jars.locked())} jars" + (
-        f", {missing} of them to be fetched at the start" * bool(missing)
-    )
-
-
 def _secrets(settings: Settings) -> list[Check]:
     found = []
-    for name in files.GENERATED_SECRETS:
+    for name in generated_secrets.names():
         if name in settings.given_secrets:
             found.append(Check("Secret", ok=True, finding=f"{variable(name)} is set"))
             continue

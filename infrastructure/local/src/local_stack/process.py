@@ -8,6 +8,7 @@ from typing import Final
 import psutil
 
 from local_stack import supervisor
+from local_stack.components import components
 from local_stack.files import var
 from payment_pipeline.settings import Settings
 
@@ -32,10 +33,7 @@ def members(settings: Settings) -> list[psutil.Process]:
 
 
 def _belongs(process: psutil.Process, home: Path) -> bool:
-    """By its mark; where the system hides environments, by a command that names our folder.
-
-    PostgreSQL's children overwrite their environment with a title, but work in the data folder.
-    """
+    """By its mark, or where the system hides environments, as its component recognizes it."""
     try:
         with process.oneshot():
             try:
@@ -43,11 +41,8 @@ def _belongs(process: psutil.Process, home: Path) -> bool:
                     return True
             except psutil.AccessDenied:
                 pass
-            if process.name().startswith("postgres"):
-                return Path(process.cwd()).is_relative_to(home)
-            argv = process.cmdline()
-            ours = ("supervisor.supervisord", "kafka.Kafka", "start-dev")
-            return any(word in argv for word in ours) and any(str(home) in word for word in argv)
+            recognize = (supervisor.recognized, *(c.recognized for c in components().values()))
+            return any(recognized(process, home) for recognized in recognize)
     except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
         return False
 

@@ -11,18 +11,9 @@ from xmlrpc.client import Fault
 
 import psutil
 
-from local_stack import files, logs, preflight, process, supervisor
-from local_stack.components import (
-    ALL,
-    BY_NAME,
-    ENGINES,
-    PIPELINE,
-    STOP_WAIT_S,
-    STORES,
-    Component,
-    chosen,
-    runs_elsewhere,
-)
+from local_stack import files, generated_secrets, logs, preflight, process, supervisor
+from local_stack.component import PIPELINE, STOP_WAIT_S, Component, runs_elsewhere
+from local_stack.components import chosen, components
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
@@ -90,7 +81,7 @@ def up(
             # Whose supervisor was killed keeps its ports, and nobody would restart it.
             process.end(process.members(settings))
         preflight.refuse_if_red(settings, components)
-        files.make_secrets(settings)
+        generated_secrets.generate(settings)
         supervisor.ensure(settings)
         _run(_bring_up(settings, components, provision, watcher or Watcher()))
 
@@ -184,9 +175,9 @@ def down(settings: Settings) -> int:
     """Stop everything of this stack; how many processes no supervisor looked after any more."""
     with contextlib.suppress(OSError, Fault):
         daemon = psutil.Process(supervisor.call(settings, "getPID"))
-        stores = {*STORES, *ENGINES}
-        # Stages first: they finish their batches into stores that still answer.
-        for names in (BY_NAME.keys() - stores, stores):
+        stores = {each.name for each in components().values() if each.is_store}
+        # The stores last: the others finish their batches into stores that still answer.
+        for names in (components().keys() - stores, stores):
             stop(settings, names)
         supervisor.call(settings, "shutdown")
         daemon.wait(STOP_WAIT_S)
@@ -222,8 +213,10 @@ def status(settings: Settings) -> list[Standing]:
 
 async def _status(settings: Settings) -> list[Standing]:
     states = supervisor.states(settings)
-    running = {each.group for each in ALL if _state(states.get(each.name, {})) != "down"}
-    shown = [each for each in ALL if each.group in {PIPELINE, *running}]
+    running = {
+        each.group for each in components().values() if _state(states.get(each.name, {})) != "down"
+    }
+    shown = [each for each in components().values() if each.group in {PIPELINE, *running}]
     return await asyncio.gather(*(_standing(settings, each, states) for each in shown))
 
 

@@ -7,43 +7,32 @@ component when what that one needs is ready.
 import contextlib
 import os
 import shlex
-import socket
 import subprocess
 import sys
 import time
-from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Final
-from xmlrpc.client import Fault, ServerProxy, Transport
+from xmlrpc.client import Fault, ServerProxy
 
-from local_stack.components import ALL, Component, runs_elsewhere
-from local_stack.files import WEBHOOK_SECRETS, log_path, run_dir, socket_path, var
+from supervisor.xmlrpc import SupervisorTransport
+
+from local_stack import signing_secrets
+from local_stack.component import Component, command_names, runs_elsewhere
+from local_stack.components import components
+from local_stack.files import log_path, run_dir, socket_path, var
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import HOME, Settings, variable
 
 MARK: Final = "PAYMENTS_STACK"
 """A variable of every process that a stack starts: the stack's folder. By it we know our own."""
 
+PROGRAM: Final = "supervisor.supervisord"
+
+recognized = command_names(PROGRAM)
+"""Tells whether a process is the supervisord of a stack."""
+
 ALIVE: Final = ("STARTING", "RUNNING")
 """The states of a program that has a process. STARTING is its first second."""
-
-_LAKE: Final = (
-    *("postgres_dsn", "postgres_lake_password"),
-    *("s3_access_key", "s3_secret_key", "catalog_credential"),
-)
-_DAGSTER: Final = ("dagster_dsn", "postgres_dagster_password")
-SECRETS_OF: Final = {
-    "gateway": WEBHOOK_SECRETS,
-    "normalizer": ("pseudonym_key",),
-    "worker": ("postgres_dsn", "postgres_worker_password"),
-    "lake-metrics": _LAKE,
-    # It starts the runs: dbt's, and the hourly ledger check, which reads as the audit does.
-    "dagster-code": (*_DAGSTER, *_LAKE, "trino_password", "postgres_reader_password"),
-    "dagster-webserver": _DAGSTER,
-    "dagster-daemon": _DAGSTER,
-    "superset": ("superset_secret_key", "superset_admin_password", "trino_password"),
-}
-"""Which secrets of the environment each component is told; the servers have theirs in files."""
 
 LOG_BYTES_MAX: Final = "10MB"
 LOG_BACKUPS: Final = 3
@@ -67,7 +56,7 @@ def write_config(settings: Settings) -> None:
     sections = [_daemon_section(settings)]
     sections += [
         _program_section(settings, component)
-        for component in ALL
+        for component in components().values()
         if not runs_elsewhere(settings, component)
     ]
     config_path(settings).write_text("\n".join(sections))
@@ -97,7 +86,7 @@ def _daemon_section(settings: Settings) -> str:
 def _program_section(settings: Settings, component: Component) -> str:
     variables = {
         **environment(settings),
-        **_withheld(settings, component.name),
+        **_withheld(settings, component),
         MARK: str(var(settings)),
     }
     user = component.user()
@@ -138,7 +127,7 @@ def environment(settings: Settings) -> dict[str, str]:
 
     What is unset is handed on as empty, which wins over a line of `.env`.
     """
-    given = {**dict.fromkeys(WEBHOOK_SECRETS), **settings.public}
+    given = {**dict.fromkeys(signing_secrets.NAMES), **settings.public}
     plain = {
         variable(name): "" if value is None else str(value)
         for name, value in given.items()
@@ -152,9 +141,9 @@ def _secret_environment(settings: Settings) -> dict[str, str]:
     return {variable(name): secret for name, secret in settings.given_secrets.items()}
 
 
-def _withheld(settings: Settings, component: str) -> dict[str, str]:
+def _withheld(settings: Settings, component: Component) -> dict[str, str]:
     """The secrets of the environment and `.env` that a component has no use for, as empty."""
-    shown = {variable(name) for name in SECRETS_OF.get(component, ())}
+    shown = {variable(name) for name in component.secrets}
     return dict.fromkeys(_secret_environment(settings).keys() - shown, "")
 
 
@@ -165,29 +154,9 @@ def call(settings: Settings, method: str, *arguments: object) -> Any:  # noqa: A
         OSError: no supervisord listens.
         xmlrpc.client.Fault: it refuses.
     """
-    transport = _UnixTransport(socket_path(settings))
+    transport = SupervisorTransport(serverurl=f"unix://{socket_path(settings)}")
     with ServerProxy("http://localhost", transport=transport) as server:
         return getattr(server.supervisor, method)(*arguments)
-
-
-class _UnixTransport(Transport):
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self._path = path
-
-    def make_connection(self, host: Any) -> HTTPConnection:  # noqa: ANN401 - typeshed's _HostType
-        self._connection = host, _UnixConnection(self._path)
-        return self._connection[1]
-
-
-class _UnixConnection(HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost")
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(str(self._path))
 
 
 def running(settings: Settings) -> bool:
@@ -209,7 +178,7 @@ def ensure(settings: Settings) -> None:
         _apply_changes(settings)
         return
     started = subprocess.run(  # noqa: S603 - our own interpreter
-        [sys.executable, "-m", "supervisor.supervisord", "-c", config_path(settings)],
+        [sys.executable, "-m", PROGRAM, "-c", config_path(settings)],
         env={**os.environ, **_secret_environment(settings)},
         cwd=HOME,
         stdin=subprocess.DEVNULL,

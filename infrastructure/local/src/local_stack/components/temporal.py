@@ -1,15 +1,17 @@
-"""How does Temporal run here: the development server with its UI, and when is it truly ready?"""
+"""Temporal: the development server with its UI, its command line and its readiness."""
 
 import shutil
 import sys
 from pathlib import Path
 from typing import Final
 
+from local_stack.component import Component, command_names, program
 from local_stack.files import var
 from local_stack.http import answers
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
+SERVER: Final = "start-dev"
 WORKFLOWS_CACHED_MAX: Final = 512
 """Kept in the server's memory, where its default of 128,000 would let it grow for hours. Under way
 are far fewer; reviews and recoveries sleep in the file."""
@@ -39,7 +41,7 @@ def command(settings: Settings) -> list[str]:
     namespace = settings.temporal_namespace
     named = [] if namespace == "default" else ["--namespace", namespace]
     return [
-        "/usr/bin/env", "GOGC=400", str(binary()), "server", "start-dev",
+        "/usr/bin/env", "GOGC=400", str(binary()), "server", SERVER,
         "--ip", settings.host,
         "--port", str(settings.temporal_port),
         "--ui-port", str(settings.temporal_ui_port),
@@ -66,3 +68,20 @@ async def ready(settings: Settings) -> bool:
     """
     url = f"http://{settings.host}:{settings.temporal_ui_port}/api/v1/namespaces/"
     return await answers(url + settings.temporal_namespace)
+
+
+COMPONENT: Final = Component(
+    name="temporal",
+    order=20,
+    command=command,
+    ready=ready,
+    address=lambda settings: settings.temporal,
+    ports=("temporal_port", "temporal_ui_port"),
+    is_store=True,
+    prepare=lambda settings, _work: prepare(settings),
+    elsewhere="temporal_address",
+    memory_mib=lambda _settings: 256,
+    disk_mib=256,
+    checks=lambda _settings: (program("Temporal", lambda: f"{binary()}"),),
+    recognized=command_names(SERVER),
+)

@@ -1,4 +1,4 @@
-"""How does PostgreSQL run here: its cluster, its command, and when is it truly ready?"""
+"""PostgreSQL: its cluster, its command line and its readiness."""
 
 import os
 import pwd
@@ -9,11 +9,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, TypedDict
 
+import psutil
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from local_stack import roles
+from local_stack.component import Component, program
 from local_stack.files import var
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
@@ -191,3 +193,36 @@ def ensure_database_elsewhere(settings: Settings, name: str) -> None:
             "PAYMENTS_DAGSTER_DSN to one.",
             exit_code=1,
         ) from refusal
+
+
+def _recognized(process: psutil.Process, home: Path) -> bool:
+    """PostgreSQL's children replace their command line by a title, but work in the data folder."""
+    return process.name().startswith("postgres") and Path(process.cwd()).is_relative_to(home)
+
+
+COMPONENT: Final = Component(
+    name="postgres",
+    order=0,
+    command=command,
+    ready=ready,
+    address=address,
+    ports=("postgres_port",),
+    is_store=True,
+    prepare=lambda settings, _work: prepare(settings),
+    elsewhere="postgres_dsn",
+    generated_secrets=(
+        "postgres_password",
+        "postgres_worker_password",
+        "postgres_lake_password",
+        "postgres_reader_password",
+        "postgres_dagster_password",
+        "postgres_admin_password",
+    ),
+    memory_mib=lambda _settings: 256,
+    disk_mib=448,
+    checks=lambda _settings: (program("PostgreSQL", lambda: f"{binaries() / 'postgres'}"),),
+    recognized=_recognized,
+    # SIGTERM waits until every client has gone. SIGINT rolls their transactions back.
+    stop_signal="INT",
+    user=runs_as,
+)

@@ -1,14 +1,16 @@
-"""How does Kafka run here: one KRaft node, its properties, and when is it truly ready?"""
+"""Kafka: one KRaft node, its properties, its command line and its readiness."""
 
 import secrets
 import socket
 import subprocess
 from pathlib import Path
+from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from local_stack import jars, java
+from local_stack.component import MIB, Check, Component, Download, command_names, program
 from local_stack.files import run_dir, var
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
@@ -27,6 +29,9 @@ SHORT_LIVED = (
 )
 """Of a Java that has ended before a second compiler would pay."""
 REQUEST_TIMEOUT_MS = 2000
+MAIN = "kafka.Kafka"
+JARS_BYTES: Final = 64 * MIB
+"""Size of the jars in Maven's folder, and a little more."""
 
 
 def properties(settings: Settings) -> str:
@@ -71,7 +76,7 @@ def properties_path(settings: Settings) -> Path:
 
 def command(settings: Settings) -> list[str]:
     """The broker's command line; `prepare` fetched its jars."""
-    return [*_java(), *HEAP, *LOGGING, "kafka.Kafka", str(properties_path(settings))]
+    return [*_java(), *HEAP, *LOGGING, MAIN, str(properties_path(settings))]
 
 
 def _java() -> list[str]:
@@ -117,3 +122,55 @@ async def ready(settings: Settings) -> bool:
         return False
     finally:
         await client.close()
+
+
+def _downloads(_settings: Settings) -> tuple[Download, ...]:
+    if not jars.missing():
+        return ()
+    return (Download("Jars", jars.repository(), JARS_BYTES, "M2_REPO"),)
+
+
+def _checks(settings: Settings) -> tuple[Check, ...]:
+    programs = (program("Java", _found_java), program("Kafka", _found_jars))
+    wanted = settings.kafka_replication_factor
+    if wanted == 1:
+        return programs
+    # Kafka would refuse the topics when half of the stack is up.
+    replicas = Check(
+        "Replicas",
+        ok=False,
+        finding=f"{wanted} replicas of each record are wanted, and one broker runs here",
+        remedy="leave PAYMENTS_KAFKA_REPLICATION_FACTOR at 1, or set "
+        "PAYMENTS_KAFKA_BOOTSTRAP_SERVERS to a cluster",
+    )
+    return (*programs, replicas)
+
+
+def _found_java() -> str:
+    found = java.find()
+    return f"{found.version} from {found.origin}, {found.executable}"
+
+
+def _found_jars() -> str:
+    missing = jars.missing()
+    return f"{len(jars.locked())} jars" + (
+        f", {missing} of them to be fetched at the start" * bool(missing)
+    )
+
+
+COMPONENT: Final = Component(
+    name="kafka",
+    order=10,
+    command=command,
+    ready=ready,
+    address=lambda settings: settings.kafka,
+    ports=("kafka_port", "kafka_controller_port"),
+    is_store=True,
+    prepare=prepare,
+    elsewhere="kafka_bootstrap_servers",
+    memory_mib=lambda _settings: 768,
+    disk_mib=1024,
+    downloads=_downloads,
+    checks=_checks,
+    recognized=command_names(MAIN),
+)

@@ -1,7 +1,7 @@
-"""How does Trino run here: one node over the Iceberg catalog, its configuration, and is it ready?
+"""Trino: one node over the Iceberg catalog, its configuration and its readiness.
 
-`python -m local_stack.trino` becomes the server itself: Java is looked for only then, so that a
-machine without a new one can run what needs none.
+`python -m local_stack.components.trino` becomes the server. It looks for Java only then, so that a
+machine without a new Java can run what needs none.
 """
 
 import os
@@ -17,15 +17,20 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from local_stack import jars, java
-from local_stack.files import exclusive, var, write_private
+from local_stack.component import LAKEHOUSE, MIB, Component, Download, program
+from local_stack.files import CONFIGURATION, exclusive, var, write_private
 from local_stack.http import TIMEOUT
 from payment_pipeline.settings import Settings, load
 
-TEMPLATES: Final = Path(__file__).with_name("configuration") / "trino"
-LOCK: Final = Path(__file__).with_name("locks") / "trino.jars.toml"
+TEMPLATES: Final = CONFIGURATION / "trino"
+LOCK: Final = jars.LOCKS / "trino.jars.toml"
 JAVA_MIN: Final = 24
 PLUGINS: Final = ("resource-group-managers",)
 """What is kept of the server's own plugins, beside the Iceberg connector."""
+UNPACKED_BYTES: Final = 1536 * MIB
+"""Size of the unpacked server in the cache, and of its archive."""
+ARCHIVE_BYTES: Final = 576 * MIB
+"""Size of the archives in Maven's folder, and a little more."""
 MAIN: Final = "io.trino.server.TrinoServer"
 CATALOG: Final = "lakehouse"
 QUERY_SHARE_OF_HEAP: Final = 0.3
@@ -56,7 +61,7 @@ def etc(settings: Settings) -> Path:
 
 def command(_settings: Settings) -> list[str]:
     """This module, which becomes the server."""
-    return [sys.executable, "-m", "local_stack.trino"]
+    return [sys.executable, "-m", "local_stack.components.trino"]
 
 
 def prepare(settings: Settings, on_bytes: jars.OnBytes) -> None:
@@ -204,6 +209,36 @@ def main() -> None:
             MAIN,
         ],
     )  # fmt: skip
+
+
+def _downloads(settings: Settings) -> tuple[Download, ...]:
+    """Trino is unpacked once for all stacks."""
+    if home(settings).is_dir():
+        return ()
+    cache = Download("Cache", settings.cache.expanduser(), UNPACKED_BYTES, "PAYMENTS_CACHE")
+    if not jars.missing(LOCK):
+        return (cache,)
+    return (cache, Download("Jars", jars.repository(), ARCHIVE_BYTES, "M2_REPO"))
+
+
+COMPONENT: Final = Component(
+    name="trino",
+    order=90,
+    command=command,
+    ready=ready,
+    address=lambda settings: settings.trino,
+    ports=("trino_port",),
+    needs=("seaweedfs",),
+    group=LAKEHOUSE,
+    is_store=True,
+    prepare=prepare,
+    elsewhere="trino_url",
+    memory_mib=lambda settings: settings.trino_heap_mib,
+    disk_mib=256,
+    downloads=_downloads,
+    checks=lambda _settings: (program("Trino", lambda: f"on Java {java.find(JAVA_MIN).version}"),),
+    ready_wait_s=240,
+)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""How does Superset run here: an environment of its own, a server on loopback, and is it ready?
+"""Superset: an environment and a server of its own, its dashboards and its readiness.
 
-`python -m local_stack.superset` becomes the server, with the secrets that only it may see.
+`python -m local_stack.components.superset` becomes the server, with secrets that only it may see.
 """
 
 import os
@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-from local_stack import jars, trino
+from local_stack.component import DASHBOARDS, Component, Work, program
+from local_stack.components import trino
 from local_stack.files import var
 from local_stack.http import answers
 from payment_pipeline.domain.failures import UserError
@@ -85,10 +86,10 @@ def address(settings: Settings) -> str:
 
 def command(_settings: Settings) -> list[str]:
     """This module, which becomes the server."""
-    return [sys.executable, "-m", "local_stack.superset"]
+    return [sys.executable, "-m", "local_stack.components.superset"]
 
 
-def prepare(settings: Settings, work: jars.OnBytes) -> None:
+def prepare(settings: Settings, work: Work) -> None:
     """Bring its metadata up to date: schema, roles, the administrator, our dashboards.
 
     Raises:
@@ -158,6 +159,25 @@ def main() -> None:
         ],
         environment(settings),
     )  # fmt: skip
+
+
+COMPONENT: Final = Component(
+    name="superset",
+    order=140,
+    command=command,
+    ready=ready,
+    address=address,
+    ports=("superset_port",),
+    needs=("trino",),
+    group=DASHBOARDS,
+    prepare=prepare,
+    secrets=("superset_secret_key", "superset_admin_password", "trino_password"),
+    generated_secrets=("superset_secret_key", "superset_admin_password"),
+    memory_mib=lambda _settings: 1024,
+    disk_mib=1024,
+    checks=lambda _settings: (program("Superset", lambda: f"{python()}"),),
+    ready_wait_s=180,
+)
 
 
 if __name__ == "__main__":

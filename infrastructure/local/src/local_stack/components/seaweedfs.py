@@ -1,4 +1,4 @@
-"""How does SeaweedFS run here: S3 and the Iceberg REST catalog in one process, and is it ready?"""
+"""SeaweedFS: S3 and the Iceberg REST catalog in one process, and their readiness."""
 
 import json
 import shutil
@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 
 import aiohttp
 
+from local_stack.component import LAKEHOUSE, Component, program
 from local_stack.files import var, write_private
 from local_stack.http import TIMEOUT
 from payment_pipeline.domain.failures import UserError
@@ -117,3 +118,21 @@ async def _token(settings: Settings, session: aiohttp.ClientSession) -> str:
     async with session.post(f"{settings.catalog}/v1/oauth/tokens", data=form) as answer:
         answer.raise_for_status()
         return str((await answer.json())["access_token"])
+
+
+COMPONENT: Final = Component(
+    name="seaweedfs",
+    order=80,
+    command=command,
+    ready=ready,
+    address=lambda settings: settings.s3,
+    ports=tuple(PORTS.values()),
+    group=LAKEHOUSE,
+    is_store=True,
+    prepare=lambda settings, _work: prepare(settings),
+    elsewhere="catalog_uri",
+    generated_secrets=("s3_access_key", "s3_secret_key"),
+    memory_mib=lambda _settings: 512,
+    disk_mib=1280,
+    checks=lambda _settings: (program("SeaweedFS", lambda: f"{binary()}"),),
+)

@@ -1,0 +1,29 @@
+"""The secrets that a stack generates for itself, and the form of a new one."""
+
+import secrets
+
+from local_stack.components import components
+from local_stack.files import write_private
+from local_stack.signing_secrets import PROVIDERS
+from payment_pipeline.settings import Settings
+
+
+def names() -> tuple[str, ...]:
+    """The names of all generated secrets, as the components ask for them."""
+    return tuple(name for each in components().values() for name in each.generated_secrets)
+
+
+def generate(settings: Settings) -> None:
+    """Generate each secret that is neither given nor in a file, readable by its owner only."""
+    given = settings.given_secrets
+    for name in names():
+        path = settings.secrets_dir / name
+        if name not in given and not path.exists():
+            write_private(path, new_secret(name) + "\n")
+
+
+def new_secret(name: str) -> str:
+    """Return a random secret. A provider's signing secret has that provider's form."""
+    random = secrets.token_urlsafe(32)
+    provider = PROVIDERS.get(name)
+    return provider.new_secret(random) if provider else random
