@@ -18,7 +18,8 @@ LISTENS = """
 import socket, sys
 listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
 print("listening", flush=True)
-listener.accept()
+while True:
+    listener.accept()
 """
 
 
