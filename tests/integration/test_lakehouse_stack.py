@@ -11,10 +11,11 @@ from trino.dbapi import Connection
 from trino.exceptions import TrinoQueryError
 
 from local_stack import supervisor
-from local_stack.components import components, trino
+from local_stack.components import components
 from orchestration_dagster.lake import compare
 from orchestration_dagster.lake.catalog import open_catalog
 from orchestration_dagster.lake.loader import load
+from payment_pipeline.adapters.trino import CATALOG
 from payment_pipeline.settings import Settings
 from support.lake_loads import EVENTS, insert, own_lake
 from support.listeners import ports_and_strangers
@@ -26,7 +27,7 @@ REFUSED = "Access Denied|No matching resource group"
 def connection(settings: Settings, user: str) -> Connection:
     where = urlsplit(settings.trino)
     host = where.hostname or settings.host
-    return Connection(host=host, port=where.port, user=user, catalog=trino.CATALOG)
+    return Connection(host=host, port=where.port, user=user, catalog=CATALOG)
 
 
 def ask(settings: Settings, query: str, user: str = "") -> list[list[object]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from local_stack import files
-from local_stack.components import trino
+from payment_pipeline.adapters.trino import dbt_environment
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
@@ -71,5 +71,5 @@ def _environment(settings: Settings) -> dict[str, str]:
     return {
         **os.environ,
         "DBT_PROFILES_DIR": str(settings.dbt_project.absolute()),
-        **trino.dbt_environment(settings),
+        **dbt_environment(settings),
     }

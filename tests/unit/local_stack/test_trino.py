@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from local_stack.components import seaweedfs, trino
+from payment_pipeline.adapters.trino import dbt_environment
 from payment_pipeline.settings import Settings
 
 SettingsOf = Callable[..., Settings]
@@ -96,7 +97,7 @@ def test_every_port_of_seaweedfs_is_a_setting(isolated: SettingsOf) -> None:
 
 
 def test_dbt_is_told_where_a_cluster_is(isolated: SettingsOf) -> None:
-    told = trino.dbt_environment(isolated(trino_url="https://trino.example", trino_user="etl"))
+    told = dbt_environment(isolated(trino_url="https://trino.example", trino_user="etl"))
     assert told["DBT_TRINO_HOST"] == "trino.example"
     assert (told["DBT_TRINO_SCHEME"], told["DBT_TRINO_PORT"]) == ("https", "443")
     assert told["DBT_TRINO_USER"] == "etl"

@@ -16,9 +16,9 @@ import aiohttp
 import psycopg
 
 from local_stack import roles
-from local_stack.components import postgres, trino
 from local_stack.files import CONFIGURATION, socket_path, var, write_private
 from local_stack.http import TIMEOUT
+from payment_pipeline.adapters.trino import dbt_environment
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings, load
 
@@ -79,7 +79,7 @@ def prepare(settings: Settings) -> None:
     write_config(settings)
     code_socket(settings).unlink(missing_ok=True)
     if settings.postgres_dsn and not settings.dagster_dsn:
-        postgres.ensure_database_elsewhere(settings, roles.DAGSTER)
+        roles.ensure_database_elsewhere(settings, roles.DAGSTER)
 
 
 def prepare_daemon(settings: Settings) -> None:
@@ -190,7 +190,7 @@ async def _asked(
 
 def environment(settings: Settings) -> dict[str, str]:
     """What Dagster's processes see beside the settings; Trino's password is a secret."""
-    return {"DAGSTER_HOME": str(home(settings)), **trino.dbt_environment(settings)}
+    return {"DAGSTER_HOME": str(home(settings)), **dbt_environment(settings)}
 
 
 def main(part: str) -> None:

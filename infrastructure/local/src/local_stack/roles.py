@@ -8,6 +8,7 @@ from typing import Final, LiteralString, get_args
 import psycopg
 from psycopg import sql
 
+from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Service, Settings
 
 ADMIN: Final = "postgres"
@@ -115,3 +116,22 @@ async def _hand_over(settings: Settings) -> None:
 
 async def _run(admin: Admin, statement: LiteralString, *names: str) -> None:
     await admin.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+def ensure_database_elsewhere(settings: Settings, name: str) -> None:
+    """Make a database beside the pipeline's, on a server that somebody else runs.
+
+    Raises:
+        UserError: our role may not make one there.
+    """
+    try:
+        with psycopg.connect(settings.dsn, autocommit=True) as own:
+            found = own.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
+            if found is None:
+                own.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    except psycopg.Error as refusal:
+        raise UserError(
+            f"Can't make the database {name} ({refusal}): make it yourself, or set "
+            "PAYMENTS_DAGSTER_DSN to one.",
+            exit_code=1,
+        ) from refusal

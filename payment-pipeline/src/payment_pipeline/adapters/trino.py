@@ -65,3 +65,21 @@ def connect(settings: Settings, *, application: str = "payments") -> "TrinoConne
         request_timeout=REQUEST_TIMEOUT_S,
         legacy_prepared_statements=False,
     )
+
+
+def dbt_environment(settings: Settings) -> dict[str, str]:
+    """Return the variables that dbt's profile reads.
+
+    They hold Trino's password when it has one: only for the environment of dbt's own process.
+    """
+    where = urlsplit(settings.trino)
+    secure = where.scheme == "https"
+    given = settings.trino_password
+    return {
+        "DBT_TRINO_HOST": where.hostname or settings.host,
+        "DBT_TRINO_PORT": str(where.port or (443 if secure else 80)),
+        "DBT_TRINO_SCHEME": where.scheme,
+        "DBT_TRINO_USER": settings.trino_user,
+        "DBT_TRINO_CATALOG": CATALOG,
+        **({"DBT_TRINO_PASSWORD": given.get_secret_value()} if given else {}),
+    }

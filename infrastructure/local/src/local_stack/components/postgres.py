@@ -11,7 +11,6 @@ from typing import Final, TypedDict
 
 import psutil
 import psycopg
-from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from local_stack import roles
@@ -174,25 +173,6 @@ async def _answers(dsn: str) -> bool:
     except psycopg.OperationalError:
         return False
     return True
-
-
-def ensure_database_elsewhere(settings: Settings, name: str) -> None:
-    """Make a database beside the pipeline's, on a server that somebody else runs.
-
-    Raises:
-        UserError: our role may not make one there.
-    """
-    try:
-        with psycopg.connect(settings.dsn, autocommit=True) as own:
-            found = own.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
-            if found is None:
-                own.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    except psycopg.Error as refusal:
-        raise UserError(
-            f"Can't make the database {name} ({refusal}): make it yourself, or set "
-            "PAYMENTS_DAGSTER_DSN to one.",
-            exit_code=1,
-        ) from refusal
 
 
 def _recognized(process: psutil.Process, home: Path) -> bool:

@@ -13,9 +13,9 @@ from typing import Final
 from urllib.parse import quote, urlsplit
 
 from local_stack.component import DASHBOARDS, Component, Work, program
-from local_stack.components import trino
 from local_stack.files import var
 from local_stack.http import answers
+from payment_pipeline.adapters.trino import CATALOG
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.resources import folder
 from payment_pipeline.settings import HOME, Settings, load
@@ -130,7 +130,7 @@ def trino_uri(settings: Settings) -> str:
     given = settings.trino_password
     password = f":{quote(given.get_secret_value(), safe='')}" if given else ""
     secure = "?protocol=https" if where.scheme == "https" else ""
-    return f"trino://{settings.trino_reader}{password}@{where.netloc}/{trino.CATALOG}{secure}"
+    return f"trino://{settings.trino_reader}{password}@{where.netloc}/{CATALOG}{secure}"
 
 
 async def ready(settings: Settings) -> bool:

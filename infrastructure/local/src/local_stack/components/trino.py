@@ -12,7 +12,6 @@ import zipfile
 from pathlib import Path
 from string import Template
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -20,6 +19,7 @@ from local_stack import jars, java
 from local_stack.component import LAKEHOUSE, MIB, Component, Download, program
 from local_stack.files import CONFIGURATION, exclusive, var, write_private
 from local_stack.http import TIMEOUT
+from payment_pipeline.adapters.trino import CATALOG
 from payment_pipeline.settings import Settings, load
 
 TEMPLATES: Final = CONFIGURATION / "trino"
@@ -32,7 +32,6 @@ UNPACKED_BYTES: Final = 1536 * MIB
 ARCHIVE_BYTES: Final = 576 * MIB
 """Size of the archives in Maven's folder, and a little more."""
 MAIN: Final = "io.trino.server.TrinoServer"
-CATALOG: Final = "lakehouse"
 QUERY_SHARE_OF_HEAP: Final = 0.3
 """Trino itself keeps 30 % of the heap back; a third of the rest's two belongs to one query."""
 
@@ -177,21 +176,6 @@ async def _answered(settings: Settings, query: str) -> bool:
                 fetched.raise_for_status()
                 page = await fetched.json()
         return "error" not in page
-
-
-def dbt_environment(settings: Settings) -> dict[str, str]:
-    """What dbt's profile asks for; with a password, so only for a process's own environment."""
-    where = urlsplit(settings.trino)
-    secure = where.scheme == "https"
-    given = settings.trino_password
-    return {
-        "DBT_TRINO_HOST": where.hostname or settings.host,
-        "DBT_TRINO_PORT": str(where.port or (443 if secure else 80)),
-        "DBT_TRINO_SCHEME": where.scheme,
-        "DBT_TRINO_USER": settings.trino_user,
-        "DBT_TRINO_CATALOG": CATALOG,
-        **({"DBT_TRINO_PASSWORD": given.get_secret_value()} if given else {}),
-    }
 
 
 def main() -> None:
