@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from local_stack import superset
+from local_stack.components import superset
 from orchestration_dagster.lake import erase
 from payment_pipeline.settings import Settings
 
