@@ -8,19 +8,19 @@ with hyphens for underscores. To add a drill, write that file and nothing else:
         number=12, promise="one sentence", needs=("gateway", "worker"), run=run, full_rounds=10
     )
 
-    def run(ground: Ground) -> Findings:
-        found = Findings()
-        ...                                # drive ground.settings' stack from outside
-        found.require(holds, "a sentence that says what is wrong if it doesn't")
-        found.control_failed = ...         # the same check, the protection taken away: did it fail?
-        return found
+    def run(context: DrillContext) -> Findings:
+        findings = Findings()
+        ...                                # drive context.settings' stack from outside
+        findings.require(holds, "a sentence that says what is wrong if it doesn't")
+        findings.control_failed = ...  # did the same check fail without the protection?
+        return findings
 
-- `ground.settings` is an isolated stack on which everything in `needs` (and what that needs) is
+- `context.settings` is an isolated stack on which everything in `needs` (and what that needs) is
   ready: nobody's data but the drills'. The drills of one call share it one after another, so put
-  right what you break, and look only at what you sent (`ground.began_at`, a ledger of your own).
-- Scale with `ground.rounds`: one round is what `make test` has time for (some ten seconds), and
+  right what you break, and look only at what you sent (`context.began_at`, a ledger of your own).
+- Scale with `context.rounds`: one round is what `make test` has time for (some ten seconds), and
   `full_rounds` are what the figure in `docs/reliability.md` takes (`make chaos ARGS=--full`).
-- Take every choice from `ground.dice`, so that the seed repeats it.
+- Take every choice from `context.rng`, so that the seed repeats it.
 - A control takes a protection away by composing, subclassing or patching in a process of the
   drill's own (`controls`): product code has no switch for it.
 - A drill that can't be run here raises `SkippedError` with a sentence.

@@ -27,9 +27,9 @@ class Marks(NamedTuple):
     secret: str
 
 
-def marks(dice: Random) -> Marks:
+def marks(rng: Random) -> Marks:
     """New ones, so that what another drill left is not found."""
-    token = f"{dice.getrandbits(64):016x}"
+    token = f"{rng.getrandbits(64):016x}"
     digits = "".join(str(int(digit, 16) % 10) for digit in token)
     return Marks(
         card_number=digits,
@@ -53,7 +53,7 @@ def of_every_kind() -> list[Event]:
     ]
 
 
-def planted(event: Event, marked: Marks) -> Event:
+def with_marks(event: Event, marked: Marks) -> Event:
     """The event with the marks wherever a person may stand."""
     body = json.loads(event.body)
     found = body["data"]["object"]
@@ -63,16 +63,16 @@ def planted(event: Event, marked: Marks) -> Event:
     return event._replace(body=json.dumps(body).encode())
 
 
-def unmodelled(event: Event, marked: Marks) -> Event:
+def unmodelled_with_marks(event: Event, marked: Marks) -> Event:
     """The same of a type that no model covers."""
-    body = json.loads(planted(event, marked).body)
+    body = json.loads(with_marks(event, marked).body)
     body |= {"id": f"{event.event_id}U", "type": UNMODELLED_TYPE}
     return Event(body["id"], UNMODELLED_TYPE, event.created, json.dumps(body).encode())
 
 
-def malformed(event: Event, marked: Marks) -> Iterator[Event]:
+def malformed_with_marks(event: Event, marked: Marks) -> Iterator[Event]:
     """Bodies that end as dead letters, each for another reason and with the marks in it."""
-    genuine = json.loads(planted(event, marked).body)
+    genuine = json.loads(with_marks(event, marked).body)
     for number, change in enumerate(_faults(marked)):
         body = json.loads(json.dumps(genuine))
         body["id"] = f"{event.event_id}M{number}"
@@ -82,7 +82,7 @@ def malformed(event: Event, marked: Marks) -> Iterator[Event]:
     yield Event(f"{event.event_id}N", event.type, event.created, said.encode())
 
 
-def hostile(event: Event, marked: Marks) -> Event:
+def hostile_with_marks(event: Event, marked: Marks) -> Event:
     """Every code and every id of the object is the address; its kind and its currency stay."""
     body = json.loads(event.body)
     body["id"] = f"{event.event_id}H"

@@ -26,7 +26,7 @@ class Findings:
     """Of them, those that are in a place twice."""
     unknown: int = 0
     """Distinct events that were never answered 200, but perhaps taken."""
-    recovery_s: list[float] = field(default_factory=list)
+    outages_s: list[float] = field(default_factory=list)
     """From each failure until the pipeline did its work again."""
     control_failed: bool = False
     """Whether the same check failed, as it should, with the protection taken away."""
@@ -61,11 +61,11 @@ class Findings:
         return self.right and not self.late
 
     @property
-    def recovery_s_p95(self) -> float | None:
+    def outage_s_p95(self) -> float | None:
         """By nearest rank; None when nothing had to recover."""
-        if not self.recovery_s:
+        if not self.outages_s:
             return None
-        return round(sorted(self.recovery_s)[ceil(0.95 * len(self.recovery_s)) - 1], 3)
+        return round(sorted(self.outages_s)[ceil(0.95 * len(self.outages_s)) - 1], 3)
 
     @property
     def rate_max_95(self) -> float | None:
@@ -80,7 +80,7 @@ class Findings:
             "lost": self.lost,
             "duplicated": self.duplicated,
             "unknown": self.unknown,
-            "recovery_seconds_p95": self.recovery_s_p95,
+            "recovery_seconds_p95": self.outage_s_p95,
             "rate_max_95": self.rate_max_95,
             "control_failed": self.control_failed,
             "figures": self.figures,

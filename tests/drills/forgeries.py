@@ -1,4 +1,4 @@
-"""In which ways can a signature be wrong? One mutation at a time, drawn by dice."""
+"""In which ways can a signature be wrong? One mutation at a time, drawn by rng."""
 
 import hashlib
 import hmac
@@ -43,35 +43,35 @@ class Genuine(NamedTuple):
 Mutation: TypeAlias = Callable[[Random, Genuine], Forged]
 
 
-def mutated(dice: Random, body: bytes, secret: str, at_s: int) -> Forged:
+def mutated(rng: Random, body: bytes, secret: str, at_s: int) -> Forged:
     """A forged header and body; never what Stripe would send."""
     genuine = Genuine(body, secret, at_s)
-    return dice.choice(MUTATIONS)(dice, genuine)
+    return rng.choice(MUTATIONS)(rng, genuine)
 
 
 def _digest(change: Callable[[Random, str], str]) -> Mutation:
     """Another signature beside the right time."""
-    return lambda dice, it: Forged(it.with_digest(change(dice, it.digest)), it.body)
+    return lambda rng, it: Forged(it.with_digest(change(rng, it.digest)), it.body)
 
 
 def _header(change: Callable[[Random, Genuine], str]) -> Mutation:
     """Another header."""
-    return lambda dice, it: Forged(change(dice, it), it.body)
+    return lambda rng, it: Forged(change(rng, it), it.body)
 
 
 def _body(change: Callable[[Random, bytes], bytes]) -> Mutation:
     """Another body beside the right header."""
-    return lambda dice, it: Forged(it.signed(), change(dice, it.body))
+    return lambda rng, it: Forged(it.signed(), change(rng, it.body))
 
 
-def _other_digit(dice: Random, digest: str) -> str:
-    at = dice.randrange(len(digest))
-    return digest[:at] + dice.choice("0123456789abcdef".replace(digest[at], "")) + digest[at + 1 :]
+def _other_digit(rng: Random, digest: str) -> str:
+    at = rng.randrange(len(digest))
+    return digest[:at] + rng.choice("0123456789abcdef".replace(digest[at], "")) + digest[at + 1 :]
 
 
-def _other_byte(dice: Random, body: bytes) -> bytes:
-    at = dice.randrange(len(body))
-    return body[:at] + bytes([body[at] ^ (1 << dice.randrange(8))]) + body[at + 1 :]
+def _other_byte(rng: Random, body: bytes) -> bytes:
+    at = rng.randrange(len(body))
+    return body[:at] + bytes([body[at] ^ (1 << rng.randrange(8))]) + body[at + 1 :]
 
 
 def _hmac(it: Genuine, algorithm: str, message: bytes) -> str:
@@ -85,32 +85,32 @@ def _stamped(it: Genuine) -> bytes:
 MUTATIONS: Final[tuple[Mutation, ...]] = (
     _digest(_other_digit),
     _digest(_other_digit),
-    _digest(lambda dice, digest: digest[: dice.randrange(len(digest))]),
-    _digest(lambda dice, digest: digest + dice.choice("0af")),
+    _digest(lambda rng, digest: digest[: rng.randrange(len(digest))]),
+    _digest(lambda rng, digest: digest + rng.choice("0af")),
     _digest(lambda _, digest: digest.upper()),
     _digest(lambda _, digest: digest[::-1]),
     _digest(lambda _, digest: digest[:-1] + "²"),
     _digest(lambda _, digest: f'"{digest}"'),
     _digest(lambda _, digest: f"0x{digest}"),
-    _digest(lambda dice, _: dice.randbytes(32).hex()),
-    _digest(lambda dice, _: "' OR '1'='1" * dice.randint(1, 3)),
-    _header(lambda dice, it: f"t={it.at_s + dice.choice((-1, 1, 60))},v1={it.digest}"),
-    _header(lambda dice, it: f"t={it.at_s},v{dice.choice('023')}={it.digest}"),
-    _header(lambda dice, it: f"t={dice.choice('+0 -')}{it.at_s},v1={it.digest}"),
+    _digest(lambda rng, _: rng.randbytes(32).hex()),
+    _digest(lambda rng, _: "' OR '1'='1" * rng.randint(1, 3)),
+    _header(lambda rng, it: f"t={it.at_s + rng.choice((-1, 1, 60))},v1={it.digest}"),
+    _header(lambda rng, it: f"t={it.at_s},v{rng.choice('023')}={it.digest}"),
+    _header(lambda rng, it: f"t={rng.choice('+0 -')}{it.at_s},v1={it.digest}"),
     _header(lambda _, it: f"t={it.at_s}.0,v1={it.digest}"),
     _header(lambda _, it: f"t={it.at_s},t={it.at_s},v1={it.digest}"),
     _header(lambda _, it: f"v1={it.digest}"),
     _header(lambda _, it: f"t={it.at_s}"),
     _header(lambda _, it: f"t={it.at_s};v1={it.digest}"),
     _header(lambda _, it: it.digest),
-    _header(lambda dice, it: dice.randbytes(dice.randint(1, 200)).hex() + str(it.at_s)),
-    _header(lambda dice, _: "".join(chr(dice.randint(0x80, 0xFF)) for _ in range(40))),
+    _header(lambda rng, it: rng.randbytes(rng.randint(1, 200)).hex() + str(it.at_s)),
+    _header(lambda rng, _: "".join(chr(rng.randint(0x80, 0xFF)) for _ in range(40))),
     _header(lambda _, it: f"t={it.at_s}" + ",v1=0" * ENTRIES),
     _header(lambda _, it: it.signed(secret=it.secret + "x")),
     _header(lambda _, it: it.signed(secret=it.secret.removeprefix("whsec_"))),
     _header(lambda _, it: it.signed(secret="")),
-    _header(lambda dice, it: it.signed(at_s=it.at_s - dice.randint(310, 10**6))),
-    _header(lambda dice, it: it.signed(at_s=it.at_s + dice.randint(310, 10**6))),
+    _header(lambda rng, it: it.signed(at_s=it.at_s - rng.randint(310, 10**6))),
+    _header(lambda rng, it: it.signed(at_s=it.at_s + rng.randint(310, 10**6))),
     _header(lambda _, it: _hmac(it, "sha1", _stamped(it))),
     _header(lambda _, it: _hmac(it, "sha512", _stamped(it))),
     _header(lambda _, it: _hmac(it, "sha256", it.body)),

@@ -4,7 +4,7 @@ import pkgutil
 from importlib import import_module
 
 from drills import catalogue
-from drills.ground import Drill
+from drills.drill import Drill
 from payment_pipeline.domain.failures import UserError
 
 
@@ -28,5 +28,5 @@ def drills(wanted: tuple[str, ...] = ()) -> dict[str, Drill]:
 
 def _drill(name: str) -> Drill:
     module = import_module(f"{catalogue.__name__}.{name.replace('-', '_')}")
-    found: Drill = module.DRILL
-    return found
+    drill: Drill = module.DRILL
+    return drill

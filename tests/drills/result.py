@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from drills.drill import Drill
 from drills.findings import Findings
-from drills.ground import Drill
 
 
 @dataclass

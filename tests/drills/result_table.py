@@ -12,12 +12,12 @@ def show(result: Result, console: Console) -> None:
     if result.skipped:
         console.print(f"skipped: {result.skipped}", style="yellow", markup=False)
         return
-    found = result.findings
-    for name, value in (_counts(found) | found.figures).items():
+    findings = result.findings
+    for name, value in (_counts(findings) | findings.figures).items():
         console.print(f"{name:<34}{_number(value)}", markup=False)
-    for fault in (*found.faults, *found.late):
+    for fault in (*findings.faults, *findings.late):
         console.print(f"✗ {fault}", style="red", markup=False, soft_wrap=True)
-    if not found.control_failed and not found.broke:
+    if not findings.control_failed and not findings.broke:
         console.print("✗ The control did not fail: the drill proves nothing.", style="red")
 
 
@@ -30,43 +30,51 @@ def show_all(results: list[Result], console: Console) -> None:
         table.add_column(title, justify="right")
     table.add_column("control")
     for result in results:
-        found = result.findings
+        findings = result.findings
         name, took = f"{result.drill.number} {result.name}", f"{result.seconds:.0f} s"
         if result.skipped:
             table.add_row(name, "[yellow]skipped", *[""] * 6, took, "")
             continue
-        recovery, bound = found.recovery_s_p95, found.rate_max_95
+        recovery, bound = findings.outage_s_p95, findings.rate_max_95
         table.add_row(
             name,
-            "[green]ok" if found.ok else "[red]failed",
-            *(f"{n:,}" for n in (found.acknowledged, found.lost, found.duplicated, found.unknown)),
+            "[green]ok" if findings.ok else "[red]failed",
+            *(
+                f"{n:,}"
+                for n in (
+                    findings.acknowledged,
+                    findings.lost,
+                    findings.duplicated,
+                    findings.unknown,
+                )
+            ),
             "" if recovery is None else f"{recovery:.1f} s",
             "" if bound is None else f"< {bound:.1e}",
             took,
-            _control(found),
+            _control(findings),
         )
     console.print(table)
 
 
-def _counts(found: Findings) -> dict[str, float | int | str]:
+def _counts(findings: Findings) -> dict[str, float | int | str]:
     """What every drill says, in the table's words; nothing of one that broke."""
-    if found.broke:
+    if findings.broke:
         return {}
-    recovery, bound = found.recovery_s_p95, found.rate_max_95
+    recovery, bound = findings.outage_s_p95, findings.rate_max_95
     return {
-        "acknowledged": found.acknowledged,
-        "lost": found.lost,
-        "twice": found.duplicated,
-        "unknown": found.unknown,
+        "acknowledged": findings.acknowledged,
+        "lost": findings.lost,
+        "twice": findings.duplicated,
+        "unknown": findings.unknown,
         **({} if recovery is None else {"recovery_p95_s": recovery}),
         **({} if bound is None else {"bound_95": f"< {bound:.1e}"}),
     }
 
 
-def _control(found: Findings) -> str:
-    if found.broke:
+def _control(findings: Findings) -> str:
+    if findings.broke:
         return "[red]was not run"
-    return "[green]failed" if found.control_failed else "[red]did not fail"
+    return "[green]failed" if findings.control_failed else "[red]did not fail"
 
 
 def _number(value: float | str) -> str:

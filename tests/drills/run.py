@@ -18,8 +18,8 @@ import typer
 from rich.console import Console
 
 from drills import result_table
+from drills.drill import Drill, DrillContext
 from drills.findings import SkippedError
-from drills.ground import Drill, Ground
 from drills.registry import drills
 from drills.result import Result
 from local_stack import files
@@ -56,9 +56,9 @@ def run(user: Settings, wanted: tuple[str, ...], seed: int | None, rounds: int |
         for name, drill in chosen.items():
             console.rule(f"{drill.number} {name}, seed {seed}")
             console.print(drill.promise, style="dim")
-            result = hold(settings, name, drill, seed, rounds or drill.full_rounds, console)
+            result = run_drill(settings, name, drill, seed, rounds or drill.full_rounds, console)
             result_table.show(result, console)
-            keep(files.var(user) / "drills.json", result)
+            append_result(files.var(user) / "drills.json", result)
             if not result.ok:
                 _keep_logs(settings, files.var(user) / "log" / f"drill-{name}", console)
             results.append(result)
@@ -67,7 +67,7 @@ def run(user: Settings, wanted: tuple[str, ...], seed: int | None, rounds: int |
     return 0 if all(result.ok for result in results) else 1
 
 
-def hold(
+def run_drill(
     settings: Settings, name: str, drill: Drill, seed: int, rounds: int, console: Console
 ) -> Result:
     """Hold one drill on a stack that is brought up as far as it needs, and mended if need be."""
@@ -82,8 +82,8 @@ def hold(
     try:
         stack_start.up(settings, only=drill.needs)
         began = time.monotonic()
-        dice = random.Random(f"{seed}/{name}")
-        result.findings = drill.run(Ground(settings, seed, rounds, folder, say, dice))
+        rng = random.Random(f"{seed}/{name}")
+        result.findings = drill.run(DrillContext(settings, seed, rounds, folder, say, rng))
     except SkippedError as why:
         result.skipped = str(why)
     except Exception as broken:  # noqa: BLE001 - a drill that breaks has failed; the next goes on
@@ -104,7 +104,7 @@ def _first(broken: Exception) -> BaseException:
     return cause
 
 
-def keep(path: Path, result: Result) -> None:
+def append_result(path: Path, result: Result) -> None:
     """Append a result to the file's list."""
     with files.exclusive(path.with_suffix(".lock")):
         kept = json.loads(path.read_text()) if path.exists() else []

@@ -9,7 +9,7 @@ from pathlib import Path
 from time import perf_counter, time
 from typing import Final, Literal, NamedTuple
 
-from drills.ground import Ground
+from drills.drill import DrillContext
 from payment_pipeline.domain.client_ledger import UNKNOWN, Attempt, dump
 from payment_pipeline.providers import providers
 from payment_pipeline.settings import Settings
@@ -83,9 +83,9 @@ class Sender:
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
-def modelled(ground: Ground, count: int) -> Iterator[Event]:
+def modelled_events(context: DrillContext, count: int) -> Iterator[Event]:
     """Genuine events that end in bronze, of a market of their own."""
-    seed = ground.dice.randrange(2**31)
+    seed = context.rng.randrange(2**31)
     found = events(seed, 2 * count + 50, Period(midnight(None)))
     kept = (event for event in found if event.type not in UNMODELLED_TYPES)
     return (event for _, event in zip(range(count), kept, strict=False))

@@ -29,6 +29,6 @@ def victim() -> Iterator[Settings]:
 @pytest.mark.parametrize("name", sorted(set(registry.names()) - APART))
 def test_drill(name: str, victim: Settings) -> None:
     (drill,) = registry.drills((name,)).values()
-    held = run.hold(victim, name, drill, SEED, ROUNDS.get(name, 1), Console())
+    held = run.run_drill(victim, name, drill, SEED, ROUNDS.get(name, 1), Console())
     # Its limits of time are `make chaos`'s to judge, on a machine that does nothing else.
     assert held.skipped or held.findings.right, held.as_json()

@@ -16,7 +16,7 @@ import httpx
 import pytest
 import yaml
 
-from drills import dashboards as drill
+from drills import dashboard_rows
 from local_stack.components import superset
 from payment_operations.stack_start import up
 from payment_pipeline.settings import Settings
@@ -136,13 +136,13 @@ async def test_a_drill_sees_whatever_a_chart_could(
         return int(rows)
 
     async def seen() -> int:
-        return len([row async for row in drill.shown(dashboards)])
+        return len([row async for row in dashboard_rows.all_rows(dashboards)])
 
     datasets = [path.stem for path in superset.FOLDER.glob("assets/datasets/*.yaml")]
     counts = [rows_of(each) for each in datasets]
-    monkeypatch.setattr(drill, "PAGE_ROWS", max(counts) // 3)
+    monkeypatch.setattr(dashboard_rows, "PAGE_ROWS", max(counts) // 3)
     assert await seen() == sum(counts)
-    async with drill.dataset(dashboards, built.schema("marts"), "dim_currency"):
+    async with dashboard_rows.temporary_dataset(dashboards, built.schema("marts"), "dim_currency"):
         assert await seen() == sum(counts) + rows_of("dim_currency")
     assert await seen() == sum(counts), "it is gone again"
 

@@ -11,7 +11,7 @@ from pyiceberg.exceptions import (
 )
 from pyiceberg.table import CommitTableResponse
 
-from drills.lake import at_commits, once, orphans, sleep_through_another
+from drills.lake_faults import around_commits, fail_once, load_after_a_rival, orphan_files
 from orchestration_dagster.lake import lake_tables, loader, table_maintenance
 from orchestration_dagster.lake.bronze_arrow import open_bronze
 from orchestration_dagster.lake.catalog import open_catalog
@@ -101,14 +101,14 @@ def test_a_loader_that_was_overtaken_adds_nothing(lake: Settings) -> None:
     insert(lake, "a", 5)
     load_events(lake)
     insert(lake, "b", 5)
-    assert sleep_through_another(lake) == 0
+    assert load_after_a_rival(lake) == 0
     assert_exact(lake)
     assert unknown(lake) == []
 
 
 def unknown(settings: Settings) -> list[str]:
     """Data files that no snapshot references. They may hold personal data."""
-    return [path for path in orphans(settings) if path.endswith(".parquet")]
+    return [path for path in orphan_files(settings) if path.endswith(".parquet")]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_a_lost_answer_is_looked_up_in_the_table(
     insert(lake, "a", 4)
     load_events(lake)
     insert(lake, "b", 4)
-    with at_commits(once(failure, landed=landed)):
+    with around_commits(fail_once(failure, landed=landed)):
         assert load_events(lake).rows == 4
     assert_exact(lake)
     # What was sent and has not landed yet may land as long as the table stays as it was.
@@ -151,7 +151,7 @@ def test_a_committed_attempt_keeps_its_rows_when_its_snapshot_has_expired(lake: 
             raise requests.ConnectionError("reset")
         return answer
 
-    with at_commits(overtaken):
+    with around_commits(overtaken):
         assert load_events(lake).rows == 0
     assert len(attempts) == 2
     assert len(rows(lake)) == 12
@@ -171,7 +171,7 @@ def test_a_competing_commit_costs_one_attempt(lake: Settings) -> None:
             compactions.append(table_maintenance.maintain(lake, "compact", *EVENTS.identifier))
         return commit()
 
-    with at_commits(after_a_compaction):
+    with around_commits(after_a_compaction):
         assert load_events(lake).rows == 4
     assert compactions[0].after.files < compactions[0].before.files
     assert_exact(lake)

@@ -14,7 +14,7 @@ import aiohttp
 import asyncpg
 import pytest
 
-from drills.collector import Collector, Kept, collector
+from drills.span_collector import Collector, ReceivedSpan, collector
 from payment_pipeline.providers import providers
 from payment_pipeline.settings import Settings
 from payment_pipeline.simulator.signing import signature
@@ -33,8 +33,8 @@ def spans(stack: Settings) -> Iterator[Collector]:
 
 
 async def traced(
-    spans: Collector, trace: str, complete: Callable[[list[Kept]], bool]
-) -> list[Kept]:
+    spans: Collector, trace: str, complete: Callable[[list[ReceivedSpan]], bool]
+) -> list[ReceivedSpan]:
     """The spans of a trace, as soon as they are complete."""
     return await asyncio.to_thread(spans.trace, trace, complete)
 

@@ -13,12 +13,12 @@ from typing import Final, NamedTuple
 
 import psutil
 
-from drills.controls import control
+from drills.controls import running_control
+from drills.drill import Drill, DrillContext
+from drills.event_accounting import account_for_events, settled_audit
 from drills.findings import Findings
-from drills.ground import Drill, Ground
-from drills.ledger import account, settled_audit
-from drills.recovery import through
-from drills.sender import Answered, Sender, modelled
+from drills.outage import seconds_to_bronze
+from drills.sender import Answered, Sender, modelled_events
 from local_stack import supervisor
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.simulator.world import Event
@@ -51,32 +51,36 @@ class Exchange(NamedTuple):
     answered: Answered
 
 
-def run(ground: Ground) -> Findings:
+def run(context: DrillContext) -> Findings:
     """Freeze the broker, kill it, and bring it back, under load all the time."""
-    found = Findings()
-    ledger = ground.folder / "ledger.jsonl"
-    controlled = replace(ground, folder=ground.folder / "control", began_at=datetime.now(UTC))
+    findings = Findings()
+    ledger = context.folder / "ledger.jsonl"
+    controlled = replace(context, folder=context.folder / "control", began_at=datetime.now(UTC))
     controlled.folder.mkdir(exist_ok=True)
-    false = asyncio.run(_outages(ground, controlled, ledger, found))
-    account(ground, ledger, found)
+    false = asyncio.run(_outages(context, controlled, ledger, findings))
+    account_for_events(context, ledger, findings)
     lost = settled_audit(controlled, controlled.folder / "ledger.jsonl").missing.count
-    ground.say(f"control, answered before the ack: 200 to {false} events, of which {lost} are lost")
-    found.control_failed = false > 0 and lost > 0
-    return found
+    context.progress(
+        f"control, answered before the ack: 200 to {false} events, of which {lost} are lost"
+    )
+    findings.control_failed = false > 0 and lost > 0
+    return findings
 
 
-async def _outages(ground: Ground, controlled: Ground, ledger: Path, found: Findings) -> int:
+async def _outages(
+    context: DrillContext, controlled: DrillContext, ledger: Path, findings: Findings
+) -> int:
     """Both outages under load; to how many the control said 200 while the broker was away."""
-    settings = ground.settings
-    down_s = min(DOWN_S_A_ROUND * ground.rounds, DOWN_S_MAX)
-    traffic = Traffic(ground, ledger)
+    settings = context.settings
+    down_s = min(DOWN_S_A_ROUND * context.rounds, DOWN_S_MAX)
+    traffic = Traffic(context, ledger)
     memory = _Memory(processes.pid_of(settings, "gateway"))
     module = "drills.controls.eager_gateway"
     async with asyncio.TaskGroup() as group:
         group.create_task(traffic.run())
         group.create_task(memory.watch())
         try:
-            with control(settings, module, "gateway_port") as (port, _):
+            with running_control(settings, module, "gateway_port") as (port, _):
                 await _control_ready(controlled, port)
                 await asyncio.sleep(UP_S)
                 processes.freeze(settings, "kafka")
@@ -95,44 +99,46 @@ async def _outages(ground: Ground, controlled: Ground, ledger: Path, found: Find
             ended = monotonic()
             supervisor.start(settings, "kafka")
         await processes.wait_ready(settings, "kafka")
-        probe = next(modelled(ground, 1))
+        probe = next(modelled_events(context, 1))
         sender = Sender(settings, ledger)
-        took_s = await through(settings, sender, probe)
+        took_s = await seconds_to_bronze(settings, sender, probe)
         sender.close()
-        found.recovery_s.append(monotonic() - ended)
-        ground.say(
+        findings.outages_s.append(monotonic() - ended)
+        context.progress(
             f"frozen for {froze_s:.0f} s, dead for {down_s:.0f} s; an event was in bronze "
-            f"{found.recovery_s[-1]:.1f} s after the start, {took_s:.1f} s after its sending"
+            f"{findings.outages_s[-1]:.1f} s after the start, {took_s:.1f} s after its sending"
         )
         traffic.stop()
         memory.stop()
-    _judge(traffic.during(began, ended), began, found)
-    found.figures["gateway_growth_mib"] = round(memory.growth_mib)
-    found.require(memory.growth_mib <= GROWTH_MIB_MAX, "the gateway's memory grew past its bound")
+    _judge(traffic.during(began, ended), began, findings)
+    findings.figures["gateway_growth_mib"] = round(memory.growth_mib)
+    findings.require(
+        memory.growth_mib <= GROWTH_MIB_MAX, "the gateway's memory grew past its bound"
+    )
     return false
 
 
-def _judge(exchanges: list[Exchange], froze: float, found: Findings) -> None:
+def _judge(exchanges: list[Exchange], froze: float, findings: Findings) -> None:
     answered = [each.answered for each in exchanges]
     refused = sorted(each.took_s for each in answered if each.status == 503)
     false_s = [each.ended - froze for each in exchanges if each.answered.status == 200]
     other = sum(each.status not in (200, 503) for each in answered)
-    found.figures |= {
+    findings.figures |= {
         "refused_503": len(refused),
         "false_200": len(false_s),
         "other_answers": other,
     }
-    found.require(bool(refused), "nothing was sent while the broker was away")
-    found.require(
+    findings.require(bool(refused), "nothing was sent while the broker was away")
+    findings.require(
         not false_s,
         f"{len(false_s)} events were answered 200 while the broker was away, the first of them "
         f"{', '.join(f'{each:.2f}' for each in sorted(false_s)[:5])} s after it froze",
     )
-    found.require(not other, f"{other} events were answered neither 200 nor 503, or not at all")
+    findings.require(not other, f"{other} events were answered neither 200 nor 503, or not at all")
     if refused:
         p99_s = refused[int(0.99 * (len(refused) - 1))]
-        found.figures["p99_503_s"] = round(p99_s, 2)
-        found.require_in_time(
+        findings.figures["p99_503_s"] = round(p99_s, 2)
+        findings.require_in_time(
             p99_s < REFUSAL_S_MAX, f"the 99th percentile of a 503 was {p99_s:.2f} s"
         )
 
@@ -140,10 +146,10 @@ def _judge(exchanges: list[Exchange], froze: float, found: Findings) -> None:
 class Traffic:
     """Events to the gateway, each again and again until it is answered 200, as providers do."""
 
-    def __init__(self, ground: Ground, ledger: Path) -> None:
-        self._ground = ground
+    def __init__(self, context: DrillContext, ledger: Path) -> None:
+        self._ground = context
         self._ledger = ledger
-        self._events: Iterator[Event] = modelled(ground, EVENTS_MAX)
+        self._events: Iterator[Event] = modelled_events(context, EVENTS_MAX)
         self._again: deque[Event] = deque()
         self._stopped = False
         self._answered: list[Exchange] = []
@@ -197,13 +203,13 @@ class _Memory:
         return (self._most - self._first) / MIB
 
 
-async def _control_ready(controlled: Ground, port: int) -> None:
+async def _control_ready(controlled: DrillContext, port: int) -> None:
     """Its producer is connected once an event of it is in bronze; until then it loses them."""
     sender = Sender(controlled.settings, controlled.folder / "ready.jsonl", port)
-    for probe in modelled(controlled, CONNECT_TRIES_MAX):
+    for probe in modelled_events(controlled, CONNECT_TRIES_MAX):
         try:
             async with asyncio.timeout(CONNECT_S_MAX):
-                await through(controlled.settings, sender, probe)
+                await seconds_to_bronze(controlled.settings, sender, probe)
         except TimeoutError:
             continue
         sender.close()
@@ -211,10 +217,10 @@ async def _control_ready(controlled: Ground, port: int) -> None:
     raise RuntimeError("the control's producer doesn't connect")
 
 
-async def _send_to(controlled: Ground, port: int) -> int:
+async def _send_to(controlled: DrillContext, port: int) -> int:
     """How many events the control took while the broker could not have them."""
     sender = Sender(controlled.settings, controlled.folder / "ledger.jsonl", port)
-    answered = [await sender.send(event) for event in modelled(controlled, CONTROL_EVENTS)]
+    answered = [await sender.send(event) for event in modelled_events(controlled, CONTROL_EVENTS)]
     sender.close()
     return sum(each.status == 200 for each in answered)
 

@@ -8,13 +8,13 @@ from typing import Final
 import aiohttp
 import psycopg
 
-from drills import canary, places
+from drills import canary, leak_search
 from drills.canary import Marks
-from drills.collector import Collector, collector
+from drills.drill import Drill, DrillContext
+from drills.event_accounting import account_for_events
 from drills.findings import Findings
-from drills.ground import Drill, Ground
-from drills.ledger import account
-from drills.sender import Sender, modelled
+from drills.sender import Sender, modelled_events
+from drills.span_collector import Collector, collector
 from local_stack import dagster
 from local_stack.component import LAKEHOUSE
 from local_stack.components import superset
@@ -43,29 +43,29 @@ JOB_S_MAX: Final = 600.0
 ANSWERED_S: Final = 10.0
 
 
-def run(ground: Ground) -> Findings:
+def run(context: DrillContext) -> Findings:
     """Plant, let everything through, search; then plant one in each place, and search again."""
-    found = Findings()
-    marked = canary.marks(ground.dice)
+    findings = Findings()
+    marked = canary.marks(context.rng)
     with collector() as spans:
-        settings = ground.settings.model_copy(update={"otlp_endpoint": spans.endpoint})
+        settings = context.settings.model_copy(update={"otlp_endpoint": spans.endpoint})
         stack_start.up(settings, only=TRACED)
-        asyncio.run(_send(ground, marked))
-        account(ground, ground.folder / "ledger.jsonl", found)
+        asyncio.run(_send(context, marked))
+        account_for_events(context, context.folder / "ledger.jsonl", findings)
         for table in TABLES:
             load(settings, table)
-        searched_in = places.SEARCHED
-        if ground.rounds >= WHOLE_ROUNDS:
+        searched_in = leak_search.LOCATIONS
+        if context.rounds >= WHOLE_ROUNDS:
             asyncio.run(_run_dagster(settings))
             for check in _failed_checks(settings):
-                found.require(False, f"Dagster's check {check} failed")
-            searched_in |= places.SEARCHED_WITH_MARTS
-            searched_in |= _show(ground, settings)
+                findings.require(False, f"Dagster's check {check} failed")
+            searched_in |= leak_search.LOCATIONS_WITH_MARTS
+            searched_in |= _show(context, settings)
         spans.wait_for_quiet(SPANS_SENT_S)
-        shown = places.DASHBOARDS in searched_in
-        _search(settings, marked, spans, searched_in, found, shown=shown)
-        found.control_failed = asyncio.run(_control(ground, marked, spans, shown=shown))
-    return found
+        shown = leak_search.DASHBOARDS in searched_in
+        _search(settings, marked, spans, searched_in, findings, shown=shown)
+        findings.control_failed = asyncio.run(_control(context, marked, spans, shown=shown))
+    return findings
 
 
 def _search(
@@ -73,38 +73,40 @@ def _search(
     marked: Marks,
     spans: Collector,
     searched_in: frozenset[str],
-    found: Findings,
+    findings: Findings,
     *,
     shown: bool,
 ) -> None:
     kept = _bodies_with(settings, marked)
-    found.require(kept > 0, "the marks are not even in the quarantine's bodies: nothing is shown")
-    searched = asyncio.run(places.search(settings, marked, spans, shown=shown))
-    for place in searched:
-        found.require(place.hits == 0, f"{place.place}: {place.hits} hold a person's data")
-    for name in sorted(searched_in - {place.place for place in searched if place.searched}):
-        found.require(False, f"{name}: nothing was there to be searched")
+    findings.require(
+        kept > 0, "the marks are not even in the quarantine's bodies: nothing is shown"
+    )
+    searched = asyncio.run(leak_search.search(settings, marked, spans, shown=shown))
+    for hits in searched:
+        findings.require(hits.hits == 0, f"{hits.location}: {hits.hits} hold a person's data")
+    for name in sorted(searched_in - {hits.location for hits in searched if hits.searched}):
+        findings.require(False, f"{name}: nothing was there to be searched")
     silent = {f"payments-{name}" for name in TELLING} - {span.service for span in spans.spans}
-    found.require(not silent, f"no span came of {', '.join(sorted(silent))}")
-    found.figures = {
+    findings.require(not silent, f"no span came of {', '.join(sorted(silent))}")
+    findings.figures = {
         "bodies_with_marks": kept,
         "places_searched": len(searched),
-        "rows_searched": sum(place.searched for place in searched),
+        "rows_searched": sum(hits.searched for hits in searched),
         "spans_searched": len(spans.spans),
     }
 
 
-async def _send(ground: Ground, marked: Marks) -> None:
-    sender = Sender(ground.settings, ground.folder / "ledger.jsonl")
-    secret = ground.settings.signing_secrets(providers()["stripe"])[0]
-    for number, event in enumerate(modelled(ground, EVENTS_A_ROUND * ground.rounds)):
-        sent = canary.planted(event, marked)
+async def _send(context: DrillContext, marked: Marks) -> None:
+    sender = Sender(context.settings, context.folder / "ledger.jsonl")
+    secret = context.settings.signing_secrets(providers()["stripe"])[0]
+    for number, event in enumerate(modelled_events(context, EVENTS_A_ROUND * context.rounds)):
+        sent = canary.with_marks(event, marked)
         await sender.send(sent)
         if number % FAULTY_EVERY:
             continue
         others = chain(
-            canary.malformed(event, marked),
-            (canary.unmodelled(event, marked), canary.hostile(event, marked)),
+            canary.malformed_with_marks(event, marked),
+            (canary.unmodelled_with_marks(event, marked), canary.hostile_with_marks(event, marked)),
             # The same id on another body: a conflict, which ends in the quarantine.
             (sent._replace(body=sent.body + b" "),),
         )
@@ -114,9 +116,9 @@ async def _send(ground: Ground, marked: Marks) -> None:
             signed = forged(forgery, sent.body, secret, int(time()))
             await sender.send(sent, signed=signed or "", body=sent.body + b"\n")
     for event in canary.of_every_kind():
-        await sender.send(canary.planted(event, marked))
+        await sender.send(canary.with_marks(event, marked))
     sender.close()
-    await _send_in_the_head(ground.settings, marked)
+    await _send_in_the_head(context.settings, marked)
 
 
 async def _send_in_the_head(settings: Settings, marked: Marks) -> None:
@@ -130,13 +132,15 @@ async def _send_in_the_head(settings: Settings, marked: Marks) -> None:
                 await answer.read()
 
 
-def _show(ground: Ground, settings: Settings) -> frozenset[str]:
+def _show(context: DrillContext, settings: Settings) -> frozenset[str]:
     """Bring the dashboards up, where there can be any; what is to be searched of them."""
     if not superset.installed():
-        ground.say("the dashboards are not searched: no Superset is here (make setup-superset)")
+        context.progress(
+            "the dashboards are not searched: no Superset is here (make setup-superset)"
+        )
         return frozenset()
     stack_start.up(settings, only=("superset",))
-    return frozenset({places.DASHBOARDS})
+    return frozenset({leak_search.DASHBOARDS})
 
 
 async def _run_dagster(settings: Settings) -> None:
@@ -186,13 +190,13 @@ def _bodies_with(settings: Settings, marked: Marks) -> int:
     return row[0] if row else 0
 
 
-async def _control(ground: Ground, marked: Marks, spans: Collector, *, shown: bool) -> bool:
+async def _control(context: DrillContext, marked: Marks, spans: Collector, *, shown: bool) -> bool:
     """Whether the search finds the secret once it is planted in each kind of place."""
-    async with places.planted(ground.settings, marked.secret, spans, shown=shown):
-        found = await places.search(ground.settings, marked, spans, shown=shown)
-    seen = {place.place: place.hits for place in found if place.hits}
-    ground.say(f"control, one planted in each kind of place: found in {', '.join(seen)}")
-    wanted = places.PLANTED_IN | ({places.DASHBOARDS} if shown else set())
+    async with leak_search.planted(context.settings, marked.secret, spans, shown=shown):
+        found = await leak_search.search(context.settings, marked, spans, shown=shown)
+    seen = {hits.location: hits.hits for hits in found if hits.hits}
+    context.progress(f"control, one planted in each kind of place: found in {', '.join(seen)}")
+    wanted = leak_search.PLANTED_IN | ({leak_search.DASHBOARDS} if shown else set())
     return seen.keys() >= wanted
 
 

@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from drills.controls import control
+from drills.background_load import load
+from drills.controls import running_control
+from drills.drill import Drill, DrillContext
+from drills.event_accounting import account_for_events, settled_audit
 from drills.findings import Findings, SkippedError
-from drills.ground import Drill, Ground
-from drills.ledger import account, settled_audit
-from drills.load import load
-from drills.recovery import through
-from drills.sender import Sender, modelled
+from drills.outage import seconds_to_bronze
+from drills.sender import Sender, modelled_events
 from local_stack import files, stack
 from payment_operations import stack_start
 from payment_pipeline.simulator.run import Faults
@@ -32,64 +32,68 @@ CONTROL_EVENTS: Final = 50
 NEEDS: Final = ("gateway", "normalizer", "dispatcher", "worker", "inference")
 
 
-def run(ground: Ground) -> Findings:
+def run(context: DrillContext) -> Findings:
     """Fill each store's disk under load, make room again, and account for every event."""
-    found = Findings()
-    var = ground.folder / "stack"
+    findings = Findings()
+    var = context.folder / "stack"
     var.mkdir()
     with ExitStack() as undo:
         for name, mib in DISK_MIB.items():
             undo.enter_context(_disk(var / name, mib))
-        settings = isolated.settings(var, cache=ground.settings.cache)
-        shutil.copytree(files.var(ground.settings) / "models", var / "models")
+        settings = isolated.settings(var, cache=context.settings.cache)
+        shutil.copytree(files.var(context.settings) / "models", var / "models")
         undo.callback(stack.down, settings)
         stack_start.up(settings, only=NEEDS)
-        ground = replace(ground, settings=settings, began_at=datetime.now(UTC))
-        ledger = ground.folder / "ledger.jsonl"
-        with load(ground, ledger, RATE_PER_S, Faults()):
-            for name in ground.dice.sample(list(DISK_MIB), len(DISK_MIB)):
-                _fill_and_free(ground, var / name, ledger, found)
-        account(ground, ledger, found)
-        found.figures["disks_filled"] = len(DISK_MIB)
-        found.control_failed = _control(ground, var / "kafka")
-    return found
+        context = replace(context, settings=settings, began_at=datetime.now(UTC))
+        ledger = context.folder / "ledger.jsonl"
+        with load(context, ledger, RATE_PER_S, Faults()):
+            for name in context.rng.sample(list(DISK_MIB), len(DISK_MIB)):
+                _fill_and_free(context, var / name, ledger, findings)
+        account_for_events(context, ledger, findings)
+        findings.figures["disks_filled"] = len(DISK_MIB)
+        findings.control_failed = _control(context, var / "kafka")
+    return findings
 
 
-def _fill_and_free(ground: Ground, disk: Path, ledger: Path, found: Findings) -> None:
-    settings = ground.settings
+def _fill_and_free(context: DrillContext, disk: Path, ledger: Path, findings: Findings) -> None:
+    settings = context.settings
     time.sleep(1.0)  # under load, as everything here
     with _full(disk):
-        time.sleep(min(FULL_S_A_ROUND * ground.rounds, FULL_S_MAX))
+        time.sleep(min(FULL_S_A_ROUND * context.rounds, FULL_S_MAX))
     began = time.monotonic()
     stack_start.up(settings, only=NEEDS)
-    asyncio.run(_probe(ground, ledger))
-    found.recovery_s.append(time.monotonic() - began)
-    ground.say(f"{disk.name}'s disk was full; {found.recovery_s[-1]:.1f} s after it had room again")
+    asyncio.run(_probe(context, ledger))
+    findings.outages_s.append(time.monotonic() - began)
+    context.progress(
+        f"{disk.name}'s disk was full; {findings.outages_s[-1]:.1f} s after it had room again"
+    )
 
 
-async def _probe(ground: Ground, ledger: Path) -> None:
-    sender = Sender(ground.settings, ledger)
-    await through(ground.settings, sender, next(modelled(ground, 1)))
+async def _probe(context: DrillContext, ledger: Path) -> None:
+    sender = Sender(context.settings, ledger)
+    await seconds_to_bronze(context.settings, sender, next(modelled_events(context, 1)))
     sender.close()
 
 
-def _control(ground: Ground, disk: Path) -> bool:
+def _control(context: DrillContext, disk: Path) -> bool:
     """A gateway that answers before the broker's ack, while the broker's disk is full."""
-    ground = replace(ground, began_at=datetime.now(UTC))
-    settings, ledger = ground.settings, ground.folder / "control.jsonl"
+    context = replace(context, began_at=datetime.now(UTC))
+    settings, ledger = context.settings, context.folder / "control.jsonl"
 
     async def send(port: int) -> None:
         sender = Sender(settings, ledger, port)
-        for event in modelled(ground, CONTROL_EVENTS):
+        for event in modelled_events(context, CONTROL_EVENTS):
             await sender.send(event)
         sender.close()
 
     module = "drills.controls.eager_gateway"
-    with control(settings, module, "gateway_port") as (port, _), _full(disk):
+    with running_control(settings, module, "gateway_port") as (port, _), _full(disk):
         asyncio.run(send(port))
     stack_start.up(settings, only=NEEDS)
-    lost = settled_audit(ground, ledger).missing.count
-    ground.say(f"control, answered before the ack: of {CONTROL_EVENTS} events {lost} are lost")
+    lost = settled_audit(context, ledger).missing.count
+    context.progress(
+        f"control, answered before the ack: of {CONTROL_EVENTS} events {lost} are lost"
+    )
     return lost > 0
 
 

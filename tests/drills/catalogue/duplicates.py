@@ -8,10 +8,10 @@ from typing import Any, Final
 import psycopg
 from psycopg.rows import dict_row
 
+from drills.background_load import send_chunk
+from drills.drill import Drill, DrillContext
+from drills.event_accounting import account_for_events
 from drills.findings import Findings
-from drills.ground import Drill, Ground
-from drills.ledger import account
-from drills.load import send_chunk
 from payment_pipeline.bronze.rows import to_event
 from payment_pipeline.domain import client_ledger
 from payment_pipeline.domain.failures import Rejected, Unmodelled
@@ -37,19 +37,19 @@ Facts = Mapping[str, dict[str, Any]]
 """What happened, by event id."""
 
 
-def run(ground: Ground) -> Findings:
+def run(context: DrillContext) -> Findings:
     """Send it in disorder and again, and compare bronze with an in-order run of the pure core."""
-    found = Findings()
-    ledger = ground.folder / "ledger.jsonl"
-    seed, count = ground.dice.randrange(2**31), EVENTS_A_ROUND * ground.rounds
+    findings = Findings()
+    ledger = context.folder / "ledger.jsonl"
+    seed, count = context.rng.randrange(2**31), EVENTS_A_ROUND * context.rounds
     for _ in range(REPLAYS):
-        send_chunk(ground, ledger, seed, count, faults=FAULTS)
-    account(ground, ledger, found)
-    wanted, stored = _in_order(ground, seed, count), _stored(ground)
+        send_chunk(context, ledger, seed, count, faults=FAULTS)
+    account_for_events(context, ledger, findings)
+    wanted, stored = _in_order(context, seed, count), _stored(context)
     altered = _bodies(ledger, Fault.ALTERED)
-    with psycopg.connect(ground.settings.dsn) as connection:
-        kept_apart = {row[0] for row in connection.execute(CONFLICTS, [ground.began_at])}
-    found.figures = {
+    with psycopg.connect(context.settings.dsn) as connection:
+        kept_apart = {row[0] for row in connection.execute(CONFLICTS, [context.began_at])}
+    findings.figures = {
         "deliveries": len(ledger.read_bytes().splitlines()),
         "rows": len(stored),
         "rows_in_order": len(wanted),
@@ -57,42 +57,42 @@ def run(ground: Ground) -> Findings:
         "altered": len(altered),
         "altered_in_quarantine": len(altered & kept_apart),
     }
-    found.require(not _differing(wanted, stored), "bronze differs from an in-order run")
-    found.require(altered <= kept_apart, "an altered body is not in quarantine")
-    found.control_failed = _control(ground, wanted, altered, seed, count)
-    return found
+    findings.require(not _differing(wanted, stored), "bronze differs from an in-order run")
+    findings.require(altered <= kept_apart, "an altered body is not in quarantine")
+    findings.control_failed = _control(context, wanted, altered, seed, count)
+    return findings
 
 
-def _in_order(ground: Ground, seed: int, count: int) -> Facts:
+def _in_order(context: DrillContext, seed: int, count: int) -> Facts:
     """What the events say in true order, each once."""
     facts = {}
     for event in events(seed, count, Period(midnight(None))):
-        if (said := _normalized(ground, event.event_id, event.body)) is not None:
+        if (said := _normalized(context, event.event_id, event.body)) is not None:
             facts[event.event_id] = said
     return facts
 
 
-def _normalized(ground: Ground, event_id: str, body: bytes) -> dict[str, Any] | None:
-    context = Context(ground.settings.secret("pseudonym_key").encode(), "drill")
+def _normalized(context: DrillContext, event_id: str, body: bytes) -> dict[str, Any] | None:
+    normalizing = Context(context.settings.secret("pseudonym_key").encode(), "drill")
     raw = RawEvent(
         provider="stripe",
         coordinates=Coordinates(topic="webhooks.stripe.other", partition=0, offset=0),
         body=body,
         event_id=event_id,
         body_sha256=sha256(body).hexdigest(),
-        received_at=ground.began_at,
+        received_at=context.began_at,
         verdict="verified:stripe:drill",
         traceparent=None,
     )
-    event = providers()["stripe"].normalize(raw, context)
+    event = providers()["stripe"].normalize(raw, normalizing)
     if isinstance(event, Rejected | Unmodelled):
         return None
     return event.model_dump(exclude=WHERE_IT_CAME)
 
 
-def _stored(ground: Ground) -> Facts:
-    with psycopg.connect(ground.settings.dsn, row_factory=dict_row) as connection:
-        rows = connection.execute(ROWS, [ground.began_at]).fetchall()
+def _stored(context: DrillContext) -> Facts:
+    with psycopg.connect(context.settings.dsn, row_factory=dict_row) as connection:
+        rows = connection.execute(ROWS, [context.began_at]).fetchall()
     return {row["event_id"]: to_event(row).model_dump(exclude=WHERE_IT_CAME) for row in rows}
 
 
@@ -105,16 +105,18 @@ def _bodies(ledger: Path, fault: Fault) -> set[str]:
     return {each.sha256 for each in attempts if each and each.fault == fault}
 
 
-def _control(ground: Ground, wanted: Facts, altered: set[str], seed: int, count: int) -> bool:
+def _control(
+    context: DrillContext, wanted: Facts, altered: set[str], seed: int, count: int
+) -> bool:
     """The same comparison with a sink that keeps what came last: the altered bodies must show."""
     period = Period(midnight(None))
     last = {
         each.event_id: said
         for each in deliveries(seed, count, period, FAULTS)
-        if each.event_id and (said := _normalized(ground, each.event_id, each.body)) is not None
+        if each.event_id and (said := _normalized(context, each.event_id, each.body)) is not None
     }
     differing = len(_differing(wanted, last))
-    ground.say(
+    context.progress(
         f"control, the last delivery wins: {differing} of {len(altered)} altered rows differ"
     )
     return differing > 0

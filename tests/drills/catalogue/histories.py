@@ -12,10 +12,10 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
+from drills.background_load import send_chunk
+from drills.drill import Drill, DrillContext
+from drills.event_accounting import account_for_events
 from drills.findings import Findings
-from drills.ground import Drill, Ground
-from drills.ledger import account
-from drills.load import send_chunk
 from payment_pipeline.adapters import temporal
 from payment_pipeline.orchestrator.messages import (
     PERSIST_RANGE,
@@ -36,35 +36,35 @@ LIVE_MAX: Final = 500
 """Histories of this stack's own workflows that are replayed too."""
 
 
-def run(ground: Ground) -> Findings:
+def run(context: DrillContext) -> Findings:
     """Replay what is stored, and what the stack has just run."""
-    found = Findings()
-    ledger = ground.folder / "ledger.jsonl"
+    findings = Findings()
+    ledger = context.folder / "ledger.jsonl"
     send_chunk(
-        ground,
+        context,
         ledger,
-        ground.dice.randrange(2**31),
-        EVENTS_A_ROUND * ground.rounds,
+        context.rng.randrange(2**31),
+        EVENTS_A_ROUND * context.rounds,
         faults=Faults(malformed=0.05),
     )
-    account(ground, ledger, found)
-    asyncio.run(_drill(ground, found))
-    return found
+    account_for_events(context, ledger, findings)
+    asyncio.run(_drill(context, findings))
+    return findings
 
 
-async def _drill(ground: Ground, found: Findings) -> None:
+async def _drill(context: DrillContext, findings: Findings) -> None:
     stored = [history(path) for path in sorted(STORED.glob("*.json"))]
-    live = [each async for each in _live(ground)]
+    live = [each async for each in _live(context)]
     replayer = Replayer(workflows=WORKFLOWS, workflow_runner=SANDBOX)
     for each in (*stored, *live):
         try:
             await replayer.replay_workflow(each)
         except NondeterminismError as broken:
-            found.require(False, f"{each.workflow_id} doesn't replay: {broken}")
-    found.figures = {"stored_histories": len(stored), "live_histories": len(live)}
-    found.tries = len(stored) + len(live)
-    found.control_failed = await breaks(history(STORED / "range_in_one_task.json"))
-    ground.say("control, a workflow whose steps changed places: replaying it fails")
+            findings.require(False, f"{each.workflow_id} doesn't replay: {broken}")
+    findings.figures = {"stored_histories": len(stored), "live_histories": len(live)}
+    findings.tries = len(stored) + len(live)
+    findings.control_failed = await breaks(history(STORED / "range_in_one_task.json"))
+    context.progress("control, a workflow whose steps changed places: replaying it fails")
 
 
 def history(path: Path) -> WorkflowHistory:
@@ -72,10 +72,10 @@ def history(path: Path) -> WorkflowHistory:
     return WorkflowHistory.from_json(path.stem, path.read_text())
 
 
-async def _live(ground: Ground) -> AsyncIterator[WorkflowHistory]:
-    client = await temporal.connect(ground.settings)
+async def _live(context: DrillContext) -> AsyncIterator[WorkflowHistory]:
+    client = await temporal.connect(context.settings)
     async for each in client.list_workflows(
-        f"StartTime >= '{ground.began_at.isoformat()}'", limit=LIVE_MAX
+        f"StartTime >= '{context.began_at.isoformat()}'", limit=LIVE_MAX
     ):
         handle = client.get_workflow_handle(each.id, run_id=each.run_id)
         fetched = await handle.fetch_history()

@@ -9,9 +9,9 @@ from typing import Final
 import psycopg
 from pyiceberg.exceptions import CommitFailedException
 
+from drills.drill import Drill, DrillContext
 from drills.findings import Findings
-from drills.ground import Drill, Ground
-from drills.lake import EVENTS, SQL, compare, insert
+from drills.lake_faults import EVENTS, SQL, compare_with_bronze, insert_events
 from orchestration_dagster.lake.loader import load
 from payment_pipeline.settings import Settings
 
@@ -22,20 +22,22 @@ ROWS_MAX: Final = 20
 HELD_S_MAX: Final = 0.05
 
 
-def run(ground: Ground) -> Findings:
+def run(context: DrillContext) -> Findings:
     """Write and load at the same time; then the lake must have each row once."""
-    found = Findings()
-    settings = ground.settings
+    findings = Findings()
+    settings = context.settings
     # The native catalog makes a table in two steps: of two that are the first, one fails.
     load(settings, EVENTS.name)
     naive, loads, done = set[str](), list[bool](), threading.Event()
 
     def write(writer: int, seed: int) -> None:
-        dice = random.Random(seed)
+        rng = random.Random(seed)
         with psycopg.connect(settings.dsn) as connection:
-            for number in range(TRANSACTIONS_A_ROUND * ground.rounds):
-                insert(connection, f"{ground.seed}-{writer}-{number}-", dice.randint(1, ROWS_MAX))
-                time.sleep(dice.random() * HELD_S_MAX)  # the held transaction is what is tried
+            for number in range(TRANSACTIONS_A_ROUND * context.rounds):
+                insert_events(
+                    connection, f"{context.seed}-{writer}-{number}-", rng.randint(1, ROWS_MAX)
+                )
+                time.sleep(rng.random() * HELD_S_MAX)  # the held transaction is what is tried
                 connection.commit()
 
     def export() -> None:
@@ -50,7 +52,7 @@ def run(ground: Ground) -> Findings:
                     naive.add(event_id)
                     last = row_id
 
-    seeds = [ground.dice.randrange(2**31) for _ in range(WRITERS)]
+    seeds = [context.rng.randrange(2**31) for _ in range(WRITERS)]
     with ThreadPoolExecutor(WRITERS + EXPORTERS + 1) as threads:
         readers = [threads.submit(export) for _ in range(EXPORTERS)]
         readers.append(threads.submit(read_naively))
@@ -62,16 +64,18 @@ def run(ground: Ground) -> Findings:
         for reading in readers:
             reading.result()
     load(settings, EVENTS.name)
-    compare(settings, found)
-    missed = found.acknowledged - len(naive)
-    found.figures = {
+    compare_with_bronze(settings, findings)
+    missed = findings.acknowledged - len(naive)
+    findings.figures = {
         "loads": sum(loads),
         "loads_given_up": loads.count(False),
         "missed_by_an_id_watermark": missed,
     }
-    ground.say(f"control, a watermark by id: it missed {missed} of {found.acknowledged} rows")
-    found.control_failed = missed > 0
-    return found
+    context.progress(
+        f"control, a watermark by id: it missed {missed} of {findings.acknowledged} rows"
+    )
+    findings.control_failed = missed > 0
+    return findings
 
 
 def _load(settings: Settings) -> bool:

@@ -12,12 +12,12 @@ import orjson
 import psutil
 import psycopg
 
-from drills import hostile
-from drills.controls import control
+from drills import hostile_client
+from drills.controls import running_control
+from drills.drill import Drill, DrillContext
+from drills.event_accounting import account_for_events
 from drills.findings import Findings
-from drills.ground import Drill, Ground
-from drills.ledger import account
-from drills.sender import Answered, Sender, modelled
+from drills.sender import Answered, Sender, modelled_events
 from payment_pipeline.simulator.world import Event
 from support import processes
 from support.repository import importing_tests
@@ -41,44 +41,48 @@ POLL_S: Final = 0.05
 INJECTION: Final = "'); DROP TABLE payment_events; --"
 
 
-def run(ground: Ground) -> Findings:
+def run(context: DrillContext) -> Findings:
     """Valid traffic, without and then with attackers."""
-    found = Findings()
-    ledger = ground.folder / "ledger.jsonl"
-    settings = ground.settings
+    findings = Findings()
+    ledger = context.folder / "ledger.jsonl"
+    settings = context.settings
     gateway = psutil.Process(processes.pid_of(settings, "gateway"))
-    before = asyncio.run(_traffic(ground, ledger, BASELINE_S, gateway)).answered
-    with _attackers(ground, settings.gateway_port):
-        seconds = HOSTILE_S_A_ROUND * ground.rounds
-        beside = asyncio.run(_traffic(ground, ledger, seconds, gateway))
-    _judge(before, beside, found)
-    account(ground, ledger, found)
+    before = asyncio.run(_traffic(context, ledger, BASELINE_S, gateway)).answered
+    with _attackers(context, settings.gateway_port):
+        seconds = HOSTILE_S_A_ROUND * context.rounds
+        beside = asyncio.run(_traffic(context, ledger, seconds, gateway))
+    _judge(before, beside, findings)
+    account_for_events(context, ledger, findings)
     with psycopg.connect(settings.dsn) as connection:
         kept = connection.execute("SELECT to_regclass('payment_events')").fetchone()
-    found.require(kept != (None,), "SQL in an event's metadata was run")
-    found.require(
+    findings.require(kept != (None,), "SQL in an event's metadata was run")
+    findings.require(
         processes.pid_of(settings, "gateway") == gateway.pid, "the gateway was brought down"
     )
-    found.control_failed = _control(ground)
-    return found
+    findings.control_failed = _control(context)
+    return findings
 
 
-def _judge(before: list[Answered], beside: "_Seen", found: Findings) -> None:
+def _judge(before: list[Answered], beside: "_Seen", findings: Findings) -> None:
     usual_s, hostile_s = _p99_s(before), _p99_s(beside.answered)
     success = sum(each.status == 200 for each in beside.answered) / len(beside.answered)
-    found.figures = {
+    findings.figures = {
         "valid_beside_attackers": len(beside.answered),
         "success": round(success, 5),
         "p99_usual_ms": round(usual_s * 1000, 1),
         "p99_beside_attackers_ms": round(hostile_s * 1000, 1),
         "gateway_growth_mib": round(beside.growth_mib),
     }
-    found.require(success >= SUCCESS_MIN, f"only {success:.2%} of the valid traffic was accepted")
-    found.require_in_time(
+    findings.require(
+        success >= SUCCESS_MIN, f"only {success:.2%} of the valid traffic was accepted"
+    )
+    findings.require_in_time(
         hostile_s <= max(SLOWER_MAX * usual_s, P99_S_UNNOTICED),
         f"the 99th percentile went from {usual_s:.3f} s to {hostile_s:.3f} s",
     )
-    found.require(beside.growth_mib <= GROWTH_MIB_MAX, "the gateway's memory grew past its bound")
+    findings.require(
+        beside.growth_mib <= GROWTH_MIB_MAX, "the gateway's memory grew past its bound"
+    )
 
 
 class _Seen:
@@ -89,15 +93,17 @@ class _Seen:
         self.growth_mib = 0.0
 
 
-async def _traffic(ground: Ground, ledger: Path, seconds: float, gateway: psutil.Process) -> _Seen:
+async def _traffic(
+    context: DrillContext, ledger: Path, seconds: float, gateway: psutil.Process
+) -> _Seen:
     seen, until = _Seen(), monotonic() + seconds
     first = gateway.memory_info().rss
-    events = modelled(ground, EVENTS_MAX)
+    events = modelled_events(context, EVENTS_MAX)
 
     async def send() -> None:
-        sender = Sender(ground.settings, ledger)
+        sender = Sender(context.settings, ledger)
         for event in events:
-            body = _with_sql(event) if ground.dice.random() < 0.1 else event.body
+            body = _with_sql(event) if context.rng.random() < 0.1 else event.body
             seen.answered.append(await sender.send(event, body=body))
             seen.growth_mib = max(seen.growth_mib, (gateway.memory_info().rss - first) / MIB)
             if monotonic() > until:
@@ -120,10 +126,10 @@ def _with_sql(event: Event) -> bytes:
 class _attackers:  # noqa: N801 - used as a function
     """Attackers in a process of their own, until the block ends."""
 
-    def __init__(self, ground: Ground, port: int) -> None:
+    def __init__(self, context: DrillContext, port: int) -> None:
         self._command = [
-            *(sys.executable, "-m", hostile.__name__),
-            *(ground.settings.host, str(port), str(ground.dice.randrange(2**31))),
+            *(sys.executable, "-m", hostile_client.__name__),
+            *(context.settings.host, str(port), str(context.rng.randrange(2**31))),
         ]
 
     def __enter__(self) -> None:
@@ -134,19 +140,19 @@ class _attackers:  # noqa: N801 - used as a function
         self._process.wait()
 
 
-def _control(ground: Ground) -> bool:
+def _control(context: DrillContext) -> bool:
     """Plain uvicorn, and no cap on a body: its memory must grow with what is sent."""
     module = "drills.controls.unbounded_gateway"
     without = {"body_bytes_max": 2**40, "gateway_bytes_max": 2**40}
-    with control(ground.settings, module, "gateway_port", **without) as (port, gateway):
+    with running_control(context.settings, module, "gateway_port", **without) as (port, gateway):
         memory = psutil.Process(gateway.pid).memory_info
         first, growth_mib = memory().rss, 0.0
-        with _attackers(ground, port):
+        with _attackers(context, port):
             until = monotonic() + CONTROL_S_MAX
             while growth_mib <= GROWTH_MIB_MAX and monotonic() < until:
                 sleep(POLL_S)
                 growth_mib = max(growth_mib, (memory().rss - first) / MIB)
-    ground.say(f"control, a gateway without bounds: it grew by {growth_mib:.0f} MiB")
+    context.progress(f"control, a gateway without bounds: it grew by {growth_mib:.0f} MiB")
     return growth_mib > GROWTH_MIB_MAX
 
 

@@ -9,13 +9,13 @@ from math import ceil
 from pathlib import Path
 from typing import Final
 
-from drills.controls import control
+from drills.background_load import load, send_chunk
+from drills.controls import running_control
+from drills.drill import Drill, DrillContext
+from drills.event_accounting import account_for_events, answers, settled_audit
 from drills.findings import Findings
-from drills.ground import Drill, Ground
-from drills.ledger import account, answers, settled_audit
-from drills.load import load, send_chunk
-from drills.recovery import Recovery, kill
-from drills.sender import Sender, modelled
+from drills.outage import Outage, kill_and_measure
+from drills.sender import Sender, modelled_events
 from local_stack import supervisor
 from payment_pipeline.ledger.stages import Stage
 from payment_pipeline.ledger.window import Window
@@ -43,44 +43,44 @@ CONTROL_EVENTS: Final = 100
 CONTROL_ENDS_S: Final = 30.0
 
 
-def run(ground: Ground) -> Findings:
+def run(context: DrillContext) -> Findings:
     """Kill each of `VICTIMS` once a round, in random order."""
-    found = Findings()
-    ledger = ground.folder / "ledger.jsonl"
-    with load(ground, ledger, RATE_PER_S, Faults(duplicates=0.02)) as ended:
-        asyncio.run(_kill_all(ground, ledger, found))
-        while len(answers(ledger).acknowledged) < EVENTS_A_ROUND * ground.rounds:
+    findings = Findings()
+    ledger = context.folder / "ledger.jsonl"
+    with load(context, ledger, RATE_PER_S, Faults(duplicates=0.02)) as ended:
+        asyncio.run(_kill_all(context, ledger, findings))
+        while len(answers(ledger).acknowledged) < EVENTS_A_ROUND * context.rounds:
             if ended.wait(1.0):
-                found.require(False, "the load ended early")
+                findings.require(False, "the load ended early")
                 break
-    account(ground, ledger, found)
-    found.figures["kills"] = len(VICTIMS) * ground.rounds
-    found.control_failed = _control(ground, found)
-    return found
+    account_for_events(context, ledger, findings)
+    findings.figures["kills"] = len(VICTIMS) * context.rounds
+    findings.control_failed = _control(context, findings)
+    return findings
 
 
-async def _kill_all(ground: Ground, ledger: Path, found: Findings) -> None:
-    settings = ground.settings
+async def _kill_all(context: DrillContext, ledger: Path, findings: Findings) -> None:
+    settings = context.settings
     sender = Sender(settings, ledger)
-    probes = modelled(ground, len(VICTIMS) * ground.rounds)
-    taken: dict[str, list[Recovery]] = defaultdict(list)
-    for _ in range(ground.rounds):
-        for name in ground.dice.sample(VICTIMS, len(VICTIMS)):
-            await asyncio.sleep(ground.dice.uniform(*PAUSE_S))
-            took = await kill(settings, name, sender, probes)
-            ground.say(
+    probes = modelled_events(context, len(VICTIMS) * context.rounds)
+    taken: dict[str, list[Outage]] = defaultdict(list)
+    for _ in range(context.rounds):
+        for name in context.rng.sample(VICTIMS, len(VICTIMS)):
+            await asyncio.sleep(context.rng.uniform(*PAUSE_S))
+            took = await kill_and_measure(settings, name, sender, probes)
+            context.progress(
                 f"killed {name}: restarted after {took.restarted_s:.1f} s, an event was accepted "
-                f"after {took.accepted_s:.1f} s and in bronze after {took.recovered_s:.1f} s"
+                f"after {took.accepted_s:.1f} s and in bronze after {took.stored_s:.1f} s"
             )
-            found.recovery_s.append(took.recovered_s)
+            findings.outages_s.append(took.stored_s)
             taken[name].append(took)
     sender.close()
     for name, each in taken.items():
-        found.figures[f"{name}_recovery_s_p95"] = _p95(took.recovered_s for took in each)
-        after_s = _p95(took.recovered_s - took.restarted_s for took in each)
-        found.figures[f"{name}_after_restart_s_p95"] = after_s
+        findings.figures[f"{name}_recovery_s_p95"] = _p95(took.stored_s for took in each)
+        after_s = _p95(took.stored_s - took.restarted_s for took in each)
+        findings.figures[f"{name}_after_restart_s_p95"] = after_s
         limit_s = AFTER_RESTART_S_MAX if len(each) >= JUDGED_FROM_KILLS else STUCK_S
-        found.require_in_time(
+        findings.require_in_time(
             after_s <= limit_s, f"{name} was back, but no event got through for {after_s} s more"
         )
 
@@ -90,30 +90,32 @@ def _p95(values: Iterable[float]) -> float:
     return round(ordered[ceil(0.95 * len(ordered)) - 1], 1)
 
 
-def _control(ground: Ground, found: Findings) -> bool:
+def _control(context: DrillContext, findings: Findings) -> bool:
     """A normalizer that commits before it has produced: its death must lose what it had read.
 
     The gateway's topics still have it, so a replay brings it back; nothing is left for other drills
     to find.
     """
-    settings = ground.settings
-    ground = replace(ground, began_at=datetime.now(UTC))
-    ledger = ground.folder / "control.jsonl"
+    settings = context.settings
+    context = replace(context, began_at=datetime.now(UTC))
+    ledger = context.folder / "control.jsonl"
     supervisor.call(settings, "stopProcess", "normalizer", True)
     try:
-        send_chunk(ground, ledger, ground.dice.randrange(2**31), CONTROL_EVENTS)
-        module = "drills.controls.early_commit"
-        with control(settings, module, "normalizer_metrics_port") as (_, process):
+        send_chunk(context, ledger, context.rng.randrange(2**31), CONTROL_EVENTS)
+        module = "drills.controls.early_commit_normalizer"
+        with running_control(settings, module, "normalizer_metrics_port") as (_, process):
             process.wait(CONTROL_ENDS_S)
     finally:
         supervisor.start(settings, "normalizer")
-    told = settled_audit(ground, ledger)
-    ground.say(f"control, offsets committed early: the audit misses {told.missing.count} events")
-    window = Window(ground.began_at, datetime.now(UTC))
+    told = settled_audit(context, ledger)
+    context.progress(
+        f"control, offsets committed early: the audit misses {told.missing.count} events"
+    )
+    window = Window(context.began_at, datetime.now(UTC))
     replayed = asyncio.run(replay(settings, Request(window), lambda _said: None))
-    ground.say(f"a replay sent {replayed.standings[Standing.SENT_ON]} of them on")
-    found.require(
-        settled_audit(ground, ledger).ok, "a replay did not bring back what the control had lost"
+    context.progress(f"a replay sent {replayed.standings[Standing.SENT_ON]} of them on")
+    findings.require(
+        settled_audit(context, ledger).ok, "a replay did not bring back what the control had lost"
     )
     return told.last_seen.get(Stage.RAW, 0) > 0
 

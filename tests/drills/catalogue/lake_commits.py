@@ -18,18 +18,18 @@ from pyiceberg.exceptions import (
 )
 from pyiceberg.table import CommitTableResponse, Table
 
-from drills import lake_crash
+from drills import crashing_loader
+from drills.drill import Drill, DrillContext
 from drills.findings import Findings
-from drills.ground import Drill, Ground
-from drills.lake import (
+from drills.lake_faults import (
     EVENTS,
     Around,
-    at_commits,
-    compare,
-    insert,
-    once,
-    orphans,
-    sleep_through_another,
+    around_commits,
+    compare_with_bronze,
+    fail_once,
+    insert_events,
+    load_after_a_rival,
+    orphan_files,
 )
 from local_stack import supervisor
 from orchestration_dagster.lake.catalog import open_catalog
@@ -40,7 +40,7 @@ from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 from support.repository import importing_tests
 
-CRASHES_A_ROUND: Final = len(lake_crash.POINTS)
+CRASHES_A_ROUND: Final = len(crashing_loader.POINTS)
 CRASHES_TOLD: Final = 20
 """How many go by between two lines."""
 ROWS: Final = 50
@@ -55,67 +55,67 @@ INJECTED: Final = {
 }
 
 
-def run(ground: Ground) -> Findings:
+def run(context: DrillContext) -> Findings:
     """Each way to fail, with new rows before it; then the lake must have each row once."""
-    found = Findings()
-    settings = ground.settings
+    findings = Findings()
+    settings = context.settings
     load(settings, EVENTS.name)
-    crashes = CRASHES_A_ROUND * ground.rounds
+    crashes = CRASHES_A_ROUND * context.rounds
     points: list[str] = []
     store_deaths, store = 0, _store_pid(settings)
     for number in range(1, crashes + 1):
-        _more(ground, f"crash-{number}")
+        _more(context, f"crash-{number}")
         if not points:  # each of them as often as the others, in an order of the seed's
-            points = ground.dice.sample(lake_crash.POINTS, len(lake_crash.POINTS))
+            points = context.rng.sample(crashing_loader.POINTS, len(crashing_loader.POINTS))
         _crash(settings, points.pop())
-        found.recovery_s.append(_put_right(settings))
+        findings.outages_s.append(_put_right(settings))
         store_deaths += (now := _store_pid(settings)) != store
         store = now
         if number % CRASHES_TOLD == 0:
-            ground.say(f"{number} of {crashes} crashes put right")
+            context.progress(f"{number} of {crashes} crashes put right")
     for name, failure in INJECTED.items():
         for landed in (True, False):
-            _more(ground, f"{name}-{landed}")
+            _more(context, f"{name}-{landed}")
             # A 409 says that it did not land.
-            with at_commits(once(failure, landed=landed and name != "409")):
+            with around_commits(fail_once(failure, landed=landed and name != "409")):
                 load(settings, EVENTS.name)
-    _more(ground, "slept")
-    slept = sleep_through_another(settings)
-    found.require(slept == 0, f"a loader that slept through another's commit added {slept} rows")
-    _more(ground, "rival")
-    with at_commits(_after_a_rewrite(settings)):
+    _more(context, "slept")
+    slept = load_after_a_rival(settings)
+    findings.require(slept == 0, f"a loader that slept through another's commit added {slept} rows")
+    _more(context, "rival")
+    with around_commits(_after_a_rewrite(settings)):
         load(settings, EVENTS.name)
-    found.figures = {
+    findings.figures = {
         "loader_crashes": crashes,
         "store_deaths": store_deaths,
         "injected": 2 * len(INJECTED),
     }
-    _clean(settings, found)
-    compare(settings, found)
-    found.control_failed = _control(ground)
-    return found
+    _clean(settings, findings)
+    compare_with_bronze(settings, findings)
+    findings.control_failed = _control(context)
+    return findings
 
 
-def _clean(settings: Settings, found: Findings) -> None:
+def _clean(settings: Settings, findings: Findings) -> None:
     """What the dead left behind is no row; the upkeep deletes it, here without its week's wait."""
-    left = orphans(settings)
-    found.require(bool(left), "no failed commit left a file: nothing is shown of their cleaning")
+    left = orphan_files(settings)
+    findings.require(bool(left), "no failed commit left a file: nothing is shown of their cleaning")
     stack_start.up(settings, only=("trino",))
     maintain(settings, "remove_orphan_files", *EVENTS.identifier, orphans_kept="0s")
-    still = orphans(settings)
-    found.require(not still, f"of {len(left)} orphan files {len(still)} are left")
-    found.figures |= {"orphan_files": len(left), "orphan_files_left": len(still)}
+    still = orphan_files(settings)
+    findings.require(not still, f"of {len(left)} orphan files {len(still)} are left")
+    findings.figures |= {"orphan_files": len(left), "orphan_files_left": len(still)}
 
 
-def _more(ground: Ground, what: str) -> None:
-    with psycopg.connect(ground.settings.dsn) as connection:
-        insert(connection, f"{ground.seed}-{what}-", ROWS)
+def _more(context: DrillContext, what: str) -> None:
+    with psycopg.connect(context.settings.dsn) as connection:
+        insert_events(connection, f"{context.seed}-{what}-", ROWS)
 
 
 def _crash(settings: Settings, point: str) -> None:
     """Have a loader die there."""
     died = subprocess.run(
-        [sys.executable, "-m", lake_crash.__name__, point],
+        [sys.executable, "-m", crashing_loader.__name__, point],
         env={**os.environ, **supervisor.environment(settings), **importing_tests()},
         check=False,
         capture_output=True,
@@ -160,11 +160,11 @@ def _after_a_rewrite(settings: Settings) -> Around:
     return rewritten
 
 
-def _control(ground: Ground) -> bool:
+def _control(context: DrillContext) -> bool:
     """PyIceberg's default retry, which commits a stale batch again: the row must be there twice."""
-    catalog = open_catalog(ground.settings)
+    catalog = open_catalog(context.settings)
     schema = pa.schema([pa.field("event_id", pa.string())])
-    name = f"{EVENTS.identifier[0]}.control_{ground.seed}"
+    name = f"{EVENTS.identifier[0]}.control_{context.seed}"
     table = catalog.create_table(name, schema, properties={"commit.retry.num-retries": "4"})
     batch = pa.table({"event_id": ["evt_1"]}, schema=schema)
     slow, quick = (catalog.load_table(name) for _ in range(2))
@@ -172,7 +172,7 @@ def _control(ground: Ground) -> bool:
     slow.append(batch)
     copies = _copies(table.refresh())
     catalog.drop_table(name)
-    ground.say(f"control, PyIceberg's own retry: a stale batch is there {copies} times")
+    context.progress(f"control, PyIceberg's own retry: a stale batch is there {copies} times")
     return copies > 1
 
 

@@ -13,13 +13,13 @@ from typing import Final, NamedTuple
 import orjson
 import psycopg
 
-from drills.controls import control
+from drills.controls import running_control
+from drills.drill import Drill, DrillContext
+from drills.event_accounting import account_for_events
 from drills.findings import Findings
-from drills.ground import Drill, Ground
-from drills.ledger import account
-from drills.mending import Spoiled, redrive_mended
-from drills.recovery import through
-from drills.sender import Sender, modelled
+from drills.outage import seconds_to_bronze
+from drills.poison_repair import PoisonedBody, redrive_repaired
+from drills.sender import Sender, modelled_events
 from local_stack import supervisor
 from payment_pipeline.domain.failures import FailureClass
 from payment_pipeline.simulator.malformed import MALFORMATIONS
@@ -70,28 +70,31 @@ CORPUS: Final = (
 )
 
 
-def run(ground: Ground) -> Findings:
+def run(context: DrillContext) -> Findings:
     """Each kind of poison, and after it a good event of the same payment; then what is fixable."""
-    found = Findings()
-    ledger = ground.folder / "ledger.jsonl"
-    asyncio.run(_drill(ground, ledger, found))
-    account(ground, ledger, found)
-    found.control_failed = asyncio.run(_control(ground))
-    return found
+    findings = Findings()
+    ledger = context.folder / "ledger.jsonl"
+    asyncio.run(_drill(context, ledger, findings))
+    account_for_events(context, ledger, findings)
+    findings.control_failed = asyncio.run(_control(context))
+    return findings
 
 
-async def _drill(ground: Ground, ledger: Path, found: Findings) -> None:
-    settings = ground.settings
+async def _drill(context: DrillContext, ledger: Path, findings: Findings) -> None:
+    settings = context.settings
     sender = Sender(settings, ledger)
     usual_s = median(
-        [await through(settings, sender, event) for event in _charges(ground, BASELINE_EVENTS)]
+        [
+            await seconds_to_bronze(settings, sender, event)
+            for event in _charges(context, BASELINE_EVENTS)
+        ]
     )
     stalls: dict[str, list[float]] = {kind.name: [] for kind in CORPUS}
     wanted: dict[str, Poison] = {}
-    refused: dict[str, Spoiled] = {}
-    for _ in range(ground.rounds):
-        kinds = ground.dice.sample(CORPUS, len(CORPUS))
-        events = _charges(ground, 2 * len(CORPUS))
+    refused: dict[str, PoisonedBody] = {}
+    for _ in range(context.rounds):
+        kinds = context.rng.sample(CORPUS, len(CORPUS))
+        events = _charges(context, 2 * len(CORPUS))
         for kind in kinds:
             # Two events of one payment have one key, so they share a partition.
             good, model = next(events), next(events)
@@ -100,51 +103,53 @@ async def _drill(ground: Ground, ledger: Path, found: Findings) -> None:
             digest = sha256(body).hexdigest()
             wanted[digest] = kind
             if kind.failure:
-                refused[digest] = Spoiled(kind.name, model.event_id, body, genuine)
+                refused[digest] = PoisonedBody(kind.name, model.event_id, body, genuine)
             answer = await sender.send(model, body=body)
-            found.require(answer.status == 200, f"{kind.name} was answered {answer.status}")
-            stalls[kind.name].append(await through(settings, sender, good) - usual_s)
+            findings.require(answer.status == 200, f"{kind.name} was answered {answer.status}")
+            stalls[kind.name].append(await seconds_to_bronze(settings, sender, good) - usual_s)
     sender.close()
     for name, stalled in stalls.items():
-        found.require_in_time(
+        findings.require_in_time(
             median(stalled) < STALL_S_MAX,
             f"after {name} an event comes {median(stalled):.1f} s later than else",
         )
-    found.figures = {
+    findings.figures = {
         "poisoned": len(wanted),
         "usual_s": round(usual_s, 2),
         "stall_s_median_of_worst": round(max(map(median, stalls.values())), 2),
         "stall_s_max": round(max(map(max, stalls.values())), 2),
-        "rightly_classed": await _classed(ground, wanted, found),
+        "rightly_classed": await _classed(context, wanted, findings),
     }
-    await redrive_mended(settings, refused, found)
+    await redrive_repaired(settings, refused, findings)
 
 
-async def _classed(ground: Ground, wanted: dict[str, Poison], found: Findings) -> int:
+async def _classed(context: DrillContext, wanted: dict[str, Poison], findings: Findings) -> int:
     """How many ended in quarantine for the right reason, or as unmodelled."""
     deadline = monotonic() + QUARANTINE_S_MAX
     right = 0
     for digest, kind in wanted.items():
-        classes = _failures(ground, digest)
+        classes = _failures(context, digest)
         while kind.failure and not classes and monotonic() < deadline:
             await asyncio.sleep(0.2)
-            classes = _failures(ground, digest)
+            classes = _failures(context, digest)
         expected = {kind.failure} if kind.failure else set()
         right += classes == expected
-        found.require(
+        findings.require(
             classes == expected, f"{kind.name} is quarantined as {classes}, not {expected}"
         )
     return right
 
 
-def _failures(ground: Ground, digest: str) -> set[str]:
-    with psycopg.connect(ground.settings.dsn) as connection:
+def _failures(context: DrillContext, digest: str) -> set[str]:
+    with psycopg.connect(context.settings.dsn) as connection:
         return {row[0] for row in connection.execute(CLASS, [digest])}
 
 
-def _charges(ground: Ground, count: int) -> Iterator[Event]:
+def _charges(context: DrillContext, count: int) -> Iterator[Event]:
     """Events with an amount, which every kind of poison can spoil."""
-    charges = (each for each in modelled(ground, 20 * count) if each.type == "charge.succeeded")
+    charges = (
+        each for each in modelled_events(context, 20 * count) if each.type == "charge.succeeded"
+    )
     return (each for _, each in zip(range(count), charges, strict=False))
 
 
@@ -155,22 +160,22 @@ def _of_payment(model: Event, other: Event) -> bytes:
     return orjson.dumps(parsed)
 
 
-async def _control(ground: Ground) -> bool:
+async def _control(context: DrillContext) -> bool:
     """A normalizer that ends at what it can't read: the good event behind it must not come."""
-    settings = ground.settings
-    ground = replace(ground, began_at=datetime.now(UTC))
-    sender = Sender(settings, ground.folder / "control.jsonl")
+    settings = context.settings
+    context = replace(context, began_at=datetime.now(UTC))
+    sender = Sender(settings, context.folder / "control.jsonl")
     supervisor.call(settings, "stopProcess", "normalizer", True)
     try:
         module = "drills.controls.brittle_normalizer"
-        good, model = _charges(ground, 2)
+        good, model = _charges(context, 2)
         spoil = next(kind.spoil for kind in CORPUS if kind.name == "no_amount")
         await sender.send(model, body=spoil(model._replace(body=_of_payment(model, good))))
-        with control(settings, module, "normalizer_metrics_port") as (_, brittle):
+        with running_control(settings, module, "normalizer_metrics_port") as (_, brittle):
             await asyncio.to_thread(brittle.wait, CONTROL_ENDS_S_MAX)
         try:
             async with asyncio.timeout(CONTROL_WAIT_S):
-                await through(settings, sender, good)
+                await seconds_to_bronze(settings, sender, good)
             stalled = False
         except TimeoutError:
             stalled = True
@@ -178,7 +183,7 @@ async def _control(ground: Ground) -> bool:
         supervisor.start(settings, "normalizer")
     sender.close()
     what = "it ended, and the partition stood" if stalled else "the partition went on"
-    ground.say(f"control, a normalizer that raises: {what}")
+    context.progress(f"control, a normalizer that raises: {what}")
     return stalled
 
 

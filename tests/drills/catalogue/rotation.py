@@ -9,11 +9,11 @@ from pathlib import Path
 from time import time
 from typing import Final
 
-from drills.controls import control, ready
+from drills.controls import running_control, wait_until_ready
+from drills.drill import Drill, DrillContext
+from drills.event_accounting import account_for_events
 from drills.findings import Findings
-from drills.ground import Drill, Ground
-from drills.ledger import account
-from drills.sender import Sender, modelled
+from drills.sender import Sender, modelled_events
 from local_stack.files import write_private
 from payment_pipeline.gateway.live_secrets import WATCH_S
 from payment_pipeline.simulator.signing import signature
@@ -28,23 +28,25 @@ EDGE_TRIES: Final = 25
 PAUSE_S: Final = 0.01
 
 
-def run(ground: Ground) -> Findings:
+def run(context: DrillContext) -> Findings:
     """Rotate once a round while everything is signed with the provider's newest secret."""
-    found = Findings()
-    ledger = ground.folder / "ledger.jsonl"
-    with _restored(ground) as path:
-        provider = _Provider(ground, ledger, path.read_text().strip())
-        asyncio.run(_drill(ground, path, provider, found))
-    account(ground, ledger, found)
-    return found
+    findings = Findings()
+    ledger = context.folder / "ledger.jsonl"
+    with _restored(context) as path:
+        provider = _Provider(context, ledger, path.read_text().strip())
+        asyncio.run(_drill(context, path, provider, findings))
+    account_for_events(context, ledger, findings)
+    return findings
 
 
-async def _drill(ground: Ground, path: Path, provider: "_Provider", found: Findings) -> None:
+async def _drill(
+    context: DrillContext, path: Path, provider: "_Provider", findings: Findings
+) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(provider.send_on())
         retired: Counter[int | str] = Counter()
-        for _ in range(ground.rounds):
-            old, new = provider.secret, _secret(ground)
+        for _ in range(context.rounds):
+            old, new = provider.secret, _secret(context)
             _write(path, f"{new},{old}")
             await asyncio.sleep(LIVE_S)
             provider.secret = new
@@ -52,26 +54,26 @@ async def _drill(ground: Ground, path: Path, provider: "_Provider", found: Findi
             _write(path, new)
             await asyncio.sleep(LIVE_S)
             retired += await provider.try_with(old, RETIRED_TRIES)
-        edges = await _edges(ground, provider)
+        edges = await _edges(context, provider)
         provider.stop()
     rejected = provider.answers.total() - provider.answers[200]
-    found.figures = {
-        "rotations": ground.rounds,
+    findings.figures = {
+        "rotations": context.rounds,
         "valid": provider.answers.total(),
         "valid_rejected": rejected,
         "retired_tried": retired.total(),
         "retired_accepted": retired[200],
         **edges,
     }
-    found.require(not rejected, f"{rejected} genuine webhooks were refused")
-    found.require(not retired[200], f"a retired secret was accepted {retired[200]} times")
+    findings.require(not rejected, f"{rejected} genuine webhooks were refused")
+    findings.require(not retired[200], f"a retired secret was accepted {retired[200]} times")
     for edge, accepted in edges.items():
-        wanted = EDGE_TRIES * ground.rounds if "299" in edge else 0
-        found.require(accepted == wanted, f"{edge} was {accepted}, and not {wanted}")
-    found.control_failed = await _control(ground, path, provider)
+        wanted = EDGE_TRIES * context.rounds if "299" in edge else 0
+        findings.require(accepted == wanted, f"{edge} was {accepted}, and not {wanted}")
+    findings.control_failed = await _control(context, path, provider)
 
 
-async def _edges(ground: Ground, provider: "_Provider") -> dict[str, int]:
+async def _edges(context: DrillContext, provider: "_Provider") -> dict[str, int]:
     """How many were accepted of those signed at each edge; whole seconds, as Stripe's are."""
     clocks: dict[str, Callable[[], int]] = {
         "accepted_at_minus_299_s": lambda: ceil(time()) - 299,
@@ -80,30 +82,32 @@ async def _edges(ground: Ground, provider: "_Provider") -> dict[str, int]:
         # A second to spare: the request takes some time, which brings its stamp nearer.
         "accepted_at_plus_301_s": lambda: ceil(time()) + 301,
     }
-    tries = EDGE_TRIES * ground.rounds
+    tries = EDGE_TRIES * context.rounds
     return {
         name: (await provider.try_with(provider.secret, tries, clock))[200]
         for name, clock in clocks.items()
     }
 
 
-async def _control(ground: Ground, path: Path, provider: "_Provider") -> bool:
+async def _control(context: DrillContext, path: Path, provider: "_Provider") -> bool:
     """A rotation without an overlap, and a gateway that never forgets a secret nor minds a clock.
 
     Without the first valid webhooks are refused; the other takes what must be refused.
     """
-    old, new = provider.secret, _secret(ground)
+    old, new = provider.secret, _secret(context)
     _write(path, new)
     await asyncio.sleep(LIVE_S)
     answers = await provider.try_with(old, RETIRED_TRIES)
-    ground.say(f"control, rotated without an overlap: {answers[401]} of {RETIRED_TRIES} refused")
+    context.progress(
+        f"control, rotated without an overlap: {answers[401]} of {RETIRED_TRIES} refused"
+    )
     module = "drills.controls.trusting_gateway"
-    with control(ground.settings, module, "gateway_port") as (port, _):
-        await ready(ground.settings, port)
-        trusting = _Provider(ground, ground.folder / "control.jsonl", old, port)
+    with running_control(context.settings, module, "gateway_port") as (port, _):
+        await wait_until_ready(context.settings, port)
+        trusting = _Provider(context, context.folder / "control.jsonl", old, port)
         retired = (await trusting.try_with(old, RETIRED_TRIES))[200]
         late = (await trusting.try_with(old, RETIRED_TRIES, lambda: int(time()) - 301))[200]
-    ground.say(
+    context.progress(
         f"control, a gateway that asks for neither secret nor time: {retired} of {RETIRED_TRIES} "
         f"signed with a retired secret accepted, {late} of as many by a clock 301 s off"
     )
@@ -113,14 +117,16 @@ async def _control(ground: Ground, path: Path, provider: "_Provider") -> bool:
 class _Provider:
     """Signs with its newest secret, and sends all the time."""
 
-    def __init__(self, ground: Ground, ledger: Path, secret: str, port: int | None = None) -> None:
+    def __init__(
+        self, context: DrillContext, ledger: Path, secret: str, port: int | None = None
+    ) -> None:
         """`port` is another gateway's than the settings'."""
         self.secret = secret
         self._port = port
         self.answers: Counter[int | str] = Counter()
-        self._settings = ground.settings
+        self._settings = context.settings
         self._ledger = ledger
-        self._events = modelled(ground, EVENTS_MAX)
+        self._events = modelled_events(context, EVENTS_MAX)
         self._stopped = False
 
     async def send_on(self) -> None:
@@ -156,9 +162,9 @@ class _Provider:
 
 
 @contextmanager
-def _restored(ground: Ground) -> Iterator[Path]:
+def _restored(context: DrillContext) -> Iterator[Path]:
     """The gateway's secrets as a file; at the end what it held is there again."""
-    path = ground.settings.secrets_dir / "webhook_secrets_stripe"
+    path = context.settings.secrets_dir / "webhook_secrets_stripe"
     before = path.read_text()
     try:
         yield path
@@ -167,9 +173,9 @@ def _restored(ground: Ground) -> Iterator[Path]:
         asyncio.run(asyncio.sleep(LIVE_S))
 
 
-def _secret(ground: Ground) -> str:
+def _secret(context: DrillContext) -> str:
     """Another one, of the seed's: nobody else's events are signed with it."""
-    return f"whsec_{ground.dice.getrandbits(256):064x}"
+    return f"whsec_{context.rng.getrandbits(256):064x}"
 
 
 def _write(path: Path, secrets: str) -> None:

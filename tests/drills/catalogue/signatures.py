@@ -9,12 +9,12 @@ from random import Random
 from time import time
 from typing import Final
 
-from drills.controls import control, ready
+from drills.controls import running_control, wait_until_ready
+from drills.drill import Drill, DrillContext
+from drills.event_accounting import account_for_events
 from drills.findings import Findings
 from drills.forgeries import mutated
-from drills.ground import Drill, Ground
-from drills.ledger import account
-from drills.sender import Answered, Sender, modelled
+from drills.sender import Answered, Sender, modelled_events
 from payment_pipeline.providers import providers
 from payment_pipeline.simulator.world import Event
 
@@ -25,45 +25,47 @@ SENDERS: Final = 32
 CONTROL_MUTATIONS: Final = 50
 
 
-def run(ground: Ground) -> Findings:
+def run(context: DrillContext) -> Findings:
     """Send them all; only the valid ones may be accepted, and none may be refused."""
-    found = Findings()
-    ledger = ground.folder / "ledger.jsonl"
-    count = MUTATIONS_A_ROUND * ground.rounds
-    sent = asyncio.run(_send_all(ground, ledger, count + count // VALID_EVERY))
+    findings = Findings()
+    ledger = context.folder / "ledger.jsonl"
+    count = MUTATIONS_A_ROUND * context.rounds
+    sent = asyncio.run(_send_all(context, ledger, count + count // VALID_EVERY))
     forged, genuine = sent[True], sent[False]
-    found.tries = forged.total()
+    findings.tries = forged.total()
     errors = sum(n for status, n in forged.items() if not 200 <= status < 500)
     rejected = genuine.total() - genuine[200]
-    found.figures = {
+    findings.figures = {
         "mutations": forged.total(),
         "false_accepts": forged[200],
         "server_errors_or_silence": errors,
         "valid": genuine.total(),
         "false_rejects": rejected,
     }
-    found.require(not forged[200], f"{forged[200]} forged webhooks were accepted")
-    found.require(not errors, f"{errors} forged webhooks made the gateway fail")
-    found.require(not rejected, f"{rejected} genuine webhooks were refused")
-    account(ground, ledger, found)
+    findings.require(not forged[200], f"{forged[200]} forged webhooks were accepted")
+    findings.require(not errors, f"{errors} forged webhooks made the gateway fail")
+    findings.require(not rejected, f"{rejected} genuine webhooks were refused")
+    account_for_events(context, ledger, findings)
     module = "drills.controls.trusting_gateway"
-    with control(ground.settings, module, "gateway_port") as (port, _):
-        trusting = asyncio.run(_control(ground, port))
-    ground.say(f"control, every signature is good: {trusting} of {CONTROL_MUTATIONS} accepted")
-    found.control_failed = trusting > 0
-    return found
+    with running_control(context.settings, module, "gateway_port") as (port, _):
+        trusting = asyncio.run(_control(context, port))
+    context.progress(
+        f"control, every signature is good: {trusting} of {CONTROL_MUTATIONS} accepted"
+    )
+    findings.control_failed = trusting > 0
+    return findings
 
 
-async def _send_all(ground: Ground, ledger: Path, count: int) -> dict[bool, Counter[int]]:
+async def _send_all(context: DrillContext, ledger: Path, count: int) -> dict[bool, Counter[int]]:
     """Forged or not → how often each status was the answer."""
     answers: dict[bool, Counter[int]] = {True: Counter(), False: Counter()}
-    numbered = enumerate(modelled(ground, count))
+    numbered = enumerate(modelled_events(context, count))
 
     async def send() -> None:
-        sender = Sender(ground.settings, ledger)
+        sender = Sender(context.settings, ledger)
         for number, event in numbered:
             forged = number % (VALID_EVERY + 1) > 0
-            answered = await (_forge(ground, sender, event) if forged else sender.send(event))
+            answered = await (_forge(context, sender, event) if forged else sender.send(event))
             answers[forged][_number(answered)] += 1
         sender.close()
 
@@ -78,19 +80,19 @@ def _number(answered: Answered) -> int:
     return 0 if answered.status == "unknown" else answered.status
 
 
-async def _forge(ground: Ground, sender: Sender, event: Event) -> Answered:
-    secret = ground.settings.signing_secrets(providers()["stripe"])[0]
+async def _forge(context: DrillContext, sender: Sender, event: Event) -> Answered:
+    secret = context.settings.signing_secrets(providers()["stripe"])[0]
     # Of the event's own, for the senders race: the same event is always forged in the same way.
-    dice = Random(f"{ground.seed}/{event.event_id}")
-    header, body = mutated(dice, event.body, secret, int(time()))
+    rng = Random(f"{context.seed}/{event.event_id}")
+    header, body = mutated(rng, event.body, secret, int(time()))
     return await sender.send(event, header, body)
 
 
-async def _control(ground: Ground, port: int) -> int:
-    await ready(ground.settings, port)
-    sender = Sender(ground.settings, ground.folder / "control.jsonl", port)
-    events: Iterator[Event] = islice(modelled(ground, CONTROL_MUTATIONS), CONTROL_MUTATIONS)
-    answered = [await _forge(ground, sender, event) for event in events]
+async def _control(context: DrillContext, port: int) -> int:
+    await wait_until_ready(context.settings, port)
+    sender = Sender(context.settings, context.folder / "control.jsonl", port)
+    events: Iterator[Event] = islice(modelled_events(context, CONTROL_MUTATIONS), CONTROL_MUTATIONS)
+    answered = [await _forge(context, sender, event) for event in events]
     sender.close()
     return sum(each.status == 200 for each in answered)
 

@@ -23,7 +23,7 @@ ENDS_S_MAX: Final = 10.0
 
 
 @contextmanager
-def control(
+def running_control(
     settings: Settings, module: str, port_setting: str, **overrides: object
 ) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
     """`python -m module` on the stack's stores, listening on a port of its own; killed at the end.
@@ -60,7 +60,7 @@ def control(
         process.wait(ENDS_S_MAX)
 
 
-async def ready(settings: Settings, port: int) -> None:
+async def wait_until_ready(settings: Settings, port: int) -> None:
     """Wait until a gateway takes webhooks: it listens before its producer is connected.
 
     Raises:

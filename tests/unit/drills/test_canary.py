@@ -24,7 +24,7 @@ def test_every_kind_that_stripe_sends_is_planted() -> None:
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.type)
 def test_an_event_of_every_kind_carries_the_marks_and_its_row_does_not(event: Event) -> None:
-    planted = canary.planted(event, MARKS)
+    planted = canary.with_marks(event, MARKS)
     assert all(mark.encode() in planted.body for mark in MARKS)
     ended = normalize(planted.body)
     assert isinstance(ended, EventBase), ended
@@ -34,5 +34,5 @@ def test_an_event_of_every_kind_carries_the_marks_and_its_row_does_not(event: Ev
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.type)
 def test_its_twin_of_a_type_without_a_model_is_unmodelled(event: Event) -> None:
-    twin = canary.unmodelled(event, MARKS)
+    twin = canary.unmodelled_with_marks(event, MARKS)
     assert normalize(twin.body) == Unmodelled(twin.type)

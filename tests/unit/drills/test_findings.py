@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from drills import registry, run
+from drills.drill import Drill, DrillContext
 from drills.findings import Findings, SkippedError
-from drills.ground import Drill, Ground
 from drills.result import Result
 from payment_pipeline.domain.failures import UserError
 from support.repository import importing_tests
@@ -21,7 +21,7 @@ KEYS = {
 }
 
 
-def nothing(_ground: Ground) -> Findings:
+def nothing(_ground: DrillContext) -> Findings:
     raise SkippedError("there is no disk")
 
 
@@ -29,7 +29,7 @@ DRILL = Drill(number=1, promise="Nothing is lost.", needs=(), run=nothing, full_
 
 
 @pytest.mark.parametrize(
-    ("found", "ok"),
+    ("findings", "ok"),
     [
         (Findings(acknowledged=10, control_failed=True), True),
         (Findings(acknowledged=10), False),
@@ -39,32 +39,32 @@ DRILL = Drill(number=1, promise="Nothing is lost.", needs=(), run=nothing, full_
         (Findings(acknowledged=10, unknown=3, control_failed=True), True),
     ],
 )
-def test_ok_needs_everything_and_a_control_that_failed(found: Findings, ok: bool) -> None:
-    assert found.ok is ok
-    assert found.as_json()["ok"] is ok
+def test_ok_needs_everything_and_a_control_that_failed(findings: Findings, ok: bool) -> None:
+    assert findings.ok is ok
+    assert findings.as_json()["ok"] is ok
 
 
 def test_what_does_not_hold_is_said() -> None:
-    found = Findings(control_failed=True)
-    found.require(True, "never said")
-    found.require(False, "it was wrong")
-    assert found.faults == ["it was wrong"]
-    assert not found.right
+    findings = Findings(control_failed=True)
+    findings.require(True, "never said")
+    findings.require(False, "it was wrong")
+    assert findings.faults == ["it was wrong"]
+    assert not findings.right
 
 
 def test_what_is_late_is_said_apart_from_what_is_wrong() -> None:
-    found = Findings(control_failed=True)
-    found.require_in_time(True, "never said")
-    found.require_in_time(False, "it was slow")
-    assert found.late == ["it was slow"]
-    assert found.right
-    assert not found.ok
+    findings = Findings(control_failed=True)
+    findings.require_in_time(True, "never said")
+    findings.require_in_time(False, "it was slow")
+    assert findings.late == ["it was slow"]
+    assert findings.right
+    assert not findings.ok
 
 
 def test_recovery_is_the_nearest_rank_of_the_95th_percentile() -> None:
-    assert Findings().recovery_s_p95 is None
-    assert Findings(recovery_s=[3.0]).recovery_s_p95 == 3.0
-    assert Findings(recovery_s=[float(n) for n in range(1, 101)]).recovery_s_p95 == 95.0
+    assert Findings().outage_s_p95 is None
+    assert Findings(outages_s=[3.0]).outage_s_p95 == 3.0
+    assert Findings(outages_s=[float(n) for n in range(1, 101)]).outage_s_p95 == 95.0
 
 
 def test_nothing_of_n_bounds_the_rate_by_the_rule_of_three() -> None:
@@ -86,7 +86,7 @@ def test_a_drill_that_was_skipped_or_broke_is_kept_as_that(tmp_path: Path) -> No
     broken = Result("kills", DRILL, 1, rounds=1)
     broken.findings.require(False, "it broke")
     for result in (skipped, broken):
-        run.keep(tmp_path / "drills.json", result)
+        run.append_result(tmp_path / "drills.json", result)
     kept = json.loads((tmp_path / "drills.json").read_text())
     assert [(each["skipped"], each["ok"]) for each in kept] == [
         ("there is no disk", True),
@@ -97,18 +97,18 @@ def test_a_drill_that_was_skipped_or_broke_is_kept_as_that(tmp_path: Path) -> No
 def test_results_are_appended(tmp_path: Path) -> None:
     path = tmp_path / "drills.json"
     for seed in (1, 2):
-        run.keep(path, Result("kills", DRILL, seed, rounds=1))
+        run.append_result(path, Result("kills", DRILL, seed, rounds=1))
     kept = json.loads(path.read_text())
     assert [each["seed"] for each in kept] == [1, 2]
     assert all(each.keys() >= KEYS for each in kept)
 
 
 def test_every_drill_has_a_number_of_its_own() -> None:
-    found = registry.drills()
-    numbers = [drill.number for drill in found.values()]
+    findings = registry.drills()
+    numbers = [drill.number for drill in findings.values()]
     assert numbers == sorted(set(numbers))
     assert set(range(1, 12)) <= set(numbers)
-    assert set(found) == set(registry.names())
+    assert set(findings) == set(registry.names())
 
 
 def test_an_unknown_drill_is_refused_with_the_names_that_there_are() -> None:

@@ -30,7 +30,7 @@ ROWS: Final = "SELECT count(*) FROM payment_events WHERE event_id = ANY (%s)"
 CLOSER: Final = Closer("drill", "mended as a person would")
 
 
-class Spoiled(NamedTuple):
+class PoisonedBody(NamedTuple):
     """A bad body, and the good one that it was made of."""
 
     kind: str
@@ -72,7 +72,9 @@ PATCHES: Final[Mapping[str, Callable[[Json], Operations]]] = {
 """What a person would write who knows what the field should say, given the good event."""
 
 
-async def redrive_mended(settings: Settings, given: Mapping[str, Spoiled], found: Findings) -> None:
+async def redrive_repaired(
+    settings: Settings, given: Mapping[str, PoisonedBody], findings: Findings
+) -> None:
     """Redrive every letter that a patch can mend; require that each is in bronze then, once.
 
     Args:
@@ -82,7 +84,9 @@ async def redrive_mended(settings: Settings, given: Mapping[str, Spoiled], found
     """
     fixable = {digest: bad for digest, bad in given.items() if _readable(bad.body)}
     for bad in fixable.values():
-        found.require(bad.kind in PATCHES, f"{bad.kind} could be patched, and the drill does not")
+        findings.require(
+            bad.kind in PATCHES, f"{bad.kind} could be patched, and the drill does not"
+        )
     by_patch = defaultdict[str, list[int]](list)
     with psycopg.connect(settings.dsn) as connection:
         for letter, digest in connection.execute(LETTERS, [list(fixable)]):
@@ -92,7 +96,7 @@ async def redrive_mended(settings: Settings, given: Mapping[str, Spoiled], found
                 by_patch[json.dumps(operations)].append(letter)
     results = await _redriven(settings, by_patch)
     for result in results:
-        found.require(
+        findings.require(
             result.outcome is Outcome.WRITTEN,
             f"a mended {result.failure} letter is {result.outcome}: {result.reason}",
         )
@@ -100,8 +104,8 @@ async def redrive_mended(settings: Settings, given: Mapping[str, Spoiled], found
     with psycopg.connect(settings.dsn) as connection:
         ids = [bad.event_id for bad in fixable.values()]
         rows = (connection.execute(ROWS, [ids]).fetchone() or (0,))[0]
-    found.require(rows == len(fixable), f"of {len(fixable)} mended events bronze has {rows}")
-    found.figures |= {"fixable": len(fixable), "redriven": written}
+    findings.require(rows == len(fixable), f"of {len(fixable)} mended events bronze has {rows}")
+    findings.figures |= {"fixable": len(fixable), "redriven": written}
 
 
 async def _redriven(settings: Settings, by_patch: Mapping[str, Sequence[int]]) -> list[Result]:

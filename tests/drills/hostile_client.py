@@ -1,4 +1,4 @@
-"""Attackers: `python -m drills.hostile HOST PORT SEED`, until they are killed.
+"""Attackers: `python -m drills.hostile_client HOST PORT SEED`, until they are killed.
 
 Each kind attacks again and again over connections of its own, with a pause between: what is tried
 is whether one hostile client can hurt others, not whether two cores bear any flood.
@@ -28,8 +28,8 @@ SIGNATURE: Final = b"Stripe-Signature: t=1,v1=00\r\n"
 class Client:
     """One hostile connection after another."""
 
-    def __init__(self, host: str, port: int, dice: Random) -> None:
-        self._host, self._port, self._dice = host, port, dice
+    def __init__(self, host: str, port: int, rng: Random) -> None:
+        self._host, self._port, self._dice = host, port, rng
 
     async def endless_body(self) -> None:
         """A hundred megabytes in chunks, without a length."""

@@ -32,7 +32,7 @@ Around: TypeAlias = Callable[[Callable[[], CommitTableResponse]], CommitTableRes
 
 
 @contextmanager
-def at_commits(around: Around) -> Iterator[None]:
+def around_commits(around: Around) -> Iterator[None]:
     """Put something around every commit that this process sends to the catalog."""
     commit = RestCatalog.commit_table
 
@@ -48,7 +48,7 @@ def at_commits(around: Around) -> Iterator[None]:
         yield
 
 
-def once(failure: Exception, *, landed: bool) -> Around:
+def fail_once(failure: Exception, *, landed: bool) -> Around:
     """A commit that fails the first time: after it landed, or instead."""
     failures = [failure]
 
@@ -62,7 +62,7 @@ def once(failure: Exception, *, landed: bool) -> Around:
     return failing
 
 
-def sleep_through_another(settings: Settings) -> int:
+def load_after_a_rival(settings: Settings) -> int:
     """Rows that a loader adds which wakes after its successor has committed the same."""
     asleep, wake = threading.Event(), threading.Event()
     sleeper: list[int] = []
@@ -77,7 +77,7 @@ def sleep_through_another(settings: Settings) -> int:
         sleeper.append(threading.get_ident())
         return load(settings, EVENTS.name).rows
 
-    with at_commits(sleeping), ThreadPoolExecutor(1) as threads:
+    with around_commits(sleeping), ThreadPoolExecutor(1) as threads:
         late = threads.submit(zombie)
         try:
             asleep.wait(SLEEP_S_MAX)
@@ -87,24 +87,24 @@ def sleep_through_another(settings: Settings) -> int:
         return late.result()
 
 
-def insert(connection: psycopg.Connection, prefix: str, rows: int) -> None:
+def insert_events(connection: psycopg.Connection, prefix: str, rows: int) -> None:
     """Events `<prefix>1` …, in the connection's transaction."""
     connection.execute(SQL["insert_events"], {"prefix": prefix, "rows": rows})
 
 
-def compare(settings: Settings, found: Findings) -> None:
+def compare_with_bronze(settings: Settings, findings: Findings) -> None:
     """Count what bronze has and the lake has not, or not once."""
     with psycopg.connect(settings.dsn) as connection:
         bronze = {row[0] for row in connection.execute("SELECT event_id FROM payment_events")}
     table = open_catalog(settings).load_table(EVENTS.identifier)
     held = Counter(table.scan(selected_fields=("event_id",)).to_arrow()["event_id"].to_pylist())
-    found.acknowledged = len(bronze)
-    found.lost = len(bronze - held.keys())
-    found.duplicated = sum(count > 1 for count in held.values())
-    found.require(not held.keys() - bronze, "the lake has rows that bronze has not")
+    findings.acknowledged = len(bronze)
+    findings.lost = len(bronze - held.keys())
+    findings.duplicated = sum(count > 1 for count in held.values())
+    findings.require(not held.keys() - bronze, "the lake has rows that bronze has not")
 
 
-def orphans(settings: Settings) -> set[str]:
+def orphan_files(settings: Settings) -> set[str]:
     """Files of data, manifests and lists of them that no state of the table knows."""
     table = open_catalog(settings).load_table(EVENTS.identifier)
     known = {snapshot.manifest_list for snapshot in table.metadata.snapshots}

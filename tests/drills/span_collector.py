@@ -20,7 +20,7 @@ HOST: Final = "127.0.0.1"
 
 
 @dataclass(frozen=True)
-class Kept:
+class ReceivedSpan:
     """A span as it came over the wire; ids in hex."""
 
     service: str
@@ -43,53 +43,55 @@ class Collector:
 
     endpoint: str = ""
     """Its base URL: a stack's `otlp_endpoint`."""
-    spans: list[Kept] = field(default_factory=list)
-    came: threading.Condition = field(default_factory=threading.Condition)
+    spans: list[ReceivedSpan] = field(default_factory=list)
+    arrival: threading.Condition = field(default_factory=threading.Condition)
 
-    def trace(self, trace_id: str, complete: Callable[[list[Kept]], bool]) -> list[Kept]:
+    def trace(
+        self, trace_id: str, complete: Callable[[list[ReceivedSpan]], bool]
+    ) -> list[ReceivedSpan]:
         """The spans of a trace, as soon as they are complete.
 
         Raises:
             TimeoutError: they are not after `PATIENCE_S`.
         """
 
-        def found() -> list[Kept]:
+        def found() -> list[ReceivedSpan]:
             return [span for span in self.spans if span.trace_id == trace_id]
 
-        with self.came:
-            if not self.came.wait_for(lambda: complete(found()), PATIENCE_S):
+        with self.arrival:
+            if not self.arrival.wait_for(lambda: complete(found()), PATIENCE_S):
                 raise TimeoutError(f"of trace {trace_id} there are {[s.name for s in found()]}")
             return found()
 
     def wait_for_quiet(self, quiet_s: float) -> None:
         """Return once nothing has come for so long."""
-        with self.came:
-            while self.came.wait(quiet_s):
+        with self.arrival:
+            while self.arrival.wait(quiet_s):
                 pass
 
-    def take(self, export: bytes) -> None:
+    def add(self, export: bytes) -> None:
         """One export."""
         given = ExportTraceServiceRequest.FromString(export)
-        with self.came:
+        with self.arrival:
             self.spans += [
-                _kept(resource.resource, span)
+                _received(resource.resource, span)
                 for resource in given.resource_spans
                 for scope in resource.scope_spans
                 for span in scope.spans
             ]
-            self.came.notify_all()
+            self.arrival.notify_all()
 
 
 @contextmanager
 def collector(port: int = 0) -> Iterator[Collector]:
     """Listen on a port of loopback, any free one if none is given."""
-    kept = Collector()
+    received = Collector()
 
-    class Take(BaseHTTPRequestHandler):
+    class Receiver(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            kept.take(self.rfile.read(int(self.headers["content-length"])))
+            received.add(self.rfile.read(int(self.headers["content-length"])))
             answer = ExportTraceServiceResponse().SerializeToString()
             self.send_response(200)
             self.send_header("content-type", "application/x-protobuf")
@@ -100,18 +102,18 @@ def collector(port: int = 0) -> Iterator[Collector]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer((HOST, port), Take) as server:
-        kept.endpoint = f"http://{HOST}:{server.server_port}"
+    with ThreadingHTTPServer((HOST, port), Receiver) as server:
+        received.endpoint = f"http://{HOST}:{server.server_port}"
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
-            yield kept
+            yield received
         finally:
             server.shutdown()
 
 
-def _kept(resource: Resource, span: Span) -> Kept:
+def _received(resource: Resource, span: Span) -> ReceivedSpan:
     about = _attributes(resource)
-    return Kept(
+    return ReceivedSpan(
         service=about["service.name"],
         name=span.name,
         trace_id=span.trace_id.hex(),

@@ -21,18 +21,20 @@ RECOVERY_S_MAX: Final = 90.0
 STORED: Final = "SELECT count(*) FROM payment_events WHERE event_id = %s"
 
 
-class Recovery(NamedTuple):
+class Outage(NamedTuple):
     """From the kill on."""
 
     restarted_s: float
     """Until the new process listened on its port."""
     accepted_s: float
     """Until an event that was first sent after the kill had its 200."""
-    recovered_s: float
+    stored_s: float
     """Until that event was in bronze."""
 
 
-async def kill(settings: Settings, name: str, sender: Sender, probes: Iterator[Event]) -> Recovery:
+async def kill_and_measure(
+    settings: Settings, name: str, sender: Sender, probes: Iterator[Event]
+) -> Outage:
     """Kill a component's processes with SIGKILL, and wait until the pipeline works again.
 
     Raises:
@@ -47,10 +49,10 @@ async def kill(settings: Settings, name: str, sender: Sender, probes: Iterator[E
     # What is not on an event's way may be slower than the event.
     await processes.wait_ready(settings, name, not_pid=killed)
     accepted_s, stored_s = recovered.result()
-    return Recovery(restarted.result(), accepted_s, max(stored_s, restarted.result()))
+    return Outage(restarted.result(), accepted_s, max(stored_s, restarted.result()))
 
 
-async def through(settings: Settings, sender: Sender, probe: Event) -> float:
+async def seconds_to_bronze(settings: Settings, sender: Sender, probe: Event) -> float:
     """Seconds that one event takes from its first attempt to bronze."""
     _accepted_s, stored_s = await _through(settings, sender, probe, monotonic())
     return stored_s

@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any, Final
 
-from drills.ground import Ground
+from drills.drill import DrillContext
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.simulator.run import Faults, Pace, Run, Silent, simulate
 
@@ -17,7 +17,9 @@ CONNECT_PAUSE_S: Final = 0.2
 
 
 @contextmanager
-def load(ground: Ground, ledger: Path, rate_per_s: float | None, faults: Faults) -> Iterator[Event]:
+def load(
+    context: DrillContext, ledger: Path, rate_per_s: float | None, faults: Faults
+) -> Iterator[Event]:
     """Send until the block ends, and what is under way to its last answer.
 
     Yields an event that is set when the load has ended by itself, which is a failure.
@@ -26,13 +28,13 @@ def load(ground: Ground, ledger: Path, rate_per_s: float | None, faults: Faults)
         RuntimeError: a delivery got a wrong answer, or none after every try.
     """
     stop, ended = Event(), Event()
-    first_seed = ground.dice.randrange(2**31)
+    first_seed = context.rng.randrange(2**31)
 
     def send() -> None:
         try:
             seed = first_seed
             while not stop.is_set():
-                send_chunk(ground, ledger, seed, CHUNK_EVENTS, rate_per_s, faults)
+                send_chunk(context, ledger, seed, CHUNK_EVENTS, rate_per_s, faults)
                 seed += 1
         finally:
             ended.set()
@@ -47,7 +49,7 @@ def load(ground: Ground, ledger: Path, rate_per_s: float | None, faults: Faults)
 
 
 def send_chunk(
-    ground: Ground,
+    context: DrillContext,
     ledger: Path,
     seed: int,
     events: int,
@@ -65,7 +67,7 @@ def send_chunk(
     )
     while True:
         try:
-            told = simulate(ground.settings, run, Silent())
+            told = simulate(context.settings, run, Silent())
         except UserError:  # nobody listens at the moment
             Event().wait(CONNECT_PAUSE_S)
             continue

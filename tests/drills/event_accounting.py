@@ -6,8 +6,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Final, NamedTuple
 
+from drills.drill import DrillContext
 from drills.findings import Findings
-from drills.ground import Ground
 from payment_pipeline.domain import client_ledger
 from payment_pipeline.domain.client_ledger import UNKNOWN
 from payment_pipeline.ledger import run
@@ -47,7 +47,7 @@ def answers(ledger: Path) -> Answers:
     return Answers(frozenset(acknowledged), frozenset(unknown - acknowledged))
 
 
-def settled_audit(ground: Ground, ledger: Path) -> Audit:
+def settled_audit(context: DrillContext, ledger: Path) -> Audit:
     """What the audit finds as soon as no stage is behind: for a control, which is to lose events.
 
     Raises:
@@ -55,32 +55,32 @@ def settled_audit(ground: Ground, ledger: Path) -> Audit:
     """
     deadline = monotonic() + SETTLE_S
     while monotonic() < deadline:
-        told = _audited(ground, ledger, LOOK_S)
+        told = _audited(context, ledger, LOOK_S)
         if told.settled:
             return told.audit
     raise TimeoutError("a stage is behind")
 
 
-def account(ground: Ground, ledger: Path, found: Findings) -> None:
+def account_for_events(context: DrillContext, ledger: Path, findings: Findings) -> None:
     """Count what was acknowledged, lost, twice and unknown; name what the audit finds wrong."""
-    told = _audited(ground, ledger, SETTLE_S)
+    told = _audited(context, ledger, SETTLE_S)
     known = answers(ledger)
-    found.acknowledged += len(known.acknowledged)
-    found.unknown += len(known.unknown)
-    found.lost += told.audit.missing.count
-    found.duplicated += told.audit.duplicated.count
-    found.require(bool(known.acknowledged), "no event was acknowledged: nothing was tried")
+    findings.acknowledged += len(known.acknowledged)
+    findings.unknown += len(known.unknown)
+    findings.lost += told.audit.missing.count
+    findings.duplicated += told.audit.duplicated.count
+    findings.require(bool(known.acknowledged), "no event was acknowledged: nothing was tried")
     judged = told.audit.stages[Stage.ACKNOWLEDGED].events
-    found.require(
+    findings.require(
         judged == len(known.acknowledged), f"the audit judged {judged} of the acknowledged events"
     )
-    found.require(told.ok, verdict(told))
-    found.require(told.settled, "the stages were still behind when the audit's wait ended")
+    findings.require(told.ok, verdict(told))
+    findings.require(told.settled, "the stages were still behind when the audit's wait ended")
 
 
-def _audited(ground: Ground, ledger: Path, wait_s: float) -> run.Report:
+def _audited(context: DrillContext, ledger: Path, wait_s: float) -> run.Report:
     request = run.Request(
-        Window(ground.began_at, datetime.now(UTC)),
+        Window(context.began_at, datetime.now(UTC)),
         open_ended=True,
         client_ledger=ledger,
         # One machine, one clock: the drill is over within the minute that is left out otherwise.
@@ -88,4 +88,4 @@ def _audited(ground: Ground, ledger: Path, wait_s: float) -> run.Report:
         wait_s=wait_s,
         through=Stage.BRONZE,
     )
-    return asyncio.run(run.run(ground.settings, request, lambda _said: None))
+    return asyncio.run(run.run(context.settings, request, lambda _said: None))

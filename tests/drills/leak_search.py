@@ -20,8 +20,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from psycopg import sql
 from temporalio.client import Client
 
-from drills import dashboards
-from drills.collector import Collector
+from drills import dashboard_rows
+from drills.span_collector import Collector
 from local_stack import files, supervisor
 from local_stack.components import superset
 from orchestration_dagster.lake import erase
@@ -48,12 +48,12 @@ DAGSTER: Final = "dagster"
 DASHBOARDS: Final = "dashboards"
 LAKE: Final = "files of"
 """Before the name of a schema of the lakehouse."""
-SEARCHED: Final = frozenset(
+LOCATIONS: Final = frozenset(
     {FILES, METRICS, TRACES, RECORDS, WORKFLOWS, f"{LAKE} data"}
     | {f"{BRONZE} {table}" for table in ("payment_events", "payment_events_quarantine")}
 )
 """Where something must have been there to be searched."""
-SEARCHED_WITH_MARTS: Final = frozenset(
+LOCATIONS_WITH_MARTS: Final = frozenset(
     {f"{LAKE} staging", f"{LAKE} marts", f"{DAGSTER} runs", f"{DAGSTER} event_logs"}
 )
 """The same once Dagster has built them."""
@@ -68,7 +68,7 @@ anybody could."""
 class Hits(NamedTuple):
     """What one place was found to hold."""
 
-    place: str
+    location: str
     searched: int
     """Lines, rows, records or workflows: a search of nothing proves nothing."""
     hits: int
@@ -112,7 +112,9 @@ async def planted(
     said = pa.table({"said": [text]})
     catalog.create_table((CONTROL, CONTROL), said.schema).append(said)
     handle = await client.start_workflow(CONTROL, text, id=CONTROL, task_queue=CONTROL)
-    dataset = dashboards.dataset(settings, CONTROL, CONTROL) if shown else nullcontext()
+    dataset = (
+        dashboard_rows.temporary_dataset(settings, CONTROL, CONTROL) if shown else nullcontext()
+    )
     try:
         async with dataset:
             yield
@@ -128,7 +130,7 @@ async def planted(
 
 
 async def _dashboards(settings: Settings, texts: Sequence[str]) -> Hits:
-    found = [any(text in row for text in texts) async for row in dashboards.shown(settings)]
+    found = [any(text in row for text in texts) async for row in dashboard_rows.all_rows(settings)]
     return Hits(DASHBOARDS, len(found), sum(found))
 
 

@@ -1,4 +1,4 @@
-"""Where is a drill held? On an isolated stack, with dice from its seed."""
+"""Where is a drill held? On an isolated stack, with rng from its seed."""
 
 import random
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from payment_pipeline.settings import Settings
 
 
 @dataclass
-class Ground:
+class DrillContext:
     """All that a drill is given."""
 
     settings: Settings
@@ -21,9 +21,9 @@ class Ground:
     rounds: int
     folder: Path
     """For the drill's own files: ledgers, scratch data."""
-    say: Callable[[str], None]
+    progress: Callable[[str], None]
     """Tell the reader, in one line, what is being done."""
-    dice: random.Random
+    rng: random.Random
     """Follow from the seed and the drill's name: no two drills send the same events."""
     began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     """What other drills left was received before."""
@@ -38,6 +38,6 @@ class Drill(NamedTuple):
     """What it tries, in one sentence."""
     needs: tuple[str, ...]
     """The components that must be ready; what these need comes with them."""
-    run: Callable[[Ground], Findings]
+    run: Callable[[DrillContext], Findings]
     full_rounds: int
     """How many its figure in `docs/reliability.md` takes."""

@@ -19,7 +19,7 @@ PAGE_ROWS: Final = 100_000
 """Of a dataset, at once; the most that Superset answers (its `SQL_MAX_ROW`)."""
 
 
-async def shown(settings: Settings) -> AsyncIterator[str]:
+async def all_rows(settings: Settings) -> AsyncIterator[str]:
     """The rows of every dataset as JSON; they stay in Superset's cache for a while.
 
     Raises:
@@ -59,7 +59,7 @@ async def _rows(
 
 
 @asynccontextmanager
-async def dataset(settings: Settings, schema: str, table: str) -> AsyncIterator[None]:
+async def temporary_dataset(settings: Settings, schema: str, table: str) -> AsyncIterator[None]:
     """One more, of a table of the lake; gone at the end."""
     async with _logged_in(settings) as session:
         (database,) = (await _get(session, "/api/v1/database/"))["result"]

@@ -1,4 +1,4 @@
-"""Who dies on a load's way? `python -m drills.lake_crash <a point of POINTS>` does.
+"""Who dies on a load's way? `python -m drills.crashing_loader <a point of POINTS>` does.
 
 The process kills itself with SIGKILL; nothing of it is left but what it had written.
 """
@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 from pyiceberg.table import CommitTableResponse, Transaction
 
-from drills.lake import EVENTS, at_commits
+from drills.lake_faults import EVENTS, around_commits
 from orchestration_dagster.lake.bronze_arrow import Bronze
 from orchestration_dagster.lake.loader import load
 from payment_pipeline import settings
@@ -50,7 +50,7 @@ def _dying(point: str) -> AbstractContextManager[Any]:
             die()
         return (_dead_within if point == "at" else _dead_after)(commit)()
 
-    return at_commits(commit_dying)
+    return around_commits(commit_dying)
 
 
 def _dead_after(step: Callable[Given, Answer]) -> Callable[Given, Answer]:
