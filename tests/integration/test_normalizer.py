@@ -1,4 +1,4 @@
-"""Does the normalizer, on a real Kafka, pass on every record once or more, and stop for none?"""
+"""The normalizer on a real Kafka: every record is passed on at least once, and none stops it."""
 
 import asyncio
 import json
@@ -63,13 +63,13 @@ async def produce(settings: Settings, sent: Sequence[Sent]) -> None:
 async def watching(
     settings: Settings, *watched: str
 ) -> AsyncIterator[Callable[[Collection[str]], Any]]:
-    """Yields a wait for these event ids to be on the topics, which returns every record so far."""
+    """Yield a function that waits for event ids on the topics and returns all records so far."""
     async with kafka.consumer(settings, group=None) as source:
-        places = _places(settings, watched)
-        source.assign(places)
-        await source.seek_to_end(*places)
-        for place in places:
-            await source.position(place)
+        partitions = _partitions(settings, watched)
+        source.assign(partitions)
+        await source.seek_to_end(*partitions)
+        for partition in partitions:
+            await source.position(partition)
         seen: list[Any] = []
 
         async def all_of(event_ids: Collection[str]) -> list[Any]:
@@ -84,7 +84,7 @@ async def watching(
         yield all_of
 
 
-def _places(settings: Settings, names: Sequence[str]) -> list[TopicPartition]:
+def _partitions(settings: Settings, names: Sequence[str]) -> list[TopicPartition]:
     return [
         TopicPartition(name, each) for name in names for each in range(settings.kafka_partitions)
     ]
@@ -97,12 +97,12 @@ def ce_id(record: Any) -> str:  # noqa: ANN401 - aiokafka has no types
 
 @asynccontextmanager
 async def member(settings: Settings, group: str) -> AsyncIterator[Normalizer]:
-    """One normalizer of a group of the test's own, that starts where the topics end now."""
+    """Run one normalizer in a group that starts at the current ends of the topics."""
     async with kafka.consumer(settings, group=group) as source:
         if not await _has_started(source):
-            places = _places(settings, [RAW])
-            source.assign(places)
-            await source.commit(dict(await source.end_offsets(places)))
+            partitions = _partitions(settings, [RAW])
+            source.assign(partitions)
+            await source.commit(dict(await source.end_offsets(partitions)))
     async with kafka.consumer(settings, group=group) as source, kafka.producer(settings) as sink:
         normalizer = Normalizer(source, sink, CONTEXT, settings.normalizer_batch_records_max)
         running = asyncio.ensure_future(normalizer.run())
@@ -124,7 +124,7 @@ async def _has_started(source: AIOKafkaConsumer) -> bool:
         return False
 
 
-async def test_every_record_goes_where_it_should_and_poison_stops_nothing(
+async def test_every_record_reaches_its_topic_and_bad_records_stop_nothing(
     private_stores: Settings,
 ) -> None:
     run = token_hex(4)
@@ -176,7 +176,7 @@ async def test_every_record_goes_where_it_should_and_poison_stops_nothing(
     assert ended["0"].key == by_name["0"].key
 
 
-async def test_a_member_that_joins_and_one_that_leaves_lose_nothing(
+async def test_no_record_is_lost_when_members_join_and_leave(
     private_stores: Settings,
 ) -> None:
     run, group = token_hex(4), f"test-{token_hex(4)}"
@@ -189,13 +189,13 @@ async def test_a_member_that_joins_and_one_that_leaves_lose_nothing(
         await produce(private_stores, sent[2500:])
         found = await all_of({each.event_id for each in sent})
 
-    # One payment's events stay in order, whoever had the partition; a repeat changes no order.
+    # One payment's events stay in order across owners of the partition; repeats change no order.
     for key in {each.key for each in sent}:
         arrived = [ce_id(each) for each in found if each.key == key and run in ce_id(each)]
         assert list(dict.fromkeys(arrived)) == [each.event_id for each in sent if each.key == key]
 
 
-async def test_a_killed_process_loses_nothing_and_a_stopped_one_leaves_no_lag(
+async def test_a_killed_process_loses_nothing_and_a_stopped_process_leaves_no_lag(
     fresh_stack: Callable[..., Settings],
 ) -> None:
     settings = fresh_stack("kafka")
@@ -205,7 +205,7 @@ async def test_a_killed_process_loses_nothing_and_a_stopped_one_leaves_no_lag(
 
     async with watching(settings, topics.NORMALIZED) as all_of:
         await produce(settings, sent[:3000])
-        async with process(settings):  # which ends by kill -9
+        async with process(settings):  # ends with kill -9
             await all_of({sent[100].event_id})
         await produce(settings, sent[3000:])
         async with process(settings) as second:
@@ -214,14 +214,16 @@ async def test_a_killed_process_loses_nothing_and_a_stopped_one_leaves_no_lag(
             assert await asyncio.wait_for(second.wait(), PATIENCE_S) == 0
 
     async with kafka.consumer(settings, group=GROUP) as source:
-        places = _places(settings, [RAW])
-        ends = await source.end_offsets(places)
-        assert {place: await source.committed(place) or 0 for place in places} == ends
+        partitions = _partitions(settings, [RAW])
+        ends = await source.end_offsets(partitions)
+        assert {
+            partition: await source.committed(partition) or 0 for partition in partitions
+        } == ends
 
 
 @asynccontextmanager
 async def process(settings: Settings, **environment: str) -> AsyncIterator[Process]:
-    """The real process; gone at the end, whatever happened."""
+    """Run the real process, and kill it at the end if it still runs."""
     started = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "payment_pipeline.normalizer"),
@@ -234,10 +236,10 @@ async def process(settings: Settings, **environment: str) -> AsyncIterator[Proce
         if started.returncode is None:
             started.kill()
         _, said = await started.communicate()
-        sys.stderr.write(said.decode())  # which pytest shows where the test failed
+        sys.stderr.write(said.decode())  # pytest shows it if the test fails
 
 
-async def test_a_process_without_kafka_says_so_in_one_sentence(
+async def test_without_kafka_the_process_ends_with_one_sentence(
     fresh_stack: Callable[..., Settings],
 ) -> None:
     settings = fresh_stack("kafka")

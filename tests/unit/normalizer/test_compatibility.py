@@ -1,4 +1,4 @@
-"""Is a change that breaks a consumer refused, and one that doesn't let through?"""
+"""A change of a schema that breaks consumers is found; a change that only adds is not."""
 
 from copy import deepcopy
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from payment_pipeline.domain.events import PAYMENT_EVENT
-from payment_pipeline.normalizer.compatibility import breaks, refused, schema_version
+from payment_pipeline.normalizer.compatibility import breaks, schema_version, unannounced_breaks
 
 
 class Part(BaseModel):
@@ -30,7 +30,7 @@ OLD = Published.model_json_schema()
 
 
 def changed(**edits: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-    """The published schema with some properties as given; `None` takes one away."""
+    """Return the published schema with changed properties; `None` removes a property."""
     new = deepcopy(OLD)
     for name, schema in edits.items():
         if schema is None:
@@ -71,59 +71,65 @@ def changed(**edits: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
         (changed(at={"type": "string"}), "at has another format: none"),
     ],
 )
-def test_a_break_is_refused_with_its_path(new: dict[str, Any], said: str) -> None:
-    assert refused(OLD, new) == (said,)
+def test_a_break_is_described_with_its_path(new: dict[str, Any], said: str) -> None:
+    assert unannounced_breaks(OLD, new) == (said,)
 
 
-def test_a_break_within_a_part_is_found() -> None:
+def test_a_break_in_a_nested_model_is_found() -> None:
     new = deepcopy(OLD)
     del new["$defs"]["Part"]["properties"]["score"]
     assert any("score is gone" in problem for problem in breaks(OLD, new))
     assert any("parts[].score is gone" in problem for problem in breaks(OLD, new))
 
 
-def test_a_part_that_promises_less_is_found() -> None:
+def test_a_field_that_is_no_longer_certain_is_found() -> None:
     published = PAYMENT_EVENT.json_schema()
     new = deepcopy(published)
     charge = new["$defs"]["Charge"]
     charge["required"].remove("livemode")
     charge["properties"]["event_id"] = {"anyOf": [{"type": "string"}, {"type": "null"}]}
-    assert set(refused(published, new)) == {
+    assert set(unannounced_breaks(published, new)) == {
         "charge.livemode may be missing now",
         "charge.event_id may be null now",
     }
 
 
-def test_what_only_adds_passes() -> None:
+def test_an_addition_is_no_break() -> None:
     new = changed(
         status={"enum": ["open", "closed", "lost"], "type": "string"},
         name={"type": "string", "maxLength": 20},
         more={"type": "string"},
     )
-    assert refused(OLD, new) == ()
-    assert refused(OLD, {**new, "required": ["status", "more"]}) == (), "always there, from now on"
-    assert refused(OLD, OLD) == ()
+    assert unannounced_breaks(OLD, new) == ()
+    assert unannounced_breaks(OLD, {**new, "required": ["status", "more"]}) == (), (
+        "a new field may be required"
+    )
+    assert unannounced_breaks(OLD, OLD) == ()
 
 
-def test_a_raised_version_announces_any_break() -> None:
+def test_a_higher_version_allows_any_break() -> None:
     new = changed(name=None, schema_version={"const": 2, "type": "integer"})
     assert schema_version(new) == 2
-    assert refused(OLD, new) == ()
+    assert unannounced_breaks(OLD, new) == ()
 
 
-def test_the_events_union_is_compared_kind_by_kind() -> None:
+def test_the_union_of_events_is_compared_kind_by_kind() -> None:
     published = PAYMENT_EVENT.json_schema()
     assert schema_version(published) == 1
-    assert refused(published, published) == ()
+    assert unannounced_breaks(published, published) == ()
 
     without_kind = deepcopy(published)
     del without_kind["discriminator"]["mapping"]["payout"]
-    assert refused(published, without_kind) == ("payout is gone",)
+    assert unannounced_breaks(published, without_kind) == ("payout is gone",)
 
     without_type = deepcopy(published)
     without_type["$defs"]["Charge"]["properties"]["event_type"]["enum"].remove("charge.failed")
-    assert refused(published, without_type) == ("charge.event_type no longer takes charge.failed",)
+    assert unannounced_breaks(published, without_type) == (
+        "charge.event_type no longer takes charge.failed",
+    )
 
     without_field = deepcopy(published)
     del without_field["$defs"]["Decline"]["properties"]["advice_code"]
-    assert any("advice_code is gone" in problem for problem in refused(published, without_field))
+    assert any(
+        "advice_code is gone" in problem for problem in unannounced_breaks(published, without_field)
+    )

@@ -1,4 +1,4 @@
-"""Are the published contracts those of the types, and do real messages keep them?"""
+"""The published contracts match the types, and real messages match the contracts."""
 
 import copy
 import json
@@ -28,20 +28,20 @@ def published(name: str) -> Any:  # noqa: ANN401 - JSON
     return json.loads((ROOT / contracts.FOLDER / name).read_text())
 
 
-def test_what_is_published_is_up_to_date() -> None:
+def test_the_published_contracts_are_up_to_date() -> None:
     contracts.check(ROOT / contracts.FOLDER)
 
 
 @pytest.mark.parametrize("name", contracts.documents())
-def test_whoever_was_built_on_a_published_version_reads_todays_messages(name: str) -> None:
-    """Each one that git has: what was deleted or written by hand is held against the types too."""
+def test_consumers_of_every_published_version_can_read_todays_messages(name: str) -> None:
+    """Compare with every version in git, so that a deleted or edited contract is compared too."""
     at = f"{contracts.FOLDER}/{name}"
     versions = _git("log", "--format=%H", "--diff-filter=AM", "--", at).split()
     if not versions:
-        pytest.skip("no history here: a copy of the files, or a shallow clone")
+        pytest.skip("no git history: a copy of the files, or a shallow clone")
     for version in versions:
         before = json.loads(_git("show", f"{version}:{at}"))
-        assert contracts.broken(name, before, contracts.documents()[name]) == (), version
+        assert contracts.breaking_changes(name, before, contracts.documents()[name]) == (), version
 
 
 def _git(*words: str) -> str:
@@ -49,13 +49,15 @@ def _git(*words: str) -> str:
     return done.stdout
 
 
-def test_a_topic_that_is_gone_is_a_break() -> None:
+def test_a_missing_topic_is_a_break() -> None:
     today = contracts.documents()[contracts.ASYNCAPI_FILE]
     fewer = {**today, "channels": {topics.NORMALIZED: {}}}
-    assert "payments.unmodelled is gone" in contracts.broken(contracts.ASYNCAPI_FILE, today, fewer)
+    assert "payments.unmodelled is gone" in contracts.breaking_changes(
+        contracts.ASYNCAPI_FILE, today, fewer
+    )
 
 
-def test_a_header_that_is_gone_or_may_be_missing_is_a_break() -> None:
+def test_a_header_that_is_missing_or_no_longer_certain_is_a_break() -> None:
     today = contracts.documents()[contracts.ASYNCAPI_FILE]
     fewer = copy.deepcopy(today)
     headers = fewer["components"]["messages"]["RawWebhook"]["headers"]
@@ -63,20 +65,20 @@ def test_a_header_that_is_gone_or_may_be_missing_is_a_break() -> None:
     headers["required"] = [
         name for name in headers["required"] if name not in (names.CE_ID, names.VERDICT)
     ]
-    said = contracts.broken(contracts.ASYNCAPI_FILE, today, fewer)
+    said = contracts.breaking_changes(contracts.ASYNCAPI_FILE, today, fewer)
     assert f"RawWebhook's header {names.CE_ID} is gone" in said
     assert f"RawWebhook's header {names.VERDICT} may be missing now" in said
 
 
 @pytest.mark.parametrize("pair", pairs(), ids=lambda pair: pair.name)
-def test_every_fixtures_message_keeps_the_contract(pair: Pair) -> None:
+def test_the_message_of_every_fixture_matches_the_contract(pair: Pair) -> None:
     raw = raw_event(pair.body, pair.provider)
     result = step(raw, (), providers()[pair.provider], CONTEXT, datetime.now(UTC))
     schema = Draft202012Validator(published(contracts.PAYMENT_EVENT_FILE))
     schema.validate(json.loads(result.message.value))
 
 
-def test_a_dead_letter_keeps_the_contract() -> None:
+def test_a_dead_letter_matches_the_contract() -> None:
     raw = raw_event(body("charge.succeeded", example("charge", amount="1")))
     result = step(raw, (), providers()["stripe"], CONTEXT, datetime.now(UTC))
     schema = Draft202012Validator(published(contracts.BAD_RECORD_FILE))
@@ -84,7 +86,7 @@ def test_a_dead_letter_keeps_the_contract() -> None:
     assert not schema.is_valid({"failure": "bad luck"})
 
 
-def test_a_dead_letter_s_contract_says_how_many_errors_it_names() -> None:
+def test_the_contract_of_a_dead_letter_names_the_maximum_of_errors() -> None:
     errors = published(contracts.BAD_RECORD_FILE)["properties"]["errors"]
     assert re.findall(r"\d+", errors["description"])[:2] == [str(FAULTS_MAX), str(ERRORS_MAX)]
 
@@ -106,13 +108,13 @@ def test_every_topic_has_a_channel_and_every_reference_a_target() -> None:
             found = found[key.replace("~1", "/").replace("~0", "~")]
 
 
-def test_a_key_is_promised_wherever_the_gateway_can_read_one() -> None:
+def test_all_messages_have_a_key_except_unreadable_webhooks() -> None:
     messages = published(contracts.ASYNCAPI_FILE)["components"]["messages"]
     unkeyed = {name for name, message in messages.items() if "bindings" not in message}
     assert unkeyed == {"UnreadableWebhook"}
 
 
-def test_stale_contracts_are_told_in_a_sentence_and_written(tmp_path: Path) -> None:
+def test_stale_contracts_are_named_in_an_error_and_then_written(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"asyncapi\.json"):
         contracts.check(tmp_path)
     assert set(contracts.write(tmp_path)) == set(contracts.documents())

@@ -1,4 +1,4 @@
-"""Does the loop commit only what Kafka has, whatever Kafka does?"""
+"""The loop commits only records whose messages Kafka has acknowledged."""
 
 import asyncio
 from collections import deque
@@ -26,7 +26,7 @@ from payment_pipeline.normalizer.normalize_loop import Normalizer
 from support.pairs import CONTEXT
 from support.stripe_bodies import body, example
 
-PLACE = TopicPartition("webhooks.stripe.charge", 0)
+PARTITION = TopicPartition("webhooks.stripe.charge", 0)
 CHARGE = body("charge.succeeded", example("charge"))
 INVALID = body("charge.succeeded", example("charge", amount="1"))
 
@@ -34,8 +34,8 @@ INVALID = body("charge.succeeded", example("charge", amount="1"))
 def records(*bodies: bytes, first_offset: int = 0) -> list[SimpleNamespace]:
     return [
         SimpleNamespace(
-            topic=PLACE.topic,
-            partition=PLACE.partition,
+            topic=PARTITION.topic,
+            partition=PARTITION.partition,
             offset=first_offset + position,
             key=b"pi_1",
             value=value,
@@ -48,17 +48,17 @@ def records(*bodies: bytes, first_offset: int = 0) -> list[SimpleNamespace]:
 
 @dataclass
 class Source:
-    """A consumer that has these batches, then none."""
+    """A consumer that returns these batches, then empty ones."""
 
     batches: deque[list[SimpleNamespace]]
-    assigned: set[TopicPartition] = field(default_factory=lambda: {PLACE})
+    assigned: set[TopicPartition] = field(default_factory=lambda: {PARTITION})
     commit_error: KafkaError | None = None
     committed: list[int] = field(default_factory=list)
     drained: asyncio.Event = field(default_factory=asyncio.Event)
     polls_without: int = 0
 
     def subscribe(self, topics: list[str], listener: Normalizer) -> None:
-        assert PLACE.topic in topics
+        assert PARTITION.topic in topics
         listener.on_partitions_assigned(self.assigned)
 
     def assignment(self) -> set[TopicPartition]:
@@ -72,9 +72,9 @@ class Source:
 
     async def getmany(self, **_: int) -> Mapping[TopicPartition, Sequence[SimpleNamespace]]:
         if self.batches:
-            return {PLACE: self.batches.popleft()}
+            return {PARTITION: self.batches.popleft()}
         self.polls_without += 1
-        if self.polls_without > 1:  # by the second, the last batch was waited for
+        if self.polls_without > 1:  # the loop waits for the last batch before the second poll
             self.drained.set()
         await asyncio.sleep(0.001)
         return {}
@@ -82,11 +82,11 @@ class Source:
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         if self.commit_error:
             raise self.commit_error
-        self.committed.append(offsets[PLACE])
+        self.committed.append(offsets[PARTITION])
 
 
 class Builder:
-    """A batch of at most `RECORDS_MAX` records; an empty one takes a record of any size."""
+    """A batch of at most `RECORDS_MAX` records."""
 
     RECORDS_MAX = 3
 
@@ -97,7 +97,7 @@ class Builder:
         self, *, timestamp: None, key: bytes, value: bytes, headers: list[tuple[str, bytes]]
     ) -> object:
         assert timestamp is None
-        assert type(headers) is list  # aiokafka takes nothing else
+        assert type(headers) is list  # aiokafka accepts only a list
         if len(self.records) == self.RECORDS_MAX:
             return None
         self.records.append((key, value))
@@ -106,7 +106,7 @@ class Builder:
 
 @dataclass
 class Sink:
-    """A producer that may refuse a batch, or answer it with an error, in the given order."""
+    """A producer that refuses batches, or answers them with errors, in the given order."""
 
     refuse: deque[KafkaError | None] = field(default_factory=deque)
     answer: deque[KafkaError | None] = field(default_factory=deque)
@@ -161,12 +161,12 @@ def count(name: str, **labels: str) -> float:
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publisher, "RETRY_PAUSE_S", 0.001)
     monkeypatch.setattr(publisher, "RETRY_PAUSE_S_MAX", 0.002)
 
 
-async def test_a_batch_is_produced_under_its_key_then_committed_and_counted() -> None:
+async def test_a_batch_is_produced_with_its_keys_then_committed_and_counted() -> None:
     records_total, letters_total = (
         f"payments_normalizer_{each}_total" for each in ("records", "dead_letters")
     )
@@ -186,10 +186,10 @@ async def test_a_batch_is_produced_under_its_key_then_committed_and_counted() ->
     assert normalizer.ready()
     assert count(records_total, outcome="normalized", kind="charge") == before + 1
     assert count(letters_total, failure="invalid") == failed + 1
-    assert count("payments_normalizer_consumer_lag_records", topic=PLACE.topic) == 6
+    assert count("payments_normalizer_consumer_lag_records", topic=PARTITION.topic) == 6
 
 
-async def test_nothing_is_committed_before_the_last_acknowledgement() -> None:
+async def test_a_batch_is_committed_only_after_its_last_acknowledgement() -> None:
     source, sink = Source(deque([records(CHARGE, INVALID)])), Sink(hold=True)
     running = asyncio.ensure_future(Normalizer(source, sink, CONTEXT, 500).run())
     await asyncio.wait_for(sink.offered.wait(), 5)
@@ -212,7 +212,7 @@ async def test_nothing_is_committed_before_the_last_acknowledgement() -> None:
     ],
     ids=["refused", "refused at once", "not acknowledged"],
 )
-async def test_what_kafka_does_not_take_is_sent_again_and_only_that(
+async def test_only_messages_without_acknowledgement_are_sent_again(
     broken: Callable[[], Sink],
 ) -> None:
     source, sink = Source(deque([records(CHARGE, INVALID, b"[]")])), broken()
@@ -223,7 +223,7 @@ async def test_what_kafka_does_not_take_is_sent_again_and_only_that(
     assert source.committed == [3]
 
 
-async def test_produce_that_never_comes_back_ends_the_process_uncommitted(
+async def test_the_process_ends_without_a_commit_when_kafka_never_acknowledges(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(publisher, "PRODUCE_PATIENCE_S", 0.0)
@@ -235,7 +235,7 @@ async def test_produce_that_never_comes_back_ends_the_process_uncommitted(
     assert not normalizer.ready()
 
 
-async def test_a_message_too_large_leaves_its_name_and_stalls_nothing() -> None:
+async def test_a_message_too_large_for_kafka_becomes_a_dead_letter_and_stops_nothing() -> None:
     source = Source(deque([records(INVALID, CHARGE)]))
     sink = Sink(answer=deque([MessageSizeTooLargeError()]))
     await run_until_drained(source, sink)
@@ -255,7 +255,7 @@ async def test_a_full_batch_is_followed_by_another_in_order() -> None:
     assert source.committed == [10]
 
 
-async def test_partitions_that_left_are_not_committed() -> None:
+async def test_revoked_partitions_are_not_committed() -> None:
     source = Source(deque([records(CHARGE)]), assigned=set())
     sink = Sink()
     await run_until_drained(source, sink)
@@ -263,7 +263,7 @@ async def test_partitions_that_left_are_not_committed() -> None:
     assert source.committed == []
 
 
-async def test_a_refused_commit_stops_nothing() -> None:
+async def test_the_loop_goes_on_after_a_refused_commit() -> None:
     source = Source(
         deque([records(CHARGE), records(CHARGE, first_offset=1)]), commit_error=CommitFailedError()
     )
@@ -272,7 +272,7 @@ async def test_a_refused_commit_stops_nothing() -> None:
     assert len(sink.produced) == 2
 
 
-async def test_a_stop_lets_the_batch_under_way_end() -> None:
+async def test_a_stop_waits_for_the_batch_that_is_being_produced() -> None:
     source, sink = Source(deque([records(CHARGE)])), Sink(hold=True)
     running = asyncio.ensure_future(Normalizer(source, sink, CONTEXT, 500).run())
     await asyncio.wait_for(sink.offered.wait(), 5)
@@ -284,7 +284,7 @@ async def test_a_stop_lets_the_batch_under_way_end() -> None:
     assert source.committed == [1]
 
 
-async def test_a_stop_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stop_has_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(normalize_loop, "STOP_PATIENCE_S", 0.01)
     source, sink = Source(deque([records(CHARGE)])), Sink(hold=True)
     running = asyncio.ensure_future(Normalizer(source, sink, CONTEXT, 500).run())
@@ -295,7 +295,7 @@ async def test_a_stop_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) ->
     assert source.committed == []
 
 
-def test_a_member_without_partitions_is_ready_and_one_that_has_not_joined_is_not() -> None:
+def test_a_member_is_ready_once_it_has_joined_even_without_partitions() -> None:
     spare = Normalizer(Source(deque()), Sink(), CONTEXT, 500)
     assert not spare.ready()
     nothing: Iterable[TopicPartition] = ()

@@ -27,7 +27,7 @@ UNMODELLED = raw_event(body("product.created", {"id": "prod_1", "object": "produ
 
 
 class Defective(Stripe):
-    """A provider whose code raises."""
+    """A provider with code that raises."""
 
     def normalize(self, raw: RawEvent, context: Context) -> Unmodelled:
         raise ZeroDivisionError(raw.body, context)

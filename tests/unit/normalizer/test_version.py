@@ -1,4 +1,4 @@
-"""Does the version change whenever an event's normalization could, and only with code?"""
+"""The normalizer's version changes with the code that normalizes events, and only with it."""
 
 import ast
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from payment_pipeline.normalizer.version import normalizer_version, sources
 PACKAGE = Path(payment_pipeline.__file__).parent
 
 
-def test_it_is_the_release_and_a_hash() -> None:
+def test_the_version_is_the_release_and_a_hash() -> None:
     release, _, digest = normalizer_version().partition("+")
     assert release
     assert len(bytes.fromhex(digest)) * 2 == version.DIGEST_CHARACTERS
@@ -23,7 +23,7 @@ def test_it_is_the_release_and_a_hash() -> None:
 @pytest.mark.parametrize(
     "path", ["providers/stripe/money.py", "domain/currency.py", "normalizer/step.py"]
 )
-def test_a_change_of_code_is_another_version(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changed_code_has_another_version(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found = sources()
     assert path in dict(found)
     edited = [(name, content + b"\n" * (name == path)) for name, content in found]
@@ -31,14 +31,14 @@ def test_a_change_of_code_is_another_version(path: str, monkeypatch: pytest.Monk
     assert normalizer_version.__wrapped__() != normalizer_version()
 
 
-def test_code_that_moves_is_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_moved_code_has_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
     renamed = [(f"{name}x", content) for name, content in sources()]
     monkeypatch.setattr(version, "sources", lambda: renamed)
     assert normalizer_version.__wrapped__() != normalizer_version()
 
 
-def test_nothing_that_decides_about_an_event_is_left_out() -> None:
-    """Whatever the hashed files import of the pipeline is hashed too."""
+def test_all_code_that_normalizes_events_is_hashed() -> None:
+    """Modules of the pipeline that a hashed file imports are hashed too."""
     hashed = {name for name, _ in sources()}
     for name in hashed:
         if name.endswith(".py"):
@@ -48,7 +48,7 @@ def test_nothing_that_decides_about_an_event_is_left_out() -> None:
 
 
 def _imported(path: Path, name: str) -> Iterator[str]:
-    """Modules of the pipeline that a file imports, without the package's name."""
+    """Yield the pipeline's modules that a file imports, without the package's name."""
     folder = Path(name).parent.parts
     for node in ast.walk(ast.parse(path.read_text())):
         if not isinstance(node, ast.ImportFrom):

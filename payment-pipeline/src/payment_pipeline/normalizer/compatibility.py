@@ -1,8 +1,8 @@
-"""Would a consumer that was built on the published schema still read what the new one allows?
+"""Finds changes of a JSON Schema that break consumers of the published schema.
 
-Compares two JSON Schemas as pydantic writes them. A break is told by its path, in words; it needs a
-higher `schema_version`, by which consumers tell the two apart. What is only added is no break:
-consumers ignore the fields, kinds and codes that they don't know (`docs/architecture.md`).
+Both schemas must be written by pydantic. A break is described in words, with its path. It needs a
+higher `schema_version`, by which consumers distinguish the two schemas. An addition breaks nothing:
+consumers ignore fields, kinds and codes that they do not know (`docs/architecture.md`).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,22 +14,22 @@ LOWER_BOUNDS: Final = ("minLength", "minimum", "exclusiveMinimum", "minItems")
 UPPER_BOUNDS: Final = ("maxLength", "maximum", "exclusiveMaximum", "maxItems")
 
 
-def refused(published: Schema, new: Schema) -> tuple[str, ...]:
-    """Every break that no raised `schema_version` announces; empty when the change may go out."""
+def unannounced_breaks(published: Schema, new: Schema) -> tuple[str, ...]:
+    """Return all breaks; none if the new schema has a higher `schema_version`."""
     if schema_version(new) > schema_version(published):
         return ()
     return tuple(breaks(published, new))
 
 
 def schema_version(root: Schema) -> int:
-    """The version that the schema's messages carry; of a union the lowest of its members."""
+    """Return the `schema_version` of the messages; for a union, the lowest of its members."""
     members = [_resolve(member, root) for member in root.get("oneOf", (root,))]
     stated = [member["properties"]["schema_version"] for member in members]
     return min(int(field.get("const", field.get("default", 0))) for field in stated)
 
 
 def breaks(published: Schema, new: Schema) -> Iterator[str]:
-    """What a consumer of `published` could stumble over in `new`, each with its path."""
+    """Yield each change in `new` that could break a consumer of `published`, with its path."""
     yield from _breaks(published, new, published, new, "")
 
 
@@ -95,7 +95,7 @@ def _tighter(old: Schema, new: Schema, at: str) -> Iterator[str]:
 
 
 def _forms(schema: Schema, root: Schema) -> dict[str, Schema]:
-    """A union's members by the discriminator's value or else by type; any other is its own one."""
+    """Return a union's members by discriminator or type; any other schema is one member."""
     schema = _resolve(schema, root)
     mapping = schema.get("discriminator", {}).get("mapping")
     if mapping:
@@ -105,7 +105,7 @@ def _forms(schema: Schema, root: Schema) -> dict[str, Schema]:
 
 
 def _types(forms: Iterable[Schema]) -> set[str]:
-    """JSON's types that are let through."""
+    """Return the JSON types that the forms allow."""
     return {form["type"] for form in forms if "type" in form}
 
 

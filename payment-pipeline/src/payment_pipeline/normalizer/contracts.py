@@ -1,7 +1,7 @@
-"""What do the topics promise to whoever reads them? The published contracts, made from the types.
+"""The published contracts of the topics, generated from the types.
 
-`docs/contracts/` holds a JSON Schema of each message and an AsyncAPI 3.0 document of every topic:
-generated, committed, and held against the types by CI.
+`docs/contracts/` holds a JSON Schema for each message and an AsyncAPI 3.0 document of all topics.
+They are committed, and CI compares them with the types.
 """
 
 import json
@@ -15,10 +15,10 @@ from payment_pipeline.domain.events import PAYMENT_EVENT
 from payment_pipeline.domain.failures import BadRecord, UserError
 from payment_pipeline.providers import providers
 
-from .compatibility import Schema, refused, schema_version
+from .compatibility import Schema, schema_version, unannounced_breaks
 
 FOLDER: Final = Path("docs/contracts")
-"""Of the repository, in whose root folder the command is called."""
+"""Relative to the root folder of the repository, where the command must be run."""
 PAYMENT_EVENT_FILE: Final = "payment_event.schema.json"
 BAD_RECORD_FILE: Final = "bad_record.schema.json"
 ASYNCAPI_FILE: Final = "asyncapi.json"
@@ -29,28 +29,28 @@ HEADERS: Final[Mapping[str, str]] = {
     names.CE_ID: "The provider's event id.",
     names.CE_TYPE: "The provider's event type.",
     names.CE_SOURCE: "`/webhooks/<provider>`, then `/<account>` for a connected account's event.",
-    names.CE_TIME: "When the provider says it happened, RFC 3339 in UTC.",
+    names.CE_TIME: "Time of the event by the provider's clock, RFC 3339 in UTC.",
     names.TRACEPARENT: "W3C Trace Context of the receipt.",
     names.BODY_SHA256: "Lower-case hex SHA-256 of the signed body.",
-    names.RECEIVED_AT: "When the gateway had the whole body, RFC 3339 in UTC.",
+    names.RECEIVED_AT: "Time when the gateway had the whole body, RFC 3339 in UTC.",
     names.VERDICT: "How the signature was verified.",
 }
 SOURCE_HEADERS: Final[Mapping[str, str]] = {
     names.SOURCE_TOPIC: "The raw topic that the value was copied from.",
-    names.SOURCE_PARTITION: "Partition there, in decimal digits.",
-    names.SOURCE_OFFSET: "Offset there, in decimal digits.",
+    names.SOURCE_PARTITION: "Partition of the raw record, in decimal digits.",
+    names.SOURCE_OFFSET: "Offset of the raw record, in decimal digits.",
 }
 REDRIVE_HEADERS: Final[Mapping[str, str]] = {
     names.REDRIVEN_FROM: "`topic/partition/offset` of the record whose dead letter was redriven.",
-    names.PATCHED_FROM: "SHA-256 of the body that was signed, where a redrive patched it.",
+    names.PATCHED_FROM: "SHA-256 of the signed body, if a redrive patched the body.",
 }
-"""Only on what `payments dlq redrive` sent."""
+"""Headers that only records sent by `payments dlq redrive` have."""
 EVENT_HEADERS: Final = (names.CE_SPECVERSION, names.CE_ID, names.CE_TYPE, names.CE_TIME)
-"""What only an event has: on `webhooks.dlq` none could be read."""
+"""Headers that records on `webhooks.dlq` lack, because no event could be read from their bodies."""
 
 
 def documents() -> dict[str, Schema]:
-    """Every published document by file name, as the types have it now."""
+    """Return every document by file name, generated from today's types."""
     return {
         PAYMENT_EVENT_FILE: _payment_event(),
         BAD_RECORD_FILE: _bad_record(),
@@ -59,22 +59,22 @@ def documents() -> dict[str, Schema]:
 
 
 def write(folder: Path = FOLDER) -> tuple[str, ...]:
-    """Write what has changed; return the names.
+    """Write the documents that have changed; return their file names.
 
     Raises:
-        UserError: a change would break who reads the published contract.
+        UserError: a change would break consumers of the published contract.
     """
     stale = _stale(folder)
     breaks = [
         f"{name}: {problem}"
         for name in stale
         if (folder / name).exists()
-        for problem in broken(name, json.loads((folder / name).read_text()), stale[name])
+        for problem in breaking_changes(name, json.loads((folder / name).read_text()), stale[name])
     ]
     if breaks:
         raise UserError(
-            f"Raise schema_version or take the change back, for it breaks consumers: "
-            f"{'; '.join(breaks)}.",
+            f"The change breaks consumers: {'; '.join(breaks)}. "
+            "Raise schema_version or undo the change.",
             1,
         )
     folder.mkdir(parents=True, exist_ok=True)
@@ -83,16 +83,16 @@ def write(folder: Path = FOLDER) -> tuple[str, ...]:
     return tuple(stale)
 
 
-def broken(name: str, published: Schema, new: Schema) -> tuple[str, ...]:
-    """What a reader of a published document would miss in the new one, unannounced."""
+def breaking_changes(name: str, published: Schema, new: Schema) -> tuple[str, ...]:
+    """Return the changes that break consumers of the published document without a new version."""
     if name != ASYNCAPI_FILE:
-        return refused(published, new)
+        return unannounced_breaks(published, new)
     gone = published["channels"].keys() - new["channels"].keys()
     return (*(f"{topic} is gone" for topic in sorted(gone)), *_missed_headers(published, new))
 
 
 def _missed_headers(published: Schema, new: Schema) -> Iterator[str]:
-    """A header that readers of a message were told of, or told that it is always there."""
+    """Yield each header that is gone, or that is no longer in every message."""
     messages = new["components"]["messages"]
     for message, was in published["components"]["messages"].items():
         now = messages.get(message, {}).get("headers", {})
@@ -105,13 +105,13 @@ def _missed_headers(published: Schema, new: Schema) -> Iterator[str]:
 
 
 def check(folder: Path = FOLDER) -> None:
-    """Hold what is published against the types.
+    """Compare the published documents with the types.
 
     Raises:
-        UserError: they differ; it names the files.
+        UserError: they differ; the message names the files.
     """
     if stale := _stale(folder):
-        raise UserError(f"Run `payments contracts`, for {', '.join(stale)} is out of date.", 1)
+        raise UserError(f"Out of date: {', '.join(stale)}. Run `payments contracts`.", 1)
 
 
 def _stale(folder: Path) -> dict[str, Schema]:
@@ -130,13 +130,13 @@ def _text(document: Schema) -> str:
 
 
 def _payment_event() -> Schema:
-    # As a reader sees it: a field that is null is left out of the message.
+    # The mode of a reader: a field that is null is left out of the message.
     schema = PAYMENT_EVENT.json_schema(mode="validation")
     return {"$schema": DIALECT, "title": "PaymentEvent", **schema}
 
 
 def _bad_record() -> Schema:
-    # As it is written, in full.
+    # The mode of a writer: a bad record is written with all its fields.
     return {"$schema": DIALECT, **BadRecord.model_json_schema(mode="serialization")}
 
 
@@ -148,10 +148,11 @@ def _asyncapi() -> Schema:
             "title": "Payment pipeline",
             "version": f"{schema_version(_payment_event())}.0.0",
             "description": (
-                "Signed payment webhooks on their way to the warehouse. Every record is keyed by "
-                "its payment, so one payment's events stay in order; only what no event could be "
-                f"read of, on `{topics.DLQ_WEBHOOKS}`, has no key. Delivery is at least once: the "
-                "event id, or a dead letter's source, tells a repeat."
+                "Signed payment webhooks on their way to the warehouse. The key of every record "
+                "is its payment, so the events of one payment stay in order. Only records on "
+                f"`{topics.DLQ_WEBHOOKS}` have no key, because no event could be read from them. "
+                "Delivery is at least once: a repeated event has the same event id, a repeated "
+                "dead letter the same source."
             ),
         },
         "defaultContentType": "application/json",
@@ -171,7 +172,7 @@ def _raw_channels() -> dict[str, tuple[str, str]]:
     return {
         topics.raw(provider.name, resource): (
             "RawWebhook",
-            f"Webhooks of {provider.name} about {resource}, as they came.",
+            f"Webhooks of {provider.name} about {resource}, unchanged.",
         )
         for provider in providers().values()
         for resource in provider.resources
@@ -180,9 +181,12 @@ def _raw_channels() -> dict[str, tuple[str, str]]:
 
 def _pipeline_channels() -> dict[str, tuple[str, str]]:
     return {
-        topics.DLQ_WEBHOOKS: ("UnreadableWebhook", "Signed, but no event could be read."),
-        topics.NORMALIZED: ("PaymentEvent", "Every event that a model covers."),
-        topics.DLQ_VALIDATION: ("BadRecord", "Events that no valid PaymentEvent could be made of."),
+        topics.DLQ_WEBHOOKS: (
+            "UnreadableWebhook",
+            "Signed bodies from which no event could be read.",
+        ),
+        topics.NORMALIZED: ("PaymentEvent", "All events that a model covers."),
+        topics.DLQ_VALIDATION: ("BadRecord", "Events that could not become a valid PaymentEvent."),
         topics.UNMODELLED: ("UnmodelledWebhook", "Genuine events of a type that no model covers."),
     }
 
@@ -238,7 +242,7 @@ def _message(
     }
     if not keyed:
         return message
-    text = "The payment's id, else the object's, else the event's."
+    text = "The payment's id; without one the object's id; without one the event's id."
     key = {"type": "string", "description": text}
     return {**message, "bindings": {"kafka": {"key": key, "bindingVersion": "0.5.0"}}}
 
@@ -258,5 +262,5 @@ def _headers(described: Mapping[str, str]) -> Schema:
 
 
 def _pointer(address: str) -> str:
-    """A name within a JSON pointer (RFC 6901)."""
+    """Escape a name for a JSON pointer (RFC 6901)."""
     return address.replace("~", "~0").replace("/", "~1")
