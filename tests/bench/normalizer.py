@@ -1,11 +1,12 @@
-"""How many events a second does the normalizer pass on, against a loop that only copies them?
+"""Measures the normalizer's events per second against a loop that only copies the records.
 
-Both read the same records from the same raw topics in groups of their own, with the same clients,
-batch size and order (produce, every acknowledgement, commit). Runs alternate, and each is held
-against the copies right before and after it, for the machine's speed changes within seconds: the
-median of these ratios counts.
-Kafka is all it needs; run it with no stage up, or they share the processor:
-`make bench ARGS=normalizer` does so.
+Both read the same records from the same raw topics, each in its own group, with the same clients,
+batch size and order (produce, wait for every acknowledgement, commit). The runs alternate. Each run
+is compared with the copies right before and after it, because the machine's speed changes within
+seconds; the median of these ratios counts.
+
+It needs only Kafka. Other stages would share the processor, so `make bench ARGS=normalizer` runs it
+without them.
 """
 
 import asyncio
@@ -35,10 +36,10 @@ from payment_pipeline.telemetry import calm_collector
 
 RECORDS: Final = 30_000
 RUNS: Final = 9
-"""Of each loop: on a shared machine one run takes a quarter more or less than the next."""
+"""Runs of each loop: on a shared machine two runs differ by up to a quarter."""
 TARGET: Final = 0.5
 COPIED: Final = "bench.copied"
-# What a shop's traffic consists of, roughly.
+# Roughly the traffic of a shop.
 MIX: Final = (
     ("payment_intent.created", "payment_intent", "payment_intent"),
     ("charge.succeeded", "charge", "charge"),
@@ -56,7 +57,7 @@ Record = tuple[str, bytes, bytes, Sequence[tuple[str, bytes]]]
 
 
 def normalizer_figures(settings: Settings) -> list[Figure]:
-    """Measure on a running Kafka; takes about a minute."""
+    """Measure on a running Kafka, in about a minute."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         passed_on, copied = runner.run(_measure(settings))
     ratio = median(
@@ -78,13 +79,13 @@ def normalizer_figures(settings: Settings) -> list[Figure]:
 
 
 async def _measure(settings: Settings) -> tuple[list[float], list[float]]:
-    """Events a second of each run: normalized, and copied once more, before and after them."""
+    """Return the events per second of each run: the normalizer's, and the copies around them."""
     records = list(islice(_records(), RECORDS))
     pipeline = {topics.raw("stripe", resource) for _, _, resource in MIX} | set(topics.PIPELINE)
     await kafka.ensure_topics(settings, [*pipeline, *_raw_topics(), COPIED])
     starts = await _ends(settings)
     await _produce(settings, records)
-    calm_collector()  # as the process does; the copying loop has the good of it too
+    calm_collector()  # as the process does; it speeds up the copying loop, too
     passed_on: list[float] = []
     copied = [await _rate(settings, starts, _copy)]
     for _ in range(RUNS):
@@ -118,7 +119,7 @@ async def _copy(source: AIOKafkaConsumer, sink: AIOKafkaProducer, batch_records_
 
 
 class Watched:
-    """A consumer that notes when the first record was read and when the last was committed."""
+    """A consumer that notes when the first record was read and the last one committed."""
 
     def __init__(self, consumer: AIOKafkaConsumer, expected: int) -> None:
         self._consumer = consumer
@@ -151,7 +152,7 @@ async def _rate(
     starts: Mapping[TopicPartition, int],
     loop: Callable[[AIOKafkaConsumer, AIOKafkaProducer, int], Awaitable[None]],
 ) -> float:
-    """Events a second, from the first batch read to the last one committed."""
+    """Return the events per second from the first batch read to the last one committed."""
     group = f"bench-{secrets.token_hex(4)}"
     await _start_at(settings, group, starts)
     async with kafka.consumer(settings, group=group) as source, kafka.producer(settings) as sink:
@@ -198,7 +199,7 @@ def _records() -> Iterator[Record]:
             (names.RECEIVED_AT, received_at),
             (names.VERDICT, b"verified:stripe:9f2c1a"),
         )
-        # Four events a payment, as its key has it.
+        # Four events for each payment.
         yield topics.raw("stripe", resource), f"pi_{number // 4}".encode(), body, headers
 
 
@@ -217,7 +218,7 @@ async def _produce(settings: Settings, records: Sequence[Record]) -> None:
 
 
 async def _ends(settings: Settings) -> dict[TopicPartition, int]:
-    """Where each raw partition ends now: earlier records are not ours."""
+    """Return the current end of each raw partition; earlier records are not part of the run."""
     async with kafka.consumer(settings, *_raw_topics(), group=None) as source:
         places = [
             TopicPartition(topic, partition)

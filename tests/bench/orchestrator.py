@@ -1,7 +1,7 @@
-"""How many events a second go from a backlog into bronze, against one workflow per event?
+"""Measures events per second from a backlog to bronze, against one workflow per event.
 
-Everything is real: Kafka, Temporal, inference and PostgreSQL of a whole stack that is up and idle.
-The backlog is the simulator's traffic, normalized here; the dispatcher is held until it is there.
+It uses Kafka, Temporal, inference and PostgreSQL of a whole stack that is up and idle. The backlog
+is the simulator's traffic, normalized here; the dispatcher is stopped until all of it is produced.
 """
 
 import asyncio
@@ -35,18 +35,18 @@ BACKLOG_TARGET: Final = 4000
 """Events/s."""
 SINGLE_EVENTS: Final = 300
 SINGLE_OPEN: Final = 20
-"""Workflows of one event that are open at a time: more of them gained nothing."""
+"""Workflows of one event that are open at a time; more of them were not faster."""
 RATIO_TARGET: Final = 100
 PATIENCE_S: Final = 300.0
 POLL_S: Final = 0.2
-"""Counting the rows costs PostgreSQL some milliseconds, which are the load's."""
+"""Counting the rows costs PostgreSQL some milliseconds that the load needs."""
 
 Record = tuple[bytes, bytes, list[tuple[str, bytes]]]
 """Key, value and headers of a record of `payments.normalized`."""
 
 
 def orchestrator_figures(settings: Settings) -> list[Figure]:
-    """Measure on a whole stack that is up and idle; takes about a minute."""
+    """Measure on a whole stack that is up and idle, in about a minute."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         backlog, single = runner.run(_measure(settings))
     return [
@@ -80,7 +80,7 @@ async def _measure(settings: Settings) -> tuple[float, float]:
 
 
 async def _backlog(settings: Settings, records: Sequence[Record]) -> float:
-    """Events a second, from the moment that the dispatcher may go on to the last row."""
+    """Return the events per second from the dispatcher's continuation to the last row."""
     async with _dispatcher_held(settings), _bronze(settings) as pool:
         before = await _rows(pool)
         await _produce(settings, records)
@@ -93,7 +93,7 @@ async def _backlog(settings: Settings, records: Sequence[Record]) -> float:
 
 
 async def _one_by_one(settings: Settings, records: Sequence[Record]) -> float:
-    """Events a second with a workflow for each; the dispatcher has no part in it."""
+    """Return the events per second with one workflow for each event, without the dispatcher."""
     client = await temporal.connect(settings)
     open_at_a_time = asyncio.Semaphore(SINGLE_OPEN)
 
@@ -130,14 +130,14 @@ async def _bronze(settings: Settings) -> AsyncIterator[Any]:
 
 
 async def _rows(connection: Any) -> int:  # noqa: ANN401 - asyncpg has no types
-    """How many rows bronze has."""
+    """Return the number of rows in bronze."""
     return int(await connection.fetchval("SELECT count(*) FROM payment_events"))
 
 
 async def _produce(
     settings: Settings, records: Sequence[Record]
 ) -> list[tuple[TopicPartition, int]]:
-    """Put the records on the topic; where each one is."""
+    """Produce the records; return the partition and offset of each."""
     async with kafka.producer(settings) as producer:
         sent = [
             await producer.send(topics.NORMALIZED, value, key, headers=found)
@@ -150,7 +150,7 @@ async def _produce(
 
 
 def _records(seed: int) -> Iterator[Record]:
-    """The simulator's traffic as the normalizer passes it on; what no model covers is left out."""
+    """Yield the simulator's traffic, normalized; events that no model covers are left out."""
     stripe, context = providers()["stripe"], Context(b"bench", "bench")
     for number, event in enumerate(
         events(seed, 2 * (BACKLOG_EVENTS + SINGLE_EVENTS), Period(datetime.now(UTC)))

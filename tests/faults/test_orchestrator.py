@@ -1,4 +1,4 @@
-"""Whether the orchestrator's processes may die, and inference be away, at no event's cost."""
+"""No event is lost when the orchestrator's processes are killed or inference is down."""
 
 from collections.abc import Callable
 from uuid import uuid4
@@ -14,7 +14,7 @@ from support.normalized_events import COUNT, NOWHERE, charge, normalized, produc
 pytestmark = [pytest.mark.stack, pytest.mark.faults]
 
 
-async def test_processes_die_and_inference_is_away(
+async def test_no_event_is_lost_when_processes_die_or_inference_is_down(
     fresh_stack: Callable[..., Settings],
 ) -> None:
     stack = fresh_stack("dispatcher", "worker", "inference")
@@ -24,7 +24,7 @@ async def test_processes_die_and_inference_is_away(
 
 
 async def killed_under_load(stack: Settings, name: str) -> None:
-    """Each event once in bronze and once in the features, whatever was cut off."""
+    """Every event is once in bronze and once in the features after the kills."""
     run = uuid4().hex[:8]
     for part in range(3):
         events = [charge(number, run, NOWHERE) for number in range(part * 50, part * 50 + 50)]
@@ -37,7 +37,7 @@ async def killed_under_load(stack: Settings, name: str) -> None:
 
 
 async def inference_away(stack: Settings) -> None:
-    """The row is there without its scores, and gets them when inference is back."""
+    """The row is written without scores, and gets its scores when inference is back."""
     run = uuid4().hex[:8]
     query = "SELECT inference_status FROM payment_events WHERE event_id = %s"
     supervisor.call(stack, "stopProcess", "inference", True)

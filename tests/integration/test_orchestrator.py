@@ -1,4 +1,4 @@
-"""Whether what is on the topics ends in bronze exactly once, over the real stores and processes."""
+"""Events on the topics reach bronze exactly once, on the real stores and processes."""
 
 import json
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.stack
 CANARY = "canary@example.com 4000056655665556"
 
 
-async def test_events_are_scored_and_written_once_with_their_workflow(stack: Settings) -> None:
+async def test_events_are_scored_and_written_once_with_their_workflow_id(stack: Settings) -> None:
     run = uuid4().hex[:8]
     events = [charge(number, run, NOWHERE) for number in range(50)]
     await produce(stack, topics.NORMALIZED, normalized([*events, *events[:20]]))
@@ -43,22 +43,22 @@ async def test_events_are_scored_and_written_once_with_their_workflow(stack: Set
     assert features == [(50, 50)]
 
 
-async def test_one_bad_record_costs_the_others_nothing_and_tells_temporal_nothing(
+async def test_a_bad_record_affects_no_other_and_leaves_no_data_in_temporal(
     stack: Settings,
 ) -> None:
     run = uuid4().hex[:8]
     events = [charge(number, run, NOWHERE) for number in range(3)]
     garbage = json.dumps({"kind": "charge", "run": run, "email": CANARY}).encode()
     good = normalized(events)
-    places = await produce(stack, topics.NORMALIZED, [good[0], garbage, *good[1:]])
+    coordinates = await produce(stack, topics.NORMALIZED, [good[0], garbage, *good[1:]])
     await until(lambda: rows(stack, COUNT, f"evt_{run}_%") == [(3,)])
     query = (
         "SELECT failure, component, body, workflow_id FROM payment_events_quarantine"
         " WHERE (source_topic, source_partition, source_offset) = (%s, %s, %s)"
     )
-    place = (places[1].topic, places[1].partition, places[1].offset)
-    await until(lambda: len(rows(stack, query, *place)) == 1)
-    ((failure, component, body, workflow_id),) = rows(stack, query, *place)
+    source = (coordinates[1].topic, coordinates[1].partition, coordinates[1].offset)
+    await until(lambda: len(rows(stack, query, *source)) == 1)
+    ((failure, component, body, workflow_id),) = rows(stack, query, *source)
     assert (failure, component, body) == ("unprocessable", "orchestrator", garbage)
     client = await temporal.connect(stack)
     history = await client.get_workflow_handle(str(workflow_id)).fetch_history()
@@ -69,19 +69,19 @@ async def test_the_same_id_with_another_body_goes_to_quarantine(stack: Settings)
     run = uuid4().hex[:8]
     bodies = [b'{"is":"first"}', b'{"is":"second"}']
     raw = await produce(stack, topics.raw("stripe", "charge"), bodies)
-    both = [charge(0, run, place, body) for place, body in zip(raw, bodies, strict=True)]
+    both = [charge(0, run, source, body) for source, body in zip(raw, bodies, strict=True)]
     await produce(stack, topics.NORMALIZED, normalized(both))
     query = (
         "SELECT failure, body FROM payment_events_quarantine"
         " WHERE (source_topic, source_partition, source_offset, failure) = (%s, %s, %s, %s)"
     )
-    place = (raw[1].topic, raw[1].partition, raw[1].offset, "conflicting_body")
-    await until(lambda: rows(stack, query, *place) == [("conflicting_body", bodies[1])])
+    second = (raw[1].topic, raw[1].partition, raw[1].offset, "conflicting_body")
+    await until(lambda: rows(stack, query, *second) == [("conflicting_body", bodies[1])])
     kept = rows(stack, "SELECT body_sha256 FROM payment_events WHERE event_id = %s", f"evt_{run}_0")
     assert kept == [(both[0].body_sha256,)]
 
 
-async def test_unreadable_bodies_can_be_asked_for_in_sql(stack: Settings) -> None:
+async def test_unreadable_bodies_can_be_queried_in_sql(stack: Settings) -> None:
     body = b"\x00not json " + uuid4().hex.encode()
     await produce(stack, topics.DLQ_WEBHOOKS, [body])
     query = "SELECT failure, component, body FROM payment_events_quarantine WHERE body = %s"
@@ -109,7 +109,7 @@ async def test_a_person_answers_a_review_from_the_terminal(stack: Settings) -> N
     assert "closed: declined" in again.stderr
 
 
-async def test_a_recovery_reads_what_became_of_its_payment(stack: Settings) -> None:
+async def test_a_recovery_reads_later_events_of_its_payment(stack: Settings) -> None:
     run = uuid4().hex[:8]
     failed = [_failed(number, run) for number in range(2)]
     await produce(stack, topics.NORMALIZED, [PAYMENT_EVENT.dump_json(each) for each in failed])
@@ -151,7 +151,7 @@ def _failed(number: int, run: str) -> Payment:
 
 
 async def _open_review(client: Client, request: ReviewRequest) -> None:
-    """As a batch does, which needs a payment that the model calls fraud."""
+    """Open a review as a batch does when the model scores a payment as fraud."""
     handle = await client.start_workflow(
         "FraudReview",
         request,

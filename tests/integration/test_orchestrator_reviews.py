@@ -1,4 +1,4 @@
-"""Whether bronze knows who was sent to a person, from the moment that the charge is written."""
+"""Bronze records an opened review together with its charge."""
 
 import zlib
 from types import SimpleNamespace
@@ -22,7 +22,7 @@ RULES = ReviewRules(0.8, 3600, Verdict.DECLINED)
 OPENED = "SELECT event_id, step, outcome, fraud_score, decided_at FROM payment_decisions"
 
 
-async def test_a_review_is_recorded_with_its_charge_and_once(bronze: asyncpg.Pool) -> None:
+async def test_a_review_is_recorded_once_with_its_charge(bronze: asyncpg.Pool) -> None:
     events = [charge(number, uuid4().hex[:8], NOWHERE) for number in range(2)]
     given = [
         EventScores(
@@ -39,7 +39,7 @@ async def test_a_review_is_recorded_with_its_charge_and_once(bronze: asyncpg.Poo
     ranges = cast("RangeReader", SimpleNamespace(read=read))
     nothing: Any = None
     activities = Activities(nothing, bronze, ranges, nothing, RULES)
-    for _ in range(2):  # as when the first try's answer was lost
+    for _ in range(2):  # as if the first attempt's result was lost
         persisted = await ActivityEnvironment().run(
             activities.persist_range, OffsetRange("payments.normalized", 0, 0, 2), packed
         )

@@ -1,4 +1,4 @@
-"""Whether reviews, recoveries and ranges do what their readers rely on, days in milliseconds."""
+"""The workflows of ranges, reviews and recoveries, on a server that skips time."""
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -41,7 +41,7 @@ def client(environment: WorkflowEnvironment) -> Client:
 
 @pytest.fixture
 def still(environment: WorkflowEnvironment) -> Iterator[Client]:
-    """The client in a time that passes as it does."""
+    """The client, with a clock that does not skip."""
     with environment.with_time_skipping_disabled():
         yield environment.client
 
@@ -61,10 +61,10 @@ async def test_a_range_is_scored_then_written(client: Client) -> None:
     assert script.asked == [messages.SCORE_RANGE, messages.PERSIST_RANGE]
 
 
-async def test_a_step_that_fails_in_its_workflows_task_waits_where_the_server_shows_it(
+async def test_a_local_activity_that_fails_is_retried_as_an_activity(
     still: Client,
 ) -> None:
-    """Its tries are the server's then, and add nothing to the history: an outage may last days."""
+    """The server then counts the attempts, and they add nothing to the history."""
     lengths = set()
     for fails in (1, 3):
         script = Script(
@@ -90,7 +90,7 @@ async def test_a_step_that_fails_in_its_workflows_task_waits_where_the_server_sh
     assert len(lengths) == 1
 
 
-async def test_what_bronze_refuses_is_quarantined(client: Client) -> None:
+async def test_events_that_bronze_refuses_are_quarantined(client: Client) -> None:
     refused = [Refusal("webhooks.stripe.charge", 1, 7, "conflicting_body", "another body")]
     script = Script(persisted=persisted(refused))
     async with running(client, script) as queue:
@@ -111,7 +111,7 @@ async def test_a_batch_opens_each_review_and_recovery_once(still: Client) -> Non
             )
         for request in asked_for.requests:
             opened = await still.get_workflow_handle(request.workflow_id).describe()
-            assert opened.status is WorkflowExecutionStatus.RUNNING  # its parent has ended
+            assert opened.status is WorkflowExecutionStatus.RUNNING  # the batch has ended
             found = opened.typed_search_attributes
             assert found.get(search_attributes.PAYMENT_ID) == request.subject.payment_id
             assert found.get(search_attributes.CUSTOMER_ID) == "cus_1"
@@ -128,7 +128,7 @@ async def test_a_batch_opens_each_review_and_recovery_once(still: Client) -> Non
         (timedelta(days=2, hours=5), timedelta(days=1)),
     ],
 )
-async def test_a_recovery_costs_no_step_before_it_has_something_to_do(
+async def test_a_recovery_starts_when_its_first_look_is_due(
     still: Client, due_in: timedelta, sleeps: timedelta
 ) -> None:
     wanted = FollowUps(recoveries=[recovery(due_in)])
@@ -143,7 +143,7 @@ async def test_a_recovery_costs_no_step_before_it_has_something_to_do(
     assert abs(slept - sleeps) < timedelta(minutes=1)
 
 
-async def test_a_payment_that_fails_after_its_recovery_has_ended_gets_another(
+async def test_a_payment_that_fails_after_its_recovery_ended_gets_another_recovery(
     client: Client,
 ) -> None:
     first = recovery(timedelta(hours=1))
@@ -159,11 +159,11 @@ async def test_a_payment_that_fails_after_its_recovery_has_ended_gets_another(
     assert f"check_payment {late.advice.event_id}" in script.asked
 
 
-async def test_rows_without_scores_wake_one_rescore(client: Client) -> None:
+async def test_rows_without_scores_start_one_rescore(client: Client) -> None:
     late = [LateScores(2, "first"), LateScores(1, "second", FollowUps([review()]))]
     script = Script(persisted=persisted(leads_to=FollowUps(rescore=True)), late=list(late))
     async with running(client, script) as queue:
-        for _ in range(2):  # the second one finds it running, or starts it anew
+        for _ in range(2):  # the second one signals the running rescore, or starts another
             await client.execute_workflow(
                 "IngestRange", BATCH, id=uuid4().hex, task_queue=queue, result_type=RangeOutcome
             )
@@ -176,7 +176,7 @@ async def test_rows_without_scores_wake_one_rescore(client: Client) -> None:
     ]
 
 
-async def test_a_review_takes_the_first_answer(still: Client) -> None:
+async def test_the_first_answer_decides_a_review(still: Client) -> None:
     script, request = Script(), review(timeout_s=3600)
     async with running(still, script) as queue:
         handle = await still.start_workflow(
@@ -196,7 +196,7 @@ async def test_a_review_takes_the_first_answer(still: Client) -> None:
     assert await outcome_attribute(still, request.workflow_id) == "approved"
 
 
-async def test_an_answer_without_a_name_is_none(still: Client) -> None:
+async def test_an_answer_without_a_reviewer_is_ignored(still: Client) -> None:
     script, request = Script(), review(timeout_s=3600)
     async with running(still, script) as queue:
         handle = await still.start_workflow(
@@ -216,7 +216,7 @@ async def test_an_answer_without_a_name_is_none(still: Client) -> None:
     ("on_timeout", "outcome"),
     [(Verdict.DECLINED, "declined_by_timeout"), (Verdict.APPROVED, "approved_by_timeout")],
 )
-async def test_a_review_that_nobody_answers(
+async def test_without_an_answer_the_timeout_decides_a_review(
     client: Client, on_timeout: Verdict, outcome: str
 ) -> None:
     given = review(timeout_s=24 * 3600)
@@ -252,7 +252,7 @@ async def test_a_review_that_nobody_answers(
         ),
     ],
 )
-async def test_a_recovery_ends(
+async def test_a_recovery_ends_with_its_outcome(
     client: Client, payments: list[PaymentNow], outcome: str, advised: int
 ) -> None:
     script, request = Script(payments=list(payments)), recovery(timedelta(hours=20))
@@ -274,12 +274,12 @@ async def test_a_recovery_ends(
     ("due_in", "until_due"),
     [
         (timedelta(hours=-1), []),
-        # The day that its start waited for is over, and the advised time is still to come.
+        # The delayed start has waited for one day, and the advised time is in the future.
         (timedelta(hours=6), [timedelta(hours=6, minutes=15)]),
         (timedelta(hours=30), [timedelta(days=1), timedelta(hours=6, minutes=15)]),
     ],
 )
-async def test_a_recovery_whose_start_was_delayed_looks_at_once_and_goes_on_as_ever(
+async def test_a_recovery_with_a_delayed_start_looks_first_and_then_sleeps_as_usual(
     client: Client, due_in: timedelta, until_due: list[timedelta]
 ) -> None:
     script = Script()
@@ -301,7 +301,7 @@ async def test_a_recovery_whose_start_was_delayed_looks_at_once_and_goes_on_as_e
     assert len(script.asked) == len(sleeps) + 1, "the first look needs no sleep"
 
 
-async def test_a_recovery_looks_daily_before_its_time_and_asks_about_the_newest_attempt(
+async def test_a_recovery_looks_daily_and_asks_about_the_newest_attempt(
     client: Client,
 ) -> None:
     newer = PaymentNow(failed_again=True, advice=advice(timedelta(hours=-1), "evt_2"))

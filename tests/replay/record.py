@@ -1,10 +1,9 @@
-"""Which histories does today's code leave? Record them: `python tests/replay/record.py`.
+"""Records the histories of today's workflows: `python tests/replay/record.py`.
 
-Each workflow, in each way that it can go, on a real server with scripted activities. Recorded anew
-only when a workflow is new or goes a new way: a history that is replaced no longer proves that
-yesterday's workflows go on under today's code. So a file that is there is kept; delete it to have
-it recorded again, once no such workflow is open anywhere. A file whose way no workflow
-goes any more is of an earlier version's.
+It runs each path of each workflow on a real server with scripted activities. It records only paths
+that have no file yet: a replaced history would no longer prove that older workflows go on with
+today's code. To record a path again, delete its file when no such workflow is open anywhere. A file
+whose path is not in `PATHS` was recorded by an older version.
 """
 
 import asyncio
@@ -33,7 +32,7 @@ Handle = WorkflowHandle[Any, Any]
 
 
 class Run(NamedTuple):
-    """A worker on which one workflow is to go its way."""
+    """A worker for one workflow, and the script of its activities."""
 
     client: Client
     queue: str
@@ -41,14 +40,14 @@ class Run(NamedTuple):
     name: str
 
     async def start(self, kind: str, *arguments: object) -> Handle:
-        """Start it; where it goes on in another run, the handle is of the first."""
+        """Start the workflow; return a handle of its first run."""
         handle = await self.client.start_workflow(
             kind, args=arguments, id=f"recorded/{self.name}", task_queue=self.queue
         )
         return self.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
 
     async def last(self, first: Handle) -> Handle:
-        """The workflow, once it has ended, by its last run."""
+        """Wait for the workflow's end; return a handle of its last run."""
         await self.client.get_workflow_handle(first.id).result()
         return self.client.get_workflow_handle(first.id)
 
@@ -116,7 +115,7 @@ async def recovery_exhausted(run: Run) -> Handle:
     return await run.last(await run.start("PaymentRecovery", recovery(timedelta(hours=1))))
 
 
-WAYS: Final = (
+PATHS: Final = (
     range_in_one_task,
     range_in_one_task_that_leads_on,
     range_that_waits_to_be_scored,
@@ -132,26 +131,26 @@ WAYS: Final = (
 )
 
 
-async def record(way: Callable[[Run], Awaitable[Handle]], client: Client) -> str:
-    """The history of one workflow that went this way, as JSON."""
+async def record(path: Callable[[Run], Awaitable[Handle]], client: Client) -> str:
+    """Return the history of one workflow that took this path, as JSON."""
     script = Script()
     async with running(client, script) as queue:
-        handle = await way(Run(client, queue, script, way.__name__))
+        handle = await path(Run(client, queue, script, path.__name__))
         stored = (await handle.fetch_history()).to_json()
-    return re.sub(r"\d+@[^\"]+", "recorder", stored)  # which process on which machine
+    return re.sub(r"\d+@[^\"]+", "recorder", stored)  # instead of the process and the machine
 
 
 async def main() -> None:
-    """Record what isn't there yet."""
+    """Record the paths that have no file yet."""
     HISTORIES.mkdir(exist_ok=True)
     async with server() as environment:
-        for way in WAYS:
-            path = HISTORIES / f"{way.__name__}.json"
-            # A review that is to be answered must not time out first.
-            patient = way is review_approved
-            with environment.with_time_skipping_disabled() if patient else nullcontext():
-                if not path.exists():
-                    path.write_text(await record(way, environment.client))
+        for path in PATHS:
+            file = HISTORIES / f"{path.__name__}.json"
+            # A skipped clock would time out the review before its answer.
+            needs_answer = path is review_approved
+            with environment.with_time_skipping_disabled() if needs_answer else nullcontext():
+                if not file.exists():
+                    file.write_text(await record(path, environment.client))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Whether yesterday's workflows go on under today's code, and whether we would notice if not."""
+"""Stored histories replay on today's code, and a broken workflow is noticed."""
 
 import json
 from pathlib import Path
@@ -29,6 +29,6 @@ def test_every_workflow_has_a_history() -> None:
     assert {kind(path) for path in HISTORIES} == {each.__name__ for each in WORKFLOWS}
 
 
-async def test_a_broken_workflow_is_caught() -> None:
+async def test_replaying_a_broken_workflow_fails() -> None:
     (stored,) = (path for path in HISTORIES if path.stem == "range_in_one_task")
     assert await breaks(history(stored))

@@ -1,4 +1,4 @@
-"""Does an event that can't be scored hold up the late scores of the others?"""
+"""Scoring rows that were written while inference was down."""
 
 import zlib
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ def answering(activities: Activities, monkeypatch: pytest.MonkeyPatch, packed: b
     monkeypatch.setattr(activities, "_score", score)
 
 
-async def test_one_without_features_waits_alone(
+async def test_an_event_without_features_does_not_hold_up_the_others(
     activities: Activities, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answered = [{"event_id": event.event_id} for event in WAITING[1:]]
@@ -44,7 +44,7 @@ async def test_one_without_features_waits_alone(
     assert (await activities.score_unscored()).events == 2
 
 
-async def test_while_nothing_is_answered_all_wait(
+async def test_without_any_score_the_activity_fails_and_is_retried(
     activities: Activities, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answering(activities, monkeypatch, UNAVAILABLE)

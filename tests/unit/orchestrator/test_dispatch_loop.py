@@ -1,4 +1,4 @@
-"""Does the dispatcher wait for a Temporal that comes up after it, and say how long a start took?"""
+"""The dispatcher waits for Temporal, and measures how long a start takes."""
 
 import asyncio
 from typing import cast
@@ -18,31 +18,33 @@ NOBODY_LISTENS = "127.0.0.1:1"
 
 
 class EmptyTopics:
-    """As much of a consumer as a round takes, of topics without a record."""
+    """A consumer of topics without records, with the methods that a round calls."""
 
-    async def end_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
-        return dict.fromkeys(places, 0)
+    async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(partitions, 0)
 
     def partitions_for_topic(self, _topic: str) -> set[int]:
         return {0}
 
 
-async def test_temporal_may_come_up_later() -> None:
+async def test_temporal_may_start_after_the_dispatcher() -> None:
     settings = Settings(temporal_address=NOBODY_LISTENS)
     dispatcher = Dispatcher(settings, await temporal.connect(settings, lazy=True))
     failures = metrics.ERRORS.labels("temporal")
     before = failures._value.get()
-    lanes = [PartitionCursor("payments.normalized", 0, 0)]
-    rounds = asyncio.create_task(dispatcher._rounds(cast("AIOKafkaConsumer", EmptyTopics()), lanes))
+    cursors = [PartitionCursor("payments.normalized", 0, 0)]
+    rounds = asyncio.create_task(
+        dispatcher._rounds(cast("AIOKafkaConsumer", EmptyTopics()), cursors)
+    )
     async with asyncio.timeout(30):
         while failures._value.get() < before + 2 and not rounds.done():
             await asyncio.sleep(0.01)
-    assert not rounds.done(), "it asks again"
+    assert not rounds.done(), "the dispatcher asks again"
     assert not dispatcher.ready()
     rounds.cancel()
 
 
-async def test_a_start_is_timed_from_its_asking_to_its_acknowledgement(
+async def test_a_start_is_timed_from_the_request_to_the_acknowledgement(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def start_range(*_: object) -> None:
@@ -50,17 +52,17 @@ async def test_a_start_is_timed_from_its_asking_to_its_acknowledgement(
 
     monkeypatch.setattr(dispatch_loop, "start_range", start_range)
     settings = Settings(temporal_address=NOBODY_LISTENS)
-    lane = PartitionCursor("payments.normalized", 0, 0, end=7, waiting_since_s=0.0)
-    assert lane.close(1_000, 0.0, 1.0)
+    cursor = PartitionCursor("payments.normalized", 0, 0, end=7, waiting_since_s=0.0)
+    assert cursor.close(1_000, 0.0, 1.0)
     count, total_s = timed()
     ours = Dispatcher(settings, await temporal.connect(settings, lazy=True))
-    await ours._start(cast("AIOKafkaConsumer", EmptyTopics()), lane)
-    assert lane.position == 7
+    await ours._start(cast("AIOKafkaConsumer", EmptyTopics()), cursor)
+    assert cursor.position == 7
     assert timed()[0] == count + 1
     assert 0.09 <= timed()[1] - total_s < 5
 
 
 def timed() -> list[float]:
-    """How many starts were timed, and the seconds that they took."""
+    """The count and the total duration in seconds of the starts that were timed."""
     name = "payments_dispatcher_start_duration_seconds"
     return [REGISTRY.get_sample_value(f"{name}_{part}") or 0.0 for part in ("count", "sum")]

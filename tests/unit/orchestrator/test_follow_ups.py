@@ -1,4 +1,4 @@
-"""Whether a person or a timer is asked for exactly those payments that need one."""
+"""Exactly the payments that need a review or a recovery get one."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -61,7 +61,7 @@ def row(
     return ScoredEvent(event, scores, InferenceStatus.SCORED)
 
 
-def test_a_charge_that_looks_like_fraud_comes_before_a_person() -> None:
+def test_a_charge_that_looks_like_fraud_gets_a_review() -> None:
     found = find([row("charge.succeeded", fraud=0.9)], RULES)
     subject = Subject("stripe", "pi_1", "evt_1", "cus_1", None)
     assert found.reviews == [ReviewRequest(subject, 0.9, 3600, Verdict.DECLINED)]
@@ -73,16 +73,16 @@ def test_a_charge_that_looks_like_fraud_comes_before_a_person() -> None:
     "other",
     [
         row("charge.succeeded", fraud=0.89),
-        row("charge.failed", fraud=0.99),  # there is nothing to give back
-        row("payment.succeeded", fraud=0.99),  # its charge comes up
+        row("charge.failed", fraud=0.99),  # no money moved
+        row("payment.succeeded", fraud=0.99),  # its charge gets the review
         row("charge.succeeded", fraud=0.99, payment_id=None),
     ],
 )
-def test_others_do_not(other: ScoredEvent) -> None:
+def test_other_events_get_no_review(other: ScoredEvent) -> None:
     assert not find([other], RULES)
 
 
-def test_a_failed_payment_is_recovered_when_its_time_has_come() -> None:
+def test_a_failed_payment_gets_a_recovery_with_the_advised_time() -> None:
     found = find([row("payment.failed", retry=RETRY)], RULES)
     (recovery,) = found.recoveries
     due_at = NOON + timedelta(days=1)
@@ -90,11 +90,11 @@ def test_a_failed_payment_is_recovered_when_its_time_has_come() -> None:
     assert recovery.workflow_id == "recovery/stripe/pi_1"
 
 
-def test_what_may_not_be_retried_is_not() -> None:
+def test_a_payment_that_must_not_be_retried_gets_no_recovery() -> None:
     assert not find([row("payment.failed", retry=STOP)], RULES)
 
 
-def test_an_attempt_that_fails_as_charge_and_payment_is_one_recovery() -> None:
+def test_an_attempt_that_fails_as_charge_and_as_payment_gets_one_recovery() -> None:
     found = find(
         [row("charge.failed", retry=RETRY), row("payment.failed", retry=RETRY, event_id="evt_2")],
         RULES,
@@ -102,23 +102,23 @@ def test_an_attempt_that_fails_as_charge_and_payment_is_one_recovery() -> None:
     assert [one.subject.event_id for one in found.recoveries] == ["evt_2"]
 
 
-def test_a_charge_without_a_payment_around_it_is_a_payment() -> None:
+def test_a_failed_charge_without_a_payment_gets_a_recovery() -> None:
     assert find([row("charge.failed", retry=RETRY, payment_id="ch_1")], RULES).recoveries
 
 
-def test_of_several_failures_in_a_batch_the_latest_counts() -> None:
+def test_the_latest_of_several_failures_in_a_batch_counts() -> None:
     rows = [row("payment.failed", retry=RETRY, event_id=name) for name in ("evt_1", "evt_2")]
     (recovery,) = find(rows, RULES).recoveries
     assert recovery.advice.event_id == "evt_2"
 
 
-def test_who_has_paid_in_the_same_batch_needs_no_recovery() -> None:
+def test_a_payment_that_succeeds_in_the_same_batch_gets_no_recovery() -> None:
     rows = [row("payment.failed", retry=RETRY), row("payment.succeeded", event_id="evt_2")]
     assert not find(rows, RULES)
     assert not find(rows[::-1], RULES)  # events come in any order
 
 
-def test_rows_without_scores_ask_for_rescoring_and_nothing_else() -> None:
+def test_rows_without_scores_call_only_for_a_rescore() -> None:
     waiting = row("charge.succeeded", fraud=0.99)._replace(
         scores=None, status=InferenceStatus.UNAVAILABLE
     )

@@ -1,4 +1,4 @@
-"""Is a range read whole, and does a record that can't be read cost the others nothing?"""
+"""A bad record, or a defect in our code, affects one event of a range and no other."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from support.bronze_events import events, scored
 from support.records import record
 
 
-def test_what_cannot_be_decoded_costs_the_others_nothing() -> None:
+def test_a_record_that_cannot_be_decoded_is_refused_alone() -> None:
     good = range_events.decode(
         [record("payments.normalized", GOOD), record("payments.normalized", b"?")]
     )
@@ -23,7 +23,7 @@ def test_what_cannot_be_decoded_costs_the_others_nothing() -> None:
     assert (refusal.topic, refusal.partition, refusal.offset) == ("payments.normalized", 2, 7)
 
 
-def test_an_event_that_comes_twice_is_scored_once() -> None:
+def test_a_duplicate_event_is_scored_once() -> None:
     batch = range_events.decode([record("payments.normalized", GOOD)] * 2)
     assert len(batch.events) == 2
     assert len(batch.distinct()) == 1
@@ -41,7 +41,7 @@ GOOD = b"""{
 ROWS = [scored(event) for event in events(20)]
 
 
-def chokes_on(monkeypatch: pytest.MonkeyPatch, bad: ScoredEvent, failure: Exception) -> None:
+def fail_on(monkeypatch: pytest.MonkeyPatch, bad: ScoredEvent, failure: Exception) -> None:
     async def write(_: object, rows: Sequence[ScoredEvent], __: str) -> Written:
         if bad in rows:
             raise failure
@@ -50,17 +50,19 @@ def chokes_on(monkeypatch: pytest.MonkeyPatch, bad: ScoredEvent, failure: Except
     monkeypatch.setattr(writer, "write", write)
 
 
-async def test_the_one_event_is_set_aside(monkeypatch: pytest.MonkeyPatch) -> None:
-    chokes_on(monkeypatch, ROWS[7], TypeError("a card number"))
+async def test_an_event_that_makes_our_code_fail_is_refused_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fail_on(monkeypatch, ROWS[7], TypeError("a card number"))
     written = await write_isolated(None, ROWS, "w")
     assert written.inserted == [*ROWS[:7], *ROWS[8:]]
     assert [(one.row, one.reason) for one in written.refused] == [(ROWS[7], "TypeError")]
 
 
 @pytest.mark.parametrize("failure", [OSError(), asyncpg.InterfaceError("connection is closed")])
-async def test_a_store_that_is_down_is_nobodys_fault(
+async def test_an_error_of_the_store_refuses_no_event(
     monkeypatch: pytest.MonkeyPatch, failure: Exception
 ) -> None:
-    chokes_on(monkeypatch, ROWS[7], failure)
+    fail_on(monkeypatch, ROWS[7], failure)
     with pytest.raises(type(failure)):
         await write_isolated(None, ROWS, "w")

@@ -1,4 +1,4 @@
-"""Whether a range is started once, and another log's range never passes for it."""
+"""A range is started once, and a range of a wiped log is not mistaken for it."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ class Found(NamedTuple):
 
 @dataclass
 class Temporal:
-    """Knows the workflows that have run, and when they began."""
+    """A Temporal client that knows which workflows have run, and when they started."""
 
     ran: dict[str, datetime] = field(default_factory=dict)
     started: list[tuple[str, str]] = field(default_factory=list)
@@ -51,7 +51,7 @@ class Described(NamedTuple):
 
 @dataclass
 class Log:
-    """One record, at this offset and time."""
+    """A consumer of a log with one record at this offset and time."""
 
     offset: int
     at: datetime
@@ -61,8 +61,8 @@ class Log:
     ) -> dict[TopicPartition, Found | None]:
         at_ms = int(self.at.timestamp() * 1000)
         return {
-            place: Found(self.offset, at_ms) if at_ms >= after_ms else None
-            for place, after_ms in asked.items()
+            partition: Found(self.offset, at_ms) if at_ms >= after_ms else None
+            for partition, after_ms in asked.items()
         }
 
 
@@ -74,33 +74,33 @@ OLD = Log(150, NOON - timedelta(minutes=1))
 YOUNG = Log(150, NOON + timedelta(minutes=1))
 
 
-async def test_a_range_is_started_under_its_own_id() -> None:
+async def test_a_range_is_started_with_its_workflow_id() -> None:
     temporal = Temporal()
     assert await start(temporal, OLD)
     assert temporal.started == [("IngestRange", "ingest/payments.normalized/3/100-200")]
 
 
-async def test_dead_letters_go_to_quarantine() -> None:
+async def test_a_range_of_dead_letters_starts_a_quarantine() -> None:
     temporal = Temporal()
     await start(temporal, OLD, OffsetRange("webhooks.dlq", 0, 0, 1))
     assert temporal.started == [("QuarantineRange", "ingest/webhooks.dlq/0/0-1")]
 
 
-async def test_a_range_that_ran_is_a_success() -> None:
+async def test_a_range_that_has_already_run_is_not_started_again() -> None:
     temporal = Temporal(ran={BATCH.workflow_id: NOON})
     assert await start(temporal, OLD) is None
     assert temporal.started == []
 
 
-async def test_a_log_that_was_wiped_does_not_lose_its_new_events_to_old_ids() -> None:
+async def test_new_events_of_a_wiped_log_are_not_hidden_by_old_workflow_ids() -> None:
     temporal = Temporal(ran={BATCH.workflow_id: NOON})
-    for _ in range(2):  # and that start is idempotent too
+    for _ in range(2):  # this start is idempotent, too
         await start(temporal, YOUNG)
     at_ms = int(YOUNG.at.timestamp() * 1000)
     assert temporal.started == [("IngestRange", f"{BATCH.workflow_id}@{at_ms}")]
 
 
-async def test_younger_records_behind_the_range_say_nothing_of_it() -> None:
+async def test_younger_records_after_the_range_do_not_count() -> None:
     temporal = Temporal(ran={BATCH.workflow_id: NOON})
     assert await start(temporal, Log(200, NOON + timedelta(minutes=1))) is None
     assert temporal.started == []

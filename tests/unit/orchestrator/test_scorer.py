@@ -1,4 +1,4 @@
-"""Whether a batch goes on whatever inference does, and isn't held up by it for long."""
+"""A batch goes on soon, with or without scores, whatever inference does."""
 
 import asyncio
 import zlib
@@ -28,18 +28,18 @@ ANSWER = (
 
 
 class Inference:
-    """Answers with these statuses in turn, the last one for ever."""
+    """Answers with these statuses in turn; the last status repeats."""
 
     def __init__(self) -> None:
         self.statuses = [200]
         self.asked = 0
-        self.chokes_on: set[str] = set()
+        self.cannot_score: set[str] = set()
 
     async def score(self, request: web.Request) -> web.Response:
         self.asked += 1
-        if self.chokes_on:
+        if self.cannot_score:
             ids = [event["event_id"] for event in (await request.json())["events"]]
-            if self.chokes_on.intersection(ids):
+            if self.cannot_score.intersection(ids):
                 return web.Response(status=500)
             fraud = {"value": 0.5, "model": "fraud", "version": "1", "reasons": []}
             return web.json_response(
@@ -63,7 +63,7 @@ async def asking(inference: Inference, monkeypatch: pytest.MonkeyPatch) -> Async
         yield Scorer(session, str(server.make_url("")).rstrip("/"))
 
 
-async def test_scores_come_back_as_they_were_answered(asking: Scorer) -> None:
+async def test_scores_are_returned_as_inference_answered_them(asking: Scorer) -> None:
     scores = unpack(await asking.score([ITEM]))
     assert scores is not None
     fraud = scores["evt_1"].fraud_score
@@ -71,19 +71,21 @@ async def test_scores_come_back_as_they_were_answered(asking: Scorer) -> None:
     assert (fraud.value, fraud.model) == (0.25, "fraud")
 
 
-async def test_a_stumble_is_tried_again(asking: Scorer, inference: Inference) -> None:
+async def test_a_short_failure_is_retried(asking: Scorer, inference: Inference) -> None:
     inference.statuses = [503, 503, 200]
     assert await asking.score([ITEM]) != UNAVAILABLE
     assert inference.asked == 3
 
 
-async def test_down_is_an_answer_too(asking: Scorer, inference: Inference) -> None:
+async def test_without_an_answer_the_batch_is_unavailable(
+    asking: Scorer, inference: Inference
+) -> None:
     inference.statuses = [500]
     assert await asking.score([ITEM]) == UNAVAILABLE
     assert inference.asked == 4
 
 
-async def test_while_it_is_down_a_batch_asks_once_and_its_return_is_noticed(
+async def test_while_inference_is_down_each_batch_asks_once(
     asking: Scorer, inference: Inference
 ) -> None:
     inference.statuses = [503]
@@ -95,33 +97,33 @@ async def test_while_it_is_down_a_batch_asks_once_and_its_return_is_noticed(
     assert await asking.score([ITEM]) != UNAVAILABLE
 
 
-async def test_an_event_that_a_model_chokes_on_costs_its_own_scores_alone(
+async def test_an_event_that_a_model_cannot_score_is_the_only_one_without_scores(
     asking: Scorer, inference: Inference
 ) -> None:
     items = [ITEM.model_copy(update={"event_id": f"evt_{number}"}) for number in range(100)]
-    inference.chokes_on = {"evt_40", "evt_41", "evt_97"}
+    inference.cannot_score = {"evt_40", "evt_41", "evt_97"}
     scores = unpack(await asking.score(items))
     assert scores is not None
     assert [*scores] == [item.event_id for item in items]
-    assert {id_ for id_, one in scores.items() if not one.scored} == inference.chokes_on
+    assert {id_ for id_, one in scores.items() if not one.scored} == inference.cannot_score
 
 
-async def test_a_model_that_chokes_on_everything_is_down(
+async def test_a_model_that_can_score_no_event_counts_as_down(
     asking: Scorer, inference: Inference
 ) -> None:
     items = [ITEM.model_copy(update={"event_id": f"evt_{number}"}) for number in range(3)]
-    inference.chokes_on = {item.event_id for item in items}
+    inference.cannot_score = {item.event_id for item in items}
     assert await asking.score(items) == UNAVAILABLE
 
 
-async def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_refused_connection_counts_as_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scorer, "PAUSES_S", (0.0,))
     async with aiohttp.ClientSession() as session:
-        there = Scorer(session, "http://127.0.0.1:9")  # discard: nobody listens
-        assert await there.score([ITEM]) == UNAVAILABLE
+        scorer_ = Scorer(session, "http://127.0.0.1:9")  # the discard port: no process listens
+        assert await scorer_.score([ITEM]) == UNAVAILABLE
 
 
-async def test_an_inference_that_hangs_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_batch_waits_only_until_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scorer, "DEADLINE_S", 0.1)
     gone = asyncio.Event()
 
@@ -132,11 +134,11 @@ async def test_an_inference_that_hangs_is_left(monkeypatch: pytest.MonkeyPatch) 
     app = web.Application()
     app.add_routes([web.post("/v1/score", hang)])
     async with TestServer(app) as server, aiohttp.ClientSession() as session:
-        there = Scorer(session, str(server.make_url("")).rstrip("/"))
-        assert await there.score([ITEM]) == UNAVAILABLE
+        scorer_ = Scorer(session, str(server.make_url("")).rstrip("/"))
+        assert await scorer_.score([ITEM]) == UNAVAILABLE
         gone.set()
 
 
 @pytest.mark.parametrize("packed", [UNAVAILABLE, b"not compressed", zlib.compress(b"{}")])
-def test_what_cannot_be_read_is_no_score(packed: bytes) -> None:
+def test_an_unreadable_answer_gives_no_scores(packed: bytes) -> None:
     assert unpack(packed) is None

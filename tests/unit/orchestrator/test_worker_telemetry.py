@@ -1,4 +1,4 @@
-"""Is the watch on what Kafka must keep blind when a store doesn't answer?"""
+"""The retention headroom is sampled without Temporal too, and each event has its spans."""
 
 import asyncio
 from collections.abc import Iterator
@@ -29,9 +29,9 @@ OTHER = TopicPartition(NORMALIZED, 1)
 async def watched(
     monkeypatch: pytest.MonkeyPatch, temporal: list[Ranges | None], stalls: int = 0
 ) -> list[Ranges]:
-    """What each look took to be under way, when Temporal answers so, one after another."""
+    """Return the ranges that each sample used, when Temporal gives these answers in turn."""
     answers: Iterator[Ranges | None] = iter(temporal)
-    looks: list[Ranges] = []
+    samples: list[Ranges] = []
     seen = asyncio.Event()
 
     async def ranges_under_way(_: Settings) -> Ranges | None:
@@ -43,8 +43,8 @@ async def watched(
             raise
 
     async def headrooms(_: Settings, under_way: Ranges) -> list[Headroom]:
-        looks.append(under_way)
-        if len(looks) <= stalls:
+        samples.append(under_way)
+        if len(samples) <= stalls:
             raise RangeStalledError
         return [Headroom(NORMALIZED, 0, 1, age_s=30.0, retention_s=100.0, lost=0)]
 
@@ -56,18 +56,20 @@ async def watched(
     await asyncio.wait([watching, stopped], return_when=asyncio.FIRST_COMPLETED)
     assert not watching.done()
     watching.cancel()
-    return looks
+    return samples
 
 
-async def test_while_temporal_is_down_its_last_ranges_are_needed_still(
+async def test_while_temporal_is_down_the_ranges_of_its_last_answer_are_still_needed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    looks = await watched(monkeypatch, [None, {FIRST: 7}, None, {OTHER: 1}])
-    assert looks == [{}, {FIRST: 7}, {FIRST: 7}, {OTHER: 1}]
+    samples = await watched(monkeypatch, [None, {FIRST: 7}, None, {OTHER: 1}])
+    assert samples == [{}, {FIRST: 7}, {FIRST: 7}, {OTHER: 1}]
     assert worker_telemetry.RETENTION_USED.labels(NORMALIZED)._value.get() == pytest.approx(0.3)
 
 
-async def test_a_read_that_stalls_ends_no_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_sampling_goes_on_after_a_read_that_stalls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert len(await watched(monkeypatch, [{}, {}], stalls=1)) == 2
 
 
@@ -76,7 +78,7 @@ AT = Coordinates(topic="webhooks.stripe.charge", partition=0, offset=1)
 
 
 class Recorded(Tracer):
-    """Keeps what is recorded."""
+    """A tracer that keeps its spans."""
 
     recording = True
 
@@ -108,13 +110,13 @@ def row(number: int) -> ScoredEvent:
     return ScoredEvent(event, None, InferenceStatus.UNAVAILABLE)
 
 
-def test_a_row_says_where_it_ended_and_by_which_workflow(tracer: Recorded) -> None:
+def test_the_span_of_a_row_names_its_outcome_and_its_workflow(tracer: Recorded) -> None:
     done = Written([row(1)], [row(2)], [row(3)], [Refused(row(4), "too long")])
     worker_telemetry.written(done, "ingest/x/0/1-5", time_ns())
-    told = [
+    outcomes = [
         (about["payments.event_id"], about["payments.outcome"]) for _, _, about, _ in tracer.spans
     ]
-    assert told == [
+    assert outcomes == [
         ("evt_run_1", "inserted"),
         ("evt_run_2", "duplicate"),
         ("evt_run_3", "conflict"),
@@ -127,7 +129,7 @@ def test_a_row_says_where_it_ended_and_by_which_workflow(tracer: Recorded) -> No
 
 
 @pytest.mark.parametrize("available", [True, False])
-def test_scoring_that_was_not_to_be_had_is_a_failed_span(tracer: Recorded, available: bool) -> None:
+def test_scoring_without_inference_is_a_failed_span(tracer: Recorded, available: bool) -> None:
     worker_telemetry.scored([row(1).event], time_ns(), available=available)
     ((name, _, about, failed),) = tracer.spans
     assert name == "score"
@@ -135,7 +137,7 @@ def test_scoring_that_was_not_to_be_had_is_a_failed_span(tracer: Recorded, avail
     assert about["payments.outcome"] == ("answered" if available else "unavailable")
 
 
-def test_a_dead_letter_says_its_class_and_nothing_of_its_body(tracer: Recorded) -> None:
+def test_the_span_of_a_dead_letter_names_its_class_and_quotes_no_body(tracer: Recorded) -> None:
     now = datetime.now(UTC)
     letter = BadRecord(
         failure=FailureClass.INVALID,
@@ -160,7 +162,7 @@ def test_a_dead_letter_says_its_class_and_nothing_of_its_body(tracer: Recorded) 
     assert "canary" not in str(about)
 
 
-def test_off_nothing_is_looked_at() -> None:
+def test_without_tracing_no_row_is_read() -> None:
     class Untouchable(Written):
         def __getattribute__(self, name: str) -> object:
             raise AssertionError(name)

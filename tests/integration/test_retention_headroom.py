@@ -1,4 +1,4 @@
-"""Is the oldest record that is still needed found, in the log and in ranges under way?"""
+"""The retention headroom and the doctor's checks of it, on a real Kafka and PostgreSQL."""
 
 import asyncio
 from collections.abc import Callable
@@ -28,13 +28,13 @@ FIRST = TopicPartition(NORMALIZED, 0)
 
 
 async def commit(settings: Settings, offset: int) -> None:
-    """As the dispatcher does."""
+    """Commit an offset as the dispatcher does."""
     async with kafka.consumer(settings, group="dispatcher") as consumer:
         consumer.assign([FIRST])
         await consumer.commit({FIRST: offset})
 
 
-async def test_what_is_not_dispatched_is_needed_until_it_is(private_stores: Settings) -> None:
+async def test_records_are_needed_until_they_are_dispatched(private_stores: Settings) -> None:
     at = await produce(private_stores, NORMALIZED, [b"{}"] * 10)
     first, last = at[0].offset, at[-1].offset
     await commit(private_stores, first + 4)
@@ -53,7 +53,7 @@ async def test_what_is_not_dispatched_is_needed_until_it_is(private_stores: Sett
     assert await headrooms(private_stores, {}) == []
 
 
-async def test_a_worker_that_waits_for_its_stores_watches_the_claims(
+async def test_a_worker_samples_the_headroom_while_it_waits_for_its_stores(
     private_stores: Settings,
 ) -> None:
     at = await produce(private_stores, NORMALIZED, [b"{}"])
@@ -92,12 +92,12 @@ def test_the_doctor_asks_the_stores_that_run(private_stores: Settings) -> None:
     assert "payments migrate" in retention.remedy
 
 
-def test_of_a_stack_that_does_not_run_there_is_nothing_to_say() -> None:
+def test_without_a_running_stack_there_are_no_checks() -> None:
     nobody = Settings(kafka_port=1, postgres_port=1, temporal_port=1, postgres_password="x")
     assert checks(nobody) == []
 
 
-def test_who_holds_the_lake_back_is_found_in_any_database_and_prepared(
+def test_a_transaction_that_holds_the_lake_back_is_found_in_any_database(
     fresh_stack: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = fresh_stack("postgres")
