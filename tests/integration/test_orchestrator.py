@@ -11,7 +11,7 @@ from payment_pipeline.adapters import postgres, temporal
 from payment_pipeline.bronze import decisions
 from payment_pipeline.domain import topics
 from payment_pipeline.domain.events import PAYMENT_EVENT, Payment
-from payment_pipeline.orchestrator import search_attributes
+from payment_pipeline.orchestrator import search_attribute_keys
 from payment_pipeline.orchestrator.messages import TASK_QUEUE, ReviewRequest, Subject
 from payment_pipeline.settings import Settings
 from support import commands
@@ -157,7 +157,7 @@ async def _open_review(client: Client, request: ReviewRequest) -> None:
         request,
         id=request.workflow_id,
         task_queue=TASK_QUEUE,
-        search_attributes=search_attributes.of(request.subject),
+        search_attributes=search_attribute_keys.of(request.subject),
         memo={"fraud_score": 0.97, "timeout_s": request.timeout_s, "on_timeout": "declined"},
     )
 

@@ -9,7 +9,7 @@ import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.testing import WorkflowEnvironment
 
-from payment_pipeline.orchestrator import messages, search_attributes
+from payment_pipeline.orchestrator import messages, search_attribute_keys
 from payment_pipeline.orchestrator.messages import (
     FollowUps,
     LateScores,
@@ -48,7 +48,7 @@ def still(environment: WorkflowEnvironment) -> Iterator[Client]:
 
 async def outcome_attribute(client: Client, workflow_id: str) -> str | None:
     described = await client.get_workflow_handle(workflow_id).describe()
-    return described.typed_search_attributes.get(search_attributes.OUTCOME)
+    return described.typed_search_attributes.get(search_attribute_keys.OUTCOME)
 
 
 async def test_a_range_is_scored_then_written(client: Client) -> None:
@@ -113,10 +113,10 @@ async def test_a_batch_opens_each_review_and_recovery_once(still: Client) -> Non
             opened = await still.get_workflow_handle(request.workflow_id).describe()
             assert opened.status is WorkflowExecutionStatus.RUNNING  # the batch has ended
             found = opened.typed_search_attributes
-            assert found.get(search_attributes.PAYMENT_ID) == request.subject.payment_id
-            assert found.get(search_attributes.CUSTOMER_ID) == "cus_1"
-            assert found.get(search_attributes.MERCHANT_ID) == "acct_1"
-            assert found.get(search_attributes.OUTCOME) == "pending"
+            assert found.get(search_attribute_keys.PAYMENT_ID) == request.subject.payment_id
+            assert found.get(search_attribute_keys.CUSTOMER_ID) == "cus_1"
+            assert found.get(search_attribute_keys.MERCHANT_ID) == "acct_1"
+            assert found.get(search_attribute_keys.OUTCOME) == "pending"
             await still.get_workflow_handle(request.workflow_id).terminate()
 
 

@@ -13,7 +13,7 @@ SANDBOX: Final = SandboxedWorkflowRunner(
         # Pure, and the same for every workflow: importing them anew for each costs milliseconds.
         "payment_pipeline.domain",
         "payment_pipeline.orchestrator.messages",
-        "payment_pipeline.orchestrator.search_attributes",
+        "payment_pipeline.orchestrator.search_attribute_keys",
         "payment_pipeline.orchestrator.workflows.policies",
     )
 )

@@ -18,7 +18,7 @@ from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from temporalio.worker import Worker
 
 from local_stack.components import temporal
-from payment_pipeline.orchestrator import messages, search_attributes
+from payment_pipeline.orchestrator import messages, search_attribute_keys
 from payment_pipeline.orchestrator.messages import (
     Advice,
     Decision,
@@ -131,10 +131,10 @@ class Script:
 async def server(*, skips_time: bool = True) -> AsyncIterator[WorkflowEnvironment]:
     """A Temporal server of one's own, with the search attributes; about three seconds to start."""
     keys = (
-        search_attributes.PAYMENT_ID,
-        search_attributes.CUSTOMER_ID,
-        search_attributes.MERCHANT_ID,
-        search_attributes.OUTCOME,
+        search_attribute_keys.PAYMENT_ID,
+        search_attribute_keys.CUSTOMER_ID,
+        search_attribute_keys.MERCHANT_ID,
+        search_attribute_keys.OUTCOME,
     )
     async with await WorkflowEnvironment.start_time_skipping_v2(
         ts_config=TimeSkippingConfig(enabled=skips_time),

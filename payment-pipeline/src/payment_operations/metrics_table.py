@@ -12,7 +12,7 @@ from payment_pipeline.domain.failures import UserError
 PATH: Final = Path("docs/guides/metrics.md")
 """Of the repository, in whose root folder the command is called."""
 MODULES: Final = {
-    "every process": "payment_pipeline.telemetry.process",
+    "every process": "payment_pipeline.telemetry.stage_process",
     "gateway": "payment_pipeline.gateway.gateway_metrics",
     "normalizer": "payment_pipeline.normalizer.normalizer_metrics",
     "dispatcher": "payment_pipeline.orchestrator.dispatcher.dispatcher_metrics",

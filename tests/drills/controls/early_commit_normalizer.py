@@ -6,8 +6,8 @@ from unittest.mock import patch
 
 from payment_pipeline import telemetry
 from payment_pipeline.normalizer import __main__ as program
+from payment_pipeline.normalizer.batch_publisher import Work
 from payment_pipeline.normalizer.normalize_loop import Normalizer, Polled
-from payment_pipeline.normalizer.publisher import Work
 
 
 class EarlyCommit(Normalizer):

@@ -21,7 +21,7 @@ from payment_pipeline.adapters.kafka import partition_of
 from payment_pipeline.domain import topics
 from payment_pipeline.domain.events import PAYMENT_EVENT
 from payment_pipeline.domain.failures import BadRecord, FailureClass
-from payment_pipeline.normalizer import normalize_loop, publisher
+from payment_pipeline.normalizer import batch_publisher, normalize_loop
 from payment_pipeline.normalizer.normalize_loop import Normalizer
 from support.pairs import CONTEXT
 from support.stripe_bodies import body, example
@@ -162,8 +162,8 @@ def count(name: str, **labels: str) -> float:
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publisher, "RETRY_PAUSE_S", 0.001)
-    monkeypatch.setattr(publisher, "RETRY_PAUSE_S_MAX", 0.002)
+    monkeypatch.setattr(batch_publisher, "RETRY_PAUSE_S", 0.001)
+    monkeypatch.setattr(batch_publisher, "RETRY_PAUSE_S_MAX", 0.002)
 
 
 async def test_a_batch_is_produced_with_its_keys_then_committed_and_counted() -> None:
@@ -226,7 +226,7 @@ async def test_only_messages_without_acknowledgement_are_sent_again(
 async def test_the_process_ends_without_a_commit_when_kafka_never_acknowledges(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(publisher, "PRODUCE_PATIENCE_S", 0.0)
+    monkeypatch.setattr(batch_publisher, "PRODUCE_PATIENCE_S", 0.0)
     source = Source(deque([records(CHARGE)]))
     normalizer = Normalizer(source, Sink(answer=deque([KafkaTimeoutError()] * 9)), CONTEXT, 500)
     with pytest.raises(KafkaTimeoutError):

@@ -10,7 +10,7 @@ from payment_pipeline.domain import topics
 from payment_pipeline.telemetry import of_event, traces
 
 from . import normalizer_metrics as metrics
-from .publisher import Work
+from .batch_publisher import Work
 
 log = structlog.get_logger()
 

@@ -30,7 +30,7 @@ from payment_pipeline.providers import Context, Provider, providers
 
 from . import counts_and_spans
 from . import normalizer_metrics as metrics
-from .publisher import Publisher, Work, work_of
+from .batch_publisher import Publisher, Work, work_of
 from .step import step
 
 GROUP: Final = "normalizer"
@@ -80,7 +80,7 @@ class Normalizer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         """Normalize until cancelled; a cancellation waits for the batch that is being produced.
 
         Raises:
-            KafkaError: Kafka has acknowledged nothing for `publisher.PRODUCE_PATIENCE_S`.
+            KafkaError: Kafka has acknowledged nothing for `batch_publisher.PRODUCE_PATIENCE_S`.
         """
         self._source.subscribe(topics=list(self._provider_by_topic), listener=self)
         delivery: asyncio.Task[None] | None = None

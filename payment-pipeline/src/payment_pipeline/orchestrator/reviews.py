@@ -16,7 +16,7 @@ from temporalio.client import (
 
 from payment_pipeline.domain import search_attributes as names
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.orchestrator import search_attributes as keys
+from payment_pipeline.orchestrator import search_attribute_keys as keys
 from payment_pipeline.orchestrator.messages import (
     NOTE_CHARS_MAX,
     REVIEWER_CHARS_MAX,

@@ -6,7 +6,7 @@ Metrics are `prometheus_client`'s own, made once a module at import and read by 
 from typing import Final
 
 from .probes import metrics_page, serve_probes
-from .process import calm_collector, configure, run
+from .stage_process import calm_collector, configure, run
 from .traceparent import child_of, of_event, trace_id
 
 __all__ = [

@@ -22,7 +22,7 @@ from payment_pipeline.bronze.contract import InferenceStatus
 from payment_pipeline.bronze.rows import ScoredEvent
 from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.domain.scoring import Score
-from payment_pipeline.orchestrator import search_attributes
+from payment_pipeline.orchestrator import search_attribute_keys
 from payment_pipeline.orchestrator.messages import (
     MORE_TO_RESCORE,
     RESCORE_ID,
@@ -175,7 +175,7 @@ async def _start(client: Client, request: ReviewRequest | RecoveryRequest, task_
             task_queue=task_queue,
             id_reuse_policy=reuse,
             task_timeout=TASK_TIMEOUT,
-            search_attributes=search_attributes.of(request.subject),
+            search_attributes=search_attribute_keys.of(request.subject),
             memo=_memo(request),
             start_delay=delay,
         )

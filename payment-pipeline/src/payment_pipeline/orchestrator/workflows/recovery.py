@@ -10,7 +10,7 @@ from typing import Final
 
 from temporalio import workflow
 
-from payment_pipeline.orchestrator import search_attributes
+from payment_pipeline.orchestrator import search_attribute_keys
 from payment_pipeline.orchestrator.messages import (
     CHECK_PAYMENT,
     RECORD_DECISION,
@@ -85,7 +85,7 @@ class PaymentRecovery:
             else:
                 self._advice = now.advice
         workflow.upsert_search_attributes(
-            [search_attributes.OUTCOME.value_set(self._outcome.value)]
+            [search_attribute_keys.OUTCOME.value_set(self._outcome.value)]
         )
         await self._record()
         return self.state()

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from temporalio import workflow
 
-from payment_pipeline.orchestrator import search_attributes
+from payment_pipeline.orchestrator import search_attribute_keys
 from payment_pipeline.orchestrator.messages import (
     NOTE_CHARS_MAX,
     RECORD_DECISION,
@@ -50,7 +50,7 @@ class FraudReview:
         except TimeoutError:
             self._outcome = BY_TIMEOUT[request.on_timeout]
         workflow.upsert_search_attributes(
-            [search_attributes.OUTCOME.value_set(self._outcome.value)]
+            [search_attribute_keys.OUTCOME.value_set(self._outcome.value)]
         )
         await workflow.execute_activity(RECORD_DECISION, self._decision(), **ONE_ROW)
         return self.state()

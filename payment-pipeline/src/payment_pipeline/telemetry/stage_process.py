@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings, sentences
 
-from . import logs, traces
+from . import json_logs, traces
 
 BUILD: Final = Gauge(
     "payments_build_info", "1 for the version that runs, of each process.", ["service", "version"]
@@ -32,7 +32,7 @@ about for minutes."""
 def configure(service: str, settings: Settings) -> None:
     """Make this process's logs, and its spans if any are wanted, those of `service`."""
     BUILD.labels(service, version("payment-pipeline")).set(1)
-    logs.configure(service, settings)
+    json_logs.configure(service, settings)
     traces.configure(service, settings)
 
 
