@@ -32,30 +32,11 @@ PORT_OF: Final = {
 """Each service, and the setting of the port of its `/readyz`."""
 RESOURCES: Final = ("orchestration-dbt/", "infrastructure/superset/")
 """The folders that the wheel holds besides the Python packages in the folders `src`."""
+LOOKUP: Final = ROOT / "tests/support/resource_lookup.py"
 EVENTS: Final = 200
 CALL_S_MAX: Final = 60
 START_S_MAX: Final = 60
 STOP_S_MAX: Final = 20
-
-FINDS_ITS_FILES: Final = """
-import sys
-from local_stack import dagster, files, jars
-from local_stack.components import superset, trino
-from orchestration_dagster.dbt_manifest import manifest
-from payment_pipeline.settings import load
-
-settings = load()
-files.make_folders(settings)
-files.make_secrets(settings)
-trino.write_config(settings)
-dagster.prepare(settings)
-assert jars.class_path() and jars.class_path(trino.LOCK)
-assert list(superset.FOLDER.glob("assets/dashboards/*.yaml"))
-assert manifest().is_relative_to(settings.cache)
-for each in (dagster.TEMPLATE, jars.LOCK, superset.FOLDER, settings.dbt_project):
-    assert each.is_relative_to(sys.argv[1]), each
-"""
-"""Run with the extras `local` and `lakehouse`; its argument is the folder of the wheel's files."""
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +67,7 @@ def test_the_wheel_holds_all_of_the_product_and_nothing_else(wheel: Path) -> Non
 
 
 def test_the_local_stack_finds_its_files_in_the_wheel(wheel: Path, tmp_path: Path) -> None:
-    """Nothing is written beside them, for the packages of an image are read-only."""
+    """Nothing is written beside them, since the packages of an image may be read-only."""
     installed = tmp_path / "installed"
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(installed)
@@ -94,7 +75,7 @@ def test_the_local_stack_finds_its_files_in_the_wheel(wheel: Path, tmp_path: Pat
     home = tmp_path / "home"
     home.mkdir()
     done = subprocess.run(
-        [sys.executable, "-c", FINDS_ITS_FILES, str(installed)],
+        [sys.executable, "-P", LOOKUP, str(installed)],
         cwd=home,
         env={
             "PATH": os.environ["PATH"],
