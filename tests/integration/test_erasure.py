@@ -273,7 +273,7 @@ def test_open_letters_come_first(stack_of_people: Stack) -> None:
     assert stack.search(person).counts() == before
     (words,) = re.findall(r"`payments (dlq dismiss [^`]*)`", refused.stderr)
     dismissing = commands.call(stack.settings, *words.split(), "--note", "test", "--by", "test")
-    assert "1 dismissed" in dismissing.stdout
+    assert "dismissed: 1." in dismissing.stdout
     assert stack.forget(person).left == {}
 
 

@@ -1,52 +1,58 @@
-"""How does an audit read, for a person and for a machine?"""
+"""An audit as text for the terminal."""
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import Final
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from payment_pipeline.ledger.audit import Audit
 from payment_pipeline.ledger.audit_json import shown, verdict
-from payment_pipeline.ledger.events import Summary
+from payment_pipeline.ledger.events import Part, Summary
 from payment_pipeline.ledger.run import Report
 from payment_pipeline.ledger.stages import Stage
 from payment_pipeline.ledger.window import Window
 
+from .terminal import fitting, fixed_column, number_column, show_table, table, text_column
+
 DAYS_SHOWN_MAX: Final = 14
-"""The newest of them; the JSON has all."""
+"""The newest days; the JSON has all of them."""
 
 NEXT_STEPS: Final = {
-    Stage.ACKNOWLEDGED: "answered 2xx, but on no topic: look for a broker that lost its data "
-    "(`payments logs kafka`), then have the provider send them again",
-    Stage.RAW: "the normalizer has not taken them: `payments status`, `payments logs normalizer`",
-    Stage.NORMALIZED: "no workflow has written them: `payments trace ID` leads to where they "
-    "lie, the Temporal UI to what failed; `payments logs worker`",
-    Stage.REJECTED: "no workflow has put these dead letters into the quarantine: "
+    Stage.ACKNOWLEDGED: "the gateway answered 2xx, but they are on no topic: check whether the "
+    "broker lost data (`payments logs kafka`), then ask the provider to send them again",
+    Stage.RAW: "the normalizer has not processed them: check `payments status` and `payments logs "
+    "normalizer`",
+    Stage.NORMALIZED: "no workflow has written them to bronze: `payments trace ID` shows their "
+    "coordinates, the Temporal UI shows what failed; check `payments logs worker`",
+    Stage.REJECTED: "no workflow has written these dead letters to the quarantine: check "
     "`payments logs dispatcher`, then the Temporal UI",
-    Stage.BRONZE: "the loader is past them, or stands: its runs in Dagster; a re-load of their "
-    "day of `data/payment_events` brings them",
-    Stage.QUARANTINE: "the loader is past these dead letters, or stands: its runs in Dagster; a "
-    "re-load of their day of `data/payment_events_quarantine` brings them",
-    Stage.REDRIVEN: "the loader is past these dead letters, or stands, as for the quarantine",
-    Stage.LAKE: "dbt is past them, or stands: its runs in Dagster; `--full-refresh` of "
-    "`int_payment_events` brings them",
+    Stage.BRONZE: "the loader skipped them or does not run: check its runs in Dagster; a re-load "
+    "of their day of `data/payment_events` loads them",
+    Stage.QUARANTINE: "the loader skipped these dead letters or does not run: check its runs in "
+    "Dagster; a re-load of their day of `data/payment_events_quarantine` loads them",
+    Stage.REDRIVEN: "the loader skipped these dead letters or does not run: as for the quarantine",
+    Stage.LAKE: "dbt skipped them or does not run: check its runs in Dagster; `--full-refresh` of "
+    "`int_payment_events` adds them",
 }
-"""What to do about missing events, by where they were last seen: nothing is missing at an end."""
+"""What to do about missing events, by the stage that saw them last. Final stages have no entry."""
 
 
 def show(report: Report, console: Console) -> None:
-    """Print the audit: the stages, their totals, each day of several, the verdict, what to do."""
-    console.print(_stages(report))
-    if any(summary.hash_total for _, summary in shown(report)):
-        console.print(_totals(report))
-    if len(report.audit.days) > 1:
-        console.print(_days(report))
-    for note in _notes(report):
-        console.print(note, style="dim", markup=False)
-    console.print()
+    """Print the stages, their totals, the days if there are several, the verdict, what to do."""
+    show_table(console, _stages(report), f"Audit of what was received {_between(report.window)}")
+    for part in _totals(report, console.width):
+        show_table(console, part, "Hash totals, in minor units")
+    days = report.audit.days
+    if len(days) > 1:
+        last = f" (the last {DAYS_SHOWN_MAX} of {len(days)})" if len(days) > DAYS_SHOWN_MAX else ""
+        for part in _days(report, console.width):
+            show_table(console, part, f"By day of receipt, UTC{last}")
+    if notes := _notes(report):
+        for note in notes:
+            console.print(note, style="dim", markup=False, soft_wrap=True)
+        console.print()
     style = "green" if report.ok else "red"
     console.print(verdict(report), style=style, markup=False, soft_wrap=True)
     for step in next_steps(report.audit):
@@ -54,37 +60,34 @@ def show(report: Report, console: Console) -> None:
 
 
 def next_steps(audit: Audit) -> list[str]:
-    """What to do, one step a line; nothing when the audit is clean."""
+    """What to do, one step a line; none when the audit is clean."""
     steps = [f"last seen in {stage.value}: {NEXT_STEPS[stage]}" for stage in audit.last_seen]
     if audit.duplicated.count:
-        steps.append("two places or rows: `payments trace ID` shows each, with the code's version")
+        steps.append(
+            "in two destinations or rows: `payments trace ID` shows each, with the code's version"
+        )
     if audit.unexplained.count:
         steps.append(
-            "unexplained: something other than the pipeline wrote them, or a topic was emptied by "
-            "hand; refused webhooks that are stored mean that a signature was not checked"
+            "unexplained: something other than the pipeline wrote them, or someone emptied a "
+            "topic; stored events of refused webhooks mean that a signature was not checked"
         )
     if audit.mismatched.count:
         steps.append(
-            "disagreeing: compare the body with its row (`payments trace ID`); "
-            "the normalizer or the writer has a defect"
+            "different amounts or ids: compare the body with its row (`payments trace ID`); the "
+            "normalizer or the writer has a defect"
         )
     return steps
 
 
 def _stages(report: Report) -> Table:
-    table = Table("stage", title=f"Audit of what was received {_between(report.window)}")
-    table.add_column("events", justify="right")
-    table.add_column("records", justify="right")
+    rows = table(text_column("stage"), number_column("events"), number_column("records"))
     for stage, summary in _tabled(report):
-        table.add_row(stage.value, f"{summary.events:,}", f"{summary.records:,}")
-    return table
+        rows.add_row(stage.value, f"{summary.events:,}", f"{summary.records:,}")
+    return rows
 
 
-def _totals(report: Report) -> Table:
-    """Currencies down, stages across: a row adds up from left to right.
-
-    Stages with the same totals share a column, so that what agrees is seen to agree.
-    """
+def _totals(report: Report, width: int) -> list[Table]:
+    """One row for each currency, one column for each group of stages with equal totals."""
     alike: list[tuple[list[str], Mapping[str, int]]] = []
     for stage, summary in shown(report):
         if not summary.hash_total:
@@ -95,36 +98,55 @@ def _totals(report: Report) -> Table:
                 break
         else:
             alike.append(([stage.value], summary.hash_total))
-    table = Table(title="Hash totals, in minor units", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("", no_wrap=True)
-    for names, _ in alike:
-        table.add_column(" = ".join(names), justify="right", vertical="bottom", overflow="fold")
-    for currency in sorted({currency for _, totals in alike for currency in totals}):
-        table.add_row(currency, *(f"{totals.get(currency, 0):,}" for _, totals in alike))
-    return table
+    currencies = sorted({currency for _, totals in alike for currency in totals})
+    columns = {
+        " = ".join(names): [f"{totals.get(currency, 0):,}" for currency in currencies]
+        for names, totals in alike
+    }
+    return _split([("", currency) for currency in currencies], columns, width)
 
 
-def _days(report: Report) -> Table:
-    """Each day's events, then its hash totals, stages across."""
-    days = list(report.audit.days.items())
-    left_out = len(days) - DAYS_SHOWN_MAX
-    more = f" (the last {DAYS_SHOWN_MAX} of {len(days)})" if left_out > 0 else ""
-    table = Table(
-        "day", "", title=f"By day of receipt, UTC{more}", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
-    )
-    stages = [stage for stage, _ in _tabled(report)]
-    for stage in stages:
-        table.add_column(stage.value, justify="right", no_wrap=True)
-    for day, parts in days[-DAYS_SHOWN_MAX:]:
-        counts = (parts[stage].events if stage in parts else 0 for stage in stages)
-        table.add_row(day.isoformat(), "events", *map("{:,}".format, counts))
-        for currency in sorted({code for part in parts.values() for code in part.hash_total}):
-            totals = (
-                parts[stage].hash_total.get(currency, 0) if stage in parts else 0
-                for stage in stages
-            )
-            table.add_row("", currency, *map("{:,}".format, totals))
-    return table
+def _days(report: Report, width: int) -> list[Table]:
+    """Each day's events and hash totals, one column for each stage."""
+    days = list(report.audit.days.items())[-DAYS_SHOWN_MAX:]
+    rows, columns = _day_rows(days, [stage for stage, _ in _tabled(report)])
+    return _split(rows, columns, width)
+
+
+def _split(
+    rows: Sequence[tuple[str, str]], columns: Mapping[str, Sequence[str]], width: int
+) -> list[Table]:
+    """The columns in as many tables as the width needs, so that no number is cut or folded."""
+    if not rows:
+        return []
+    tables = []
+    for headers in fitting(columns, width - max(len(day) + len(name) for day, name in rows) - 4):
+        part = table(
+            fixed_column("day" if rows[0][0] else ""),
+            fixed_column(),
+            *(number_column(header) for header in headers),
+        )
+        for number, (day, name) in enumerate(rows):
+            part.add_row(day, name, *(columns[header][number] for header in headers))
+        tables.append(part)
+    return tables
+
+
+def _day_rows(
+    days: Sequence[tuple[date, Mapping[Stage, Part]]], stages: Sequence[Stage]
+) -> tuple[list[tuple[str, str]], dict[str, list[str]]]:
+    """The first two cells of each row, and the other cells by stage."""
+    rows: list[tuple[str, str]] = []
+    columns: dict[str, list[str]] = {stage.value: [] for stage in stages}
+    for day, parts in days:
+        currencies = sorted({code for part in parts.values() for code in part.hash_total})
+        rows += [(day.isoformat(), "events"), *(("", currency) for currency in currencies)]
+        for stage in stages:
+            part = parts.get(stage)
+            values = [part.events if part else 0]
+            values += [part.hash_total.get(code, 0) if part else 0 for code in currencies]
+            columns[stage.value] += map("{:,}".format, values)
+    return rows, columns
 
 
 def _notes(report: Report) -> list[str]:
@@ -134,11 +156,11 @@ def _notes(report: Report) -> list[str]:
         for applies, note in (
             (
                 not report.window.complete,
-                "Kafka holds no more (retention, erasure): what came earlier is not covered.",
+                "Kafka no longer holds the earlier records: they are not audited.",
             ),
-            (not report.settled, "The stages were still behind when the wait ended."),
+            (not report.settled, "The pipeline was still behind when the wait ended."),
             *(
-                (count, f"{count:,} not in the {stage} yet: the next load brings them.")
+                (count, f"{count:,} not in the {stage} yet: the next load adds them.")
                 for stage, count in audit.pending.items()
             ),
             *(
@@ -147,15 +169,15 @@ def _notes(report: Report) -> list[str]:
             ),
             (
                 audit.conflicts,
-                f"{audit.conflicts:,} came again with another body, and are in quarantine.",
+                f"{audit.conflicts:,} arrived again with another body and are in the quarantine.",
             ),
             (
                 audit.unknown.count,
-                f"{audit.unknown.count:,} attempts never got an answer: present or absent.",
+                f"{audit.unknown.count:,} attempts got no answer: their events may be missing.",
             ),
             (
                 report.attempts and audit.others,
-                f"{audit.others:,} events are not in the client's ledger: other senders'.",
+                f"{audit.others:,} events are not in the client's ledger: other clients sent them.",
             ),
             *_left_out(report),
         )
@@ -164,20 +186,20 @@ def _notes(report: Report) -> list[str]:
 
 
 def _left_out(report: Report) -> list[tuple[int, str]]:
-    """How much of the client's ledger takes no part, and the sentence that says so."""
+    """How many lines of the client's ledger are not audited, with a sentence for each reason."""
     if report.attempts is None:
         return []
     _, at_edge, outside, unread = report.attempts
-    why = "so near to the window's ends that two clocks may differ"
+    why = "because they are so near to the window's ends that two clocks may differ"
     return [
         (at_edge, f"Left out: {at_edge:,} of the client's attempts, {why}."),
         (outside, f"Outside of the window: {outside:,} of the client's attempts."),
-        (unread, f"Can't be read: {unread:,} of the lines of the client's ledger."),
+        (unread, f"Unreadable: {unread:,} lines of the client's ledger."),
     ]
 
 
 def _absent_by_reason(report: Report) -> dict[str, str]:
-    """The stages that aren't audited, by why they aren't."""
+    """The stages that are not audited, by the reason."""
     by_reason: dict[str, list[str]] = {}
     for stage, why in report.absent.items():
         by_reason.setdefault(why, []).append(stage.value)
@@ -185,7 +207,7 @@ def _absent_by_reason(report: Report) -> dict[str, str]:
 
 
 def _tabled(report: Report) -> list[tuple[Stage, Summary]]:
-    """For a person; most audits know nothing of a redrive."""
+    """The stages of the tables; without `redriven` if nothing was redriven."""
     return [
         (stage, summary)
         for stage, summary in shown(report)

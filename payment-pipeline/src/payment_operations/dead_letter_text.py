@@ -1,6 +1,7 @@
-"""How do dead letters read, for a person and for a machine?
+"""Dead letters and redrives as JSON and as text for the terminal.
 
-Every text that comes from outside passes `safe_text` on its way to a terminal; JSON is ASCII.
+A body may hold escape sequences that would control the terminal, so every text from outside passes
+`safe_text` before it is printed. The JSON is ASCII.
 """
 
 import json
@@ -11,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Table
 from rich.text import Text
 
 from payment_pipeline.dlq.plan import SETTLED, Outcome
@@ -20,24 +21,27 @@ from payment_pipeline.dlq.safe_text import printable, printable_bytes
 from payment_pipeline.dlq.store import Group
 from payment_pipeline.domain.failures import FailureClass, FieldError
 
+from .terminal import fixed_column, instant, minute, number_column, show_table, table, text_column
+
 RESULTS_SHOWN_MAX: Final = 40
-EXAMPLE_WIDTH_MIN: Final = 7
-_LABEL_WIDTH: Final = 12
+_LABEL_WIDTH: Final = 11
 
 NEXT_STEPS: Final = {
-    Outcome.READY: "the same command without --dry-run sends these",
-    Outcome.REJECTED: "mend the normalizer, or give a --patch; what never will be an event is for "
-    "`payments dlq dismiss`",
+    Outcome.READY: "run the same command without --dry-run to send these",
+    Outcome.REJECTED: "fix the normalizer or give a --patch; close those that will never become "
+    "events with `payments dlq dismiss`",
     Outcome.CONFLICT: "bronze keeps the first body: compare both with `payments trace EVENT`, then "
     "`payments dlq dismiss`",
-    Outcome.NOT_PATCHED: "the patch does not suit these: choose them by --error, or try another",
-    Outcome.BODY_LOST: "have the provider send these again (Stripe: up to 30 days), then dismiss",
-    Outcome.UNDER_WAY: "`payments status` says who is behind; the same command again settles these",
+    Outcome.NOT_PATCHED: "the patch does not fit these: select others with --error, or change it",
+    Outcome.BODY_LOST: "ask the provider to send these again (Stripe: up to 30 days), then dismiss",
+    Outcome.UNDER_WAY: "`payments status` shows which stage is behind; then run the same command "
+    "again",
 }
+"""What to do about the dead letters that stay open, by outcome."""
 
 
 def groups_as_json(groups: Sequence[Group], on_topics: Sequence[Group] | None) -> str:
-    """`payments dlq list --json`; `null` for the topics where Kafka does not answer."""
+    """The JSON of `payments dlq list`; `only_on_topics` is null if Kafka does not answer."""
     return json.dumps(
         {
             "groups": [_plain(group._asdict()) for group in groups],
@@ -51,7 +55,7 @@ def groups_as_json(groups: Sequence[Group], on_topics: Sequence[Group] | None) -
 def show_groups(
     groups: Sequence[Group], on_topics: Sequence[Group] | None, console: Console
 ) -> None:
-    """Print the groups: rejected first, conflicts apart, those on the topics, what is closed."""
+    """Print the groups in four tables: rejected, conflicting, only on the topics, closed."""
     sections = (
         ("rejected", [g for g in groups if not g.resolution and not _is_conflict(g)]),
         ("conflicting", [g for g in groups if not g.resolution and _is_conflict(g)]),
@@ -60,16 +64,18 @@ def show_groups(
     )
     for title, found in sections:
         if found:
-            console.print(_groups_table(title, found))
+            show_table(console, _groups_table(found), title)
     if not on_topics and all(group.resolution for group in groups):
         where = " in the quarantine" if on_topics is None else ""
         console.print(f"No dead letter is open{where}.", style="green")
     if on_topics is None:
-        console.print("The topics were not looked at: Kafka does not answer.", style="yellow")
+        console.print(
+            "The topics were not searched, because Kafka does not answer.", style="yellow"
+        )
     elif on_topics:
         console.print(
-            "What lies only on the topics no workflow has brought to the quarantine yet (`payments "
-            "status` says who is behind). A redrive brings it first.",
+            "Dead letters are only on the topics until a workflow writes them to the quarantine: "
+            "`payments status` shows which stage is behind. A redrive writes them first.",
             style="yellow",
         )
 
@@ -78,43 +84,37 @@ def _is_conflict(group: Group) -> bool:
     return group.failure == FailureClass.CONFLICTING_BODY
 
 
-def _groups_table(title: str, groups: Sequence[Group]) -> Table:
-    first = "closed as" if title == "closed" else "class"
-    table = Table(
-        first, "error", Column("letters", justify="right"), "oldest", "newest",
-        # What a person copies from here is whole, however narrow the terminal.
-        Column("example", overflow="fold", min_width=EXAMPLE_WIDTH_MIN),
-        title=title, title_justify="left",
-    )  # fmt: skip
+def _groups_table(groups: Sequence[Group]) -> Table:
+    """One row for each cause; its lines are the class, the error, and an example to show."""
+    shown = table(text_column("cause"), number_column("letters"), fixed_column("oldest, newest"))
     for group in groups:
-        said = f"{group.resolution}: {group.failure}" if group.resolution else group.failure
-        table.add_row(
-            Text(printable(said)),
-            Text(printable(group.error or "")),
+        cause = [f"{group.resolution}: {group.failure}" if group.resolution else group.failure]
+        cause += [group.error] if group.error else []
+        cause += [f"e.g. {group.example_id}"]
+        shown.add_row(
+            Text("\n".join(printable(line) for line in cause)),
             f"{group.letters:,}",
-            _minute(group.oldest_received_at),
-            _minute(group.newest_received_at),
-            Text(printable(str(group.example_id))),
+            f"{minute(group.oldest_received_at)}\n{minute(group.newest_received_at)}",
         )
-    return table
+    return shown
 
 
-# --- one letter ---------------------------------------------------------------------------------
+# --- one dead letter ----------------------------------------------------------------------------
 
 
 def letters_as_json(letters: Sequence[Mapping[str, Any]]) -> str:
-    """`payments dlq show --json`; a body in Base64."""
+    """The JSON of `payments dlq show`; a body is in Base64."""
     return json.dumps([_plain(letter) for letter in letters])
 
 
 def show_letter(letter: Mapping[str, Any], console: Console) -> None:
-    """Print one letter."""
-    title = f"letter {letter['id']}: {letter['failure']}, {_state(letter)}"
+    """Print one dead letter."""
+    title = f"dead letter {letter['id']}: {letter['failure']}, {_state(letter)}"
     console.print(Text(printable(title), style="bold"))
     for label, text in _lines(letter):
-        console.print(Text(f"  {label:<{_LABEL_WIDTH}}{printable(text)}"), soft_wrap=True)
+        console.print(Text(f"  {label:<{_LABEL_WIDTH}}  {printable(text)}"), soft_wrap=True)
     if letter["body"] is not None:
-        console.print(Text("  body, as it was signed:"))
+        console.print(Text("  the signed body:"))
         console.print(Text(printable_bytes(letter["body"])), soft_wrap=True)
 
 
@@ -125,21 +125,21 @@ def _lines(letter: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         yield "error", FieldError(**error).line
     yield "rejected by", f"{letter['component']} {letter['component_version']}"
     yield "verdict", letter["verdict"]
-    yield "received", _instant(letter["received_at"])
-    yield "rejected", _instant(letter["rejected_at"])
+    yield "received", instant(letter["received_at"])
+    yield "rejected", instant(letter["rejected_at"])
     source = letter["source_topic"], letter["source_partition"], letter["source_offset"]
     yield "record", "{}, partition {}, offset {}".format(*source)
     yield "body", f"{letter['body_bytes']:,} bytes, sha256 {letter['body_sha256']}"
     parts = (letter["traceparent"] or "").split("-")
     yield "trace id", parts[1] if len(parts) > 1 else "none"
-    yield "workflow", letter["workflow_id"] or "none yet: it lies only on the topic"
+    yield "workflow", letter["workflow_id"] or "none yet: this dead letter is only on the topic"
     if letter["redriven_body_sha256"]:
         sent = f"{letter['redriven_event_id']}, sha256 {letter['redriven_body_sha256']}"
         yield "sent as", sent
     if letter["patch"]:
         yield "patch", json.dumps(letter["patch"])
     if letter["resolution"]:
-        yield "closed", f"{_instant(letter['resolved_at'])} by {letter['resolved_by']}"
+        yield "closed", f"{instant(letter['resolved_at'])} by {letter['resolved_by']}"
     if letter["resolution_note"]:
         yield "note", letter["resolution_note"]
 
@@ -152,7 +152,7 @@ def _state(letter: Mapping[str, Any]) -> str:
 
 
 def results_as_json(results: Sequence[Result], on_topics: int, *, dry_run: bool) -> str:
-    """`payments dlq redrive --json`."""
+    """The JSON of `payments dlq redrive`."""
     counts = Counter(result.outcome.value for result in results)
     return json.dumps(
         {
@@ -168,39 +168,36 @@ def results_as_json(results: Sequence[Result], on_topics: int, *, dry_run: bool)
 def show_results(
     results: Sequence[Result], on_topics: int, console: Console, *, dry_run: bool
 ) -> None:
-    """Print what became of each letter: first those that are still open."""
+    """Print the outcome of each dead letter: first those that are still open."""
     if not results:
-        console.print("No open letter is meant by that; conflicts only with --conflicts.")
+        console.print("No open dead letter matches. Conflicts match only with --conflicts.")
     else:
-        console.print(_results_table(results))
+        show_table(console, _results_table(results))
     if len(results) > RESULTS_SHOWN_MAX:
         rest = len(results) - RESULTS_SHOWN_MAX
-        console.print(f"and {rest:,} more: --json has them all", style="dim")
+        console.print(f"{rest:,} more are not shown; --json prints all of them", style="dim")
     if dry_run and on_topics:
-        console.print(f"{on_topics:,} more lie only on the topics and were not judged.")
+        console.print(f"{on_topics:,} more are only on the topics and were not judged.")
     counts = Counter(result.outcome for result in results)
-    said = ", ".join(f"{count:,} {outcome.value}" for outcome, count in counts.most_common())
-    console.print(f"{len(results):,} letters: {said or 'nothing to do'}", style="bold")
+    summary = ", ".join(f"{count:,} {outcome.value}" for outcome, count in counts.most_common())
+    console.print(f"{len(results):,} dead letters: {summary or 'nothing to do'}", style="bold")
     for outcome, step in NEXT_STEPS.items():
         if counts[outcome]:
             console.print(f"  → {outcome.value}: {step}", markup=False, soft_wrap=True)
 
 
 def _results_table(results: Sequence[Result]) -> Table:
-    table = Table("letter", "event", "class", "outcome", "why", "sent to")
+    """One row for each dead letter; its lines are the event, the outcome, the reason or record."""
+    shown = table(number_column("letter"), text_column("event, class: outcome"))
     open_first = sorted(results, key=lambda result: result.outcome in SETTLED)
     for result in open_first[:RESULTS_SHOWN_MAX]:
         patched = " (patched)" if result.patched else ""
-        cells = (
-            str(result.letter_id),
-            result.event_id or "no id",
-            result.failure,
-            f"{result.outcome.value}{patched}",
-            result.reason or "",
-            result.sent_to or "",
-        )
-        table.add_row(*(Text(printable(cell)) for cell in cells))
-    return table
+        lines = [result.event_id or "no event id"]
+        lines += [f"{result.failure}: {result.outcome.value}{patched}"]
+        lines += [result.reason] if result.reason else []
+        lines += [f"sent to {result.sent_to}"] if result.sent_to else []
+        shown.add_row(str(result.letter_id), Text("\n".join(printable(line) for line in lines)))
+    return shown
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -211,11 +208,3 @@ def _plain_value(value: object) -> object:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
     return b64encode(value).decode() if isinstance(value, bytes) else value
-
-
-def _instant(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + "Z"
-
-
-def _minute(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M")

@@ -1,4 +1,4 @@
-"""How does a line of the `payments dlq` command become an answer on the terminal?"""
+"""The work of the `payments dlq` commands: connect, act, print, exit code."""
 
 import asyncio
 import os
@@ -30,7 +30,7 @@ Answer = TypeVar("Answer")
 
 
 def show_list(settings: Settings, selection: Selection, *, closed: bool, as_json: bool) -> int:
-    """Print the letters in groups.
+    """Print the dead letters in groups.
 
     Raises:
         UserError: PostgreSQL does not answer.
@@ -38,10 +38,10 @@ def show_list(settings: Settings, selection: Selection, *, closed: bool, as_json
 
     async def ask() -> tuple[list[Group], list[Group] | None]:
         async with desk.quarantine(settings) as pool:
-            # First: what is brought meanwhile is better seen twice than not at all.
+            # The topics first: a dead letter that moves meanwhile is shown twice, not left out.
             try:
                 waiting = await on_topics.groups(settings, pool, selection)
-            except UserError:  # at 3 a.m. half an answer is better than none
+            except UserError:  # the quarantine alone is still useful
                 waiting = None
             return await store.groups(pool, selection, closed=closed), waiting
 
@@ -56,29 +56,30 @@ def show_list(settings: Settings, selection: Selection, *, closed: bool, as_json
 def show(
     settings: Settings, wanted: str, *, body: bool, body_to: Path | None, as_json: bool
 ) -> int:
-    """Print a letter, or an event's letters; the signed bytes only on request.
+    """Print a dead letter, or those of an event; the signed bytes only on request.
 
     Raises:
-        UserError: there is none, or the file for its bytes can't be made.
+        UserError: there is no such dead letter, or the file for its bytes can't be created.
     """
     with_body = body or body_to is not None
-    unseen = ""
+    unsearched = ""
 
     async def ask() -> Sequence[Mapping[str, Any]]:
-        nonlocal unseen
+        nonlocal unsearched
         async with desk.quarantine(settings) as pool:
             found: list[Mapping[str, Any]] = []
-            if store.number_of(wanted) is None:  # a number is the quarantine's to give
+            if store.number_of(wanted) is None:  # only the quarantine gives numbers
                 try:
                     found += await on_topics.show(settings, pool, wanted, body=with_body)
                 except UserError as refusal:
-                    unseen = f" And the topics can't be looked at: {refusal}"
+                    unsearched = f" The topics could not be searched: {refusal}"
             return [*await store.show(pool, wanted, body=with_body), *found]
 
     letters = _run(ask())
     if not letters:
-        said = f"No dead letter is called {wanted}: `payments dlq list` names some.{unseen}"
-        raise UserError(said, 1)
+        raise UserError(
+            f"There is no dead letter {wanted}. `payments dlq list` shows ids.{unsearched}", 1
+        )
     if body_to is not None:
         _write(body_to, letters)
     shown = letters if body else [{**letter, "body": None} for letter in letters]
@@ -91,10 +92,10 @@ def show(
 
 
 def redrive(settings: Settings, selection: Selection, request: Request, *, as_json: bool) -> int:
-    """Send letters on their way again, print what became of each, and return the exit code.
+    """Redrive dead letters, print the outcome of each, and return the exit code.
 
     Raises:
-        UserError: a store does not answer, or somebody else is at it.
+        UserError: a store does not answer, or another redrive or an erasure is running.
     """
     dry_run = request.dry_run
 
@@ -123,7 +124,7 @@ def redrive(settings: Settings, selection: Selection, request: Request, *, as_js
 
 
 def dismiss(settings: Settings, selection: Selection, closer: Closer, *, dry_run: bool) -> int:
-    """Close letters that will never be an event; say how many.
+    """Close dead letters that will never become events; print how many.
 
     Raises:
         UserError: PostgreSQL does not answer.
@@ -136,14 +137,17 @@ def dismiss(settings: Settings, selection: Selection, closer: Closer, *, dry_run
                 return len(ids), 0
             return len(ids), await store.close(pool, ids, Resolution.DISMISSED, closer)
 
-    meant, dismissed = _run(do())
-    said = f"{meant:,} letters would be dismissed." if dry_run else f"{dismissed:,} dismissed."
-    Console(highlight=False).print(said)
+    selected, dismissed = _run(do())
+    Console(highlight=False).print(
+        f"Dead letters that would be dismissed: {selected:,}."
+        if dry_run
+        else f"Dead letters dismissed: {dismissed:,}."
+    )
     return 0
 
 
 def reopen(settings: Settings, selection: Selection) -> int:
-    """Take dismissals back; say how many.
+    """Open dismissed dead letters again; print how many.
 
     Raises:
         UserError: PostgreSQL does not answer.
@@ -155,20 +159,23 @@ def reopen(settings: Settings, selection: Selection) -> int:
                 pool, await store.select(pool, selection, Resolution.DISMISSED)
             )
 
-    Console(highlight=False).print(f"{_run(do()):,} open again.")
+    Console(highlight=False).print(f"Dead letters opened again: {_run(do()):,}.")
     return 0
 
 
 def closer(by: str, note: str) -> Closer:
-    """Who closes letters, and why.
+    """The name and the reason that are stored with a closed dead letter.
 
     Raises:
-        UserError: nobody was named, or what was said is too long to keep.
+        UserError: no name was given, or the name or the reason is too long.
     """
     if not by.strip():
-        raise UserError("Say who you are: --by NAME; it is kept with each letter.")
+        raise UserError("Give your name with --by NAME. It is stored with each dead letter.")
     if len(by) > BY_CHARACTERS_MAX or len(note) > NOTE_CHARACTERS_MAX:
-        raise UserError(f"--by takes {BY_CHARACTERS_MAX} characters, --note {NOTE_CHARACTERS_MAX}.")
+        raise UserError(
+            f"--by takes at most {BY_CHARACTERS_MAX} characters, --note at most "
+            f"{NOTE_CHARACTERS_MAX}. Shorten them."
+        )
     return Closer(by, note or None)
 
 
@@ -178,30 +185,33 @@ def _run(work: Coroutine[None, None, Answer]) -> Answer:
 
 
 def _write(path: Path, letters: Sequence[Mapping[str, Any]]) -> None:
-    """The signed bytes of one letter, byte for byte, for their owner's eyes only.
+    """Write the signed bytes of one dead letter to a new file that only its owner can read.
 
     Raises:
-        UserError: there are several letters of other bytes, or the file can't be made anew.
+        UserError: there are several dead letters with different bytes, or the file can't be
+            created or exists.
     """
     if len({letter["body_sha256"] for letter in letters}) > 1:
         ids = ", ".join(str(letter["id"]) for letter in letters)
-        raise UserError(f"It has several letters: ask for one of {ids}.")
+        raise UserError(f"This event has several dead letters. Ask for one of them: {ids}.")
     try:
-        made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as refusal:
-        raise UserError(f"{path} can't be made: {refusal.strerror}.") from None
-    with os.fdopen(made, "wb") as file:
+        raise UserError(
+            f"The file {path} can't be created: {refusal.strerror}. Give another name."
+        ) from None
+    with os.fdopen(handle, "wb") as file:
         file.write(letters[0]["body"])
 
 
 @contextmanager
 def _progress(total: int) -> Iterator[redriving.Progress]:
-    """A bar on standard error, which a pipe or a log doesn't get."""
+    """A progress bar on standard error; only on a terminal."""
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=total)
 
-        def tell(answered: int, waiting: int) -> None:
-            bar.update(task, completed=answered, description=f"{waiting:,} under way")
+        def show_progress(answered: int, waiting: int) -> None:
+            bar.update(task, completed=answered, description=f"{waiting:,} in progress")
 
-        yield tell
+        yield show_progress

@@ -1,8 +1,7 @@
-"""What does the whole product do with a few thousand payments, from nothing to dashboards?
+"""The demo: a few thousand payments from an empty machine to dashboards.
 
-It drives the other commands, one after another: up, simulate, a Dagster run, audit. Every demo
-before it left a client ledger: their number makes the seed, so that a second demo adds to the
-first.
+It runs the other commands one after another: up, simulate, a Dagster run, audit. Each demo leaves a
+client ledger. The number of these ledgers gives the next seed, so each demo adds new payments.
 """
 
 import asyncio
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Final
 
 from rich.console import Console
-from rich.table import Table
 
 from local_stack import dagster
 from local_stack.component import DASHBOARDS, LAKEHOUSE
@@ -21,9 +19,10 @@ from payment_pipeline.settings import Settings
 from payment_pipeline.simulator.run import Run
 
 from . import audit_run, simulation, stack_text
+from .terminal import facts
 
 SEED_BASE: Final = 100
-"""The seeds below are left to a person's own simulations: one seed is one set of event ids."""
+"""Lower seeds are for an operator's own simulations: one seed is one set of event ids."""
 GROUPS: Final = (LAKEHOUSE, DASHBOARDS)
 JOB: Final = "micro_batch"
 SETTLE_S: Final = 300.0
@@ -38,14 +37,14 @@ FIGURES: Final = {
     "customers": "SELECT count(*) FROM marts.dim_customer WHERE is_current",
     "currencies": "SELECT count(DISTINCT currency) FROM marts.fct_payments",
 }
-"""What is counted in the marts; amounts have their currency, and belong on the dashboards."""
+"""Counts of the marts. Amounts need a currency each, so they are only on the dashboards."""
 
 
 def run(settings: Settings, events: int) -> int:
-    """Run the demo under the reader's eyes; the exit code is the audit's.
+    """Run the demo with its progress on the terminal; return the exit code of the last audit.
 
     Raises:
-        UserError: the stack doesn't come up, the simulator or a load fails.
+        UserError: the stack does not start, the simulator gets wrong answers, or a load fails.
     """
     console = Console(highlight=False)
     began = time.monotonic()
@@ -54,9 +53,12 @@ def run(settings: Settings, events: int) -> int:
     console.rule("Ninety days of payments")
     ledger = _next_ledger(settings)
     if simulation.main(settings, Run(events, seed=_seed(ledger), ledger=ledger), as_json=False):
-        raise UserError(f"The simulator got wrong answers: see {ledger}.", exit_code=1)
+        raise UserError(
+            f"The simulator got wrong answers: see {ledger} and `payments status`.",
+            exit_code=1,
+        )
     _audit(settings, ledger, "bronze", console)
-    console.rule("Bronze to the lake, the lake to the marts")
+    console.rule("Load the lake and build the marts")
     _load(settings, console)
     code = _audit(settings, ledger, "facts", console)
     console.rule(f"Done in {time.monotonic() - began:.0f} s")
@@ -80,10 +82,10 @@ def _audit(settings: Settings, ledger: Path, through: str, console: Console) -> 
 
 
 def _load(settings: Settings, console: Console) -> None:
-    """Run the job that automation runs every minute, and wait for it.
+    """Run the job that Dagster schedules every minute, and wait for its end.
 
     Raises:
-        UserError: it fails, or takes too long; the sentence has its link.
+        UserError: the run fails or takes too long; the message has its link.
     """
     run_id = asyncio.run(dagster.launch(settings, JOB))
     link = f"{dagster.address(settings)}/runs/{run_id}"
@@ -97,21 +99,20 @@ def _load(settings: Settings, console: Console) -> None:
             if status == "SUCCESS":
                 break
             if status in ("FAILURE", "CANCELED") or elapsed_s > LOAD_S_MAX:
-                raise UserError(f"The load is {status.lower()}: see {link}.", exit_code=1)
+                raise UserError(
+                    f"The load is {status.lower()} after {elapsed_s:.0f} s. See its log: {link}",
+                    exit_code=1,
+                )
             time.sleep(POLL_S)
-    console.print(f"Loaded and modelled in {elapsed_s:.0f} s")
+    console.print(f"Loaded, and marts built, in {elapsed_s:.0f} s")
 
 
 def _show_end(settings: Settings, console: Console, *, clean: bool) -> None:
-    table = Table(box=None, pad_edge=False, show_header=False)
+    rows = {}
     with trino.connect(settings, application="demo") as connection:
         for name, query in FIGURES.items():
             [row] = connection.cursor().execute(query).fetchall()
-            table.add_row(name, f"{row[0]:,}")
-    for name, where in stack_text.links(settings, GROUPS).items():
-        table.add_row(name, where)
-    verdict = (
-        "[green]nothing is missing, nothing is twice" if clean else "[red]not clean: see above"
-    )
-    table.add_row("audit", verdict)
-    console.print(table)
+            rows[name] = f"{row[0]:,}"
+    rows |= stack_text.links(settings, GROUPS)
+    rows["audit"] = "[green]nothing is lost or duplicated" if clean else "[red]not clean: see above"
+    console.print(facts(rows))

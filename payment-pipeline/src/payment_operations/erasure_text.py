@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Table
 
 from payment_pipeline.erasure.forget import Found, Proof
+
+from .terminal import number_column, show_table, table, text_column
 
 
 def search_as_json(found: Found) -> dict[str, Any]:
@@ -47,19 +48,18 @@ def show(answer: dict[str, Any], *, as_json: bool) -> None:
     if not found and not left:
         console.print("No record, row, file or workflow names this person.")
         return
-    console.print(_table(found, left))
+    show_table(console, _table(found, left))
     for line in sentences(answer):
         console.print(line, markup=False, soft_wrap=True)
 
 
 def _table(found: dict[str, int], left: dict[str, int] | None) -> Table:
-    table = Table(Column("location", overflow="fold"), box=SIMPLE_HEAD)
-    for column in ("found", *(("left",) if left is not None else ())):
-        table.add_column(column, justify="right", no_wrap=True)
+    headers = ("found", *(("left",) if left is not None else ()))
+    shown = table(text_column("location"), *map(number_column, headers))
     for location in {**found, **(left or {})}:
         counts = [found.get(location, 0), *([left.get(location, 0)] if left is not None else [])]
-        table.add_row(location, *map("{:,}".format, counts))
-    return table
+        shown.add_row(location, *map("{:,}".format, counts))
+    return shown
 
 
 def sentences(answer: dict[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What does a person see of training: a progress bar, then how well each model does?"""
+"""The training of the models on the terminal: a progress bar, then the scores of each model."""
 
 import json
 import sys
@@ -12,6 +12,8 @@ from payment_pipeline.inference.card import Card
 from payment_pipeline.inference.training import STEPS, models_dir, train
 from payment_pipeline.settings import Settings
 
+from .terminal import number_column, show_table, table, text_column
+
 METRICS: Final = (
     ("roc_auc", "AUC"),
     ("average_precision", "AP"),
@@ -19,13 +21,17 @@ METRICS: Final = (
     ("brier_base_rate", "base"),
     ("calibration_error", "calib."),
 )
+CAPTION: Final = (
+    "AP: average precision; base: Brier score of always predicting the mean; calib.: mean "
+    "difference between predicted and observed rates"
+)
 
 
 def main(settings: Settings, seed: int, customers: int, *, as_json: bool) -> None:
-    """Train with a progress bar on standard error, and say what came of it on standard output.
+    """Train with a progress bar on standard error; print the scores on standard output.
 
     Raises:
-        UserError: too few customers to learn from, or the models' folder can't be written.
+        UserError: there are too few customers, or the models' folder can't be written.
     """
     with Progress(
         TextColumn("{task.description}"),
@@ -46,23 +52,21 @@ def main(settings: Settings, seed: int, customers: int, *, as_json: bool) -> Non
     if as_json:
         sys.stdout.write(json.dumps([card.model_dump(mode="json") for card in cards]) + "\n")
         return
-    console = Console()
-    console.print(_table(cards))
-    console.print(f"Models and cards: {models_dir(settings)}", highlight=False)
+    console = Console(highlight=False)
+    title = "Scores on the last part of the simulated year, which training never saw"
+    show_table(console, score_table(cards), title)
+    console.print(CAPTION)
+    console.print(f"Models and cards: {models_dir(settings)}", soft_wrap=True)
 
 
-def _table(cards: list[Card]) -> Table:
-    table = Table(
-        title="On the last span of time, which no model has seen",
-        caption="AP: average precision; base: Brier of always saying the mean; calib.: mean gap"
-        " between predicted and observed",
+def score_table(cards: list[Card]) -> Table:
+    """The scores of each model on the last part of the simulated year, which training never saw."""
+    shown = table(
+        text_column("model, version"),
+        number_column("rows"),
+        *(number_column(title) for _, title in METRICS),
     )
-    table.add_column("model", no_wrap=True)
-    table.add_column("version", no_wrap=True)
-    table.add_column("rows", justify="right")
-    for _, title in METRICS:
-        table.add_column(title, justify="right")
     for card in cards:
         figures = (f"{card.metrics[name]:.3f}" for name, _ in METRICS)
-        table.add_row(card.model, card.version, f"{card.data.holdout.rows:,}", *figures)
-    return table
+        shown.add_row(f"{card.model}\n{card.version}", f"{card.data.holdout.rows:,}", *figures)
+    return shown

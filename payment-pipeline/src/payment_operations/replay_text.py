@@ -1,26 +1,28 @@
-"""What does `payments replay` do with a terminal?"""
+"""A replay as JSON and as text for the terminal."""
 
 from rich.console import Console
-from rich.table import Table
 
 from payment_pipeline.replay.standing import Report, Standing
 
-SAID = {
-    Standing.UNCHANGED: "as bronze has it",
+from .terminal import number_column, show_table, table, text_column
+
+MEANINGS = {
+    Standing.UNCHANGED: "the same as in bronze",
     Standing.CORRECTED: "corrected; the old rows are in payment_events_history",
-    Standing.SENT_ON: "in no table or topic: sent on, like new ones",
-    Standing.QUARANTINED: "rejected and in no table: put into the quarantine",
-    Standing.MENDED: "rejected when it came: sent on to payments.normalized",
-    Standing.REDRIVABLE: "valid today, and in the quarantine for a person: `payments dlq list`",
-    Standing.STILL_REJECTED: "in the quarantine, as before",
-    Standing.UNMODELLED: "genuine, and no model covers it",
-    Standing.NO_LONGER_TAKEN: "in bronze, and not taken today: left as it is, for you to judge",
+    Standing.SENT_ON: "in no table and on no topic: sent on, like new events",
+    Standing.QUARANTINED: "rejected and in no table: written to the quarantine",
+    Standing.MENDED: "rejected at first, valid today: sent on to payments.normalized",
+    Standing.REDRIVABLE: "valid today, in the quarantine for a decision: `payments dlq list`",
+    Standing.STILL_REJECTED: "in the quarantine, and still rejected",
+    Standing.UNMODELLED: "genuine, but of a type that no model covers",
+    Standing.NO_LONGER_TAKEN: "in bronze, but rejected today: left as they are, for you to decide",
 }
+"""What each outcome means."""
 SHOWN_MAX = 20
 
 
 def as_json(report: Report) -> dict[str, object]:
-    """What a replay did, for a machine."""
+    """The result as `payments replay --json` prints it."""
     return {
         "ok": report.ok,
         "by": report.by,
@@ -41,29 +43,37 @@ def as_json(report: Report) -> dict[str, object]:
 
 
 def show(report: Report, console: Console) -> None:
-    """What a replay did, for a person."""
-    table = Table("events", "", box=None)
-    for standing, said in SAID.items():
+    """Print the result: counts by outcome, the named events, dead letters, features."""
+    shown = table(number_column("events"), text_column("outcome"))
+    for standing, meaning in MEANINGS.items():
         if report.standings[standing]:
-            table.add_row(f"{report.standings[standing]:,}", said)
-    console.print(table)
+            shown.add_row(f"{report.standings[standing]:,}", meaning)
+    show_table(console, shown)
     for standing, names in report.named.items():
         for each in names[:SHOWN_MAX]:
-            console.print(f"  {standing.value}: {each.event_id} ({each.about})", markup=False)
+            line = f"  {standing.value}: {each.event_id} ({each.about})"
+            console.print(line, markup=False, soft_wrap=True)
         if (more := report.standings[standing] - SHOWN_MAX) > 0:
-            console.print(f"  {standing.value}: and {more:,} more; `--json` names 100")
+            console.print(f"  {standing.value}: {more:,} more; `--json` names 100 of them")
     for line in _of_letters(report):
         console.print(line, soft_wrap=True)
     if report.refolded:
-        console.print(f"{report.refolded:,} entities' online features were folded anew.")
+        console.print(f"The online features of {report.refolded:,} entities were computed again.")
     if not report.complete:
-        console.print("Kafka's retention may have taken a part of the window.", style="red")
-    did = "would do; nothing was written" if report.dry_run else "did"
-    console.print(f"That is what {report.by} {did}: {report.records:,} raw records.")
+        console.print(
+            "Kafka no longer holds all records of this window (retention or an erasure), so the "
+            "earlier part was not replayed.",
+            style="red",
+            soft_wrap=True,
+        )
+    if report.dry_run:
+        console.print(f"Dry run of {report.records:,} raw records: nothing was written.")
+    else:
+        console.print(f"{report.records:,} raw records replayed, in the name of {report.by}.")
 
 
 def _of_letters(report: Report) -> list[str]:
-    """What became of the dead letters of what is an event today."""
+    """What happened to the dead letters of events that are valid today."""
     lines, still = [], report.letters_open
     if report.letters_closed:
         lines.append(f"{report.letters_closed:,} dead letters are closed: bronze has their events.")
@@ -71,7 +81,7 @@ def _of_letters(report: Report) -> list[str]:
         lines.append(f"{still:,} dead letters would be closed.")
     elif still:
         lines.append(
-            f"{still:,} dead letters are open still, since bronze has not got their events yet: "
-            "`payments status`, then the same replay again."
+            f"{still:,} dead letters are still open, because bronze does not have their events "
+            "yet. Check `payments status`, then run the same replay again."
         )
     return lines

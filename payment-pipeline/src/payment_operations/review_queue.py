@@ -1,11 +1,11 @@
-"""What does a person at a terminal see of the reviews, and what does the answer say?"""
+"""Open reviews on the terminal, and the answers to them."""
 
 import asyncio
 import json
 from datetime import UTC, datetime
 
 from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Table
 
 from payment_pipeline.adapters import temporal
 from payment_pipeline.orchestrator import reviews
@@ -13,12 +13,14 @@ from payment_pipeline.orchestrator.messages import Verdict
 from payment_pipeline.orchestrator.reviews import OpenReview
 from payment_pipeline.settings import Settings
 
+from .terminal import fixed_column, number_column, show_table, table, text_column
+
 
 def show_open(settings: Settings, *, as_json: bool) -> None:
-    """Print the reviews that wait, the one that is due first at the top.
+    """Print the open reviews, the one that is due first at the top.
 
     Raises:
-        UserError: Temporal doesn't answer.
+        UserError: Temporal does not answer.
     """
 
     async def ask() -> list[OpenReview]:
@@ -26,20 +28,22 @@ def show_open(settings: Settings, *, as_json: bool) -> None:
             return await reviews.open_reviews(await temporal.connect(settings))
 
     found = asyncio.run(ask())
-    console = Console()
+    console = Console(highlight=False)
     if as_json:
         console.print_json(json.dumps([_as_json(settings, review) for review in found]))
     elif not found:
         console.print("No payment waits for a review.")
     else:
-        _print(console, settings, found)
+        show_table(console, open_table(found, datetime.now(UTC)))
+        console.print("Answer with `payments review approve PAYMENT` or `… decline PAYMENT`.")
+        console.print(f"Each review is a workflow in the Temporal UI: {settings.temporal_ui}")
 
 
 def answer(settings: Settings, payment_id: str, verdict: Verdict, reviewer: str, note: str) -> None:
-    """Send an answer, and say what became of it.
+    """Send an answer, and say what the outcome of the review is.
 
     Raises:
-        UserError: Temporal doesn't answer, there is no such review, or it was decided before.
+        UserError: Temporal does not answer, there is no such review, or it is closed.
     """
 
     async def send() -> None:
@@ -47,32 +51,42 @@ def answer(settings: Settings, payment_id: str, verdict: Verdict, reviewer: str,
         with temporal.refusals(settings):
             state = await reviews.answer(client, payment_id, verdict, reviewer, note)
         if state is None:
-            console.print(f"{payment_id}: sent; it will be recorded when the worker is up.")
-        elif state.outcome.value != verdict.value:  # somebody, or the timeout, was faster
-            console.print(f"{payment_id}: was decided before: {state.outcome.value}.")
+            console.print(
+                f"{payment_id}: the answer is sent. It is stored as soon as the worker runs: see "
+                "`payments status`.",
+                soft_wrap=True,
+            )
+        elif state.outcome.value != verdict.value:  # another answer or the timeout was earlier
+            console.print(
+                f"{payment_id}: the review was already decided: {state.outcome.value}.",
+                soft_wrap=True,
+            )
         else:
-            console.print(f"{payment_id}: {state.outcome.value} by {state.reviewer}, recorded.")
+            console.print(
+                f"{payment_id}: {state.outcome.value} by {state.reviewer}, recorded.",
+                soft_wrap=True,
+            )
 
-    console = Console()
+    console = Console(highlight=False)
     asyncio.run(send())
 
 
-def _print(console: Console, settings: Settings, found: list[OpenReview]) -> None:
-    # The payment's id whole, whatever the terminal's width: the answer is given for it.
-    payment = Column("payment", no_wrap=True)
-    table = Table(payment, "fraud score", "customer", "merchant", "left", "else")
+def open_table(found: list[OpenReview], now: datetime) -> Table:
+    """Every open review; each has a line for its payment, its customer and its merchant."""
+    shown = table(
+        text_column("payment"),
+        number_column("fraud score", width=5),
+        fixed_column("time left", width=8),
+        fixed_column("on timeout", width=8),
+    )
     for review in found:
-        table.add_row(
-            review.payment_id,
-            f"{review.fraud_score:.2f}",
-            review.customer_id or "",
-            review.merchant_id or "",
-            _left(review),
-            review.on_timeout,
+        ids = [review.payment_id]
+        ids += [f"  customer {review.customer_id}"] if review.customer_id else []
+        ids += [f"  merchant {review.merchant_id}"] if review.merchant_id else []
+        shown.add_row(
+            "\n".join(ids), f"{review.fraud_score:.2f}", _left(review, now), review.on_timeout
         )
-    console.print(table)
-    console.print("Answer with `payments review approve PAYMENT` or `… decline PAYMENT`.")
-    console.print(f"Each is a workflow in the Temporal UI: {settings.temporal_ui}")
+    return shown
 
 
 def _as_json(settings: Settings, review: OpenReview) -> dict[str, str | float | None]:
@@ -84,9 +98,9 @@ def _as_json(settings: Settings, review: OpenReview) -> dict[str, str | float | 
     }
 
 
-def _left(review: OpenReview) -> str:
-    minutes = int((review.due_at - datetime.now(UTC)).total_seconds()) // 60
-    return f"{minutes // 60}h {minutes % 60:02d}m" if minutes >= 0 else "over"
+def _left(review: OpenReview, now: datetime) -> str:
+    minutes = int((review.due_at - now).total_seconds()) // 60
+    return f"{minutes // 60}h {minutes % 60:02d}m" if minutes >= 0 else "none"
 
 
 def _link(settings: Settings, review: OpenReview) -> str:

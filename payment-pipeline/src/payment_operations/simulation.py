@@ -24,8 +24,10 @@ def main(settings: Settings, run: Run, *, as_json: bool) -> int:
     else:
         show(summary, Console())
     if summary["gave_up"]:
-        stderr.print("Gave up: a delivery was tried to the end and never got a final answer.")
+        stderr.print(
+            "Stopped: a delivery got no final answer in all its attempts. See `payments status`."
+        )
     elif not summary["ok"]:
         wrong, sent = summary["unexpected"]["count"], summary["deliveries"]
-        stderr.print(f"{wrong:,} of {sent:,} deliveries got another answer than they should have.")
+        stderr.print(f"{wrong:,} of {sent:,} deliveries got a wrong answer.")
     return 0 if summary["ok"] else 1

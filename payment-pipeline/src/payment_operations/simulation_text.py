@@ -12,11 +12,13 @@ from rich.table import Table
 from payment_pipeline.simulator.run import Run
 from payment_pipeline.simulator.tally import Tally, percentiles_ms
 
+from .terminal import facts
+
 REFRESH_S: Final = 0.25
 
 
 class Progress:
-    """Says what a run will do, and shows how far it is."""
+    """Prints the settings of a run, then shows its progress."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -31,7 +33,7 @@ class Progress:
         )
 
     async def watch(self, tally: Tally, deliveries_planned: int) -> None:
-        """Show the counts until cancelled; nothing where the output is no terminal."""
+        """Show the counts until cancelled; show nothing if the output is not a terminal."""
         if not self._console.is_terminal:
             return
         with Live(console=self._console, auto_refresh=False, transient=True) as live:
@@ -61,22 +63,31 @@ def _answers(answers: Mapping[Any, int]) -> str:
 
 
 def show(summary: Mapping[str, Any], console: Console) -> None:
-    """The whole run in one table."""
-    table = Table(title="Simulated Stripe traffic", show_header=False, title_justify="left")
-    table.add_row("genuine events", f"{summary['events']:,}")
-    table.add_row("deliveries", f"{summary['deliveries']:,}")
-    table.add_row("of these", _answers(summary["faults"]) or "no faults")
-    table.add_row("attempts", f"{summary['attempts']:,}")
-    table.add_row("answers", _answers(summary["answers"]))
-    table.add_row("rate", f"{summary['rate_per_s']:,.0f}/s over {summary['seconds']:,.1f} s")
-    table.add_row("latency", _latency(summary["latency_ms"]))
-    table.add_row("should end in", _answers(summary["expected"]))
-    table.add_row("ledger", summary["ledger"])
-    console.print(table)
+    """Print the figures of a run, and the deliveries that got a wrong answer."""
+    console.print("Simulated Stripe traffic", style="bold")
+    console.print(figures(summary))
     for surprise in summary["unexpected"]["examples"]:
-        fault = " ".join(filter(None, (surprise["fault"], surprise["detail"]))) or "plain"
+        fault = " ".join(filter(None, (surprise["fault"], surprise["detail"]))) or "no fault"
         console.print(
             f"{surprise['event_id']} ({surprise['event_type']}, {fault}): answered "
             f"{surprise['answer']}, expected {surprise['expected']}",
             style="red",
+            soft_wrap=True,
         )
+
+
+def figures(summary: Mapping[str, Any]) -> Table:
+    """The figures of a run, one a line."""
+    return facts(
+        {
+            "genuine events": f"{summary['events']:,}",
+            "deliveries": f"{summary['deliveries']:,}",
+            "with faults": _answers(summary["faults"]) or "none",
+            "attempts": f"{summary['attempts']:,}",
+            "answers": _answers(summary["answers"]),
+            "rate": f"{summary['rate_per_s']:,.0f}/s over {summary['seconds']:,.1f} s",
+            "latency": _latency(summary["latency_ms"]),
+            "expected in": _answers(summary["expected"]),
+            "ledger": summary["ledger"],
+        }
+    )

@@ -1,4 +1,4 @@
-"""What does a person see of the stack: its start, its standing, the doctor's lines, its logs?"""
+"""The stack on the terminal: its start, its status, the checks of the doctor, its logs."""
 
 from typing import Final
 
@@ -13,25 +13,29 @@ from local_stack.stack import Standing
 from payment_pipeline.settings import Settings
 
 from . import stack_start
+from .terminal import fixed_column, labelled, table, text_column
 
 FILE_COLUMNS: Final = 200
-"""A table in a file is as wide as it needs to be."""
+"""The width of a table that goes to a file."""
 _UNREADY = {"down": "down", "elsewhere": "elsewhere"}
+_CHECK_WIDTH: Final = 11
+_LABEL_WIDTH: Final = 17
+"""The longest name of a component, `dagster-webserver`."""
 
 
 def console() -> Console:
-    """The reader's terminal, or a file."""
+    """A console as wide as the terminal, or `FILE_COLUMNS` wide where output goes to a file."""
     found = Console(highlight=False)
     return found if found.is_terminal else Console(highlight=False, width=FILE_COLUMNS)
 
 
 class _Live(stack.Watcher):
-    """One line a component: a spinner until it is ready, a bar while it prepares at length."""
+    """One line for each component: a spinner until it is ready, a bar for long preparations."""
 
     def __init__(self, progress: Progress, names: list[str]) -> None:
         self._progress = progress
         self._lines: dict[str, TaskID] = {
-            name: progress.add_task("waiting for what it needs", total=None, component=name)
+            name: progress.add_task("waiting for its dependencies", total=None, component=name)
             for name in names
         }
 
@@ -44,7 +48,7 @@ class _Live(stack.Watcher):
             completed=1 if ready else 0,
         )
         if ready and not self._progress.console.is_terminal:
-            self._progress.console.print(f"{name:<18}{text}")
+            labelled(self._progress.console, name, text, width=_LABEL_WIDTH, indent=0)
 
     def work(self, name: str, more: int, done: int) -> None:
         line = self._lines[name]
@@ -53,7 +57,7 @@ class _Live(stack.Watcher):
 
 
 def up(settings: Settings, only: tuple[str, ...] = (), groups: tuple[str, ...] = ()) -> None:
-    """Bring the stack up under the reader's eyes, and say what runs where and what to do next.
+    """Start the stack with a progress display, then print its status and the next steps.
 
     Raises:
         UserError: as `stack.up`.
@@ -61,7 +65,7 @@ def up(settings: Settings, only: tuple[str, ...] = (), groups: tuple[str, ...] =
     console = Console(highlight=False)
     with Progress(
         SpinnerColumn(finished_text="[green]✓"),
-        TextColumn("{task.fields[component]:<18}"),
+        TextColumn("{task.fields[component]:<17}"),
         TextColumn("{task.description}"),
         BarColumn(bar_width=30),
         TimeElapsedColumn(),
@@ -71,15 +75,16 @@ def up(settings: Settings, only: tuple[str, ...] = (), groups: tuple[str, ...] =
         names = [component.name for component in chosen(only, groups)]
         stack_start.up(settings, only, _Live(progress, names), groups)
     show_status(stack.status(settings))
-    for name, where in links(settings, groups).items():
-        console.print(f"{name:<18}{where}")
+    lines = links(settings, groups)
     if not only:
-        console.print("First event       make gateway-simulator, or payments simulate --events 1")
-    console.print(f"Logs              {files.var(settings) / 'log'}, or make logs")
+        lines["First event"] = "make gateway-simulator, or payments simulate --events 1"
+    lines["Logs"] = f"{files.var(settings) / 'log'}, or make logs"
+    for name, text in lines.items():
+        labelled(console, name, text, width=_LABEL_WIDTH, indent=0)
 
 
 def links(settings: Settings, groups: tuple[str, ...] = ()) -> dict[str, str]:
-    """Where a person looks around, by what is found there."""
+    """The addresses of the user interfaces, by their names."""
     found = {"Temporal UI": settings.temporal_ui}
     if LAKEHOUSE in groups:
         found |= {"Dagster": dagster.address(settings), "Trino": settings.trino}
@@ -92,40 +97,51 @@ def links(settings: Settings, groups: tuple[str, ...] = ()) -> dict[str, str]:
 
 
 def show_status(standings: list[Standing]) -> None:
-    """What runs where."""
-    table = Table("component", "state", "where", "pid", "up for", box=None, pad_edge=False)
+    """Print the status of each component: where it runs, and whether it is ready."""
+    Console(highlight=False).print(status_table(standings))
+
+
+def status_table(standings: list[Standing]) -> Table:
+    """One row for each component."""
+    shown = table(
+        fixed_column("component"),
+        fixed_column("state"),
+        text_column("address"),
+        fixed_column("pid"),
+        fixed_column("up for"),
+    )
     for each in standings:
         state = "ready" if each.ready else _UNREADY.get(each.state, "not ready")
         colour = "green" if each.ready else "red" if state == "not ready" else "dim"
         uptime = "" if each.uptime_s is None else f"{each.uptime_s} s"
         pid = str(each.pid or "")
-        table.add_row(each.name, f"[{colour}]{state}", each.address, pid, uptime)
-    Console(highlight=False).print(table)
+        shown.add_row(each.name, f"[{colour}]{state}", each.address, pid, uptime)
+    return shown
 
 
 def show_checks(checks: list[Check]) -> None:
-    """Each check on a line, green or red, and what to do about a red one."""
+    """Print each check on a line, green or red, and below a red one what to do."""
     console = Console(highlight=False, soft_wrap=True)
     for check in checks:
         sign = "[green]✓[/]" if check.ok else "[red]✗[/]"
-        console.print(f"{sign} {check.name:<12}", end="")
+        console.print(f"{sign} {check.name:<{_CHECK_WIDTH}}  ", end="")
         console.print(check.finding, markup=False)
         if not check.ok:
-            console.print(f"               → {check.remedy}", style="red", markup=False)
+            console.print(f"{'':<{_CHECK_WIDTH + 4}}→ {check.remedy}", style="red", markup=False)
 
 
 def show_logs(settings: Settings, names: tuple[str, ...], lines: int, *, on: bool) -> None:
-    """The last lines of some components' logs, and, when it goes `on`, the next ones until Ctrl-C.
+    """Print the last log lines of components; if `on`, also new lines until Ctrl-C.
 
     Raises:
-        UserError: a name is none of ours.
+        UserError: there is no component of that name.
     """
     console = Console(highlight=False, soft_wrap=True)
     chosen(names)
     paths = {files.log_path(settings, name): name for name in names or components()}
     for path, name in paths.items():
         for line in logs.tail(path, lines).splitlines():
-            console.print(f"{name:<18}{line}", markup=False)
+            labelled(console, name, line, width=_LABEL_WIDTH, indent=0)
     if on:
         for path, line in logs.follow(list(paths)):
-            console.print(f"{paths[path]:<18}{line}", markup=False)
+            labelled(console, paths[path], line, width=_LABEL_WIDTH, indent=0)

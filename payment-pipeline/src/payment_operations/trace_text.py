@@ -1,4 +1,4 @@
-"""How does a trace read, for a person and for a machine?"""
+"""A trace as JSON and as text for the terminal."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -11,8 +11,12 @@ from payment_pipeline.ledger.runs import Run
 from payment_pipeline.ledger.stages import Stage
 from payment_pipeline.ledger.trace import ROWS_MAX, Sighting, Trace
 
+from .terminal import instant, labelled
+
 SCORES: Final = ("fraud_score", "churn_score", "retry_strategy")
-_LABEL_WIDTH: Final = 12
+_LABEL_WIDTH: Final = 14
+"""The longest label, `retry_strategy`."""
+_TIMELINE_INDENT: Final = 28
 
 
 def as_json(trace: Trace) -> dict[str, Any]:
@@ -27,19 +31,19 @@ def as_json(trace: Trace) -> dict[str, Any]:
 
 
 def show(trace: Trace, console: Console) -> None:
-    """Print the trace: one event in full, or several as a timeline; then what came of them."""
+    """Print one event in full or several as a timeline, then their workflows and decisions."""
     events = {seen.event_id for seen in trace.sightings}
     if len(events) == 1:
         for seen in trace.sightings:
             _show_event(seen, console)
     elif events:
         _show_timeline(trace, console)
-    unknown = "unknown" if trace.temporal_silence else "forgotten by Temporal"
+    unknown = "unknown" if trace.temporal_silence else "no longer known to Temporal"
     for run in trace.workflows:
         state = " ".join(filter(None, (run.status or unknown, run.outcome)))
-        span = f", from {_time(run.started_at)}" if run.started_at else ""
+        span = f", from {instant(run.started_at)}" if run.started_at else ""
         if run.closed_at:
-            span += f" to {_time(run.closed_at)}"
+            span += f" to {instant(run.closed_at)}"
         _line(console, "workflow", f"{run.id}: {state}{span}")
         _line(console, "", run.url)
     for decision in trace.decisions:
@@ -53,18 +57,18 @@ def _show_timeline(trace: Trace, console: Console) -> None:
     for seen in trace.sightings:
         head, *rest = _timeline(seen)
         happened = seen.more.get("occurred_at") or seen.received_at
-        console.print(f"  {_time(happened)}  {head}", markup=False, soft_wrap=True)
+        console.print(f"  {instant(happened)}  {head}", markup=False, soft_wrap=True)
         for line in rest:
-            console.print(f"{'':<28}{line}", markup=False, soft_wrap=True)
+            console.print(f"{'':<{_TIMELINE_INDENT}}{line}", markup=False, soft_wrap=True)
     if len(trace.sightings) >= ROWS_MAX:
-        console.print(f"  Only the first {ROWS_MAX} are shown.", style="dim")
+        console.print(f"  Only the first {ROWS_MAX} events are shown.", style="dim")
 
 
 def _show_event(seen: Sighting, console: Console) -> None:
     console.print(f"{seen.event_id or 'no id'}  {seen.event_type or ''}", style="bold")
     happened = seen.more.get("occurred_at")
-    suffix = f", occurred {_time(happened)}" if happened else ""
-    _line(console, "received", f"{_time(seen.received_at)}{suffix}")
+    suffix = f", occurred {instant(happened)}" if happened else ""
+    _line(console, "received", f"{instant(seen.received_at)}{suffix}")
     source = seen.source
     _line(
         console, "record", f"{source.topic}, partition {source.partition}, offset {source.offset}"
@@ -88,25 +92,27 @@ def _details(seen: Sighting) -> Iterable[tuple[str, str]]:
         for error in more["errors"]:
             yield "error", f"{error['path'] or 'the whole body'}: {error['message']}"
         yield "body", f"{more['body_bytes']:,} bytes, sha256 {more['body_sha256']}"
-        yield "letter", _letter(more)
+        yield "dead letter", _letter(more)
     else:
         yield "now in", f"{seen.stage.value}, at {more['found_at']}: {more['standing']}"
         yield "body", f"sha256 {more['body_sha256']}"
 
 
 def _letter(row: Mapping[str, Any]) -> str:
-    """Whether the dead letter is open, and if not, what it became."""
+    """The state of a dead letter: open, or how it was closed."""
     if row["resolution"] is None:
         return f"open: `payments dlq show {row['id']}`"
-    said = f"{row['resolution']} {_time(row['resolved_at'])} by {row['resolved_by']}"
-    return f"{said}, patched to sha256 {row['redriven_body_sha256']}" if row["patched"] else said
+    closed = f"{row['resolution']} {instant(row['resolved_at'])} by {row['resolved_by']}"
+    if row["patched"]:
+        return f"{closed}, patched to sha256 {row['redriven_body_sha256']}"
+    return closed
 
 
 def _scores(row: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     if not row["scores"]:
         yield "scores", row["inference_status"]
         return
-    # The models that everyone asks about first, then any other.
+    # The models in their usual order, then any other.
     for name in sorted(row["scores"], key=lambda name: (name not in SCORES, name)):
         score = row["scores"][name]
         value = score["value"]
@@ -114,18 +120,18 @@ def _scores(row: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         yield name.removesuffix("_score"), f"{shown}, by {score['model']} {score['version']}"
         for reason in score["reasons"]:
             yield "", f"{reason['contribution']:+.3f}  {reason['feature']}"
-        for detail, said in (score.get("detail") or {}).items():
-            yield "", f"{detail}: {said}"
+        for name_of_detail, detail in (score.get("detail") or {}).items():
+            yield "", f"{name_of_detail}: {detail}"
 
 
 def _timeline(seen: Sighting) -> Iterable[str]:
-    """One event of several: what happened, where it is, how it came there, and how it scored."""
+    """The lines of one event: type and amount, location, record and workflow, scores."""
     row = seen.more
     amount = _amount(row) if row.get("amount_minor") is not None else ""
     yield f"{seen.event_type or '':<28} {amount:>18}  {row.get('status') or ''}"
-    place = row.get("failure") or seen.stage.value
+    location = row.get("failure") or seen.stage.value
     number = f" row {row['id']}" if row.get("id") is not None else ""
-    yield f"{seen.event_id or 'no id'}, {place}{number}, received {_time(seen.received_at)}"
+    yield f"{seen.event_id or 'no id'}, {location}{number}, received {instant(seen.received_at)}"
     by = f", {seen.workflow_id}" if seen.workflow_id else ""
     yield f"{seen.source}{by}"
     for name, score in (row.get("scores") or {}).items():
@@ -153,7 +159,7 @@ def _decision(decision: Mapping[str, Any]) -> str:
 
 
 def _line(console: Console, label: str, text: str) -> None:
-    console.print(f"  {label:<{_LABEL_WIDTH}}{text}", markup=False, soft_wrap=True)
+    labelled(console, label, text, width=_LABEL_WIDTH)
 
 
 def _event(seen: Sighting, workflows: Iterable[Run]) -> dict[str, Any]:
@@ -183,7 +189,3 @@ def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _iso(at: datetime) -> str:
     return at.astimezone(UTC).isoformat()
-
-
-def _time(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + "Z"

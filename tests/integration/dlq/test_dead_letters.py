@@ -317,10 +317,10 @@ async def test_conflicts_and_the_unmodelled_stay_apart(story: Story) -> None:
         story.settings, "dlq", "dismiss", *story.window(), "--class", "conflicting_body",
         "--class", "unparseable", "--by", "test", "--note", "the first is right",
     )  # fmt: skip
-    assert "2 dismissed" in dismissed.stdout
+    assert "dismissed: 2." in dismissed.stdout
     assert story.open() == {}
     again = commands.call(story.settings, "dlq", "reopen", story.event_id(0))
-    assert "1 open again" in again.stdout
+    assert "opened again: 1." in again.stdout
     assert story.open() == {"conflicting_body": 1}
 
 

@@ -1,4 +1,4 @@
-"""Whether an audit says what it found, in words and in JSON."""
+"""An audit as text and as JSON."""
 
 import io
 import json
@@ -98,9 +98,11 @@ def test_what_the_client_did_at_the_windows_edge_is_said() -> None:
     assert answer["attempts"] == {"judged": 1, "at_edge": 1_200, "outside": 7}
     assert answer["client_lines_unread"] == 2
     text = " ".join(said(found).split())
-    assert "Left out: 1,200 of the client's attempts, so near to the window's ends" in text
+    assert (
+        "Left out: 1,200 of the client's attempts, because they are so near to the window's" in text
+    )
     assert "Outside of the window: 7 of the client's attempts." in text
-    assert "Can't be read: 2 of the lines of the client's ledger." in text
+    assert "Unreadable: 2 lines of the client's ledger." in text
 
 
 @pytest.mark.parametrize("left_out", [Attempts(0, 40, 0, 0), Attempts(0, 0, 40, 0)])
@@ -125,7 +127,7 @@ def test_a_window_that_is_partly_covered_is_not_called_complete() -> None:
     answer = audit_json.as_json(found)
     assert answer["window"]["complete"] is False
     assert answer["stages"]["raw"]["complete"] is False
-    assert "Kafka holds no more" in said(found)
+    assert "Kafka no longer holds the earlier records" in said(found)
 
 
 def test_a_lakehouse_that_is_not_there_is_one_line() -> None:
@@ -146,7 +148,7 @@ def test_the_lakehouse_takes_part_and_what_is_pending_is_said() -> None:
     assert list(answer["stages"])[-3:] == ["lake", "lake_quarantine", "facts"]
     assert answer["pending"] == {"lake": 1, "lake_quarantine": 0, "facts": 0}
     assert "not_audited" not in answer
-    assert "1 not in the lake yet: the next load brings them." in said(found)
+    assert "1 not in the lake yet: the next load adds them." in said(found)
 
 
 @pytest.mark.parametrize(("end", "advice"), [(3, "re-load of their day"), (4, "--full-refresh")])

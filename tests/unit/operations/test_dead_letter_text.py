@@ -1,4 +1,4 @@
-"""Does the desk say what is so, and never what a terminal would obey?"""
+"""Dead letters and redrives as text and as JSON."""
 
 import io
 import json
@@ -80,7 +80,7 @@ def test_rejected_conflicting_and_closed_stand_apart() -> None:
 def test_nothing_open_is_said() -> None:
     assert "No dead letter is open." in printed(dead_letter_text.show_groups, [], [])
     unseen = printed(dead_letter_text.show_groups, [], None)
-    assert "not looked at" in unseen
+    assert "not searched" in unseen
     assert "No dead letter is open." not in unseen
 
 
@@ -135,6 +135,6 @@ def test_what_is_still_open_is_shown_first() -> None:
     said = printed(dead_letter_text.show_results, results, 0, dry_run=False)
     assert "evt_open" in said
     assert "61 more" in said
-    assert "101 letters: 100 written, 1 conflict" in said
+    assert "101 dead letters: 100 written, 1 conflict" in said
     told = json.loads(dead_letter_text.results_as_json(results, 0, dry_run=True))
     assert (told["letters"], told["outcomes"]) == (101, {"written": 100, "conflict": 1})

@@ -1,4 +1,4 @@
-"""Whether a replay says what it did, in words and in JSON."""
+"""A replay as text and as JSON."""
 
 import io
 from collections import Counter
@@ -21,15 +21,15 @@ def said(report: Report) -> str:
 def test_every_standing_has_its_words() -> None:
     report = Report(BY, dry_run=False, standings=Counter(dict.fromkeys(Standing, 1)))
     text = said(report)
-    assert all(words in text for words in replay_text.SAID.values())
-    assert replay_text.SAID.keys() == set(Standing)
+    assert all(words in text for words in replay_text.MEANINGS.values())
+    assert replay_text.MEANINGS.keys() == set(Standing)
 
 
 @pytest.mark.parametrize(
     ("report", "ok", "sentence"),
     [
         (Report(BY, False, letters_closed=3), True, "3 dead letters are closed: bronze has their"),
-        (Report(BY, False, letters_open=1_200), False, "1,200 dead letters are open still"),
+        (Report(BY, False, letters_open=1_200), False, "1,200 dead letters are still open"),
         (Report(BY, True, letters_open=2), True, "2 dead letters would be closed."),
     ],
 )
