@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from local_stack.preflight import Check
+from local_stack.component import Check
 from local_stack.stack import Standing
 from payment_operations import (
     audit_text,
