@@ -1,8 +1,8 @@
-"""Drills: what the pipeline promises, tried on real processes, with a figure at the end.
+"""Drills: fault tests of the pipeline's promises on real processes. Each drill measures figures.
 
-`make chaos` runs all of them, `make chaos ARGS="NAME --seed S --rounds N"` one. The folder
-`catalogue` is the registry: a module `catalogue/<name>.py` with a `DRILL` is the drill `<name>`,
-with hyphens for underscores. To add a drill, write that file and nothing else:
+`make chaos` runs all drills. `make chaos ARGS="NAME --seed S --rounds N"` runs one. The folder
+`catalogue` is the registry: the module `catalogue/<name>.py` with a `DRILL` defines the drill
+`<name>`. Underscores in the file name become hyphens. To add a drill, write one file:
 
     DRILL = Drill(
         number=12, promise="one sentence", needs=("gateway", "worker"), run=run, full_rounds=10
@@ -10,18 +10,19 @@ with hyphens for underscores. To add a drill, write that file and nothing else:
 
     def run(context: DrillContext) -> Findings:
         findings = Findings()
-        ...                                # drive context.settings' stack from outside
-        findings.require(holds, "a sentence that says what is wrong if it doesn't")
+        ...                            # use the stack of context.settings from outside
+        findings.require(holds, "a sentence that says what is wrong")
         findings.control_failed = ...  # did the same check fail without the protection?
         return findings
 
-- `context.settings` is an isolated stack on which everything in `needs` (and what that needs) is
-  ready: nobody's data but the drills'. The drills of one call share it one after another, so put
-  right what you break, and look only at what you sent (`context.began_at`, a ledger of your own).
-- Scale with `context.rounds`: one round is what `make test` has time for (some ten seconds), and
-  `full_rounds` are what the figure in `docs/reliability.md` takes (`make chaos ARGS=--full`).
-- Take every choice from `context.rng`, so that the seed repeats it.
-- A control takes a protection away by composing, subclassing or patching in a process of the
-  drill's own (`controls`): product code has no switch for it.
-- A drill that can't be run here raises `SkippedError` with a sentence.
+- `context.settings` describes an isolated stack without user data. Everything in `needs`, and what
+  that depends on, is ready. All drills of one command share the stack, one after another. So repair
+  what the drill breaks, and check only events that the drill sent (`context.began_at`, a separate
+  ledger).
+- Scale with `context.rounds`. One round is the size for `make test` (about ten seconds).
+  `full_rounds` is the size behind the figures in `docs/reliability.md` (`make chaos ARGS=--full`).
+- Make every random choice with `context.rng`, so that the seed repeats the choice.
+- A control removes a protection: it composes, subclasses or patches product code in a separate
+  process (see `controls`). Product code has no switch for this.
+- A drill that cannot run on this machine raises `SkippedError` with a sentence that says why.
 """

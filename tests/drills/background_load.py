@@ -1,4 +1,4 @@
-"""Signed traffic beside whatever a drill does: from a thread, until the drill has done it."""
+"""Signed traffic from a background thread while a drill causes faults."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +12,7 @@ from payment_pipeline.domain.failures import UserError
 from payment_pipeline.simulator.run import Faults, Pace, Run, Silent, simulate
 
 CHUNK_EVENTS: Final = 500
-"""The load ends between two chunks; each is a market of its own, with ids of its own."""
+"""The load stops between two chunks. Each chunk simulates a separate market with separate ids."""
 CONNECT_PAUSE_S: Final = 0.2
 
 
@@ -20,12 +20,12 @@ CONNECT_PAUSE_S: Final = 0.2
 def load(
     context: DrillContext, ledger: Path, rate_per_s: float | None, faults: Faults
 ) -> Iterator[Event]:
-    """Send until the block ends, and what is under way to its last answer.
+    """Send events until the block ends, then wait for the last answers.
 
-    Yields an event that is set when the load has ended by itself, which is a failure.
+    Yields a `threading.Event` that is set if the load ends before the block does: a failure.
 
     Raises:
-        RuntimeError: a delivery got a wrong answer, or none after every try.
+        RuntimeError: a delivery got a wrong answer, or no answer after all tries.
     """
     stop, ended = Event(), Event()
     first_seed = context.rng.randrange(2**31)
@@ -57,20 +57,23 @@ def send_chunk(
     faults: Faults = Faults(),  # noqa: B008 - frozen
     url: str | None = None,
 ) -> dict[str, Any]:
-    """Send so many events and their faults; the simulator's summary.
+    """Send events with faults, and return the simulator's summary.
 
     Raises:
-        RuntimeError: a delivery got a wrong answer, or none after every try.
+        RuntimeError: a delivery got a wrong answer, or no answer after all tries.
     """
     run = Run(
         events=events, seed=seed, faults=faults, pace=Pace(rate_per_s), ledger=ledger, url=url
     )
     while True:
         try:
-            told = simulate(context.settings, run, Silent())
-        except UserError:  # nobody listens at the moment
+            summary = simulate(context.settings, run, Silent())
+        except UserError:  # no gateway listens at the moment
             Event().wait(CONNECT_PAUSE_S)
             continue
-        if not told["ok"]:
-            raise RuntimeError(f"wrong answers: {told['unexpected']}, gave up: {told['gave_up']}")
-        return told
+        if not summary["ok"]:
+            raise RuntimeError(
+                f"The load failed. Wrong answers: {summary['unexpected']}. "
+                f"Deliveries without an answer: {summary['gave_up']}."
+            )
+        return summary

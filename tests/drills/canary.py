@@ -1,8 +1,8 @@
-"""Which webhooks carry a person in every field that may, so that a leak is seen?
+"""Webhooks with personal data in every possible field, so that a search can find leaks.
 
-Four marks, of no meaning anywhere else: a card number, an e-mail address, a name and a secret. They
-stand where Stripe and merchants would put them: in the fields for them, in free texts, and in
-metadata, by key and by value. A hostile sender also puts the address for every code and id.
+There are four marks: a card number, an e-mail address, a name and a secret. No other data contains
+them. They are in the fields where Stripe and merchants put such data, in free text, and in metadata
+keys and values. A hostile sender also replaces every code and id with the e-mail address.
 """
 
 import json
@@ -14,12 +14,12 @@ from payment_pipeline.simulator.world import Event
 from support.pairs import pairs
 from support.unmodelled import UNMODELLED_TYPE
 
-OURS: Final = frozenset({"id", "object", "currency", "type"})
-"""Strings without which a body is of no kind: they stay as they are."""
+UNCHANGED: Final = frozenset({"id", "object", "currency", "type"})
+"""Fields that define the kind of a body. They stay as they are."""
 
 
 class Marks(NamedTuple):
-    """What is looked for."""
+    """The four texts that the drill searches for."""
 
     card_number: str
     email: str
@@ -28,7 +28,7 @@ class Marks(NamedTuple):
 
 
 def marks(rng: Random) -> Marks:
-    """New ones, so that what another drill left is not found."""
+    """Make new marks, so that the search does not find marks of an earlier drill."""
     token = f"{rng.getrandbits(64):016x}"
     digits = "".join(str(int(digit, 16) % 10) for digit in token)
     return Marks(
@@ -40,7 +40,7 @@ def marks(rng: Random) -> Marks:
 
 
 def of_every_kind() -> list[Event]:
-    """Stripe's fixture pairs as events: every kind, also one that the simulator doesn't send."""
+    """Return Stripe's fixture pairs as events: every kind, also those that no simulation sends."""
     return [
         Event(
             pair.event["event_id"],
@@ -54,7 +54,7 @@ def of_every_kind() -> list[Event]:
 
 
 def with_marks(event: Event, marked: Marks) -> Event:
-    """The event with the marks wherever a person may stand."""
+    """Put the marks into every field of the event that may hold personal data."""
     body = json.loads(event.body)
     found = body["data"]["object"]
     _replace_texts(found, marked)
@@ -64,26 +64,26 @@ def with_marks(event: Event, marked: Marks) -> Event:
 
 
 def unmodelled_with_marks(event: Event, marked: Marks) -> Event:
-    """The same of a type that no model covers."""
+    """Return the event with marks, as a type without a model."""
     body = json.loads(with_marks(event, marked).body)
     body |= {"id": f"{event.event_id}U", "type": UNMODELLED_TYPE}
     return Event(body["id"], UNMODELLED_TYPE, event.created, json.dumps(body).encode())
 
 
 def malformed_with_marks(event: Event, marked: Marks) -> Iterator[Event]:
-    """Bodies that end as dead letters, each for another reason and with the marks in it."""
+    """Make bodies with marks that become dead letters, each for a different reason."""
     genuine = json.loads(with_marks(event, marked).body)
     for number, change in enumerate(_faults(marked)):
         body = json.loads(json.dumps(genuine))
         body["id"] = f"{event.event_id}M{number}"
         body["data"]["object"].update(change)
         yield Event(body["id"], event.type, event.created, json.dumps(body).encode())
-    said = "{" + " ".join(marked)
-    yield Event(f"{event.event_id}N", event.type, event.created, said.encode())
+    not_json = "{" + " ".join(marked)
+    yield Event(f"{event.event_id}N", event.type, event.created, not_json.encode())
 
 
 def hostile_with_marks(event: Event, marked: Marks) -> Event:
-    """Every code and every id of the object is the address; its kind and its currency stay."""
+    """Replace every code and id of the object with the e-mail address, except `UNCHANGED`."""
     body = json.loads(event.body)
     body["id"] = f"{event.event_id}H"
     body["data"]["object"] = _all_texts(body["data"]["object"], marked.email)
@@ -91,7 +91,10 @@ def hostile_with_marks(event: Event, marked: Marks) -> Event:
 
 
 def _fields(marked: Marks) -> dict[str, Any]:
-    """Where Stripe's objects hold a person; on an object that has no such field it is one more."""
+    """Return the fields where Stripe's objects hold personal data, filled with the marks.
+
+    An object without such a field gets the field as an extra one.
+    """
     address = {
         "city": marked.name,
         "line1": marked.name,
@@ -139,7 +142,7 @@ def _faults(marked: Marks) -> Iterator[Mapping[str, object]]:
 
 
 def _replace_texts(value: Any, marked: Marks) -> None:  # noqa: ANN401 - JSON
-    """Put the marks into the texts and the empty fields of those names, however deep."""
+    """Put the marks into the text fields and empty fields of `_fields`, at every depth."""
     if isinstance(value, list):
         for each in value:
             _replace_texts(each, marked)
@@ -156,4 +159,4 @@ def _all_texts(value: Any, text: str, name: str = "") -> Any:  # noqa: ANN401 - 
         return {key: _all_texts(each, text, key) for key, each in value.items()}
     if isinstance(value, list):
         return [_all_texts(each, text, name) for each in value]
-    return text if isinstance(value, str) and name not in OURS else value
+    return text if isinstance(value, str) and name not in UNCHANGED else value

@@ -1,6 +1,6 @@
-"""Who dies on a load's way? `python -m drills.crashing_loader <a point of POINTS>` does.
+"""A loader that kills itself during a load: `python -m drills.crashing_loader POINT`.
 
-The process kills itself with SIGKILL; nothing of it is left but what it had written.
+The process uses SIGKILL, so only what it has already written remains.
 """
 
 import os
@@ -20,21 +20,22 @@ from orchestration_dagster.lake.loader import load
 from payment_pipeline import settings
 
 POINTS: Final = ("read", "writing", "before", "at", "after")
-"""Once it has read rows of bronze; while it writes their files; before the commit is sent, while it
-is under way, and once it has been answered."""
-UNDER_WAY_S: Final = 0.005
+"""Where the loader dies: after it read rows of bronze, while it writes files, before it sends the
+commit, while the commit is in flight, or after the commit was answered."""
+IN_FLIGHT_S: Final = 0.005
+"""Time from the start of a step until the process dies within it."""
 
 Given = ParamSpec("Given")
 Answer = TypeVar("Answer")
 
 
 def die() -> None:
-    """As the kernel does it to a process that takes too much memory."""
+    """Kill this process, as the kernel kills a process that uses too much memory."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def main(point: str) -> None:
-    """Load the events, and die on the way."""
+    """Load the events, and die at the given point of `POINTS`."""
     with _dying(point):
         load(settings.load(), EVENTS.name)
 
@@ -64,7 +65,7 @@ def _dead_after(step: Callable[Given, Answer]) -> Callable[Given, Answer]:
 
 def _dead_within(step: Callable[Given, Answer]) -> Callable[Given, Answer]:
     def dies(*given: Given.args, **named: Given.kwargs) -> Answer:
-        threading.Timer(UNDER_WAY_S, die).start()
+        threading.Timer(IN_FLIGHT_S, die).start()
         answer = step(*given, **named)
         threading.Event().wait()
         return answer

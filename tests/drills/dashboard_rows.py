@@ -1,6 +1,7 @@
-"""What may a dashboard show? Every row and column of each dataset, as Superset itself answers it.
+"""Reads every row and column of each dataset from Superset, which is all that a dashboard can show.
 
-A chart is a selection of its dataset's columns, or made of them: what none holds no chart shows.
+A chart shows columns of its dataset, or values computed from them. So data that is in no dataset
+is in no chart.
 """
 
 import json
@@ -13,23 +14,26 @@ import aiohttp
 from local_stack.components import superset
 from payment_pipeline.settings import Settings
 
-ANSWERED_S: Final = 120.0
+REQUEST_TIMEOUT_S: Final = 120.0
 DATASETS_MAX: Final = 100
 PAGE_ROWS: Final = 100_000
-"""Of a dataset, at once; the most that Superset answers (its `SQL_MAX_ROW`)."""
+"""Rows per request; the most that Superset returns (its `SQL_MAX_ROW`)."""
 
 
 async def all_rows(settings: Settings) -> AsyncIterator[str]:
-    """The rows of every dataset as JSON; they stay in Superset's cache for a while.
+    """Read the rows of every dataset as JSON. Superset then caches them for a while.
 
     Raises:
-        aiohttp.ClientResponseError: Superset refuses; a dataset that can't be read is an error too.
-        RuntimeError: there are more datasets than are looked at.
+        aiohttp.ClientResponseError: Superset refuses a request, or cannot read a dataset.
+        RuntimeError: there are more than `DATASETS_MAX` datasets.
     """
     async with _logged_in(settings) as session:
         listed = await _get(session, f"/api/v1/dataset/?q=(page_size:{DATASETS_MAX})")
         if listed["count"] > DATASETS_MAX:
-            raise RuntimeError(f"of {listed['count']} datasets only {DATASETS_MAX} are looked at")
+            raise RuntimeError(
+                f"Superset has {listed['count']} datasets, but only {DATASETS_MAX} would be read. "
+                "Raise DATASETS_MAX."
+            )
         for found in listed["result"]:
             known = await _get(session, f"/api/v1/dataset/{found['id']}")
             columns = [each["column_name"] for each in known["result"]["columns"]]
@@ -42,7 +46,7 @@ async def _rows(
 ) -> AsyncIterator[dict[str, Any]]:
     asked: dict[str, Any] = {
         "columns": columns,
-        # By all of them, so that each page begins where the one before it ended.
+        # Ordered by all columns, so that each page starts where the previous page ended.
         "orderby": [[name, True] for name in columns],
         "row_limit": PAGE_ROWS,
         "row_offset": 0,
@@ -60,7 +64,7 @@ async def _rows(
 
 @asynccontextmanager
 async def temporary_dataset(settings: Settings, schema: str, table: str) -> AsyncIterator[None]:
-    """One more, of a table of the lake; gone at the end."""
+    """Add a dataset on a table of the lake, and delete it at the end."""
     async with _logged_in(settings) as session:
         (database,) = (await _get(session, "/api/v1/database/"))["result"]
         wanted = {"database": database["id"], "schema": schema, "table_name": table}
@@ -75,7 +79,7 @@ async def temporary_dataset(settings: Settings, schema: str, table: str) -> Asyn
 
 @asynccontextmanager
 async def _logged_in(settings: Settings) -> AsyncIterator[aiohttp.ClientSession]:
-    """As the administrator, who may see everything that anybody may."""
+    """Log in as the administrator, who may see all data that any user may see."""
     who = {
         "username": superset.ADMIN,
         "password": settings.secret("superset_admin_password"),
@@ -83,8 +87,8 @@ async def _logged_in(settings: Settings) -> AsyncIterator[aiohttp.ClientSession]
     }
     async with aiohttp.ClientSession(
         superset.address(settings),
-        cookie_jar=aiohttp.CookieJar(unsafe=True),  # an address has no name to keep them under
-        timeout=aiohttp.ClientTimeout(total=ANSWERED_S),
+        cookie_jar=aiohttp.CookieJar(unsafe=True),  # the host is an IP address
+        timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S),
         raise_for_status=True,
     ) as session:
         async with session.post("/api/v1/security/login", json=who) as answer:

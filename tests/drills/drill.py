@@ -1,4 +1,4 @@
-"""Where is a drill held? On an isolated stack, with rng from its seed."""
+"""The definition of a drill, and the context in which a drill runs."""
 
 import random
 from collections.abc import Callable
@@ -13,31 +13,31 @@ from payment_pipeline.settings import Settings
 
 @dataclass
 class DrillContext:
-    """All that a drill is given."""
+    """Everything that a drill receives."""
 
     settings: Settings
-    """Of a stack that holds nobody's data."""
+    """Settings of an isolated stack without user data."""
     seed: int
     rounds: int
     folder: Path
-    """For the drill's own files: ledgers, scratch data."""
+    """Folder for the files of this drill: ledgers, temporary data."""
     progress: Callable[[str], None]
-    """Tell the reader, in one line, what is being done."""
+    """Prints one line that says what the drill is doing."""
     rng: random.Random
-    """Follow from the seed and the drill's name: no two drills send the same events."""
+    """Seeded with the seed and the drill's name, so two drills never send the same events."""
     began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    """What other drills left was received before."""
+    """Start of this drill. Events of earlier drills were received before this time."""
 
 
 class Drill(NamedTuple):
-    """One drill, as its module offers it."""
+    """One drill, as a module of the catalogue defines it."""
 
     number: int
-    """Its place in the table."""
+    """Row number in the table of drills."""
     promise: str
-    """What it tries, in one sentence."""
+    """The promise that the drill tests, in one sentence."""
     needs: tuple[str, ...]
-    """The components that must be ready; what these need comes with them."""
+    """Components that must be ready. The components that these depend on start too."""
     run: Callable[[DrillContext], Findings]
     full_rounds: int
-    """How many its figure in `docs/reliability.md` takes."""
+    """Number of rounds behind the figures in `docs/reliability.md`."""

@@ -1,4 +1,4 @@
-"""What did the drill's own client write down, and does the audit find it all, once?"""
+"""Accounts for every event of a drill: compares the client ledger with the audit."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -17,22 +17,24 @@ from payment_pipeline.ledger.stages import Stage
 from payment_pipeline.ledger.window import Window
 
 SETTLE_S: Final = 120.0
-"""How long the pipeline may take to finish what a drill gave it."""
-LOOK_S: Final = 2.0
-"""How long one look waits for what no stage has on its topics any more: workflows write it."""
+"""How long the pipeline may take to process the events of a drill."""
+AUDIT_WAIT_S: Final = 2.0
+"""How long one audit waits for events that are in no topic any more and not yet in bronze."""
 
 
 class Answers(NamedTuple):
-    """The distinct bodies of a client's ledger, by their best answer."""
+    """The distinct bodies of a client ledger, by their best answer."""
 
     acknowledged: frozenset[str]
-    """SHA-256 of each that was answered 200 at least once."""
+    """SHA-256 of each body that was answered 200 at least once."""
     unknown: frozenset[str]
-    """Of each that never was, but once got no answer at all or a 5xx: it may have been taken."""
+    """SHA-256 of each body that was never answered 200, but at least once 5xx or not at all.
+
+    The gateway may have published it."""
 
 
 def answers(ledger: Path) -> Answers:
-    """What the client was answered so far; a half-written last line is not counted."""
+    """Read the answers from a client ledger. A half-written last line does not count."""
     acknowledged: set[str] = set()
     unknown: set[str] = set()
     if ledger.exists():
@@ -48,34 +50,37 @@ def answers(ledger: Path) -> Answers:
 
 
 def settled_audit(context: DrillContext, ledger: Path) -> Audit:
-    """What the audit finds as soon as no stage is behind: for a control, which is to lose events.
+    """Audit once no stage has consumer lag. Controls use it, because they must lose events.
 
     Raises:
-        TimeoutError: a stage is behind still after `SETTLE_S`.
+        TimeoutError: a stage still has consumer lag after `SETTLE_S`.
     """
     deadline = monotonic() + SETTLE_S
     while monotonic() < deadline:
-        told = _audited(context, ledger, LOOK_S)
-        if told.settled:
-            return told.audit
-    raise TimeoutError("a stage is behind")
+        result = _audited(context, ledger, AUDIT_WAIT_S)
+        if result.settled:
+            return result.audit
+    raise TimeoutError(f"A stage still has consumer lag after {SETTLE_S:.0f} s.")
 
 
 def account_for_events(context: DrillContext, ledger: Path, findings: Findings) -> None:
-    """Count what was acknowledged, lost, twice and unknown; name what the audit finds wrong."""
-    told = _audited(context, ledger, SETTLE_S)
+    """Count acknowledged, lost, duplicated and unknown events, and require a clean audit."""
+    result = _audited(context, ledger, SETTLE_S)
     known = answers(ledger)
     findings.acknowledged += len(known.acknowledged)
     findings.unknown += len(known.unknown)
-    findings.lost += told.audit.missing.count
-    findings.duplicated += told.audit.duplicated.count
-    findings.require(bool(known.acknowledged), "no event was acknowledged: nothing was tried")
-    judged = told.audit.stages[Stage.ACKNOWLEDGED].events
+    findings.lost += result.audit.missing.count
+    findings.duplicated += result.audit.duplicated.count
     findings.require(
-        judged == len(known.acknowledged), f"the audit judged {judged} of the acknowledged events"
+        bool(known.acknowledged), "no event was acknowledged, so the drill tested nothing"
     )
-    findings.require(told.ok, verdict(told))
-    findings.require(told.settled, "the stages were still behind when the audit's wait ended")
+    judged = result.audit.stages[Stage.ACKNOWLEDGED].events
+    findings.require(
+        judged == len(known.acknowledged),
+        f"the audit checked only {judged} of the acknowledged events",
+    )
+    findings.require(result.ok, verdict(result))
+    findings.require(result.settled, "a stage still had consumer lag when the audit ended")
 
 
 def _audited(context: DrillContext, ledger: Path, wait_s: float) -> run.Report:
@@ -83,7 +88,8 @@ def _audited(context: DrillContext, ledger: Path, wait_s: float) -> run.Report:
         Window(context.began_at, datetime.now(UTC)),
         open_ended=True,
         client_ledger=ledger,
-        # One machine, one clock: the drill is over within the minute that is left out otherwise.
+        # The client and the pipeline share one clock, so no margin is needed. The usual margin of
+        # one minute would leave out the events of a short drill.
         client_edge=timedelta(0),
         wait_s=wait_s,
         through=Stage.BRONZE,

@@ -1,80 +1,84 @@
-"""What did a drill find, and how much does it prove?"""
+"""The findings of a drill, and the failure rate that they rule out."""
 
 from dataclasses import dataclass, field
 from math import ceil, exp, lgamma, log
 from typing import Any, Final
 
 RULE_OF_THREE: Final = 3.0
-"""Nothing in N tries bounds the rate at 3/N with 95 % confidence (Hanley, Lippman-Hand 1983)."""
+"""No failure in N tries: the rate is below 3/N with 95 % confidence (Hanley, Lippman-Hand 1983)."""
 CONFIDENCE: Final = 0.95
 HALVINGS: Final = 60
 
 
 class SkippedError(Exception):
-    """The drill can't be run on this machine; the sentence says what it lacks."""
+    """The drill cannot run on this machine. The message says what is missing."""
 
 
 @dataclass
 class Findings:
-    """What a drill counted, and each requirement that did not hold."""
+    """The counts of a drill, and each requirement that failed."""
 
     acknowledged: int = 0
     """Distinct events that were answered 200."""
     lost: int = 0
-    """Of them, those that are in no place."""
+    """Acknowledged events that are in no destination."""
     duplicated: int = 0
-    """Of them, those that are in a place twice."""
+    """Acknowledged events that are twice in one destination, or in two destinations."""
     unknown: int = 0
-    """Distinct events that were never answered 200, but perhaps taken."""
+    """Distinct events that were never answered 200, but may have been stored."""
     outages_s: list[float] = field(default_factory=list)
-    """From each failure until the pipeline did its work again."""
+    """Seconds from each failure until the pipeline worked again."""
     control_failed: bool = False
-    """Whether the same check failed, as it should, with the protection taken away."""
+    """Whether the same check failed with the protection removed, as it should."""
     tries: int | None = None
-    """What the bound is over; the acknowledged events when it is None."""
+    """Number of tries for the bound on the failure rate; None means `acknowledged`."""
     figures: dict[str, float | int | str] = field(default_factory=dict)
-    """What else was measured, by name, units last."""
+    """Other measurements by name, with the unit last in the name."""
     faults: list[str] = field(default_factory=list)
+    """A sentence for each requirement that failed."""
     broke: bool = False
-    """It ended before its counts and its control were there."""
+    """Whether the drill raised before it had its counts and its control."""
     late: list[str] = field(default_factory=list)
-    """Each limit of time that was not kept: on a busy machine the pipeline may not be the cause."""
+    """A sentence for each missed time limit. On a busy machine the pipeline may not be the cause."""
 
     def require(self, holds: bool, sentence: str) -> None:
-        """Note a requirement that does not hold."""
+        """Add the sentence to `faults` if the requirement does not hold."""
         if not holds:
             self.faults.append(sentence)
 
     def require_in_time(self, holds: bool, sentence: str) -> None:
-        """Note a limit of time that was not kept."""
+        """Add the sentence to `late` if the time limit does not hold."""
         if not holds:
             self.late.append(sentence)
 
     @property
     def right(self) -> bool:
-        """Nothing lost or twice, every requirement but those of time held, the control failed."""
+        """Whether nothing was lost or duplicated, all requirements held and the control failed.
+
+        Time limits do not count.
+        """
         return self.control_failed and not (self.lost or self.duplicated or self.faults)
 
     @property
     def ok(self) -> bool:
-        """Right, and in time."""
+        """Whether the drill is `right` and kept every time limit."""
         return self.right and not self.late
 
     @property
     def outage_s_p95(self) -> float | None:
-        """By nearest rank; None when nothing had to recover."""
+        """The 95th percentile of `outages_s` by nearest rank; None without outages."""
         if not self.outages_s:
             return None
         return round(sorted(self.outages_s)[ceil(0.95 * len(self.outages_s)) - 1], 3)
 
     @property
     def rate_max_95(self) -> float | None:
-        """The 95 % upper bound on the rate of what was lost or twice; None without tries."""
+        """The 95 % upper bound on the rate of lost or duplicated events; None without tries."""
         tries = self.acknowledged if self.tries is None else self.tries
         return min(1.0, _events_max(self.lost + self.duplicated) / tries) if tries else None
 
     def as_json(self) -> dict[str, Any]:
-        """As `var/drills.json` has it, without what the runner knows."""
+        """Return the entry for `var/drills.json`, without the fields that the runner adds."""
         return {
             "acknowledged": self.acknowledged,
             "lost": self.lost,
@@ -91,7 +95,7 @@ class Findings:
 
 
 def _events_max(seen: int) -> float:
-    """The 95 % upper bound on what is expected where so many were seen (Poisson, one-sided)."""
+    """Return the one-sided 95 % upper bound on a Poisson mean, given the observed count."""
     if not seen:
         return RULE_OF_THREE
     low, high = float(seen), 2.0 * seen + 10

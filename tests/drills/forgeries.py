@@ -1,4 +1,4 @@
-"""In which ways can a signature be wrong? One mutation at a time, drawn by rng."""
+"""Mutations that make a signed webhook invalid, one random mutation at a time."""
 
 import hashlib
 import hmac
@@ -13,30 +13,30 @@ ENTRIES: Final = 1_000
 
 
 class Forged(NamedTuple):
-    """What is sent."""
+    """A forged webhook, ready to send."""
 
     header: str
     body: bytes
 
 
 class Genuine(NamedTuple):
-    """What is mutated."""
+    """The genuine webhook that a mutation changes."""
 
     body: bytes
     secret: str
     at_s: int
 
     def signed(self, at_s: int | None = None, secret: str | None = None) -> str:
-        """The header that Stripe would send."""
+        """Return the header that Stripe would send, for another time or secret if given."""
         return signature(self.body, self.secret if secret is None else secret, at_s or self.at_s)
 
     @property
     def digest(self) -> str:
-        """The right signature's hex."""
+        """The correct signature in hex."""
         return self.signed().partition("v1=")[2]
 
     def with_digest(self, digest: str) -> str:
-        """The right time beside another signature."""
+        """Return a header with the correct time and another signature."""
         return f"t={self.at_s},v1={digest}"
 
 
@@ -44,23 +44,23 @@ Mutation: TypeAlias = Callable[[Random, Genuine], Forged]
 
 
 def mutated(rng: Random, body: bytes, secret: str, at_s: int) -> Forged:
-    """A forged header and body; never what Stripe would send."""
+    """Return a forged header and body that Stripe would never send."""
     genuine = Genuine(body, secret, at_s)
     return rng.choice(MUTATIONS)(rng, genuine)
 
 
 def _digest(change: Callable[[Random, str], str]) -> Mutation:
-    """Another signature beside the right time."""
+    """Make a mutation that changes only the signature."""
     return lambda rng, it: Forged(it.with_digest(change(rng, it.digest)), it.body)
 
 
 def _header(change: Callable[[Random, Genuine], str]) -> Mutation:
-    """Another header."""
+    """Make a mutation that replaces the header."""
     return lambda rng, it: Forged(change(rng, it), it.body)
 
 
 def _body(change: Callable[[Random, bytes], bytes]) -> Mutation:
-    """Another body beside the right header."""
+    """Make a mutation that changes only the body."""
     return lambda rng, it: Forged(it.signed(), change(rng, it.body))
 
 
@@ -122,4 +122,4 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     _body(lambda _, body: body.replace(b"evt_", b"evt_0", 1)),
     _body(lambda _, __: b"{}"),
 )
-"""Each once, the most telling twice."""
+"""Each mutation once. A changed digit, the most likely attack, is there twice."""

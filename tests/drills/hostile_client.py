@@ -1,7 +1,7 @@
-"""Attackers: `python -m drills.hostile_client HOST PORT SEED`, until they are killed.
+"""Hostile HTTP clients: `python -m drills.hostile_client HOST PORT SEED` attacks until killed.
 
-Each kind attacks again and again over connections of its own, with a pause between: what is tried
-is whether one hostile client can hurt others, not whether two cores bear any flood.
+Each kind of attack repeats over new connections, with a pause in between. The drill tests whether
+one hostile client can harm others. It does not test whether two cores survive a flood.
 """
 
 import asyncio
@@ -26,13 +26,13 @@ SIGNATURE: Final = b"Stripe-Signature: t=1,v1=00\r\n"
 
 
 class Client:
-    """One hostile connection after another."""
+    """A client that opens one hostile connection after another."""
 
     def __init__(self, host: str, port: int, rng: Random) -> None:
         self._host, self._port, self._dice = host, port, rng
 
     async def endless_body(self) -> None:
-        """A hundred megabytes in chunks, without a length."""
+        """Send 100 MiB in chunks, without a length."""
         reader, writer = await self._open()
         writer.write(HEAD + SIGNATURE + b"Transfer-Encoding: chunked\r\n\r\n")
         for _ in range(BODY_MIB * MIB // len(CHUNK)):
@@ -41,13 +41,13 @@ class Client:
         await self._end(reader, writer)
 
     async def bomb(self) -> None:
-        """A hundred megabytes that come as a hundred kilobytes."""
+        """Send about 100 kB of gzip that decompress to 100 MiB."""
         body = BOMB
         head = b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
         await self._say(HEAD + SIGNATURE + head + body)
 
     async def slow(self) -> None:
-        """A head that never ends, a few bytes at a time."""
+        """Send an endless request head, a few bytes at a time."""
         _, writer = await self._open()
         writer.write(HEAD)
         while True:
@@ -56,7 +56,7 @@ class Client:
             await asyncio.sleep(DRIBBLE_S)
 
     async def slow_body(self) -> None:
-        """A body that was announced, and comes a byte at a time."""
+        """Send a body of the announced length, one byte at a time."""
         _, writer = await self._open()
         writer.write(HEAD + SIGNATURE + b"Content-Length: 100000\r\n\r\n")
         while True:
@@ -65,7 +65,7 @@ class Client:
             await asyncio.sleep(DRIBBLE_S)
 
     async def heads(self) -> None:
-        """Heads that are no heads, or too much of one."""
+        """Send request heads that are malformed or too large."""
         length = b"Content-Length: 2\r\n"
         heads = (
             b"GET / HTTP/9.9\r\n\r\n",
@@ -102,7 +102,7 @@ class Client:
 
 
 async def attack(host: str, port: int, seed: int) -> None:
-    """All kinds at once, for ever."""
+    """Run all kinds of attack at the same time, forever."""
     client = Client(host, port, Random(seed))
     async with asyncio.TaskGroup() as group:
         for kind in (client.endless_body, client.bomb, client.heads, client.heads):

@@ -1,4 +1,4 @@
-"""What do the lake's drills write to bronze and find in Iceberg, and how do commits fail?"""
+"""Faults of Iceberg commits, and the checks that the lake drills make afterwards."""
 
 import threading
 from collections import Counter
@@ -28,12 +28,12 @@ SQL: Final = queries("drills", "queries.sql")
 SLEEP_S_MAX: Final = 60
 
 Around: TypeAlias = Callable[[Callable[[], CommitTableResponse]], CommitTableResponse]
-"""What is done at each commit: given the commit itself, to be called or not."""
+"""Runs instead of each commit. It receives the real commit and may call it."""
 
 
 @contextmanager
 def around_commits(around: Around) -> Iterator[None]:
-    """Put something around every commit that this process sends to the catalog."""
+    """Call `around` instead of each commit that this process sends to the catalog."""
     commit = RestCatalog.commit_table
 
     def intercepted(
@@ -49,7 +49,7 @@ def around_commits(around: Around) -> Iterator[None]:
 
 
 def fail_once(failure: Exception, *, landed: bool) -> Around:
-    """A commit that fails the first time: after it landed, or instead."""
+    """Make the first commit fail: after it reached the catalog if `landed`, else before."""
     failures = [failure]
 
     def failing(commit: Callable[[], CommitTableResponse]) -> CommitTableResponse:
@@ -63,7 +63,11 @@ def fail_once(failure: Exception, *, landed: bool) -> Around:
 
 
 def load_after_a_rival(settings: Settings) -> int:
-    """Rows that a loader adds which wakes after its successor has committed the same."""
+    """Load events with a loader that sleeps while a second loader commits the same rows.
+
+    Returns:
+        The number of rows that the first loader adds after it wakes. It must be 0.
+    """
     asleep, wake = threading.Event(), threading.Event()
     sleeper: list[int] = []
 
@@ -88,12 +92,12 @@ def load_after_a_rival(settings: Settings) -> int:
 
 
 def insert_events(connection: psycopg.Connection, prefix: str, rows: int) -> None:
-    """Events `<prefix>1` …, in the connection's transaction."""
+    """Insert the events `<prefix>1`, `<prefix>2`, … in the transaction of the connection."""
     connection.execute(SQL["insert_events"], {"prefix": prefix, "rows": rows})
 
 
 def compare_with_bronze(settings: Settings, findings: Findings) -> None:
-    """Count what bronze has and the lake has not, or not once."""
+    """Count the events of bronze that the lake lacks or has more than once."""
     with psycopg.connect(settings.dsn) as connection:
         bronze = {row[0] for row in connection.execute("SELECT event_id FROM payment_events")}
     table = open_catalog(settings).load_table(EVENTS.identifier)
@@ -101,11 +105,11 @@ def compare_with_bronze(settings: Settings, findings: Findings) -> None:
     findings.acknowledged = len(bronze)
     findings.lost = len(bronze - held.keys())
     findings.duplicated = sum(count > 1 for count in held.values())
-    findings.require(not held.keys() - bronze, "the lake has rows that bronze has not")
+    findings.require(not held.keys() - bronze, "the lake has rows that bronze lacks")
 
 
 def orphan_files(settings: Settings) -> set[str]:
-    """Files of data, manifests and lists of them that no state of the table knows."""
+    """Find stored data files, manifests and manifest lists that no snapshot of the table names."""
     table = open_catalog(settings).load_table(EVENTS.identifier)
     known = {snapshot.manifest_list for snapshot in table.metadata.snapshots}
     known |= set(table.inspect.all_manifests()["path"].to_pylist())

@@ -1,8 +1,8 @@
-"""Where outside the raw store could a text have leaked to, and does the search find one there?
+"""Searches every location outside the raw store for leaked texts.
 
-The raw store is the raw topics, the dead letters, what no model covers, and the bodies in the
-quarantine. Everything else is searched: what processes say and serve, what travels beside a body,
-and what is kept of it.
+The raw store is the raw topics, the dead letters, the unmodelled events and the bodies in the
+quarantine. The search covers everything else: logs, metrics, spans, record keys and headers,
+normalized events, workflow histories, tables, the lake and the dashboards.
 """
 
 from collections import Counter
@@ -32,11 +32,11 @@ from payment_pipeline.settings import Settings
 from payment_pipeline.telemetry.otlp import OtlpTracer
 
 CONTROL: Final = "canary_control"
-"""What is planted to be found is called so, everywhere."""
+"""Name of everything that the control creates: log file, table, topic, workflow, span."""
 BODIES: Final = "body"
-"""The quarantine's signed bytes: raw store."""
+"""Column of the quarantine with the signed bytes, which belongs to the raw store."""
 STORES: Final = frozenset({"kafka", "postgres", "seaweedfs", "secrets"})
-"""Folders that are searched through their servers, or are nobody's to read."""
+"""Folders that are not read as files. The servers answer for the data; secrets stay secret."""
 FILES: Final = "logs and other files"
 CACHE: Final = "dashboards' cache"
 METRICS: Final = "metrics"
@@ -47,38 +47,38 @@ BRONZE: Final = "bronze"
 DAGSTER: Final = "dagster"
 DASHBOARDS: Final = "dashboards"
 LAKE: Final = "files of"
-"""Before the name of a schema of the lakehouse."""
+"""Prefix before the name of a lakehouse schema."""
 LOCATIONS: Final = frozenset(
     {FILES, METRICS, TRACES, RECORDS, WORKFLOWS, f"{LAKE} data"}
     | {f"{BRONZE} {table}" for table in ("payment_events", "payment_events_quarantine")}
 )
-"""Where something must have been there to be searched."""
+"""Locations that must not be empty: an empty location proves nothing."""
 LOCATIONS_WITH_MARTS: Final = frozenset(
     {f"{LAKE} staging", f"{LAKE} marts", f"{DAGSTER} runs", f"{DAGSTER} event_logs"}
 )
-"""The same once Dagster has built them."""
+"""Further locations that must not be empty after Dagster has built the marts."""
 PLANTED_IN: Final = frozenset(
     {FILES, TRACES, RECORDS, WORKFLOWS}
-    | {f"{place} {CONTROL}" for place in (LAKE, BRONZE, DAGSTER)}
+    | {f"{location} {CONTROL}" for location in (LAKE, BRONZE, DAGSTER)}
 )
-"""Where the control plants one, and on the dashboards if there are any. Metrics have no place where
-anybody could."""
+"""Locations where the control plants a text, besides the dashboards if they run. A test cannot
+plant a text in the metrics of a running process."""
 
 
 class Hits(NamedTuple):
-    """What one place was found to hold."""
+    """The result of the search in one location."""
 
     location: str
     searched: int
-    """Lines, rows, records or workflows: a search of nothing proves nothing."""
+    """Number of searched lines, rows, records or workflows."""
     hits: int
 
 
 async def search(
     settings: Settings, texts: Sequence[str], spans: Collector, *, shown: bool
 ) -> list[Hits]:
-    """Look for the texts in every place outside the raw store; on the dashboards if `shown`."""
-    # First, since what they answer goes into their cache.
+    """Search every location outside the raw store; the dashboards only if `shown`."""
+    # The dashboards come first, because their answers go into their cache, which is searched too.
     answered = [await _dashboards(settings, texts)] if shown else []
     return [
         *answered,
@@ -97,20 +97,20 @@ async def search(
 async def planted(
     settings: Settings, text: str, spans: Collector, *, shown: bool
 ) -> AsyncIterator[None]:
-    """One in each kind of place, gone at the end: the control that a search can find."""
+    """Plant the text in each kind of location, and remove it at the end: the control."""
     databases = (settings.dsn, settings.dagster_storage)
     client = await temporal.connect(settings)
     log = files.log_path(settings, CONTROL)
     log.write_text(f"{text}\n")
     for dsn in databases:
         with psycopg.connect(dsn, autocommit=True) as connection:
-            connection.execute(f"CREATE TABLE {CONTROL} AS SELECT %s::text AS said", (text,))
+            connection.execute(f"CREATE TABLE {CONTROL} AS SELECT %s::text AS planted", (text,))
     _trace(spans, text)
     await _produce(settings, text)
     catalog = open_catalog(settings)
     catalog.create_namespace_if_not_exists(CONTROL)
-    said = pa.table({"said": [text]})
-    catalog.create_table((CONTROL, CONTROL), said.schema).append(said)
+    rows = pa.table({"planted": [text]})
+    catalog.create_table((CONTROL, CONTROL), rows.schema).append(rows)
     handle = await client.start_workflow(CONTROL, text, id=CONTROL, task_queue=CONTROL)
     dataset = (
         dashboard_rows.temporary_dataset(settings, CONTROL, CONTROL) if shown else nullcontext()
@@ -135,9 +135,10 @@ async def _dashboards(settings: Settings, texts: Sequence[str]) -> Hits:
 
 
 def _files(settings: Settings, texts: Sequence[str]) -> Iterator[Hits]:
-    """Every file of the stack but the raw store's: logs, and Temporal's and Dagster's own.
+    """Search every file of the stack outside the raw store: logs, files of Temporal and Dagster.
 
-    The dashboards' cache apart: what is planted there is in it, whether a log is looked at or not.
+    The dashboards' cache is a separate location. Otherwise a planted text in the cache would hide
+    that the search misses logs.
     """
     wanted = [text.encode() for text in texts]
     var, cache = files.var(settings), superset.cache(settings)
@@ -145,15 +146,15 @@ def _files(settings: Settings, texts: Sequence[str]) -> Iterator[Hits]:
     for path in var.rglob("*"):
         if path.relative_to(var).parts[0] in STORES or not path.is_file():
             continue
-        place = CACHE if path.is_relative_to(cache) else FILES
+        location = CACHE if path.is_relative_to(cache) else FILES
         try:
-            held = path.read_bytes()
-        except FileNotFoundError:  # its owner has just replaced it
+            content = path.read_bytes()
+        except FileNotFoundError:  # a process has just replaced the file
             continue
-        searched[place] += 1
-        hits[place] += any(text in held for text in wanted)
-    for place, count in searched.items():
-        yield Hits(place, count, hits[place])
+        searched[location] += 1
+        hits[location] += any(text in content for text in wanted)
+    for location, count in searched.items():
+        yield Hits(location, count, hits[location])
 
 
 async def _metrics(settings: Settings, texts: Sequence[str]) -> Hits:
@@ -172,31 +173,31 @@ async def _metrics(settings: Settings, texts: Sequence[str]) -> Hits:
 
 
 def _spans(spans: Collector, texts: Sequence[str]) -> Hits:
-    said = [span.raw for span in spans.spans]
-    return Hits(TRACES, len(said), sum(any(text in each for text in texts) for each in said))
+    raw = [span.raw for span in spans.spans]
+    return Hits(TRACES, len(raw), sum(any(text in span for text in texts) for span in raw))
 
 
 async def _headers_and_events(settings: Settings, texts: Sequence[str]) -> Hits:
-    """Every record's key and headers, and the whole of it on the topics of events."""
+    """Search the key and headers of every record, and the value on the topic of events."""
     wanted = [text.encode() for text in texts]
     records = hits = 0
     async for record in _records(settings):
         records += 1
-        said = [record.key or b"", *(value for _, value in record.headers)]
+        parts = [record.key or b"", *(value for _, value in record.headers)]
         if record.topic in {NORMALIZED, CONTROL}:
-            said.append(record.value or b"")
-        hits += any(text in part for text in wanted for part in said)
+            parts.append(record.value or b"")
+        hits += any(text in part for text in wanted for part in parts)
     return Hits(RECORDS, records, hits)
 
 
 async def _records(settings: Settings) -> AsyncIterator[ConsumerRecord]:
     async with kafka.reader(settings) as consumer:
         topics = [topic for topic in await consumer.topics() if not topic.startswith("__")]
-        places = await kafka.partitions(settings, topics)
-        consumer.assign(places)
-        consumer.pause(*places)
-        starts = dict(await consumer.beginning_offsets(places))
-        ends = dict(await consumer.end_offsets(places))
+        partitions = await kafka.partitions(settings, topics)
+        consumer.assign(partitions)
+        consumer.pause(*partitions)
+        starts = dict(await consumer.beginning_offsets(partitions))
+        ends = dict(await consumer.end_offsets(partitions))
         async for records in kafka.read_up_to(consumer, starts, ends):
             for record in records:
                 yield record
@@ -208,8 +209,8 @@ async def _workflows(settings: Settings, texts: Sequence[str]) -> Hits:
     runs = hits = 0
     async for one in client.list_workflows():
         runs += 1
-        said = [one.raw_info.SerializeToString(), *await _history(client, one.id, one.run_id)]
-        hits += any(text in part for text in wanted for part in said)
+        parts = [one.raw_info.SerializeToString(), *await _history(client, one.id, one.run_id)]
+        hits += any(text in part for text in wanted for part in parts)
     return Hits(WORKFLOWS, runs, hits)
 
 
@@ -219,7 +220,7 @@ async def _history(client: Client, workflow_id: str, run_id: str) -> list[bytes]
 
 
 def _tables(dsn: str, database: str, texts: Sequence[str]) -> Iterator[Hits]:
-    """Every table, every column but the signed bytes."""
+    """Search every column of every table, except the signed bytes."""
     with psycopg.connect(dsn) as connection:
         for (table,) in connection.execute(
             "SELECT table_name FROM information_schema.tables"
@@ -235,9 +236,9 @@ def _tables(dsn: str, database: str, texts: Sequence[str]) -> Iterator[Hits]:
 
 
 def _lake(settings: Settings, texts: Sequence[str]) -> Iterator[Hits]:
-    """Every file of every schema, the marts' too."""
+    """Search every file of every schema, including the marts."""
     rows, hits = Counter[str](), Counter[str]()
-    # Every text holds the empty one: so many rows there are.
+    # Every text contains the empty text, so the search for it counts all rows.
     for counts, wanted in ((rows, [""]), (hits, texts)):
         for table, count in erase.find(settings, wanted).items():
             counts[table.partition(".")[0]] += count
@@ -246,10 +247,10 @@ def _lake(settings: Settings, texts: Sequence[str]) -> Iterator[Hits]:
 
 
 def _trace(spans: Collector, text: str) -> None:
-    """Send a span, as every process does."""
+    """Send a span to the collector, as every process does."""
     tracer = OtlpTracer(CONTROL, spans.endpoint, ratio=1.0)
     traceparent = f"00-{token_hex(16)}-{token_hex(8)}-01"
-    tracer.record(CONTROL, traceparent, time_ns(), {"said": text})
+    tracer.record(CONTROL, traceparent, time_ns(), {"planted": text})
     tracer.close()
 
 
@@ -260,7 +261,7 @@ async def _produce(settings: Settings, text: str) -> None:
     await producer.start()
     try:
         await admin.create_topics([NewTopic(CONTROL, 1, 1)])
-        await producer.send_and_wait(CONTROL, b"", headers=[("said", text.encode())])
+        await producer.send_and_wait(CONTROL, b"", headers=[("planted", text.encode())])
     finally:
         await producer.stop()
         await admin.close()

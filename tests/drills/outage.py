@@ -1,4 +1,4 @@
-"""How long is the pipeline away when one of its processes dies? A probe's way to bronze tells."""
+"""Measures the outage after the kill of a process: the time until a new event is in bronze."""
 
 import asyncio
 import socket
@@ -16,45 +16,45 @@ from payment_pipeline.simulator.world import Event
 from support import processes
 
 POLL_S: Final = 0.05
-RECOVERY_S_MAX: Final = 90.0
-"""After so long it is not slow, but down."""
+OUTAGE_S_MAX: Final = 90.0
+"""A longer outage counts as a failure, not as a slow restart."""
 STORED: Final = "SELECT count(*) FROM payment_events WHERE event_id = %s"
 
 
 class Outage(NamedTuple):
-    """From the kill on."""
+    """Times since the kill, in seconds."""
 
     restarted_s: float
     """Until the new process listened on its port."""
     accepted_s: float
-    """Until an event that was first sent after the kill had its 200."""
+    """Until an event that was first sent after the kill was answered 200."""
     stored_s: float
-    """Until that event was in bronze."""
+    """Until this event was in bronze, and the new process listened."""
 
 
 async def kill_and_measure(
     settings: Settings, name: str, sender: Sender, probes: Iterator[Event]
 ) -> Outage:
-    """Kill a component's processes with SIGKILL, and wait until the pipeline works again.
+    """Kill the processes of a component with SIGKILL, and wait until the pipeline works again.
 
     Raises:
-        UserError: it is not running, or its port is not its own.
-        TimeoutError: it didn't work again within `RECOVERY_S_MAX`.
+        UserError: the component is not running, or another process listens on its port.
+        TimeoutError: the pipeline did not work again within `OUTAGE_S_MAX`.
     """
     began = monotonic()
     killed = processes.kill(settings, name)
-    async with asyncio.timeout(RECOVERY_S_MAX), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(OUTAGE_S_MAX), asyncio.TaskGroup() as group:
         restarted = group.create_task(_restarted(settings, name, killed, began))
-        recovered = group.create_task(_through(settings, sender, next(probes), began))
-    # What is not on an event's way may be slower than the event.
+        probed = group.create_task(_probe(settings, sender, next(probes), began))
+    # A component that an event does not pass through may become ready later than the event arrives.
     await processes.wait_ready(settings, name, not_pid=killed)
-    accepted_s, stored_s = recovered.result()
+    accepted_s, stored_s = probed.result()
     return Outage(restarted.result(), accepted_s, max(stored_s, restarted.result()))
 
 
 async def seconds_to_bronze(settings: Settings, sender: Sender, probe: Event) -> float:
-    """Seconds that one event takes from its first attempt to bronze."""
-    _accepted_s, stored_s = await _through(settings, sender, probe, monotonic())
+    """Send one event, and return the seconds from the first attempt until bronze has its row."""
+    _accepted_s, stored_s = await _probe(settings, sender, probe, monotonic())
     return stored_s
 
 
@@ -70,10 +70,10 @@ async def _restarted(settings: Settings, name: str, killed: int, began: float) -
         await asyncio.sleep(POLL_S)
 
 
-async def _through(
+async def _probe(
     settings: Settings, sender: Sender, probe: Event, began: float
 ) -> tuple[float, float]:
-    """Seconds until its 200, and until it is in bronze."""
+    """Return the seconds until the answer 200, and until bronze has the row."""
     accepted_s: float | None = None
     while True:
         if accepted_s is None and (await sender.send(probe)).status == 200:
@@ -87,5 +87,5 @@ def _stored(settings: Settings, event_id: str) -> bool:
     try:
         with psycopg.connect(settings.dsn, connect_timeout=2) as connection:
             return connection.execute(STORED, [event_id]).fetchone() == (1,)
-    except psycopg.OperationalError:  # it is what was killed
+    except psycopg.OperationalError:  # PostgreSQL is the killed component
         return False

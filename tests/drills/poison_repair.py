@@ -1,7 +1,7 @@
-"""Which poison can a person mend with a patch, and does a redrive bring all of that to bronze?
+"""Repairs poisoned bodies with patches, as an operator would, and redrives the dead letters.
 
-What JSON's reader in Python's library can read can be patched; of the rest the provider has the
-only good copy.
+A body that Python's `json` can read can be patched. For the other bodies, only the provider has a
+good copy.
 """
 
 import json
@@ -27,11 +27,11 @@ LETTERS: Final = (
     "WHERE body_sha256 = ANY (%s) AND resolution IS NULL"
 )
 ROWS: Final = "SELECT count(*) FROM payment_events WHERE event_id = ANY (%s)"
-CLOSER: Final = Closer("drill", "mended as a person would")
+CLOSER: Final = Closer("drill", "repaired as an operator would")
 
 
 class PoisonedBody(NamedTuple):
-    """A bad body, and the good one that it was made of."""
+    """A bad body, and the good body that it was made from."""
 
     kind: str
     event_id: str
@@ -69,24 +69,22 @@ PATCHES: Final[Mapping[str, Callable[[Json], Operations]]] = {
         ("nan", "infinite", "no_amount", "text_amount", "fractional_amount", "huge_amount"), _AMOUNT
     ),
 }
-"""What a person would write who knows what the field should say, given the good event."""
+"""The patch that repairs each kind of poison, given the good body."""
 
 
 async def redrive_repaired(
     settings: Settings, given: Mapping[str, PoisonedBody], findings: Findings
 ) -> None:
-    """Redrive every letter that a patch can mend; require that each is in bronze then, once.
+    """Redrive every dead letter that a patch can repair, and require one row in bronze for each.
 
     Args:
-        settings: of a stack whose quarantine has the letters.
-        given: what was sent and refused, by the body's SHA-256.
-        found: gets the requirements that don't hold.
+        settings: settings of a stack with the dead letters in its quarantine.
+        given: bodies that were sent and rejected, by the SHA-256 of the body.
+        findings: receives the requirements that do not hold.
     """
     fixable = {digest: bad for digest, bad in given.items() if _readable(bad.body)}
     for bad in fixable.values():
-        findings.require(
-            bad.kind in PATCHES, f"{bad.kind} could be patched, and the drill does not"
-        )
+        findings.require(bad.kind in PATCHES, f"no patch in PATCHES repairs {bad.kind}")
     by_patch = defaultdict[str, list[int]](list)
     with psycopg.connect(settings.dsn) as connection:
         for letter, digest in connection.execute(LETTERS, [list(fixable)]):
@@ -98,13 +96,13 @@ async def redrive_repaired(
     for result in results:
         findings.require(
             result.outcome is Outcome.WRITTEN,
-            f"a mended {result.failure} letter is {result.outcome}: {result.reason}",
+            f"a repaired {result.failure} dead letter is {result.outcome}: {result.reason}",
         )
     written = sum(result.outcome is Outcome.WRITTEN for result in results)
     with psycopg.connect(settings.dsn) as connection:
         ids = [bad.event_id for bad in fixable.values()]
         rows = (connection.execute(ROWS, [ids]).fetchone() or (0,))[0]
-    findings.require(rows == len(fixable), f"of {len(fixable)} mended events bronze has {rows}")
+    findings.require(rows == len(fixable), f"bronze has {rows} of {len(fixable)} repaired events")
     findings.figures |= {"fixable": len(fixable), "redriven": written}
 
 

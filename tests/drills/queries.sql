@@ -1,8 +1,8 @@
--- What the drills ask of bronze, and what they write to it.
+-- Queries of the lake drills on bronze.
 
 -- name: insert_events
--- Events <prefix>1 … in one transaction, as no pipeline wrote them: for the lake's drills. Received
--- long ago, before what the ledger's checks of a later drill look at: no webhook brought them.
+-- Inserts the events <prefix>1, <prefix>2, … in one transaction, without the pipeline. The rows have
+-- no webhooks, so their received_at is 30 days ago: the hourly ledger checks do not look that far.
 INSERT INTO payment_events (
     provider, event_id, event_type, provider_event_type, kind, occurred_at, received_at,
     livemode, amount_minor, currency, currency_exponent, attributes,
@@ -16,5 +16,5 @@ SELECT
 FROM generate_series(1, %(rows)s) AS n
 
 -- name: after_id
--- What a watermark by id reads: the control of the transaction horizon.
+-- Reads the rows above an id watermark: the control for the transaction horizon.
 SELECT event_id, id FROM payment_events WHERE id > %(last)s ORDER BY id

@@ -1,4 +1,4 @@
-"""Which drills are there? The modules of `catalogue`, by name."""
+"""The registry of drills: finds the modules of `catalogue` by name."""
 
 import pkgutil
 from importlib import import_module
@@ -9,19 +9,19 @@ from payment_pipeline.domain.failures import UserError
 
 
 def names() -> list[str]:
-    """Every drill's name; none is imported."""
+    """List the names of all drills without importing them."""
     return [found.name.replace("_", "-") for found in pkgutil.iter_modules(catalogue.__path__)]
 
 
 def drills(wanted: tuple[str, ...] = ()) -> dict[str, Drill]:
-    """The drills of these names, or all of them, in the order of their numbers.
+    """Import the drills with these names, or all drills, ordered by number.
 
     Raises:
-        UserError: a name is no drill's.
+        UserError: no drill has one of these names.
     """
     known = names()
     if unknown := [name for name in wanted if name not in known]:
-        raise UserError(f"No drill {', '.join(unknown)}: there are {', '.join(known)}.")
+        raise UserError(f"Unknown drill: {', '.join(unknown)}. The drills are {', '.join(known)}.")
     found = {name: _drill(name) for name in wanted or known}
     return dict(sorted(found.items(), key=lambda item: item[1].number))
 

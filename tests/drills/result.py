@@ -1,4 +1,4 @@
-"""The result of one drill, as the table shows it and `var/drills.json` keeps it."""
+"""The result of one drill, as the table and `var/drills.json` show it."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ from drills.findings import Findings
 
 @dataclass
 class Result:
-    """A drill that was held, or was skipped."""
+    """The result of a drill that ran or was skipped."""
 
     name: str
     drill: Drill
@@ -18,16 +18,16 @@ class Result:
     rounds: int
     seconds: float = 0.0
     skipped: str = ""
-    """Why it could not be held here."""
+    """Why the drill could not run on this machine."""
     findings: Findings = field(default_factory=Findings)
 
     @property
     def ok(self) -> bool:
-        """It found nothing wrong, or there was nothing to find."""
+        """Whether the drill passed or was skipped."""
         return bool(self.skipped) or self.findings.ok
 
     def as_json(self) -> dict[str, Any]:
-        """As `var/drills.json` has it."""
+        """Return the entry for `var/drills.json`."""
         return {
             "name": self.name,
             "number": self.drill.number,

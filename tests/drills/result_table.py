@@ -8,7 +8,7 @@ from drills.result import Result
 
 
 def show(result: Result, console: Console) -> None:
-    """One drill's figures, and each sentence about what did not hold."""
+    """Print the figures of one drill, and a sentence for each requirement that failed."""
     if result.skipped:
         console.print(f"skipped: {result.skipped}", style="yellow", markup=False)
         return
@@ -22,7 +22,7 @@ def show(result: Result, console: Console) -> None:
 
 
 def show_all(results: list[Result], console: Console) -> None:
-    """All drills, one a line."""
+    """Print a table with one line per drill."""
     table = Table(box=None, pad_edge=False)
     for title in ("drill", "verdict"):
         table.add_column(title)
@@ -57,7 +57,7 @@ def show_all(results: list[Result], console: Console) -> None:
 
 
 def _counts(findings: Findings) -> dict[str, float | int | str]:
-    """What every drill says, in the table's words; nothing of one that broke."""
+    """Return the counts that every drill has, by label. A drill that raised has none."""
     if findings.broke:
         return {}
     recovery, bound = findings.outage_s_p95, findings.rate_max_95

@@ -1,4 +1,4 @@
-"""Runs drills one after another on one stack, and keeps their results: `make chaos`.
+"""Runs drills one after another on one stack, and stores their results: `make chaos`.
 
 `PYTHONPATH=tests python -m drills.run [NAME]... [--seed S] [--rounds N | --full]`
 """
@@ -24,34 +24,41 @@ from drills.registry import drills
 from drills.result import Result
 from local_stack import files
 from payment_operations import stack_start
-from payment_operations.stack_text import console as reader
+from payment_operations.stack_text import console as stack_console
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings, load
 from support import isolated
 
 SEED_MAX: Final = 2**31
-LINES_OF_TRACE: Final = 12
-ENDED: Final = 143
-"""The exit code after SIGTERM."""
+TRACEBACK_LINES: Final = 12
+TERMINATED: Final = 143
+"""Exit code after SIGTERM."""
 
 
 def run(user: Settings, wanted: tuple[str, ...], seed: int | None, rounds: int | None) -> int:
-    """Hold the drills of these names, or all, under the reader's eyes; 1 if any failed.
+    """Run drills and print their results.
 
-    Each is held for so many rounds, or at its full size when that is None.
+    Args:
+        user: settings of the user; only the model files, the cache and `var` are used.
+        wanted: names of drills; all drills if empty.
+        seed: repeats the choices of an earlier run; random if None.
+        rounds: size of each drill; the full size of each drill if None.
+
+    Returns:
+        The exit code: 1 if any drill failed, else 0.
 
     Raises:
-        UserError: a name is no drill's.
+        UserError: no drill has one of these names.
     """
-    console = reader()
+    console = stack_console()
     chosen = drills(wanted)
     seed = random.randrange(SEED_MAX) if seed is None else seed
     results = []
-    # A client's own log lines say again, and worse, what the drill counts.
+    # The drill counts failures. Log lines of the client libraries only repeat them.
     logging.disable(logging.CRITICAL)
-    # Told to end, it ends its stack first, as after Ctrl-C.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(ENDED))
-    # Neither programs nor models hold anybody's data, and both take long to make.
+    # After SIGTERM the stack stops before this process exits, as after Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    # Programs and models hold no user data and take long to make, so the drills share them.
     with isolated.temporary(files.var(user) / "models", cache=user.cache) as settings:
         for name, drill in chosen.items():
             console.rule(f"{drill.number} {name}, seed {seed}")
@@ -70,49 +77,49 @@ def run(user: Settings, wanted: tuple[str, ...], seed: int | None, rounds: int |
 def run_drill(
     settings: Settings, name: str, drill: Drill, seed: int, rounds: int, console: Console
 ) -> Result:
-    """Hold one drill on a stack that is brought up as far as it needs, and mended if need be."""
+    """Start the components that one drill needs, restart broken ones, and run the drill."""
     result = Result(name, drill, seed, rounds)
     folder = files.var(settings) / "drills" / name
     folder.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
 
-    def say(text: str) -> None:
+    def progress(text: str) -> None:
         console.print(f"{time.monotonic() - began:7.1f} s  {text}", soft_wrap=True, markup=False)
 
     try:
         stack_start.up(settings, only=drill.needs)
         began = time.monotonic()
         rng = random.Random(f"{seed}/{name}")
-        result.findings = drill.run(DrillContext(settings, seed, rounds, folder, say, rng))
-    except SkippedError as why:
-        result.skipped = str(why)
-    except Exception as broken:  # noqa: BLE001 - a drill that breaks has failed; the next goes on
-        cause = _first(broken)
-        for line in traceback.format_exception(cause)[-LINES_OF_TRACE:]:
+        result.findings = drill.run(DrillContext(settings, seed, rounds, folder, progress, rng))
+    except SkippedError as reason:
+        result.skipped = str(reason)
+    except Exception as error:  # noqa: BLE001 - a drill that raises has failed; the next one runs
+        cause = _first(error)
+        for line in traceback.format_exception(cause)[-TRACEBACK_LINES:]:
             console.print(line, markup=False, style="dim", end="")
-        result.findings.require(False, f"it broke: {type(cause).__name__}: {cause}")
+        result.findings.require(False, f"the drill raised {type(cause).__name__}: {cause}")
         result.findings.broke = True
     result.seconds = time.monotonic() - began
     return result
 
 
-def _first(broken: Exception) -> BaseException:
-    """Of what several tasks raised at once, the first: the others most often follow from it."""
-    cause: BaseException = broken
+def _first(error: Exception) -> BaseException:
+    """Return the first exception of a group: the first one usually caused the others."""
+    cause: BaseException = error
     while isinstance(cause, BaseExceptionGroup):
         cause = cause.exceptions[0]
     return cause
 
 
 def append_result(path: Path, result: Result) -> None:
-    """Append a result to the file's list."""
+    """Append a result to the JSON list in a file."""
     with files.exclusive(path.with_suffix(".lock")):
         kept = json.loads(path.read_text()) if path.exists() else []
         path.write_text(json.dumps([*kept, result.as_json()], indent=1) + "\n")
 
 
 def _keep_logs(settings: Settings, to: Path, console: Console) -> None:
-    """The stack and its logs are gone at the end: what failed is to be understood."""
+    """Copy the logs of a failed drill, because the stack's folder is deleted at the end."""
     shutil.copytree(files.var(settings) / "log", to, dirs_exist_ok=True)
     console.print(f"the stack's logs are in {to}", style="dim")
 
@@ -131,10 +138,10 @@ def main(
         bool, typer.Option("--full", help="Each drill at its published size: about an hour.")
     ] = False,
 ) -> None:
-    """Kill, starve, flood and forge on real processes. Exit code 1 if a promise does not hold.
+    """Test the pipeline's promises with faults in real processes. Exit code 1 if a promise fails.
 
-    The drills run on a stack of their own in a temporary folder, never on your data. Each drill has
-    a control: the same check with the protection removed, which must fail. The results are appended
+    The drills run on an isolated stack in a temporary folder, never on your data. Each drill has a
+    control: the same check with the protection removed, which must fail. The results are appended
     to `<var>/drills.json`. `docs/reliability.md` describes each drill.
     """
     if full and rounds:

@@ -1,4 +1,4 @@
-"""How does a drill send a webhook of its own making, and keep a ledger of it?"""
+"""Sends single webhooks for a drill, and writes each attempt to a client ledger."""
 
 import asyncio
 from collections.abc import Iterator
@@ -24,17 +24,17 @@ TIMEOUT_S: Final = 10.0
 
 
 class Answered(NamedTuple):
-    """What one attempt brought."""
+    """The answer to one attempt."""
 
     status: int | Literal["unknown"]
     took_s: float
 
 
 class Sender:
-    """One connection to a gateway, one request at a time; each attempt is a line of the ledger."""
+    """One connection to a gateway, with one request at a time. The ledger has a line per attempt."""
 
     def __init__(self, settings: Settings, ledger: Path, port: int | None = None) -> None:
-        """`port` is another gateway's than the settings'."""
+        """Prepare a sender; `port` replaces the gateway port of the settings."""
         self._host = settings.host
         self._port = port or settings.gateway_port
         self._secret = settings.signing_secrets(providers()["stripe"])[0]
@@ -48,7 +48,7 @@ class Sender:
         body: bytes | None = None,
         timeout_s: float = TIMEOUT_S,
     ) -> Answered:
-        """One attempt; `signed` and `body` stand in for the right ones."""
+        """Make one attempt; `signed` and `body` replace the correct header and body."""
         sent = event.body if body is None else body
         header = signature(sent, self._secret, int(time())) if signed is None else signed
         began, at = perf_counter(), datetime.now(UTC)
@@ -84,7 +84,7 @@ class Sender:
 
 
 def modelled_events(context: DrillContext, count: int) -> Iterator[Event]:
-    """Genuine events that end in bronze, of a market of their own."""
+    """Simulate events that end in bronze, from a separate market."""
     seed = context.rng.randrange(2**31)
     found = events(seed, 2 * count + 50, Period(midnight(None)))
     kept = (event for event in found if event.type not in UNMODELLED_TYPES)

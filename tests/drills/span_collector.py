@@ -1,4 +1,4 @@
-"""Who takes the spans, so that they can be searched? OTLP over HTTP in, in a thread of its own."""
+"""An OTLP collector over HTTP that stores all received spans in memory for a search."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ HOST: Final = "127.0.0.1"
 
 @dataclass(frozen=True)
 class ReceivedSpan:
-    """A span as it came over the wire; ids in hex."""
+    """A span as the collector received it, with ids in hex."""
 
     service: str
     name: str
@@ -30,29 +30,29 @@ class ReceivedSpan:
     parent_id: str
     attributes: dict[str, str]
     links: tuple[str, ...]
-    """The trace ids that it links to."""
+    """Trace ids of the linked spans."""
     failed: bool
     duration_s: float
     raw: str
-    """All of it as text, with what its process says of itself."""
+    """The whole span and its resource as text."""
 
 
 @dataclass
 class Collector:
-    """Every span that came."""
+    """All spans received so far."""
 
     endpoint: str = ""
-    """Its base URL: a stack's `otlp_endpoint`."""
+    """Base URL of the collector, for the setting `otlp_endpoint`."""
     spans: list[ReceivedSpan] = field(default_factory=list)
     arrival: threading.Condition = field(default_factory=threading.Condition)
 
     def trace(
         self, trace_id: str, complete: Callable[[list[ReceivedSpan]], bool]
     ) -> list[ReceivedSpan]:
-        """The spans of a trace, as soon as they are complete.
+        """Wait until the spans of a trace are complete, and return them.
 
         Raises:
-            TimeoutError: they are not after `PATIENCE_S`.
+            TimeoutError: the spans are not complete after `PATIENCE_S`.
         """
 
         def found() -> list[ReceivedSpan]:
@@ -60,17 +60,17 @@ class Collector:
 
         with self.arrival:
             if not self.arrival.wait_for(lambda: complete(found()), PATIENCE_S):
-                raise TimeoutError(f"of trace {trace_id} there are {[s.name for s in found()]}")
+                raise TimeoutError(f"Trace {trace_id} has only {[s.name for s in found()]}.")
             return found()
 
     def wait_for_quiet(self, quiet_s: float) -> None:
-        """Return once nothing has come for so long."""
+        """Return once no span has arrived for `quiet_s` seconds."""
         with self.arrival:
             while self.arrival.wait(quiet_s):
                 pass
 
     def add(self, export: bytes) -> None:
-        """One export."""
+        """Add the spans of one export request."""
         given = ExportTraceServiceRequest.FromString(export)
         with self.arrival:
             self.spans += [
@@ -84,7 +84,7 @@ class Collector:
 
 @contextmanager
 def collector(port: int = 0) -> Iterator[Collector]:
-    """Listen on a port of loopback, any free one if none is given."""
+    """Listen on a loopback port: the given one, or any free one."""
     received = Collector()
 
     class Receiver(BaseHTTPRequestHandler):
@@ -100,7 +100,7 @@ def collector(port: int = 0) -> Iterator[Collector]:
             self.wfile.write(answer)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer((HOST, port), Receiver) as server:
         received.endpoint = f"http://{HOST}:{server.server_port}"

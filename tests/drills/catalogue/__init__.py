@@ -1,1 +1,1 @@
-"""One module a drill, found by its file's name: see `drills`."""
+"""The drills, one module per drill. The package `drills` explains how to add one."""

@@ -1,4 +1,4 @@
-"""Stages with a protection taken away, each a process of its own: what a drill has to find."""
+"""Controls: stages without a protection, each in a separate process. Drills must detect them."""
 
 import asyncio
 import os
@@ -26,17 +26,17 @@ ENDS_S_MAX: Final = 10.0
 def running_control(
     settings: Settings, module: str, port_setting: str, **overrides: object
 ) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-    """`python -m module` on the stack's stores, listening on a port of its own; killed at the end.
+    """Run `python -m module` on the stack's stores and on a free port, and kill it at the end.
 
-    Yields its port and its process.
+    Yields the port and the process.
 
     Raises:
-        RuntimeError: it doesn't start; the sentence has the end of what it said.
+        RuntimeError: the process does not start. The message has the end of its log.
     """
     (port,) = free_ports(1)
     own = settings.model_copy(update={port_setting: port, **overrides})
     log = var(settings) / "log" / f"{module.rpartition('.')[2]}.log"
-    with log.open("wb") as said:
+    with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", module],
             env={
@@ -45,14 +45,14 @@ def running_control(
                 **importing_tests(),
                 supervisor.MARK: str(var(settings)),
             },
-            stdout=said,
+            stdout=output,
             stderr=subprocess.STDOUT,
         )
     try:
         deadline = time.monotonic() + LISTENS_S_MAX
         while not _listens(settings.host, port):
             if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{module} doesn't start: {log.read_text()[-1000:]}")
+                raise RuntimeError(f"{module} does not start. Its log: {log.read_text()[-1000:]}")
             time.sleep(0.05)
         yield port, process
     finally:
@@ -61,16 +61,16 @@ def running_control(
 
 
 async def wait_until_ready(settings: Settings, port: int) -> None:
-    """Wait until a gateway takes webhooks: it listens before its producer is connected.
+    """Wait until a gateway is ready. A gateway listens before its producer is connected.
 
     Raises:
-        RuntimeError: it doesn't within `LISTENS_S_MAX`.
+        RuntimeError: the gateway is not ready within `LISTENS_S_MAX`.
     """
     for _ in range(int(LISTENS_S_MAX / READY_POLL_S)):
         if await answers(f"http://{settings.host}:{port}/readyz"):
             return
         await asyncio.sleep(READY_POLL_S)
-    raise RuntimeError(f"the gateway on port {port} takes no webhook")
+    raise RuntimeError(f"The gateway on port {port} is not ready after {LISTENS_S_MAX:.0f} s.")
 
 
 def _listens(host: str, port: int) -> bool:

@@ -1,4 +1,4 @@
-"""A normalizer that ends at the first event it can't read: what drill 4 has to find."""
+"""A normalizer that exits at the first event that it cannot read. Control of drill 4."""
 
 from datetime import datetime
 from unittest.mock import patch
@@ -14,7 +14,7 @@ from payment_pipeline.providers import Context, Provider
 
 
 class UnreadableError(Exception):
-    """Nobody catches it."""
+    """Stops the normalizer: no code catches it."""
 
 
 def step(

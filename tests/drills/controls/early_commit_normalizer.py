@@ -1,4 +1,4 @@
-"""A normalizer that commits its offsets before it has produced, and dies between the two."""
+"""A normalizer that commits offsets before it produces, and then exits. Control of drill 1."""
 
 import os
 from collections.abc import Sequence
@@ -11,12 +11,13 @@ from payment_pipeline.normalizer.normalize_loop import Normalizer, Polled
 
 
 class EarlyCommit(Normalizer):
-    """Its first batch is its last."""
+    """Commits the first batch, and exits before it produces the batch."""
 
     async def _deliver(self, works: Sequence[Work], polled: Polled, began_ns: int) -> None:
         del works, began_ns
-        await self._commit({place: records[-1].offset + 1 for place, records in polled.items()})
-        # Its place in the group goes with it: who waits for a dead member's would only wait longer.
+        ends = {partition: records[-1].offset + 1 for partition, records in polled.items()}
+        await self._commit(ends)
+        # Leave the consumer group, so that the next member need not wait for a session timeout.
         await self._source.stop()
         os._exit(1)
 

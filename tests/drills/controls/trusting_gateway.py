@@ -1,4 +1,4 @@
-"""A gateway that takes every signature for good: what drill 5 has to find."""
+"""A gateway that accepts every signature. Control of drills 5 and 7."""
 
 from unittest.mock import patch
 

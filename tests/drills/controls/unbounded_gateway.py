@@ -1,4 +1,4 @@
-"""A gateway on plain uvicorn: no client is too slow, no head too long, no body too large."""
+"""A gateway on plain uvicorn, without limits on time, head size or body size. Control of drill 6."""
 
 from unittest.mock import patch
 
@@ -11,7 +11,7 @@ from payment_pipeline.settings import Settings
 
 
 def unbounded(_settings: Settings) -> type[HttpToolsProtocol]:
-    """Uvicorn's own protocol."""
+    """Return the protocol of uvicorn itself."""
     return HttpToolsProtocol
 
 
