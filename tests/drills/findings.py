@@ -39,7 +39,7 @@ class Findings:
     broke: bool = False
     """Whether the drill raised before it had its counts and its control."""
     late: list[str] = field(default_factory=list)
-    """A sentence for each missed time limit. On a busy machine the pipeline may not be the cause."""
+    """A sentence for each missed time limit. A busy machine may be the cause."""
 
     def require(self, holds: bool, sentence: str) -> None:
         """Add the sentence to `faults` if the requirement does not hold."""

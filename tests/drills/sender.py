@@ -31,7 +31,7 @@ class Answered(NamedTuple):
 
 
 class Sender:
-    """One connection to a gateway, with one request at a time. The ledger has a line per attempt."""
+    """One connection to a gateway, one request at a time. Each attempt is a line of the ledger."""
 
     def __init__(self, settings: Settings, ledger: Path, port: int | None = None) -> None:
         """Prepare a sender; `port` replaces the gateway port of the settings."""

@@ -1,4 +1,4 @@
-"""From the simulator's first webhook to the audit's verdict, on the real components."""
+"""A simulation with every fault, from the first webhook to the audit, on the real components."""
 
 import json
 from pathlib import Path
@@ -20,10 +20,10 @@ FAULTS = (
 
 @pytest.fixture(scope="module")
 def run(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """One simulation with every fault, and what the audit says of it."""
+    """Run one simulation with every fault, and audit it."""
     ledger = tmp_path_factory.mktemp("e2e") / "ledger.jsonl"
-    words = ("simulate", "--events", "1500", "--seed", "11", "--ledger", str(ledger), "--json")
-    simulated = commands.call(stack, *words, *FAULTS)
+    arguments = ("simulate", "--events", "1500", "--seed", "11", "--ledger", str(ledger), "--json")
+    simulated = commands.call(stack, *arguments, *FAULTS)
     assert simulated.returncode == 0, simulated.stderr
     return {
         "ledger": ledger,
@@ -36,7 +36,7 @@ def attempts(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_every_acknowledged_event_is_in_exactly_one_place(run: dict[str, Any]) -> None:
+def test_every_acknowledged_event_is_in_exactly_one_destination(run: dict[str, Any]) -> None:
     audit = run["audit"]
     assert audit["ok"], audit
     assert audit["missing"] == audit["duplicated"] == []
@@ -48,26 +48,26 @@ def test_every_acknowledged_event_is_in_exactly_one_place(run: dict[str, Any]) -
     assert audit["stages"]["acknowledged"]["events"] == len(acknowledged) > 1000
 
 
-def test_the_amounts_agree_in_every_currency(run: dict[str, Any]) -> None:
+def test_the_control_totals_agree_in_every_currency(run: dict[str, Any]) -> None:
     stages = run["audit"]["stages"]
     assert len(stages["bronze"]["hash_total"]) > 3
     assert set(stages["bronze"]["hash_total"]) <= set(stages["raw"]["hash_total"])
 
 
-def test_what_was_not_signed_was_refused_and_not_stored(run: dict[str, Any]) -> None:
+def test_every_webhook_with_a_bad_signature_is_refused(run: dict[str, Any]) -> None:
     forged = [a for a in attempts(run["ledger"]) if a["fault"] == "bad_signature"]
     assert forged
     assert {attempt["answer"] for attempt in forged} <= {400, 401}
 
 
-async def test_rows_are_scored_and_lead_to_their_workflow(
+async def test_rows_are_scored_and_name_their_workflow(
     run: dict[str, Any], stack: Settings
 ) -> None:
     assert run["audit"]["ok"]
     connection = await asyncpg.connect(stack.dsn)
     try:
         rows = await connection.fetch(
-            "SELECT inference_status, count(*) AS n, bool_and(workflow_id <> '') AS led"
+            "SELECT inference_status, count(*) AS n, bool_and(workflow_id <> '') AS named"
             " FROM payment_events GROUP BY 1"
         )
         unscored = await connection.fetchval(
@@ -81,8 +81,8 @@ async def test_rows_are_scored_and_lead_to_their_workflow(
     finally:
         await connection.close()
     assert {row["inference_status"] for row in rows} >= {"scored"}
-    assert all(row["led"] for row in rows)
-    assert unscored == 0, "a payment is scored when its money moves, or says that it was not"
+    assert all(row["named"] for row in rows)
+    assert unscored == 0, "a fraud score and its inference status disagree"
     for known in (example["event_id"], example["payment_id"]):
         traced = commands.call(stack, "trace", known, "--json")
         assert traced.returncode == 0, traced.stderr
@@ -90,7 +90,7 @@ async def test_rows_are_scored_and_lead_to_their_workflow(
         assert stack.temporal_ui in traced.stdout
 
 
-def test_a_second_audit_says_the_same(run: dict[str, Any], stack: Settings) -> None:
+def test_a_second_audit_gives_the_same_result(run: dict[str, Any], stack: Settings) -> None:
     again = commands.audit(stack, run["ledger"])
     assert again["ok"]
     assert again["stages"]["bronze"] == run["audit"]["stages"]["bronze"]

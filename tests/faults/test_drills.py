@@ -1,4 +1,4 @@
-"""Does each drill pass at a small size, and does its control fail?"""
+"""Each drill passes at a small size, and its control fails."""
 
 from collections.abc import Iterator
 
@@ -14,21 +14,21 @@ pytestmark = [pytest.mark.stack, pytest.mark.faults, pytest.mark.timeout(900)]
 
 SEED = 1
 ROUNDS = {"canaries": canaries.WHOLE_ROUNDS}
-"""With Dagster, the marts and what the dashboards show; the others at their smallest."""
-APART = {"disk-full"}
-"""It brings up a second stack: `make chaos` has the time for it."""
+"""Rounds per drill, if more than one. Canaries need two to cover the marts and the dashboards."""
+NOT_RUN = {"disk-full"}
+"""This drill starts a second stack, which takes too long here. `make chaos` runs it."""
 
 
 @pytest.fixture(scope="module")
-def victim() -> Iterator[Settings]:
-    """One stack for all drills: what shares one with other tests must not kill its processes."""
+def drill_stack() -> Iterator[Settings]:
+    """One stack for all drills. Other tests do not share it, because drills kill its processes."""
     with isolated.temporary(Settings().var / "models") as settings:
         yield settings
 
 
-@pytest.mark.parametrize("name", sorted(set(registry.names()) - APART))
-def test_drill(name: str, victim: Settings) -> None:
+@pytest.mark.parametrize("name", sorted(set(registry.names()) - NOT_RUN))
+def test_drill(name: str, drill_stack: Settings) -> None:
     (drill,) = registry.drills((name,)).values()
-    held = run.run_drill(victim, name, drill, SEED, ROUNDS.get(name, 1), Console())
-    # Its limits of time are `make chaos`'s to judge, on a machine that does nothing else.
-    assert held.skipped or held.findings.right, held.as_json()
+    result = run.run_drill(drill_stack, name, drill, SEED, ROUNDS.get(name, 1), Console())
+    # Only `make chaos` requires the time limits, on a machine without other work.
+    assert result.skipped or result.findings.right, result.as_json()

@@ -1,4 +1,4 @@
-"""Drill 2: the broker is away, frozen at first and then dead."""
+"""Drill 2: the broker is frozen at first, and then dead."""
 
 import asyncio
 import signal
@@ -26,17 +26,17 @@ from support import processes
 
 DOWN_S_A_ROUND: Final = 6.0
 DOWN_S_MAX: Final = 60.0
-"""In each of the two ways to be away."""
+"""Longest time for each of the two outages, frozen and dead."""
 SENDERS: Final = 32
 EVENTS_MAX: Final = 200_000
-"""More than can be sent meanwhile."""
+"""More events than the senders can send during the drill."""
 UP_S: Final = 2.0
 """Traffic before the outage."""
 PAUSE_S: Final = 0.1
 REFUSAL_S_MAX: Final = 2.5
-"""The 99th percentile of a 503."""
+"""Limit for the 99th percentile of the time to a 503."""
 GROWTH_MIB_MAX: Final = 64
-"""Of the gateway's memory: as many bodies as it may hold."""
+"""Limit for the growth of the gateway's memory: the bodies that it may hold at the same time."""
 CONTROL_EVENTS: Final = 30
 CONNECT_TRIES_MAX: Final = 10
 CONNECT_S_MAX: Final = 3.0
@@ -44,7 +44,7 @@ MIB: Final = 1024**2
 
 
 class Exchange(NamedTuple):
-    """One event's sending and its answer, by the monotonic clock."""
+    """One request and its answer, with times of the monotonic clock."""
 
     began: float
     ended: float
@@ -52,7 +52,7 @@ class Exchange(NamedTuple):
 
 
 def run(context: DrillContext) -> Findings:
-    """Freeze the broker, kill it, and bring it back, under load all the time."""
+    """Freeze the broker, kill it, and start it again, under constant load."""
     findings = Findings()
     ledger = context.folder / "ledger.jsonl"
     controlled = replace(context, folder=context.folder / "control", began_at=datetime.now(UTC))
@@ -70,7 +70,11 @@ def run(context: DrillContext) -> Findings:
 async def _outages(
     context: DrillContext, controlled: DrillContext, ledger: Path, findings: Findings
 ) -> int:
-    """Both outages under load; to how many the control said 200 while the broker was away."""
+    """Cause both outages under load.
+
+    Returns:
+        The number of events that the control answered 200 while the broker was frozen.
+    """
     settings = context.settings
     down_s = min(DOWN_S_A_ROUND * context.rounds, DOWN_S_MAX)
     traffic = Traffic(context, ledger)
@@ -87,14 +91,14 @@ async def _outages(
                 began = monotonic()
                 false = await _send_to(controlled, port)
                 await asyncio.sleep(max(0.0, down_s - (monotonic() - began)))
-            # The control is dead now, with all that it had promised.
+            # The control is dead now, and the events that it held in memory are lost.
             froze_s = monotonic() - began
-            # Said first, so that supervisord doesn't bring it back.
+            # Stop the program first, so that supervisord does not restart the killed broker.
             supervisor.call(settings, "stopProcess", "kafka", False)
             processes.kill(settings, "kafka")
             await asyncio.sleep(down_s)
         finally:
-            with suppress(UserError):  # it is dead, as it should be
+            with suppress(UserError):  # the broker is dead, as it should be
                 processes.kill(settings, "kafka", signal.SIGCONT)
             ended = monotonic()
             supervisor.start(settings, "kafka")
@@ -128,10 +132,10 @@ def _judge(exchanges: list[Exchange], froze: float, findings: Findings) -> None:
         "false_200": len(false_s),
         "other_answers": other,
     }
-    findings.require(bool(refused), "nothing was sent while the broker was away")
+    findings.require(bool(refused), "no request was answered 503 during the outages")
     findings.require(
         not false_s,
-        f"{len(false_s)} events were answered 200 while the broker was away, the first of them "
+        f"{len(false_s)} events were answered 200 during the outages, the first of them "
         f"{', '.join(f'{each:.2f}' for each in sorted(false_s)[:5])} s after it froze",
     )
     findings.require(not other, f"{other} events were answered neither 200 nor 503, or not at all")
@@ -144,7 +148,7 @@ def _judge(exchanges: list[Exchange], froze: float, findings: Findings) -> None:
 
 
 class Traffic:
-    """Events to the gateway, each again and again until it is answered 200, as providers do."""
+    """Sends events to the gateway, and repeats each until it is answered 200, as providers do."""
 
     def __init__(self, context: DrillContext, ledger: Path) -> None:
         self._ground = context
@@ -155,17 +159,17 @@ class Traffic:
         self._answered: list[Exchange] = []
 
     async def run(self) -> None:
-        """Send until stopped, and then what is still unanswered."""
+        """Send new events until stopped, then retry the events without a 200."""
         async with asyncio.TaskGroup() as group:
             for _ in range(SENDERS):
                 group.create_task(self._send())
 
     def stop(self) -> None:
-        """No new events."""
+        """Send no new events."""
         self._stopped = True
 
     def during(self, began: float, ended: float) -> list[Exchange]:
-        """What was asked and answered between two moments of the monotonic clock."""
+        """Return the exchanges that began and ended between two times of the monotonic clock."""
         return [each for each in self._answered if each.began > began and each.ended < ended]
 
     async def _send(self) -> None:
@@ -182,7 +186,7 @@ class Traffic:
 
 
 class _Memory:
-    """How far a process has grown since the first look, at its largest."""
+    """Measures the largest growth of a process's memory since the start."""
 
     def __init__(self, pid: int) -> None:
         self._process = psutil.Process(pid)
@@ -190,7 +194,7 @@ class _Memory:
         self._stopped = asyncio.Event()
 
     async def watch(self) -> None:
-        """Look every half a second until stopped."""
+        """Measure every half second until stopped."""
         while not self._stopped.is_set():
             self._most = max(self._most, self._process.memory_info().rss)
             await asyncio.sleep(0.5)
@@ -204,7 +208,10 @@ class _Memory:
 
 
 async def _control_ready(controlled: DrillContext, port: int) -> None:
-    """Its producer is connected once an event of it is in bronze; until then it loses them."""
+    """Wait until the control's producer is connected: one of its events is in bronze.
+
+    Before that, the control loses events because it is not connected.
+    """
     sender = Sender(controlled.settings, controlled.folder / "ready.jsonl", port)
     for probe in modelled_events(controlled, CONNECT_TRIES_MAX):
         try:
@@ -214,11 +221,11 @@ async def _control_ready(controlled: DrillContext, port: int) -> None:
             continue
         sender.close()
         return
-    raise RuntimeError("the control's producer doesn't connect")
+    raise RuntimeError(f"The control's producer did not connect in {CONNECT_TRIES_MAX} tries.")
 
 
 async def _send_to(controlled: DrillContext, port: int) -> int:
-    """How many events the control took while the broker could not have them."""
+    """Send events to the control while the broker is frozen, and count the answers 200."""
     sender = Sender(controlled.settings, controlled.folder / "ledger.jsonl", port)
     answered = [await sender.send(event) for event in modelled_events(controlled, CONTROL_EVENTS)]
     sender.close()

@@ -1,4 +1,4 @@
-"""Drill 12: a person in every field that may hold one, and none outside the raw store."""
+"""Drill 12: personal data in every possible field must not leak out of the raw store."""
 
 import asyncio
 from itertools import chain
@@ -25,31 +25,31 @@ from payment_pipeline.providers import providers
 from payment_pipeline.settings import Settings
 from payment_pipeline.simulator.signing import Forgery, forged
 
-TELLING: Final = ("gateway", "normalizer", "dispatcher", "worker", "inference")
-"""Those that send spans."""
-TRACED: Final = (*TELLING, "seaweedfs")
+TRACED: Final = ("gateway", "normalizer", "dispatcher", "worker", "inference")
+"""The components that send spans."""
+NEEDED: Final = (*TRACED, "seaweedfs")
 SPANS_SENT_S: Final = 6.0
-"""A process sends its spans every 5 s, as the SDK has it."""
+"""Longer than the interval at which the SDK sends spans (5 s)."""
 EVENTS_A_ROUND: Final = 120
 FAULTY_EVERY: Final = 10
-"""So many genuine events to each that is also sent malformed, unmodelled, hostile and forged."""
+"""One in this many events is also sent malformed, unmodelled, hostile and forged."""
 WHOLE_ROUNDS: Final = 2
-"""From so many rounds on Dagster builds the marts too, and Superset shows them."""
+"""From this many rounds on, Dagster also builds the marts, and Superset shows them."""
 MICRO_BATCH: Final = "micro_batch"
-"""Brings everything to the marts; automation launches it once Dagster is up."""
+"""The job that brings all events to the marts. Automation starts the job when Dagster starts."""
 COMPARISON: Final = "bronze_equals_lake"
-"""Holds it against bronze and the topics: hourly, and here at once."""
+"""The hourly job that compares the lake with bronze and the topics. The drill starts it at once."""
 JOB_S_MAX: Final = 600.0
-ANSWERED_S: Final = 10.0
+REQUEST_TIMEOUT_S: Final = 10.0
 
 
 def run(context: DrillContext) -> Findings:
-    """Plant, let everything through, search; then plant one in each place, and search again."""
+    """Send events with marks, wait until all are stored, and search each location for the marks."""
     findings = Findings()
     marked = canary.marks(context.rng)
     with collector() as spans:
         settings = context.settings.model_copy(update={"otlp_endpoint": spans.endpoint})
-        stack_start.up(settings, only=TRACED)
+        stack_start.up(settings, only=NEEDED)
         asyncio.run(_send(context, marked))
         account_for_events(context, context.folder / "ledger.jsonl", findings)
         for table in TABLES:
@@ -60,7 +60,7 @@ def run(context: DrillContext) -> Findings:
             for check in _failed_checks(settings):
                 findings.require(False, f"Dagster's check {check} failed")
             searched_in |= leak_search.LOCATIONS_WITH_MARTS
-            searched_in |= _show(context, settings)
+            searched_in |= _start_dashboards(context, settings)
         spans.wait_for_quiet(SPANS_SENT_S)
         shown = leak_search.DASHBOARDS in searched_in
         _search(settings, marked, spans, searched_in, findings, shown=shown)
@@ -79,15 +79,15 @@ def _search(
 ) -> None:
     kept = _bodies_with(settings, marked)
     findings.require(
-        kept > 0, "the marks are not even in the quarantine's bodies: nothing is shown"
+        kept > 0, "the quarantine has no body with the marks, so the search proves nothing"
     )
     searched = asyncio.run(leak_search.search(settings, marked, spans, shown=shown))
     for hits in searched:
-        findings.require(hits.hits == 0, f"{hits.location}: {hits.hits} hold a person's data")
+        findings.require(hits.hits == 0, f"{hits.location}: {hits.hits} contain personal data")
     for name in sorted(searched_in - {hits.location for hits in searched if hits.searched}):
-        findings.require(False, f"{name}: nothing was there to be searched")
-    silent = {f"payments-{name}" for name in TELLING} - {span.service for span in spans.spans}
-    findings.require(not silent, f"no span came of {', '.join(sorted(silent))}")
+        findings.require(False, f"{name}: the location was empty, so the search proves nothing")
+    silent = {f"payments-{name}" for name in TRACED} - {span.service for span in spans.spans}
+    findings.require(not silent, f"no span arrived from {', '.join(sorted(silent))}")
     findings.figures = {
         "bodies_with_marks": kept,
         "places_searched": len(searched),
@@ -107,7 +107,7 @@ async def _send(context: DrillContext, marked: Marks) -> None:
         others = chain(
             canary.malformed_with_marks(event, marked),
             (canary.unmodelled_with_marks(event, marked), canary.hostile_with_marks(event, marked)),
-            # The same id on another body: a conflict, which ends in the quarantine.
+            # The same id with another body is a conflict, which ends in the quarantine.
             (sent._replace(body=sent.body + b" "),),
         )
         for other in others:
@@ -122,21 +122,22 @@ async def _send(context: DrillContext, marked: Marks) -> None:
 
 
 async def _send_in_the_head(settings: Settings, marked: Marks) -> None:
-    """The marks in the path, the query and the headers: access logs and metrics' labels."""
+    """Send the marks in path, query and headers: they could reach access logs or metric labels."""
     base = f"http://{settings.host}:{settings.gateway_port}"
     headers = {"User-Agent": marked.name, "X-Forwarded-For": marked.secret, "From": marked.email}
-    timeout = aiohttp.ClientTimeout(total=ANSWERED_S)
+    timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
     async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
         for path in (marked.email, f"stripe?email={marked.email}", f"{marked.card_number}/x"):
             async with session.post(f"{base}/webhooks/{path}", data=" ".join(marked)) as answer:
                 await answer.read()
 
 
-def _show(context: DrillContext, settings: Settings) -> frozenset[str]:
-    """Bring the dashboards up, where there can be any; what is to be searched of them."""
+def _start_dashboards(context: DrillContext, settings: Settings) -> frozenset[str]:
+    """Start Superset if it is installed, and return the location that the search then covers."""
     if not superset.installed():
         context.progress(
-            "the dashboards are not searched: no Superset is here (make setup-superset)"
+            "The dashboards are not searched, because Superset is not installed. "
+            "Run `make setup-superset`."
         )
         return frozenset()
     stack_start.up(settings, only=("superset",))
@@ -144,7 +145,7 @@ def _show(context: DrillContext, settings: Settings) -> frozenset[str]:
 
 
 async def _run_dagster(settings: Settings) -> None:
-    """Its jobs, with its own logs, events and metadata of them."""
+    """Run Dagster's jobs, which write logs, events and metadata."""
     before = await dagster.newest_run(settings, MICRO_BATCH)
     await asyncio.to_thread(stack_start.up, settings, groups=(LAKEHOUSE,))
     async with asyncio.timeout(JOB_S_MAX):
@@ -163,14 +164,14 @@ async def _next_run(settings: Settings, before: str | None) -> str:
 async def _success(settings: Settings, run_id: str) -> None:
     while (status := await dagster.run_status(settings, run_id)) != "SUCCESS":
         if status in ("FAILURE", "CANCELED"):
-            raise RuntimeError(f"Dagster's run {run_id} is {status}")
+            raise RuntimeError(f"Dagster's run {run_id} has the status {status}.")
         await asyncio.sleep(1)
 
 
 def _failed_checks(settings: Settings) -> list[str]:
-    """Those that did not pass; the runs' success says nothing of them.
+    """Return the asset checks that failed. A run can succeed although one of its checks fails.
 
-    Others are planned, of the run that automation has begun meanwhile.
+    Checks of a later run, which automation has started meanwhile, may still be planned.
     """
     with psycopg.connect(settings.dagster_storage) as connection:
         found = connection.execute(
@@ -181,7 +182,7 @@ def _failed_checks(settings: Settings) -> list[str]:
 
 
 def _bodies_with(settings: Settings, marked: Marks) -> int:
-    """How many dead letters have the name in their signed bytes, where it may be."""
+    """Count the dead letters with the name in their signed bytes, which belong to the raw store."""
     with psycopg.connect(settings.dsn) as connection:
         row = connection.execute(
             "SELECT count(*) FROM payment_events_quarantine WHERE position(%s::bytea IN body) > 0",
@@ -191,19 +192,19 @@ def _bodies_with(settings: Settings, marked: Marks) -> int:
 
 
 async def _control(context: DrillContext, marked: Marks, spans: Collector, *, shown: bool) -> bool:
-    """Whether the search finds the secret once it is planted in each kind of place."""
+    """Plant the secret in each kind of location, and return whether the search finds all."""
     async with leak_search.planted(context.settings, marked.secret, spans, shown=shown):
         found = await leak_search.search(context.settings, marked, spans, shown=shown)
     seen = {hits.location: hits.hits for hits in found if hits.hits}
-    context.progress(f"control, one planted in each kind of place: found in {', '.join(seen)}")
+    context.progress(f"control, the secret in each kind of location: found in {', '.join(seen)}")
     wanted = leak_search.PLANTED_IN | ({leak_search.DASHBOARDS} if shown else set())
     return seen.keys() >= wanted
 
 
 DRILL = Drill(
     number=12,
-    promise="A person's data in every field that may hold it: none outside the raw store.",
-    needs=("postgres",),  # the others are brought up with a collector of their spans
+    promise="Personal data in every possible field does not leak out of the raw store.",
+    needs=("postgres",),  # the drill starts the others once its span collector listens
     run=run,
     full_rounds=WHOLE_ROUNDS,
 )

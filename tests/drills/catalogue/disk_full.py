@@ -33,7 +33,7 @@ NEEDS: Final = ("gateway", "normalizer", "dispatcher", "worker", "inference")
 
 
 def run(context: DrillContext) -> Findings:
-    """Fill each store's disk under load, make room again, and account for every event."""
+    """Fill the disk of each store under load, free it again, and account for every event."""
     findings = Findings()
     var = context.folder / "stack"
     var.mkdir()
@@ -57,7 +57,7 @@ def run(context: DrillContext) -> Findings:
 
 def _fill_and_free(context: DrillContext, disk: Path, ledger: Path, findings: Findings) -> None:
     settings = context.settings
-    time.sleep(1.0)  # under load, as everything here
+    time.sleep(1.0)  # let the load run before the disk is full
     with _full(disk):
         time.sleep(min(FULL_S_A_ROUND * context.rounds, FULL_S_MAX))
     began = time.monotonic()
@@ -76,7 +76,7 @@ async def _probe(context: DrillContext, ledger: Path) -> None:
 
 
 def _control(context: DrillContext, disk: Path) -> bool:
-    """A gateway that answers before the broker's ack, while the broker's disk is full."""
+    """Run a gateway that answers before the broker acknowledges, while Kafka's disk is full."""
     context = replace(context, began_at=datetime.now(UTC))
     settings, ledger = context.settings, context.folder / "control.jsonl"
 
@@ -99,10 +99,10 @@ def _control(context: DrillContext, disk: Path) -> bool:
 
 @contextmanager
 def _disk(path: Path, mib: int) -> Iterator[None]:
-    """A filesystem of a limited size, in memory.
+    """Mount a filesystem of a limited size in memory.
 
     Raises:
-        SkippedError: it can't be mounted.
+        SkippedError: this user cannot mount filesystems.
     """
     path.mkdir()
     options = f"size={mib}m,mode=0700"
@@ -113,8 +113,8 @@ def _disk(path: Path, mib: int) -> Iterator[None]:
     )
     if mounted.returncode:
         raise SkippedError(
-            "it needs filesystems of a limited size, and this user may not mount any: run "
-            "`make chaos ARGS=disk-full` as root on Linux"
+            "this drill mounts filesystems of a limited size, and this user may not mount any. "
+            "Run `make chaos ARGS=disk-full` as root on Linux."
         )
     try:
         yield
@@ -124,7 +124,7 @@ def _disk(path: Path, mib: int) -> Iterator[None]:
 
 @contextmanager
 def _full(disk: Path) -> Iterator[None]:
-    """Not a byte is left on the disk, until the block ends."""
+    """Fill the disk completely until the block ends."""
     ballast = disk / "ballast"
     with suppress(OSError), ballast.open("wb", buffering=0) as file:
         while True:
@@ -137,7 +137,7 @@ def _full(disk: Path) -> Iterator[None]:
 
 DRILL = Drill(
     number=10,
-    promise="A full disk under a store stops the flow and loses nothing once there is room again.",
+    promise="A full disk stops the flow; once the disk has room again, nothing is lost.",
     needs=NEEDS,
     run=run,
     full_rounds=8,

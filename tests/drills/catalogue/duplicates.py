@@ -1,4 +1,4 @@
-"""Drill 3: duplicates, replays, a full shuffle, and the same id on another body."""
+"""Drill 3: duplicates, repeated deliveries, a full shuffle, and the same id with another body."""
 
 from collections.abc import Mapping
 from hashlib import sha256
@@ -24,21 +24,21 @@ from payment_pipeline.simulator.traffic import deliveries, events
 EVENTS_A_ROUND: Final = 1_000
 FAULTS: Final = Faults(duplicates=0.3, altered=0.03, shuffle=True)
 REPLAYS: Final = 2
-"""How often everything is sent, in the same disorder."""
+"""How often all events are sent, in the same shuffled order."""
 ROWS: Final = "SELECT * FROM payment_events WHERE received_at >= %s"
 CONFLICTS: Final = (
     "SELECT DISTINCT body_sha256 FROM payment_events_quarantine "
     "WHERE failure = 'conflicting_body' AND received_at >= %s"
 )
 WHERE_IT_CAME: Final = {"source", "received_at", "traceparent", "normalizer_version"}
-"""What says how an event came, and not what happened."""
+"""Columns that say how an event arrived. They may differ between deliveries."""
 
 Facts = Mapping[str, dict[str, Any]]
-"""What happened, by event id."""
+"""The other columns of each event, by event id."""
 
 
 def run(context: DrillContext) -> Findings:
-    """Send it in disorder and again, and compare bronze with an in-order run of the pure core."""
+    """Send events shuffled and twice, and compare bronze with an in-order run of the pure core."""
     findings = Findings()
     ledger = context.folder / "ledger.jsonl"
     seed, count = context.rng.randrange(2**31), EVENTS_A_ROUND * context.rounds
@@ -48,27 +48,27 @@ def run(context: DrillContext) -> Findings:
     wanted, stored = _in_order(context, seed, count), _stored(context)
     altered = _bodies(ledger, Fault.ALTERED)
     with psycopg.connect(context.settings.dsn) as connection:
-        kept_apart = {row[0] for row in connection.execute(CONFLICTS, [context.began_at])}
+        conflicts = {row[0] for row in connection.execute(CONFLICTS, [context.began_at])}
     findings.figures = {
         "deliveries": len(ledger.read_bytes().splitlines()),
         "rows": len(stored),
         "rows_in_order": len(wanted),
         "rows_that_differ": len(_differing(wanted, stored)),
         "altered": len(altered),
-        "altered_in_quarantine": len(altered & kept_apart),
+        "altered_in_quarantine": len(altered & conflicts),
     }
     findings.require(not _differing(wanted, stored), "bronze differs from an in-order run")
-    findings.require(altered <= kept_apart, "an altered body is not in quarantine")
+    findings.require(altered <= conflicts, "an altered body is not in quarantine")
     findings.control_failed = _control(context, wanted, altered, seed, count)
     return findings
 
 
 def _in_order(context: DrillContext, seed: int, count: int) -> Facts:
-    """What the events say in true order, each once."""
+    """Normalize each event once, in the original order."""
     facts = {}
     for event in events(seed, count, Period(midnight(None))):
-        if (said := _normalized(context, event.event_id, event.body)) is not None:
-            facts[event.event_id] = said
+        if (normalized := _normalized(context, event.event_id, event.body)) is not None:
+            facts[event.event_id] = normalized
     return facts
 
 
@@ -108,12 +108,13 @@ def _bodies(ledger: Path, fault: Fault) -> set[str]:
 def _control(
     context: DrillContext, wanted: Facts, altered: set[str], seed: int, count: int
 ) -> bool:
-    """The same comparison with a sink that keeps what came last: the altered bodies must show."""
+    """Compare a sink where the last delivery wins: the altered bodies must show as differences."""
     period = Period(midnight(None))
     last = {
-        each.event_id: said
+        each.event_id: normalized
         for each in deliveries(seed, count, period, FAULTS)
-        if each.event_id and (said := _normalized(context, each.event_id, each.body)) is not None
+        if each.event_id
+        and (normalized := _normalized(context, each.event_id, each.body)) is not None
     }
     differing = len(_differing(wanted, last))
     context.progress(
@@ -124,7 +125,7 @@ def _control(
 
 DRILL = Drill(
     number=3,
-    promise="Duplicates, replays and disorder leave the rows that one delivery in order leaves.",
+    promise="Duplicates, repeats and disorder give the same rows as one delivery in order.",
     needs=("gateway", "normalizer", "dispatcher", "worker"),
     run=run,
     full_rounds=10,

@@ -1,4 +1,4 @@
-"""Drill 11: stored workflow histories replayed on today's code."""
+"""Drill 11: replay of stored workflow histories on the current code."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -33,11 +33,11 @@ STORED: Final = TESTS / "replay/histories"
 EVENTS_A_ROUND: Final = 300
 TASK_COMPLETED: Final = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
 LIVE_MAX: Final = 500
-"""Histories of this stack's own workflows that are replayed too."""
+"""At most this many histories of the stack's own workflows are replayed too."""
 
 
 def run(context: DrillContext) -> Findings:
-    """Replay what is stored, and what the stack has just run."""
+    """Replay the stored histories, and the histories of workflows that the stack has just run."""
     findings = Findings()
     ledger = context.folder / "ledger.jsonl"
     send_chunk(
@@ -60,15 +60,15 @@ async def _drill(context: DrillContext, findings: Findings) -> None:
         try:
             await replayer.replay_workflow(each)
         except NondeterminismError as broken:
-            findings.require(False, f"{each.workflow_id} doesn't replay: {broken}")
+            findings.require(False, f"the history of {each.workflow_id} does not replay: {broken}")
     findings.figures = {"stored_histories": len(stored), "live_histories": len(live)}
     findings.tries = len(stored) + len(live)
     findings.control_failed = await breaks(history(STORED / "range_in_one_task.json"))
-    context.progress("control, a workflow whose steps changed places: replaying it fails")
+    context.progress("control, a workflow with two steps swapped: the replay fails")
 
 
 def history(path: Path) -> WorkflowHistory:
-    """A stored history."""
+    """Read a stored history."""
     return WorkflowHistory.from_json(path.stem, path.read_text())
 
 
@@ -79,13 +79,13 @@ async def _live(context: DrillContext) -> AsyncIterator[WorkflowHistory]:
     ):
         handle = client.get_workflow_handle(each.id, run_id=each.run_id)
         fetched = await handle.fetch_history()
-        # Replaying one that no worker has had yet would wait for its first task for ever.
+        # The replay of a workflow that no worker has run yet would wait forever.
         if any(event.event_type == TASK_COMPLETED for event in fetched.events):
             yield fetched
 
 
 async def breaks(stored: WorkflowHistory) -> bool:
-    """Whether replaying a range's history on the broken workflow is noticed."""
+    """Return whether the replay of a range's history on the wrong workflow fails."""
     try:
         await Replayer(workflows=[PersistsBeforeItScores]).replay_workflow(stored)
     except NondeterminismError:
@@ -95,11 +95,11 @@ async def breaks(stored: WorkflowHistory) -> bool:
 
 @workflow.defn(name="IngestRange", sandboxed=False)
 class PersistsBeforeItScores:
-    """The mistake that a change could make: the same steps, in another order."""
+    """A wrong version of the workflow: the same steps in another order."""
 
     @workflow.run
     async def run(self, batch: OffsetRange) -> RangeOutcome:
-        """Run it."""
+        """Persist first, then score."""
         timeout = timedelta(seconds=60)
         persisted: Persisted = await workflow.execute_activity(
             PERSIST_RANGE, args=[batch, b""], result_type=Persisted, start_to_close_timeout=timeout
@@ -110,7 +110,7 @@ class PersistsBeforeItScores:
 
 DRILL = Drill(
     number=11,
-    promise="Workflows that began under yesterday's code go on under today's.",
+    promise="Workflows that an older version started continue on the current code.",
     needs=("gateway", "normalizer", "dispatcher", "worker", "inference"),
     run=run,
     full_rounds=10,

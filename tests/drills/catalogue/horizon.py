@@ -1,4 +1,4 @@
-"""Drill 8: many writers hold their transactions while two exporters load the lake."""
+"""Drill 8: many writers hold transactions open while two exporters load the lake."""
 
 import random
 import threading
@@ -23,10 +23,11 @@ HELD_S_MAX: Final = 0.05
 
 
 def run(context: DrillContext) -> Findings:
-    """Write and load at the same time; then the lake must have each row once."""
+    """Write and load at the same time, then require each row once in the lake."""
     findings = Findings()
     settings = context.settings
-    # The native catalog makes a table in two steps: of two that are the first, one fails.
+    # The first load creates the table. The catalog does that in two steps, so of two first loads
+    # at the same time one would fail.
     load(settings, EVENTS.name)
     naive, loads, done = set[str](), list[bool](), threading.Event()
 
@@ -37,7 +38,7 @@ def run(context: DrillContext) -> Findings:
                 insert_events(
                     connection, f"{context.seed}-{writer}-{number}-", rng.randint(1, ROWS_MAX)
                 )
-                time.sleep(rng.random() * HELD_S_MAX)  # the held transaction is what is tried
+                time.sleep(rng.random() * HELD_S_MAX)  # the drill tests open transactions
                 connection.commit()
 
     def export() -> None:
@@ -79,7 +80,7 @@ def run(context: DrillContext) -> Findings:
 
 
 def _load(settings: Settings) -> bool:
-    """Whether it came to its end; Dagster tries a run again to which the other was always ahead."""
+    """Load once, and return whether it succeeded. Dagster would retry an overtaken load."""
     try:
         load(settings, EVENTS.name)
     except CommitFailedException:
@@ -89,7 +90,7 @@ def _load(settings: Settings) -> bool:
 
 DRILL = Drill(
     number=8,
-    promise="Two exporters beside many held transactions load each row into the lake once.",
+    promise="Two exporters load each row into the lake once, despite many open transactions.",
     needs=("postgres", "seaweedfs"),
     run=run,
     full_rounds=10,

@@ -1,4 +1,4 @@
-"""Drill 1: kill -9 of every process at random moments under load."""
+"""Drill 1: kill -9 of every process at random times under load."""
 
 import asyncio
 from collections import defaultdict
@@ -30,28 +30,29 @@ VICTIMS: Final = (
 )
 RATE_PER_S: Final = 150.0
 EVENTS_A_ROUND: Final = 5_000
-"""The load goes on until it has been acknowledged so many, however quick the kills."""
+"""The load continues until so many events are acknowledged, even after the last kill."""
 PAUSE_S: Final = (0.2, 1.5)
-"""Between a recovery and the next kill."""
+"""Shortest and longest pause between the end of an outage and the next kill."""
 AFTER_RESTART_S_MAX: Final = 5.0
-"""Of the 95th percentile, over the kills of one process: what the pipeline may take beyond the
-restart itself."""
+"""Limit for the time from the restart of a process until a new event is in bronze: for the 95th
+percentile over all kills of this process."""
 JUDGED_FROM_KILLS: Final = 20
-"""Fewer kills of a process say nothing of a 95th percentile: with them only `STUCK_S` counts."""
+"""Fewer kills of a process are too few for a 95th percentile. Then only `STUCK_S` counts."""
 STUCK_S: Final = 45.0
+"""Limit for the same time when there are few kills."""
 CONTROL_EVENTS: Final = 100
 CONTROL_ENDS_S: Final = 30.0
 
 
 def run(context: DrillContext) -> Findings:
-    """Kill each of `VICTIMS` once a round, in random order."""
+    """Kill each of `VICTIMS` once per round, in random order."""
     findings = Findings()
     ledger = context.folder / "ledger.jsonl"
     with load(context, ledger, RATE_PER_S, Faults(duplicates=0.02)) as ended:
         asyncio.run(_kill_all(context, ledger, findings))
         while len(answers(ledger).acknowledged) < EVENTS_A_ROUND * context.rounds:
             if ended.wait(1.0):
-                findings.require(False, "the load ended early")
+                findings.require(False, "the load ended too early")
                 break
     account_for_events(context, ledger, findings)
     findings.figures["kills"] = len(VICTIMS) * context.rounds
@@ -81,7 +82,8 @@ async def _kill_all(context: DrillContext, ledger: Path, findings: Findings) -> 
         findings.figures[f"{name}_after_restart_s_p95"] = after_s
         limit_s = AFTER_RESTART_S_MAX if len(each) >= JUDGED_FROM_KILLS else STUCK_S
         findings.require_in_time(
-            after_s <= limit_s, f"{name} was back, but no event got through for {after_s} s more"
+            after_s <= limit_s,
+            f"after the restart of {name}, no event reached bronze for {after_s} s",
         )
 
 
@@ -91,10 +93,10 @@ def _p95(values: Iterable[float]) -> float:
 
 
 def _control(context: DrillContext, findings: Findings) -> bool:
-    """A normalizer that commits before it has produced: its death must lose what it had read.
+    """Run a normalizer that commits before it produces: its exit must lose the events it has read.
 
-    The gateway's topics still have it, so a replay brings it back; nothing is left for other drills
-    to find.
+    The raw topics still have these events, so a replay restores them. Later drills then find no
+    lost events.
     """
     settings = context.settings
     context = replace(context, began_at=datetime.now(UTC))
@@ -107,22 +109,22 @@ def _control(context: DrillContext, findings: Findings) -> bool:
             process.wait(CONTROL_ENDS_S)
     finally:
         supervisor.start(settings, "normalizer")
-    told = settled_audit(context, ledger)
+    audit = settled_audit(context, ledger)
     context.progress(
-        f"control, offsets committed early: the audit misses {told.missing.count} events"
+        f"control, offsets committed early: the audit misses {audit.missing.count} events"
     )
     window = Window(context.began_at, datetime.now(UTC))
     replayed = asyncio.run(replay(settings, Request(window), lambda _said: None))
     context.progress(f"a replay sent {replayed.standings[Standing.SENT_ON]} of them on")
     findings.require(
-        settled_audit(context, ledger).ok, "a replay did not bring back what the control had lost"
+        settled_audit(context, ledger).ok, "a replay did not restore the events of the control"
     )
-    return told.last_seen.get(Stage.RAW, 0) > 0
+    return audit.last_seen.get(Stage.RAW, 0) > 0
 
 
 DRILL = Drill(
     number=1,
-    promise="Kill -9 of each process at random moments under load loses nothing, doubles nothing.",
+    promise="Kill -9 of each process at random times under load loses and duplicates nothing.",
     needs=VICTIMS,
     run=run,
     full_rounds=20,

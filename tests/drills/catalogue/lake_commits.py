@@ -1,4 +1,4 @@
-"""Drill 9: loaders that crash on their way, sleep, or are contradicted at the Iceberg commit."""
+"""Drill 9: loaders that crash, sleep, or get errors and conflicts at the Iceberg commit."""
 
 import os
 import signal
@@ -41,8 +41,8 @@ from payment_pipeline.settings import Settings
 from support.repository import importing_tests
 
 CRASHES_A_ROUND: Final = len(crashing_loader.POINTS)
-CRASHES_TOLD: Final = 20
-"""How many go by between two lines."""
+CRASHES_PER_LINE: Final = 20
+"""Number of crashes between two lines of progress."""
 ROWS: Final = 50
 CRASH_S_MAX: Final = 120
 STORE: Final = "seaweedfs"
@@ -56,7 +56,7 @@ INJECTED: Final = {
 
 
 def run(context: DrillContext) -> Findings:
-    """Each way to fail, with new rows before it; then the lake must have each row once."""
+    """Cause each failure with new rows in bronze, then require each row once in the lake."""
     findings = Findings()
     settings = context.settings
     load(settings, EVENTS.name)
@@ -65,23 +65,25 @@ def run(context: DrillContext) -> Findings:
     store_deaths, store = 0, _store_pid(settings)
     for number in range(1, crashes + 1):
         _more(context, f"crash-{number}")
-        if not points:  # each of them as often as the others, in an order of the seed's
+        if not points:  # each point equally often, in random order
             points = context.rng.sample(crashing_loader.POINTS, len(crashing_loader.POINTS))
         _crash(settings, points.pop())
-        findings.outages_s.append(_put_right(settings))
+        findings.outages_s.append(_repair(settings))
         store_deaths += (now := _store_pid(settings)) != store
         store = now
-        if number % CRASHES_TOLD == 0:
-            context.progress(f"{number} of {crashes} crashes put right")
+        if number % CRASHES_PER_LINE == 0:
+            context.progress(f"{number} of {crashes} crashes repaired")
     for name, failure in INJECTED.items():
         for landed in (True, False):
             _more(context, f"{name}-{landed}")
-            # A 409 says that it did not land.
+            # A 409 means that the commit did not land.
             with around_commits(fail_once(failure, landed=landed and name != "409")):
                 load(settings, EVENTS.name)
     _more(context, "slept")
     slept = load_after_a_rival(settings)
-    findings.require(slept == 0, f"a loader that slept through another's commit added {slept} rows")
+    findings.require(
+        slept == 0, f"a loader that slept during another loader's commit added {slept} rows"
+    )
     _more(context, "rival")
     with around_commits(_after_a_rewrite(settings)):
         load(settings, EVENTS.name)
@@ -97,13 +99,17 @@ def run(context: DrillContext) -> Findings:
 
 
 def _clean(settings: Settings, findings: Findings) -> None:
-    """What the dead left behind is no row; the upkeep deletes it, here without its week's wait."""
+    """Require that table maintenance deletes the files of crashed loaders.
+
+    These files hold no visible rows. In production, maintenance deletes them after one week; here
+    it deletes them at once.
+    """
     left = orphan_files(settings)
-    findings.require(bool(left), "no failed commit left a file: nothing is shown of their cleaning")
+    findings.require(bool(left), "no failed commit left a file, so the cleaning proves nothing")
     stack_start.up(settings, only=("trino",))
     maintain(settings, "remove_orphan_files", *EVENTS.identifier, orphans_kept="0s")
     still = orphan_files(settings)
-    findings.require(not still, f"of {len(left)} orphan files {len(still)} are left")
+    findings.require(not still, f"{len(still)} of {len(left)} orphan files are left")
     findings.figures |= {"orphan_files": len(left), "orphan_files_left": len(still)}
 
 
@@ -113,7 +119,7 @@ def _more(context: DrillContext, what: str) -> None:
 
 
 def _crash(settings: Settings, point: str) -> None:
-    """Have a loader die there."""
+    """Run a loader that dies at the given point."""
     died = subprocess.run(
         [sys.executable, "-m", crashing_loader.__name__, point],
         env={**os.environ, **supervisor.environment(settings), **importing_tests()},
@@ -122,14 +128,15 @@ def _crash(settings: Settings, point: str) -> None:
         timeout=CRASH_S_MAX,
     )
     if died.returncode != -signal.SIGKILL:
-        raise RuntimeError(f"the loader didn't die: {died.stderr.decode()[-1000:]}")
+        raise RuntimeError(f"The loader did not die. Its log: {died.stderr.decode()[-1000:]}")
 
 
-def _put_right(settings: Settings) -> float:
-    """Seconds until a load has put right what a loader's death left.
+def _repair(settings: Settings) -> float:
+    """Load again after the crash of a loader, and return the seconds until that succeeded.
 
-    A store that died of it comes back first, as it does for Dagster's next attempt: SeaweedFS 4
-    panics once in some hundreds of uploads that are cut off.
+    The crash may also have killed the store: SeaweedFS 4 panics once in some hundreds of uploads
+    that are cut off. The supervisor then restarts the store before the next load, as for Dagster's
+    next attempt.
     """
     began = monotonic()
     while True:
@@ -148,7 +155,7 @@ def _store_pid(settings: Settings) -> int:
 
 
 def _after_a_rewrite(settings: Settings) -> Around:
-    """A rival rewrites the whole table, as a compaction does, just before the first commit."""
+    """Rewrite the whole table just before the first commit, as a compaction does."""
     rivals = [settings]
 
     def rewritten(commit: Callable[[], CommitTableResponse]) -> CommitTableResponse:
@@ -161,7 +168,7 @@ def _after_a_rewrite(settings: Settings) -> Around:
 
 
 def _control(context: DrillContext) -> bool:
-    """PyIceberg's default retry, which commits a stale batch again: the row must be there twice."""
+    """Use PyIceberg's default retry, which commits a stale batch again: the row must be twice."""
     catalog = open_catalog(context.settings)
     schema = pa.schema([pa.field("event_id", pa.string())])
     name = f"{EVENTS.identifier[0]}.control_{context.seed}"
@@ -172,7 +179,7 @@ def _control(context: DrillContext) -> bool:
     slow.append(batch)
     copies = _copies(table.refresh())
     catalog.drop_table(name)
-    context.progress(f"control, PyIceberg's own retry: a stale batch is there {copies} times")
+    context.progress(f"control, PyIceberg's own retry: the table has a stale batch {copies} times")
     return copies > 1
 
 
@@ -182,7 +189,7 @@ def _copies(table: Table) -> int:
 
 DRILL = Drill(
     number=9,
-    promise="Crashes, sleep, lost answers and rival commits leave each row once, and no orphan.",
+    promise="Crashes, sleep, lost answers and rival commits leave each row once, and no orphans.",
     needs=("postgres", "seaweedfs"),
     run=run,
     full_rounds=40,

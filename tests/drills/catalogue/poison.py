@@ -1,4 +1,4 @@
-"""Drill 4: a corpus of signed bodies that pass one parser and kill the next."""
+"""Drill 4: signed bodies that pass one parser and break the next one (poison)."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -27,8 +27,10 @@ from payment_pipeline.simulator.shapes import Json
 from payment_pipeline.simulator.world import Event
 
 STALL_S_MAX: Final = 1.0
-"""How much later than else an event may be in bronze that follows poison on its partition: of the
-rounds' median, a kind, for what poison holds up it holds up each time."""
+"""Limit for the extra time to bronze of an event behind poison on the same partition.
+
+The limit holds for the median over the rounds, for each kind of poison: a kind that blocks the
+partition blocks it every time."""
 BASELINE_EVENTS: Final = 10
 DEPTH: Final = 200_000
 QUARANTINE_S_MAX: Final = 30.0
@@ -38,12 +40,12 @@ CLASS: Final = "SELECT failure FROM payment_events_quarantine WHERE body_sha256 
 
 
 class Poison(NamedTuple):
-    """One bad body."""
+    """One way to make a bad body."""
 
     name: str
     spoil: Callable[[Event], bytes]
     failure: FailureClass | None
-    """`None`: genuine, and no model covers it."""
+    """The expected failure class; None for a genuine event without a model."""
 
 
 def _spoiled(spoil: Callable[[Json], bytes]) -> Callable[[Event], bytes]:
@@ -71,7 +73,7 @@ CORPUS: Final = (
 
 
 def run(context: DrillContext) -> Findings:
-    """Each kind of poison, and after it a good event of the same payment; then what is fixable."""
+    """Send each kind of poison and then a good event of the same payment, and repair the poison."""
     findings = Findings()
     ledger = context.folder / "ledger.jsonl"
     asyncio.run(_drill(context, ledger, findings))
@@ -124,7 +126,7 @@ async def _drill(context: DrillContext, ledger: Path, findings: Findings) -> Non
 
 
 async def _classed(context: DrillContext, wanted: dict[str, Poison], findings: Findings) -> int:
-    """How many ended in quarantine for the right reason, or as unmodelled."""
+    """Count the bodies that are quarantined with the right failure class, or are unmodelled."""
     deadline = monotonic() + QUARANTINE_S_MAX
     right = 0
     for digest, kind in wanted.items():
@@ -146,7 +148,7 @@ def _failures(context: DrillContext, digest: str) -> set[str]:
 
 
 def _charges(context: DrillContext, count: int) -> Iterator[Event]:
-    """Events with an amount, which every kind of poison can spoil."""
+    """Simulate charges. They have an amount, so every kind of poison applies to them."""
     charges = (
         each for each in modelled_events(context, 20 * count) if each.type == "charge.succeeded"
     )
@@ -154,14 +156,14 @@ def _charges(context: DrillContext, count: int) -> Iterator[Event]:
 
 
 def _of_payment(model: Event, other: Event) -> bytes:
-    """The model's body, told to be of the other one's payment."""
+    """Return the body of `model`, moved to the payment of `other`."""
     parsed, theirs = orjson.loads(model.body), orjson.loads(other.body)
     parsed["data"]["object"]["payment_intent"] = theirs["data"]["object"]["payment_intent"]
     return orjson.dumps(parsed)
 
 
 async def _control(context: DrillContext) -> bool:
-    """A normalizer that ends at what it can't read: the good event behind it must not come."""
+    """Run a normalizer that exits at unreadable events: the good event behind must not arrive."""
     settings = context.settings
     context = replace(context, began_at=datetime.now(UTC))
     sender = Sender(settings, context.folder / "control.jsonl")
@@ -182,14 +184,14 @@ async def _control(context: DrillContext) -> bool:
     finally:
         supervisor.start(settings, "normalizer")
     sender.close()
-    what = "it ended, and the partition stood" if stalled else "the partition went on"
-    context.progress(f"control, a normalizer that raises: {what}")
+    effect = "it exited, and the partition stalled" if stalled else "the partition continued"
+    context.progress(f"control, a normalizer that raises: {effect}")
     return stalled
 
 
 DRILL = Drill(
     number=4,
-    promise="Poison ends in quarantine for the right reason, holds nothing up, and can be mended.",
+    promise="Poison is quarantined for the right reason, blocks nothing, and can be repaired.",
     needs=("gateway", "normalizer", "dispatcher", "worker"),
     run=run,
     full_rounds=10,

@@ -1,4 +1,4 @@
-"""Drill 7: secrets rotated under load, and clocks at the edge of the tolerance."""
+"""Drill 7: rotation of secrets under load, and clocks at the edge of the tolerance."""
 
 import asyncio
 from collections import Counter
@@ -19,17 +19,17 @@ from payment_pipeline.gateway.live_secrets import WATCH_S
 from payment_pipeline.simulator.signing import signature
 
 LIVE_S: Final = WATCH_S + 0.5
-"""By then a changed file is what the gateway verifies with."""
+"""After this time the gateway verifies with the changed file."""
 SENDERS: Final = 8
 EVENTS_MAX: Final = 50_000
 RETIRED_TRIES: Final = 50
 EDGE_TRIES: Final = 25
-"""Of each of the four clocks, a round."""
+"""Tries per round with each of the four clocks."""
 PAUSE_S: Final = 0.01
 
 
 def run(context: DrillContext) -> Findings:
-    """Rotate once a round while everything is signed with the provider's newest secret."""
+    """Rotate once per round while the provider signs with its newest secret."""
     findings = Findings()
     ledger = context.folder / "ledger.jsonl"
     with _restored(context) as path:
@@ -65,21 +65,21 @@ async def _drill(
         "retired_accepted": retired[200],
         **edges,
     }
-    findings.require(not rejected, f"{rejected} genuine webhooks were refused")
+    findings.require(not rejected, f"{rejected} valid webhooks were rejected")
     findings.require(not retired[200], f"a retired secret was accepted {retired[200]} times")
     for edge, accepted in edges.items():
         wanted = EDGE_TRIES * context.rounds if "299" in edge else 0
-        findings.require(accepted == wanted, f"{edge} was {accepted}, and not {wanted}")
+        findings.require(accepted == wanted, f"{edge} was {accepted}, but should be {wanted}")
     findings.control_failed = await _control(context, path, provider)
 
 
 async def _edges(context: DrillContext, provider: "_Provider") -> dict[str, int]:
-    """How many were accepted of those signed at each edge; whole seconds, as Stripe's are."""
+    """Count the accepted webhooks at each edge of the tolerance, in whole seconds as at Stripe."""
     clocks: dict[str, Callable[[], int]] = {
         "accepted_at_minus_299_s": lambda: ceil(time()) - 299,
         "accepted_at_plus_299_s": lambda: floor(time()) + 299,
         "accepted_at_minus_301_s": lambda: floor(time()) - 301,
-        # A second to spare: the request takes some time, which brings its stamp nearer.
+        # One second extra: the request takes time, which brings its timestamp closer.
         "accepted_at_plus_301_s": lambda: ceil(time()) + 301,
     }
     tries = EDGE_TRIES * context.rounds
@@ -90,16 +90,16 @@ async def _edges(context: DrillContext, provider: "_Provider") -> dict[str, int]
 
 
 async def _control(context: DrillContext, path: Path, provider: "_Provider") -> bool:
-    """A rotation without an overlap, and a gateway that never forgets a secret nor minds a clock.
+    """Rotate without an overlap, and run a gateway that accepts every secret and every time.
 
-    Without the first valid webhooks are refused; the other takes what must be refused.
+    The first must reject valid webhooks. The second must accept webhooks that must be rejected.
     """
     old, new = provider.secret, _secret(context)
     _write(path, new)
     await asyncio.sleep(LIVE_S)
     answers = await provider.try_with(old, RETIRED_TRIES)
     context.progress(
-        f"control, rotated without an overlap: {answers[401]} of {RETIRED_TRIES} refused"
+        f"control, rotated without an overlap: {answers[401]} of {RETIRED_TRIES} rejected"
     )
     module = "drills.controls.trusting_gateway"
     with running_control(context.settings, module, "gateway_port") as (port, _):
@@ -108,19 +108,19 @@ async def _control(context: DrillContext, path: Path, provider: "_Provider") -> 
         retired = (await trusting.try_with(old, RETIRED_TRIES))[200]
         late = (await trusting.try_with(old, RETIRED_TRIES, lambda: int(time()) - 301))[200]
     context.progress(
-        f"control, a gateway that asks for neither secret nor time: {retired} of {RETIRED_TRIES} "
-        f"signed with a retired secret accepted, {late} of as many by a clock 301 s off"
+        f"control, a gateway that checks neither secret nor time: accepted {retired} of "
+        f"{RETIRED_TRIES} with a retired secret, {late} of {RETIRED_TRIES} with a clock 301 s off"
     )
     return answers[401] > 0 and retired > 0 and late > 0
 
 
 class _Provider:
-    """Signs with its newest secret, and sends all the time."""
+    """A provider that sends constantly and signs with its newest secret."""
 
     def __init__(
         self, context: DrillContext, ledger: Path, secret: str, port: int | None = None
     ) -> None:
-        """`port` is another gateway's than the settings'."""
+        """Prepare a provider; `port` replaces the gateway port of the settings."""
         self.secret = secret
         self._port = port
         self.answers: Counter[int | str] = Counter()
@@ -136,7 +136,7 @@ class _Provider:
                 group.create_task(self._send())
 
     def stop(self) -> None:
-        """No new events."""
+        """Send no new events."""
         self._stopped = True
 
     async def _send(self) -> None:
@@ -151,7 +151,7 @@ class _Provider:
     async def try_with(
         self, secret: str, tries: int, clock: Callable[[], int] = lambda: int(time())
     ) -> Counter[int | str]:
-        """How some events are answered that are signed with this secret by this clock."""
+        """Send events signed with this secret and clock, and count the answers by status."""
         sender = Sender(self._settings, self._ledger, self._port)
         answers: Counter[int | str] = Counter()
         for _ in range(tries):
@@ -163,7 +163,7 @@ class _Provider:
 
 @contextmanager
 def _restored(context: DrillContext) -> Iterator[Path]:
-    """The gateway's secrets as a file; at the end what it held is there again."""
+    """Yield the file with the gateway's secrets, and restore its content at the end."""
     path = context.settings.secrets_dir / "webhook_secrets_stripe"
     before = path.read_text()
     try:
@@ -174,20 +174,20 @@ def _restored(context: DrillContext) -> Iterator[Path]:
 
 
 def _secret(context: DrillContext) -> str:
-    """Another one, of the seed's: nobody else's events are signed with it."""
+    """Make a new secret from the seed."""
     return f"whsec_{context.rng.getrandbits(256):064x}"
 
 
 def _write(path: Path, secrets: str) -> None:
-    """At once, as whoever rotates should: a gateway that looks sees the old file or the new."""
-    beside = path.with_suffix(".new")
-    write_private(beside, secrets + "\n")
-    beside.replace(path)
+    """Replace the file atomically, so that the gateway reads either the old file or the new one."""
+    new = path.with_suffix(".new")
+    write_private(new, secrets + "\n")
+    new.replace(path)
 
 
 DRILL = Drill(
     number=7,
-    promise="Secrets rotate under load, and clocks may be off by 299 s, at no request's cost.",
+    promise="Rotations under load and clocks up to 299 s off do not cost a valid request.",
     needs=("gateway", "normalizer", "dispatcher", "worker"),
     run=run,
     full_rounds=10,

@@ -1,4 +1,4 @@
-"""Drill 5: mutated signatures among valid ones."""
+"""Drill 5: forged signatures among valid ones."""
 
 import asyncio
 from collections import Counter
@@ -20,44 +20,44 @@ from payment_pipeline.simulator.world import Event
 
 MUTATIONS_A_ROUND: Final = 5_000
 VALID_EVERY: Final = 100
-"""One event in so many is signed as it should be."""
+"""One event in this many has a valid signature."""
 SENDERS: Final = 32
 CONTROL_MUTATIONS: Final = 50
 
 
 def run(context: DrillContext) -> Findings:
-    """Send them all; only the valid ones may be accepted, and none may be refused."""
+    """Send forged and valid webhooks: all valid ones and no forged ones must be accepted."""
     findings = Findings()
     ledger = context.folder / "ledger.jsonl"
     count = MUTATIONS_A_ROUND * context.rounds
     sent = asyncio.run(_send_all(context, ledger, count + count // VALID_EVERY))
-    forged, genuine = sent[True], sent[False]
+    forged, valid = sent[True], sent[False]
     findings.tries = forged.total()
     errors = sum(n for status, n in forged.items() if not 200 <= status < 500)
-    rejected = genuine.total() - genuine[200]
+    rejected = valid.total() - valid[200]
     findings.figures = {
         "mutations": forged.total(),
         "false_accepts": forged[200],
         "server_errors_or_silence": errors,
-        "valid": genuine.total(),
+        "valid": valid.total(),
         "false_rejects": rejected,
     }
     findings.require(not forged[200], f"{forged[200]} forged webhooks were accepted")
     findings.require(not errors, f"{errors} forged webhooks made the gateway fail")
-    findings.require(not rejected, f"{rejected} genuine webhooks were refused")
+    findings.require(not rejected, f"{rejected} valid webhooks were rejected")
     account_for_events(context, ledger, findings)
     module = "drills.controls.trusting_gateway"
     with running_control(context.settings, module, "gateway_port") as (port, _):
         trusting = asyncio.run(_control(context, port))
     context.progress(
-        f"control, every signature is good: {trusting} of {CONTROL_MUTATIONS} accepted"
+        f"control, every signature is valid: {trusting} of {CONTROL_MUTATIONS} accepted"
     )
     findings.control_failed = trusting > 0
     return findings
 
 
 async def _send_all(context: DrillContext, ledger: Path, count: int) -> dict[bool, Counter[int]]:
-    """Forged or not → how often each status was the answer."""
+    """Send the webhooks, and count the answers by status, for forged (True) and valid (False)."""
     answers: dict[bool, Counter[int]] = {True: Counter(), False: Counter()}
     numbered = enumerate(modelled_events(context, count))
 
@@ -76,13 +76,13 @@ async def _send_all(context: DrillContext, ledger: Path, count: int) -> dict[boo
 
 
 def _number(answered: Answered) -> int:
-    """The status; 0 for silence."""
+    """Return the status, or 0 without an answer."""
     return 0 if answered.status == "unknown" else answered.status
 
 
 async def _forge(context: DrillContext, sender: Sender, event: Event) -> Answered:
     secret = context.settings.signing_secrets(providers()["stripe"])[0]
-    # Of the event's own, for the senders race: the same event is always forged in the same way.
+    # Seeded per event, because the senders race: each event is always forged in the same way.
     rng = Random(f"{context.seed}/{event.event_id}")
     header, body = mutated(rng, event.body, secret, int(time()))
     return await sender.send(event, header, body)
@@ -99,7 +99,7 @@ async def _control(context: DrillContext, port: int) -> int:
 
 DRILL = Drill(
     number=5,
-    promise="No mutated signature is accepted or breaks the gateway; no valid one is refused.",
+    promise="No forged signature is accepted or breaks the gateway; no valid one is rejected.",
     needs=("gateway", "normalizer", "dispatcher", "worker"),
     run=run,
     full_rounds=20,

@@ -1,4 +1,4 @@
-"""A gateway on plain uvicorn, without limits on time, head size or body size. Control of drill 6."""
+"""A gateway on plain uvicorn, without limits on time and size. Control of drill 6."""
 
 from unittest.mock import patch
 

@@ -1,4 +1,4 @@
-"""The marks of drill 12 in webhooks of every kind of event."""
+"""The marks of drill 12, in webhooks of every kind of event."""
 
 from random import Random
 from typing import Final
@@ -16,23 +16,23 @@ MARKS: Final = canary.marks(Random(1))
 EVENTS: Final = canary.of_every_kind()
 
 
-def test_every_kind_that_stripe_sends_is_planted() -> None:
+def test_the_fixture_pairs_cover_every_kind_that_stripe_sends() -> None:
     kinds = {MODELLED[event.type][0].model.model_fields["kind"].default for event in EVENTS}
     wanted = {kind.model.model_fields["kind"].default for kind, _ in MODELLED.values()}
     assert kinds == wanted, "write a fixture pair in tests/providers/stripe for each kind"
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.type)
-def test_an_event_of_every_kind_carries_the_marks_and_its_row_does_not(event: Event) -> None:
-    planted = canary.with_marks(event, MARKS)
-    assert all(mark.encode() in planted.body for mark in MARKS)
-    ended = normalize(planted.body)
-    assert isinstance(ended, EventBase), ended
-    written = ended.model_dump_json()
+def test_the_body_holds_every_mark_and_the_normalized_event_holds_none(event: Event) -> None:
+    marked = canary.with_marks(event, MARKS)
+    assert all(mark.encode() in marked.body for mark in MARKS)
+    normalized = normalize(marked.body)
+    assert isinstance(normalized, EventBase), normalized
+    written = normalized.model_dump_json()
     assert not [mark for mark in MARKS if mark in written]
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.type)
-def test_its_twin_of_a_type_without_a_model_is_unmodelled(event: Event) -> None:
-    twin = canary.unmodelled_with_marks(event, MARKS)
-    assert normalize(twin.body) == Unmodelled(twin.type)
+def test_the_unmodelled_copy_of_an_event_is_unmodelled(event: Event) -> None:
+    copy = canary.unmodelled_with_marks(event, MARKS)
+    assert normalize(copy.body) == Unmodelled(copy.type)

@@ -1,4 +1,4 @@
-"""The result of a drill: what it says, and when it is good."""
+"""The findings and results of drills, and the command line of `drills.run`."""
 
 import json
 import os
@@ -21,11 +21,11 @@ KEYS = {
 }
 
 
-def nothing(_ground: DrillContext) -> Findings:
+def no_findings(_ground: DrillContext) -> Findings:
     raise SkippedError("there is no disk")
 
 
-DRILL = Drill(number=1, promise="Nothing is lost.", needs=(), run=nothing, full_rounds=2)
+DRILL = Drill(number=1, promise="Nothing is lost.", needs=(), run=no_findings, full_rounds=2)
 
 
 @pytest.mark.parametrize(
@@ -39,52 +39,54 @@ DRILL = Drill(number=1, promise="Nothing is lost.", needs=(), run=nothing, full_
         (Findings(acknowledged=10, unknown=3, control_failed=True), True),
     ],
 )
-def test_ok_needs_everything_and_a_control_that_failed(findings: Findings, ok: bool) -> None:
+def test_a_drill_passes_only_without_faults_and_with_a_failed_control(
+    findings: Findings, ok: bool
+) -> None:
     assert findings.ok is ok
     assert findings.as_json()["ok"] is ok
 
 
-def test_what_does_not_hold_is_said() -> None:
+def test_only_a_failed_requirement_adds_its_sentence() -> None:
     findings = Findings(control_failed=True)
-    findings.require(True, "never said")
-    findings.require(False, "it was wrong")
-    assert findings.faults == ["it was wrong"]
+    findings.require(True, "never added")
+    findings.require(False, "a row is missing")
+    assert findings.faults == ["a row is missing"]
     assert not findings.right
 
 
-def test_what_is_late_is_said_apart_from_what_is_wrong() -> None:
+def test_a_missed_time_limit_is_listed_apart_from_faults() -> None:
     findings = Findings(control_failed=True)
-    findings.require_in_time(True, "never said")
-    findings.require_in_time(False, "it was slow")
-    assert findings.late == ["it was slow"]
+    findings.require_in_time(True, "never added")
+    findings.require_in_time(False, "the answer was slow")
+    assert findings.late == ["the answer was slow"]
     assert findings.right
     assert not findings.ok
 
 
-def test_recovery_is_the_nearest_rank_of_the_95th_percentile() -> None:
+def test_the_outage_is_the_95th_percentile_by_nearest_rank() -> None:
     assert Findings().outage_s_p95 is None
     assert Findings(outages_s=[3.0]).outage_s_p95 == 3.0
     assert Findings(outages_s=[float(n) for n in range(1, 101)]).outage_s_p95 == 95.0
 
 
-def test_nothing_of_n_bounds_the_rate_by_the_rule_of_three() -> None:
+def test_no_failure_in_n_tries_bounds_the_rate_by_the_rule_of_three() -> None:
     assert Findings(acknowledged=100_000).rate_max_95 == pytest.approx(3e-5)
     assert Findings(acknowledged=10, tries=1_000).rate_max_95 == pytest.approx(3e-3)
     assert Findings().rate_max_95 is None
 
 
-def test_what_was_lost_bounds_the_rate_from_above() -> None:
-    """Poisson's one-sided bounds: 4.74 where one was seen, 6.30 where two were."""
+def test_lost_events_give_the_poisson_upper_bound_on_the_rate() -> None:
+    """The one-sided 95 % bound on a Poisson mean is 4.74 for one event, and 6.30 for two."""
     assert Findings(acknowledged=1000, lost=1).rate_max_95 == pytest.approx(4.744e-3, rel=1e-3)
     both = Findings(acknowledged=1000, lost=1, duplicated=1)
     assert both.rate_max_95 == pytest.approx(6.296e-3, rel=1e-3)
     assert Findings(acknowledged=2, lost=2).rate_max_95 == 1.0
 
 
-def test_a_drill_that_was_skipped_or_broke_is_kept_as_that(tmp_path: Path) -> None:
+def test_a_skipped_drill_and_a_failed_drill_are_stored(tmp_path: Path) -> None:
     skipped = Result("kills", DRILL, 1, rounds=1, skipped="there is no disk")
     broken = Result("kills", DRILL, 1, rounds=1)
-    broken.findings.require(False, "it broke")
+    broken.findings.require(False, "the drill raised KeyError")
     for result in (skipped, broken):
         run.append_result(tmp_path / "drills.json", result)
     kept = json.loads((tmp_path / "drills.json").read_text())
@@ -94,7 +96,7 @@ def test_a_drill_that_was_skipped_or_broke_is_kept_as_that(tmp_path: Path) -> No
     ]
 
 
-def test_results_are_appended(tmp_path: Path) -> None:
+def test_results_are_appended_to_the_file(tmp_path: Path) -> None:
     path = tmp_path / "drills.json"
     for seed in (1, 2):
         run.append_result(path, Result("kills", DRILL, seed, rounds=1))
@@ -103,7 +105,7 @@ def test_results_are_appended(tmp_path: Path) -> None:
     assert all(each.keys() >= KEYS for each in kept)
 
 
-def test_every_drill_has_a_number_of_its_own() -> None:
+def test_every_drill_has_a_unique_number() -> None:
     findings = registry.drills()
     numbers = [drill.number for drill in findings.values()]
     assert numbers == sorted(set(numbers))
@@ -111,8 +113,8 @@ def test_every_drill_has_a_number_of_its_own() -> None:
     assert set(findings) == set(registry.names())
 
 
-def test_an_unknown_drill_is_refused_with_the_names_that_there_are() -> None:
-    with pytest.raises(UserError, match="No drill typhoon: there are broker-down"):
+def test_an_unknown_drill_is_refused_with_the_list_of_drills() -> None:
+    with pytest.raises(UserError, match=r"Unknown drill: typhoon\. The drills are broker-down"):
         registry.drills(("typhoon",))
 
 
