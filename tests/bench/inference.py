@@ -15,13 +15,13 @@ from typing import Final
 from bench.figure import Figure
 from payment_pipeline.domain.features import EntityKey, EntityState, fold
 from payment_pipeline.domain.scoring import ScoreRequest
-from payment_pipeline.inference import engine, store
-from payment_pipeline.inference.dataset import Floats, replay
+from payment_pipeline.inference import model_store, scoring_engine
 from payment_pipeline.inference.history import simulated
 from payment_pipeline.inference.models.churn import MODEL as CHURN
 from payment_pipeline.inference.models.fraud import MODEL as FRAUD
 from payment_pipeline.inference.scorecard import Scorecard, filled
 from payment_pipeline.inference.training import models_dir, train
+from payment_pipeline.inference.training_dataset import Floats, replay
 from payment_pipeline.settings import Settings
 
 CUSTOMERS: Final = 600
@@ -42,7 +42,7 @@ def inference_figures() -> list[Figure]:
         # From the year's second half, when states are full.
         asked = list(history.items[-EVENTS:])
         body = ScoreRequest(events=asked).model_dump_json().encode()
-        loaded = engine.load(settings)
+        loaded = scoring_engine.load(settings)
         batch_ms = _median_ms(lambda: loaded.score(ScoreRequest.model_validate_json(body).events))
         fitted, compiled = _both_ways(settings, history.features[-EVENTS:])
         fitted_ms, compiled_ms = _median_ms(fitted), _median_ms(compiled)
@@ -94,7 +94,9 @@ def _both_ways(
     root = models_dir(settings)
     pairs = []
     for model in (FRAUD, CHURN):
-        estimator = store.load(root, model.name, store.current(root, model.name)).estimator
+        estimator = model_store.load(
+            root, model.name, model_store.current(root, model.name)
+        ).estimator
         pairs.append(
             (estimator, Scorecard(model.shapes, estimator), filled(features, model.shapes))
         )

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from drills.drill import DrillContext
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.simulator.run import Faults, Pace, Run, Silent, simulate
+from payment_pipeline.simulator.simulation_run import Faults, Pace, Run, Silent, simulate
 
 CHUNK_EVENTS: Final = 500
 """The load stops between two chunks. Each chunk simulates a separate market with separate ids."""

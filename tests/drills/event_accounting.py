@@ -10,11 +10,11 @@ from drills.drill import DrillContext
 from drills.findings import Findings
 from payment_pipeline.domain import client_ledger
 from payment_pipeline.domain.client_ledger import UNKNOWN
-from payment_pipeline.ledger import run
-from payment_pipeline.ledger.audit import Audit
+from payment_pipeline.ledger import audit_runner
 from payment_pipeline.ledger.audit_json import verdict
+from payment_pipeline.ledger.audit_window import Window
+from payment_pipeline.ledger.reconciliation import Audit
 from payment_pipeline.ledger.stages import Stage
-from payment_pipeline.ledger.window import Window
 
 SETTLE_S: Final = 120.0
 """How long the pipeline may take to process the events of a drill."""
@@ -83,8 +83,8 @@ def account_for_events(context: DrillContext, ledger: Path, findings: Findings) 
     findings.require(result.settled, "a stage still had consumer lag when the audit ended")
 
 
-def _audited(context: DrillContext, ledger: Path, wait_s: float) -> run.Report:
-    request = run.Request(
+def _audited(context: DrillContext, ledger: Path, wait_s: float) -> audit_runner.Report:
+    request = audit_runner.Request(
         Window(context.began_at, datetime.now(UTC)),
         open_ended=True,
         client_ledger=ledger,
@@ -94,4 +94,4 @@ def _audited(context: DrillContext, ledger: Path, wait_s: float) -> run.Report:
         wait_s=wait_s,
         through=Stage.BRONZE,
     )
-    return asyncio.run(run.run(context.settings, request, lambda _said: None))
+    return asyncio.run(audit_runner.run(context.settings, request, lambda _said: None))

@@ -13,10 +13,10 @@ import orjson
 import psycopg
 
 from drills.findings import Findings
-from payment_pipeline.dlq import desk, patch
-from payment_pipeline.dlq.plan import Outcome
+from payment_pipeline.dlq import dead_letter_clients, json_patch
+from payment_pipeline.dlq.dead_letter_store import Closer
 from payment_pipeline.dlq.redrive import Redrive, Request, Result
-from payment_pipeline.dlq.store import Closer
+from payment_pipeline.dlq.redrive_plan import Outcome
 from payment_pipeline.settings import Settings
 from payment_pipeline.simulator.shapes import Json
 
@@ -109,12 +109,12 @@ async def redrive_repaired(
 async def _redriven(settings: Settings, by_patch: Mapping[str, Sequence[int]]) -> list[Result]:
     results: list[Result] = []
     async with (
-        desk.quarantine(settings) as pool,
-        desk.alone(pool),
-        desk.redrive_stores(settings, pool) as stores,
+        dead_letter_clients.quarantine(settings) as pool,
+        dead_letter_clients.alone(pool),
+        dead_letter_clients.redrive_stores(settings, pool) as stores,
     ):
         for operations, letters in by_patch.items():
-            request = Request(CLOSER, patch.parse(operations), rate=None)
+            request = Request(CLOSER, json_patch.parse(operations), rate=None)
             redrive = Redrive(stores, request, lambda _settled, _sent: None)
             results += await redrive.run(letters)
     return results

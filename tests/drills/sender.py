@@ -15,8 +15,8 @@ from payment_pipeline.providers import providers
 from payment_pipeline.settings import Settings
 from payment_pipeline.simulator.connection import Connection, NoAnswerError
 from payment_pipeline.simulator.faults import UNMODELLED_TYPES
-from payment_pipeline.simulator.run import Period, midnight
 from payment_pipeline.simulator.signing import signature
+from payment_pipeline.simulator.simulation_run import Period, midnight
 from payment_pipeline.simulator.traffic import events
 from payment_pipeline.simulator.world import Event
 

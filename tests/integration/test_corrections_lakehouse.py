@@ -18,8 +18,8 @@ from payment_pipeline.adapters import postgres
 from payment_pipeline.bronze import corrections, refold, writer
 from payment_pipeline.bronze.contract import EVENTS_TABLE, QUARANTINE_TABLE
 from payment_pipeline.domain.events import Charge, PaymentEvent
-from payment_pipeline.ledger.check import ledger_verdict
-from payment_pipeline.ledger.lake import Schemas
+from payment_pipeline.ledger.audited_lakehouse import Schemas
+from payment_pipeline.ledger.ledger_verdict import ledger_verdict
 from payment_pipeline.ledger.stages import Stage
 from payment_pipeline.settings import Settings
 from support import lake_rows

@@ -31,15 +31,15 @@ from payment_pipeline.adapters import postgres
 from payment_pipeline.adapters.trino import connect
 from payment_pipeline.bronze import refold
 from payment_pipeline.bronze.erased import STAND_IN
-from payment_pipeline.dlq import desk
+from payment_pipeline.dlq import dead_letter_clients
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.erasure import forget as erasure
-from payment_pipeline.erasure import tables, topics, workflows
-from payment_pipeline.erasure.forget import Found, Proof, Stores
+from payment_pipeline.erasure import erased_rows, erased_topics, erased_workflows
+from payment_pipeline.erasure import erasure_steps as erasure
+from payment_pipeline.erasure.erasure_steps import Found, Proof, Stores
 from payment_pipeline.erasure.person import Person
-from payment_pipeline.ledger import tables as ledger_tables
-from payment_pipeline.ledger.check import ledger_verdict
-from payment_pipeline.ledger.window import Window
+from payment_pipeline.ledger import audited_tables as ledger_tables
+from payment_pipeline.ledger.audit_window import Window
+from payment_pipeline.ledger.ledger_verdict import ledger_verdict
 from payment_pipeline.providers import providers
 from payment_pipeline.settings import Settings
 from payment_pipeline.simulator.signing import signature
@@ -282,9 +282,9 @@ class CrashError(Exception):
 
 
 STEPS: list[tuple[object, str]] = [
-    (topics, "apply"),
-    (workflows, "delete"),
-    (tables, "erase"),
+    (erased_topics, "apply"),
+    (erased_workflows, "delete"),
+    (erased_rows, "erase"),
     (WholeLake, "catch_up"),
     (WholeLake, "rebuild"),
 ]
@@ -440,7 +440,9 @@ def test_the_command_erases_whatever_dbt_has_built(stack_of_people: Stack) -> No
 
 
 @pytest.mark.parametrize(
-    ("lock", "named"), [(refold.lock, "replay"), (desk.alone, "redrive")], ids=["replay", "redrive"]
+    ("lock", "named"),
+    [(refold.lock, "replay"), (dead_letter_clients.alone, "redrive")],
+    ids=["replay", "redrive"],
 )
 def test_who_could_write_the_person_back_is_kept_out(
     stack_of_people: Stack, lock: Callable[[Any], AbstractAsyncContextManager[Any]], named: str

@@ -11,7 +11,7 @@ from payment_pipeline.bronze import corrections, decisions, refold, writer
 from payment_pipeline.bronze.decisions import Decision
 from payment_pipeline.bronze.erased import STAND_IN
 from payment_pipeline.domain.events import Charge
-from payment_pipeline.erasure import tables
+from payment_pipeline.erasure import erased_rows
 from payment_pipeline.erasure.person import Person
 from support.bronze_events import events, scored
 from support.bronze_letters import letter
@@ -37,9 +37,11 @@ async def test_letters_of_those_with_a_longer_id_stay(bronze: asyncpg.Pool) -> N
     await bronze.execute(CLOSE)
     person = Person("stripe", JANE)
     async with bronze.acquire() as connection:
-        assert await tables.find(connection, person) == {"payment_events_quarantine": len(HERS)}
-        await tables.erase(connection, person)
-        assert await tables.find(connection, person) == {}
+        assert await erased_rows.find(connection, person) == {
+            "payment_events_quarantine": len(HERS)
+        }
+        await erased_rows.erase(connection, person)
+        assert await erased_rows.find(connection, person) == {}
     assert await bodies(bronze) == [*([b""] * len(HERS)), *given[len(HERS) :]]
 
 
@@ -48,7 +50,7 @@ async def test_letters_about_a_longer_object_stay(bronze: asyncpg.Pool) -> None:
     await writer.quarantine(bronze, [letter(n, body) for n, body in enumerate(given)], "wf")
     await bronze.execute(CLOSE)
     async with bronze.acquire() as connection:
-        await tables.erase(connection, Person("stripe", JANE, frozenset({"pi_1"})))
+        await erased_rows.erase(connection, Person("stripe", JANE, frozenset({"pi_1"})))
     assert await bodies(bronze) == [b"", given[1]]
 
 
@@ -59,9 +61,9 @@ async def test_an_open_letter_is_named_and_keeps_its_bytes(bronze: asyncpg.Pool)
     await writer.quarantine(bronze, [letter(1, hers), letter(2, others)], "wf")
     person = Person("stripe", JANE)
     async with bronze.acquire() as connection:
-        (named,) = await tables.open_letters(connection, person, {})
-        await tables.erase(connection, person)
-        assert await tables.find(connection, person) == {"payment_events_quarantine": 1}
+        (named,) = await erased_rows.open_letters(connection, person, {})
+        await erased_rows.erase(connection, person)
+        assert await erased_rows.find(connection, person) == {"payment_events_quarantine": 1}
         assert await bodies(bronze) == [b"", hers, others]
         assert (
             await bronze.fetchval(
@@ -70,8 +72,8 @@ async def test_an_open_letter_is_named_and_keeps_its_bytes(bronze: asyncpg.Pool)
             == 1
         )
         await bronze.execute(CLOSE)
-        assert await tables.open_letters(connection, person, {}) == []
-        await tables.erase(connection, person)
+        assert await erased_rows.open_letters(connection, person, {}) == []
+        await erased_rows.erase(connection, person)
     assert await bodies(bronze) == [b"", b"", others]
 
 
@@ -82,9 +84,9 @@ async def test_an_open_letter_whose_bytes_a_cut_would_take_is_named(bronze: asyn
     place = TopicPartition("webhooks.stripe.charge", 0)
     async with bronze.acquire() as connection:
         person = Person("stripe", JANE)
-        named = await tables.open_letters(connection, person, {place: 7})
+        named = await erased_rows.open_letters(connection, person, {place: 7})
         elsewhere = TopicPartition("webhooks.stripe.charge", 1)
-        assert await tables.open_letters(connection, person, {elsewhere: 7}) == []
+        assert await erased_rows.open_letters(connection, person, {elsewhere: 7}) == []
     ids = "SELECT id FROM payment_events_quarantine WHERE source_offset = 6"
     assert named == [await bronze.fetchval(ids)]
 
@@ -98,7 +100,7 @@ def paid(customer: str = JANE, card: str = "card-of-today") -> Charge:
 
 async def erase(pool: asyncpg.Pool) -> None:
     async with pool.acquire() as connection:
-        await tables.erase(connection, await tables.known_by(connection, "stripe", JANE))
+        await erased_rows.erase(connection, await erased_rows.known_by(connection, "stripe", JANE))
 
 
 @pytest.mark.parametrize("refolded", [True, False], ids=["refolded", "a replay that died"])
@@ -113,7 +115,7 @@ async def test_a_card_of_before_a_correction_goes_too(
     await erase(bronze)
     await refold.refold(bronze)
 
-    for table in (*tables.EVENTS_TABLES, "entity_features", "entity_features_due"):
+    for table in (*erased_rows.EVENTS_TABLES, "entity_features", "entity_features_due"):
         named = f"SELECT each::text FROM {table} AS each WHERE each::text ~ $1"
         assert not await bronze.fetch(named, "card-of-|cus_jane"), table
     assert await bronze.fetchval("SELECT count(*) FROM payment_events_history") == 1
@@ -173,7 +175,7 @@ async def test_what_is_being_decided_meanwhile_is_waited_for(bronze: asyncpg.Poo
 async def test_what_is_to_be_decided_meanwhile_waits_for_the_token(bronze: asyncpg.Pool) -> None:
     remembers = "INSERT INTO erased_objects VALUES ('stripe', $1, 'erased_0123')"
     async with bronze.acquire() as eraser, eraser.transaction():
-        await eraser.execute(tables.SQL["lock_decisions"])
+        await eraser.execute(erased_rows.SQL["lock_decisions"])
         deciding = asyncio.create_task(decisions.record(bronze, [decided()]))
         done, _ = await asyncio.wait([deciding], timeout=0.5)
         assert not done

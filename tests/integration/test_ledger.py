@@ -37,14 +37,14 @@ from payment_pipeline.domain.failures import (
 from payment_pipeline.domain.headers import Headers
 from payment_pipeline.domain.raw import Coordinates, RawEvent
 from payment_pipeline.ledger import settling
-from payment_pipeline.ledger.audit import Finding
-from payment_pipeline.ledger.check import whole_verdict
-from payment_pipeline.ledger.run import Report, Request, run
+from payment_pipeline.ledger.audit_runner import Report, Request, run
+from payment_pipeline.ledger.audit_window import Window
+from payment_pipeline.ledger.audited_topics import Progress
+from payment_pipeline.ledger.audited_topics import connected as topics_of
+from payment_pipeline.ledger.event_trace import trace
+from payment_pipeline.ledger.ledger_verdict import whole_verdict
+from payment_pipeline.ledger.reconciliation import Finding
 from payment_pipeline.ledger.stages import Stage
-from payment_pipeline.ledger.topics import Progress
-from payment_pipeline.ledger.topics import connected as topics_of
-from payment_pipeline.ledger.trace import trace
-from payment_pipeline.ledger.window import Window
 from payment_pipeline.normalizer import step
 from payment_pipeline.providers import Context, Envelope, providers
 from payment_pipeline.settings import Settings

@@ -22,12 +22,12 @@ from payment_pipeline.bronze import writer
 from payment_pipeline.bronze.contract import EVENTS_TABLE, QUARANTINE_TABLE, InferenceStatus
 from payment_pipeline.bronze.rows import ScoredEvent
 from payment_pipeline.domain.failures import BadRecord, FailureClass, FieldError, UserError
-from payment_pipeline.ledger import audit_json, lake
-from payment_pipeline.ledger.check import Verdict, ledger_verdict
-from payment_pipeline.ledger.lake import LookedUp, Schemas
-from payment_pipeline.ledger.run import Report, Request, run
+from payment_pipeline.ledger import audit_json, audited_lakehouse
+from payment_pipeline.ledger.audit_runner import Report, Request, run
+from payment_pipeline.ledger.audit_window import Window
+from payment_pipeline.ledger.audited_lakehouse import LookedUp, Schemas
+from payment_pipeline.ledger.ledger_verdict import Verdict, ledger_verdict
 from payment_pipeline.ledger.stages import LAKEHOUSE, Reading, Stage
-from payment_pipeline.ledger.window import Window
 from payment_pipeline.settings import Settings
 from support.lake_loads import own_lake
 from support.normalized_events import NOWHERE, charge
@@ -257,7 +257,7 @@ def test_what_bronze_has_from_before_the_window_is_found_in_the_lakehouse(house:
     house.quarantine(b"{")
     house.load()
     house.build()
-    found = lake.find(house.settings, LAKEHOUSE, house.schemas).lakehouse
+    found = audited_lakehouse.find(house.settings, LAKEHOUSE, house.schemas).lakehouse
     assert found
     reading = Reading()
     reached = found.read(BEFORE_ALL, reading)
@@ -272,6 +272,6 @@ def test_what_bronze_has_from_before_the_window_is_found_in_the_lakehouse(house:
 
 def test_a_trino_that_is_none_is_said(lakehouse: Settings) -> None:
     elsewhere = lakehouse.model_copy(update={"trino_url": lakehouse.s3})
-    found = lake.find(elsewhere, LAKEHOUSE)
+    found = audited_lakehouse.find(elsewhere, LAKEHOUSE)
     assert set(found.absent) == set(LAKEHOUSE)
     assert "is not Trino" in found.absent[Stage.LAKE]

@@ -27,13 +27,13 @@ from payment_pipeline.domain.events import KINDS, PAYMENT_EVENT, Charge, Payment
 from payment_pipeline.domain.failures import BadRecord, Rejected, Unmodelled, UserError
 from payment_pipeline.domain.features import EntityKey, EntityState, fold
 from payment_pipeline.domain.raw import Coordinates, RawEvent
-from payment_pipeline.ledger.window import Window
+from payment_pipeline.ledger.audit_window import Window
 from payment_pipeline.normalizer.step import normalize
 from payment_pipeline.normalizer.version import normalizer_version
 from payment_pipeline.providers import Context, Envelope, providers, source
-from payment_pipeline.replay import run as replaying
-from payment_pipeline.replay.batch import Request
-from payment_pipeline.replay.standing import Report, Standing
+from payment_pipeline.replay import replay_runner as replaying
+from payment_pipeline.replay.replay_batch import Request
+from payment_pipeline.replay.replay_outcome import Report, Standing
 from payment_pipeline.settings import Settings
 from payment_pipeline.simulator import traffic
 from support import commands

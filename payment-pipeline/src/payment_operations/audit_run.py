@@ -10,7 +10,7 @@ from rich.console import Console
 
 from payment_pipeline.adapters import kafka
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.ledger import audit_json, kept, run, window
+from payment_pipeline.ledger import audit_history, audit_json, audit_runner, audit_window
 from payment_pipeline.ledger.stages import Stage
 from payment_pipeline.settings import Settings
 
@@ -32,14 +32,14 @@ def audit(
     Raises:
         UserError: the window or the client's ledger can't be read, or a store does not answer.
     """
-    if through is not None and through not in run.THROUGH:
-        raise UserError(f"--through {through}: use one of {', '.join(run.THROUGH)}.")
-    span = window.parse(since, until, datetime.now(UTC))
+    if through is not None and through not in audit_runner.THROUGH:
+        raise UserError(f"--through {through}: use one of {', '.join(audit_runner.THROUGH)}.")
+    span = audit_window.parse(since, until, datetime.now(UTC))
     last = Stage(through) if through else None
-    request = run.Request(span, until is None, client_ledger, wait_s, last)
+    request = audit_runner.Request(span, until is None, client_ledger, wait_s, last)
     kafka.quiet()
     with Console(stderr=True).status("connecting") as status:
-        found = asyncio.run(kept.audited(settings, request, status.update, "operator"))
+        found = asyncio.run(audit_history.audited(settings, request, status.update, "operator"))
     if as_json:
         # Not orjson: a hash total may need more than 64 bits.
         sys.stdout.write(json.dumps(audit_json.as_json(found)) + "\n")

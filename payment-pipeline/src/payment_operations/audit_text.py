@@ -7,12 +7,12 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from payment_pipeline.ledger.audit import Audit
 from payment_pipeline.ledger.audit_json import shown, verdict
-from payment_pipeline.ledger.events import Part, Summary
-from payment_pipeline.ledger.run import Report
+from payment_pipeline.ledger.audit_runner import Report
+from payment_pipeline.ledger.audit_window import Window
+from payment_pipeline.ledger.distinct_events import Part, Summary
+from payment_pipeline.ledger.reconciliation import Audit
 from payment_pipeline.ledger.stages import Stage
-from payment_pipeline.ledger.window import Window
 
 from .terminal import fitting, fixed_column, number_column, show_table, table, text_column
 

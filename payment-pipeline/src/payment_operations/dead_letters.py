@@ -13,11 +13,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from payment_pipeline.adapters import kafka
 from payment_pipeline.bronze.contract import Resolution
-from payment_pipeline.dlq import desk, on_topics, store
+from payment_pipeline.dlq import dead_letter_clients, dead_letter_store, unquarantined
 from payment_pipeline.dlq import redrive as redriving
+from payment_pipeline.dlq.dead_letter_selection import Selection
+from payment_pipeline.dlq.dead_letter_store import Closer, Group
 from payment_pipeline.dlq.redrive import Redrive, Request, Result
-from payment_pipeline.dlq.selection import Selection
-from payment_pipeline.dlq.store import Closer, Group
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
@@ -37,13 +37,13 @@ def show_list(settings: Settings, selection: Selection, *, closed: bool, as_json
     """
 
     async def ask() -> tuple[list[Group], list[Group] | None]:
-        async with desk.quarantine(settings) as pool:
+        async with dead_letter_clients.quarantine(settings) as pool:
             # The topics first: a dead letter that moves meanwhile is shown twice, not left out.
             try:
-                waiting = await on_topics.groups(settings, pool, selection)
+                waiting = await unquarantined.groups(settings, pool, selection)
             except UserError:  # the quarantine alone is still useful
                 waiting = None
-            return await store.groups(pool, selection, closed=closed), waiting
+            return await dead_letter_store.groups(pool, selection, closed=closed), waiting
 
     groups, waiting = _run(ask())
     if as_json:
@@ -66,14 +66,14 @@ def show(
 
     async def ask() -> Sequence[Mapping[str, Any]]:
         nonlocal unsearched
-        async with desk.quarantine(settings) as pool:
+        async with dead_letter_clients.quarantine(settings) as pool:
             found: list[Mapping[str, Any]] = []
-            if store.number_of(wanted) is None:  # only the quarantine gives numbers
+            if dead_letter_store.number_of(wanted) is None:  # only the quarantine gives numbers
                 try:
-                    found += await on_topics.show(settings, pool, wanted, body=with_body)
+                    found += await unquarantined.show(settings, pool, wanted, body=with_body)
                 except UserError as refusal:
                     unsearched = f" The topics could not be searched: {refusal}"
-            return [*await store.show(pool, wanted, body=with_body), *found]
+            return [*await dead_letter_store.show(pool, wanted, body=with_body), *found]
 
     letters = _run(ask())
     if not letters:
@@ -101,16 +101,16 @@ def redrive(settings: Settings, selection: Selection, request: Request, *, as_js
 
     async def do() -> tuple[list[Result], int]:
         async with (
-            desk.quarantine(settings) as pool,
-            nullcontext() if dry_run else desk.alone(pool),
+            dead_letter_clients.quarantine(settings) as pool,
+            nullcontext() if dry_run else dead_letter_clients.alone(pool),
         ):
             if dry_run:
-                groups = await on_topics.groups(settings, pool, selection)
+                groups = await unquarantined.groups(settings, pool, selection)
                 waiting = sum(group.letters for group in groups)
             else:
-                waiting = await on_topics.bring(settings, pool)
-            ids = await store.select(pool, selection)
-            async with desk.redrive_stores(settings, pool) as stores:
+                waiting = await unquarantined.bring(settings, pool)
+            ids = await dead_letter_store.select(pool, selection)
+            async with dead_letter_clients.redrive_stores(settings, pool) as stores:
                 with _progress(len(ids)) as progress:
                     return await Redrive(stores, request, progress).run(ids), waiting
 
@@ -131,11 +131,11 @@ def dismiss(settings: Settings, selection: Selection, closer: Closer, *, dry_run
     """
 
     async def do() -> tuple[int, int]:
-        async with desk.quarantine(settings) as pool:
-            ids = await store.select(pool, selection)
+        async with dead_letter_clients.quarantine(settings) as pool:
+            ids = await dead_letter_store.select(pool, selection)
             if dry_run:
                 return len(ids), 0
-            return len(ids), await store.close(pool, ids, Resolution.DISMISSED, closer)
+            return len(ids), await dead_letter_store.close(pool, ids, Resolution.DISMISSED, closer)
 
     selected, dismissed = _run(do())
     Console(highlight=False).print(
@@ -154,9 +154,9 @@ def reopen(settings: Settings, selection: Selection) -> int:
     """
 
     async def do() -> int:
-        async with desk.quarantine(settings) as pool:
-            return await store.reopen(
-                pool, await store.select(pool, selection, Resolution.DISMISSED)
+        async with dead_letter_clients.quarantine(settings) as pool:
+            return await dead_letter_store.reopen(
+                pool, await dead_letter_store.select(pool, selection, Resolution.DISMISSED)
             )
 
     Console(highlight=False).print(f"Dead letters opened again: {_run(do()):,}.")

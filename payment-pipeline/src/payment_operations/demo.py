@@ -16,7 +16,7 @@ from local_stack.component import DASHBOARDS, LAKEHOUSE
 from payment_pipeline.adapters import trino
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
-from payment_pipeline.simulator.run import Run
+from payment_pipeline.simulator.simulation_run import Run
 
 from . import audit_run, simulation, stack_text
 from .terminal import facts

@@ -13,11 +13,11 @@ from temporalio.service import RPCError
 
 from payment_pipeline.adapters import kafka, postgres, temporal
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.erasure import journal
-from payment_pipeline.erasure.forget import Lakehouse, Stores, forget, refuse_open, search
+from payment_pipeline.erasure import erasure_journal
+from payment_pipeline.erasure.erasure_steps import Lakehouse, Stores, forget, refuse_open, search
 from payment_pipeline.erasure.person import Person, checked
-from payment_pipeline.ledger.check import ledger_verdict
-from payment_pipeline.ledger.window import Window
+from payment_pipeline.ledger.audit_window import Window
+from payment_pipeline.ledger.ledger_verdict import ledger_verdict
 from payment_pipeline.providers import providers
 from payment_pipeline.settings import Settings
 
@@ -113,8 +113,8 @@ async def opened(
     pool = await postgres.pool(settings, application="payments-forget")
     try:
         async with (
-            journal.alone(pool) as connection,
-            nullcontext() if dry_run else journal.no_rewriting(pool),
+            erasure_journal.alone(pool) as connection,
+            nullcontext() if dry_run else erasure_journal.no_rewriting(pool),
         ):
             # A search reads whole tables, and a person may have many rows.
             await connection.execute("SET statement_timeout = 0")

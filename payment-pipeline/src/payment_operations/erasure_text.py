@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from payment_pipeline.erasure.forget import Found, Proof
+from payment_pipeline.erasure.erasure_steps import Found, Proof
 
 from .terminal import number_column, show_table, table, text_column
 

@@ -17,7 +17,7 @@ MODULES: Final = {
     "normalizer": "payment_pipeline.normalizer.normalizer_metrics",
     "dispatcher": "payment_pipeline.orchestrator.dispatcher.dispatcher_metrics",
     "worker": "payment_pipeline.orchestrator.worker.worker_telemetry",
-    "inference": "payment_pipeline.inference.metrics",
+    "inference": "payment_pipeline.inference.inference_metrics",
     "lake-metrics": "orchestration_dagster.lake.lake_metrics",
 }
 """Where each process's are defined."""

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from payment_pipeline.inference.card import Card
+from payment_pipeline.inference.model_card import Card
 from payment_pipeline.inference.training import STEPS, models_dir, train
 from payment_pipeline.settings import Settings
 

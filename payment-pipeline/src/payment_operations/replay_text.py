@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from payment_pipeline.replay.standing import Report, Standing
+from payment_pipeline.replay.replay_outcome import Report, Standing
 
 from .terminal import number_column, show_table, table, text_column
 

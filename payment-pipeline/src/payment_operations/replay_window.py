@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from payment_pipeline.adapters import kafka
-from payment_pipeline.ledger import window
-from payment_pipeline.replay.batch import Request
-from payment_pipeline.replay.run import replay
+from payment_pipeline.ledger import audit_window
+from payment_pipeline.replay.replay_batch import Request
+from payment_pipeline.replay.replay_runner import replay
 from payment_pipeline.settings import Settings
 
 from . import replay_text
@@ -32,7 +32,7 @@ def replay_window(
     Raises:
         UserError: the window can't be read, or a store does not answer.
     """
-    span = window.parse(*ends, datetime.now(UTC))
+    span = audit_window.parse(*ends, datetime.now(UTC))
     request = Request(span, provider, event_type, dry_run, rate, wait_s)
     kafka.quiet()
     with Console(stderr=True).status("connecting") as status:

@@ -6,7 +6,7 @@ import sys
 from rich.console import Console
 
 from payment_pipeline.settings import Settings
-from payment_pipeline.simulator.run import Run, simulate
+from payment_pipeline.simulator.simulation_run import Run, simulate
 
 from .simulation_text import Progress, show
 

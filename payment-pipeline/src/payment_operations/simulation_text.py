@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from payment_pipeline.simulator.run import Run
-from payment_pipeline.simulator.tally import Tally, percentiles_ms
+from payment_pipeline.simulator.answer_tally import Tally, percentiles_ms
+from payment_pipeline.simulator.simulation_run import Run
 
 from .terminal import facts
 

@@ -7,7 +7,7 @@ import sys
 from rich.console import Console
 
 from payment_pipeline.adapters import kafka
-from payment_pipeline.ledger import trace
+from payment_pipeline.ledger import event_trace
 from payment_pipeline.settings import Settings
 
 from . import trace_text
@@ -21,7 +21,7 @@ def show_trace(settings: Settings, wanted: str, *, as_json: bool) -> int:
     """
     kafka.quiet()
     with Console(stderr=True).status("connecting") as status:
-        found = asyncio.run(trace.trace(settings, wanted, status.update))
+        found = asyncio.run(event_trace.trace(settings, wanted, status.update))
     if as_json:
         sys.stdout.write(json.dumps(trace_text.as_json(found), default=str) + "\n")
     else:

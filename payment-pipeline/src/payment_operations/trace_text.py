@@ -7,9 +7,9 @@ from typing import Any, Final
 from rich.console import Console
 
 from payment_pipeline.domain.currency import major
-from payment_pipeline.ledger.runs import Run
+from payment_pipeline.ledger.event_trace import ROWS_MAX, Sighting, Trace
 from payment_pipeline.ledger.stages import Stage
-from payment_pipeline.ledger.trace import ROWS_MAX, Sighting, Trace
+from payment_pipeline.ledger.workflow_runs import Run
 
 from .terminal import instant, labelled
 

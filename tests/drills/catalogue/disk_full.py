@@ -20,7 +20,7 @@ from drills.outage import seconds_to_bronze
 from drills.sender import Sender, modelled_events
 from local_stack import files, stack
 from payment_operations import stack_start
-from payment_pipeline.simulator.run import Faults
+from payment_pipeline.simulator.simulation_run import Faults
 from support import isolated
 
 DISK_MIB: Final = {"kafka": 256, "postgres": 320, "temporal": 160}

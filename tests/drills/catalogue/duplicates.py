@@ -18,7 +18,7 @@ from payment_pipeline.domain.failures import Rejected, Unmodelled
 from payment_pipeline.domain.raw import Coordinates, RawEvent
 from payment_pipeline.providers import Context, providers
 from payment_pipeline.simulator.faults import Fault, Faults
-from payment_pipeline.simulator.run import Period, midnight
+from payment_pipeline.simulator.simulation_run import Period, midnight
 from payment_pipeline.simulator.traffic import deliveries, events
 
 EVENTS_A_ROUND: Final = 1_000

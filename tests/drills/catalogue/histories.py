@@ -25,7 +25,7 @@ from payment_pipeline.orchestrator.messages import (
     RangeOutcome,
 )
 from payment_pipeline.orchestrator.worker.assembly import WORKFLOWS
-from payment_pipeline.simulator.run import Faults
+from payment_pipeline.simulator.simulation_run import Faults
 from support.repository import TESTS
 from support.sandbox import SANDBOX
 

@@ -17,12 +17,12 @@ from drills.findings import Findings
 from drills.outage import Outage, kill_and_measure
 from drills.sender import Sender, modelled_events
 from local_stack import supervisor
+from payment_pipeline.ledger.audit_window import Window
 from payment_pipeline.ledger.stages import Stage
-from payment_pipeline.ledger.window import Window
-from payment_pipeline.replay.batch import Request
-from payment_pipeline.replay.run import replay
-from payment_pipeline.replay.standing import Standing
-from payment_pipeline.simulator.run import Faults
+from payment_pipeline.replay.replay_batch import Request
+from payment_pipeline.replay.replay_outcome import Standing
+from payment_pipeline.replay.replay_runner import replay
+from payment_pipeline.simulator.simulation_run import Faults
 
 VICTIMS: Final = (
     *("gateway", "normalizer", "dispatcher", "worker", "inference"),

@@ -23,21 +23,21 @@ import pytest_asyncio
 
 from payment_pipeline.adapters import kafka, postgres
 from payment_pipeline.adapters.kafka_ranges import RangeReader
-from payment_pipeline.dlq import desk, redrive
-from payment_pipeline.dlq import plan as planning
-from payment_pipeline.dlq.plan import Outcome
+from payment_pipeline.dlq import dead_letter_clients, redrive
+from payment_pipeline.dlq import redrive_plan as planning
+from payment_pipeline.dlq.dead_letter_store import Closer
 from payment_pipeline.dlq.redrive import Redrive, Request
-from payment_pipeline.dlq.store import Closer
+from payment_pipeline.dlq.redrive_plan import Outcome
 from payment_pipeline.domain import headers as names
 from payment_pipeline.domain import topics
 from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.domain.failures import Rejected, Unmodelled
 from payment_pipeline.domain.raw import RawEvent
-from payment_pipeline.ledger.window import Window
+from payment_pipeline.ledger.audit_window import Window
 from payment_pipeline.providers import Context, Envelope, event_headers, providers
-from payment_pipeline.replay import batch as replay
-from payment_pipeline.replay import run as replaying
-from payment_pipeline.replay.standing import Standing
+from payment_pipeline.replay import replay_batch as replay
+from payment_pipeline.replay import replay_runner as replaying
+from payment_pipeline.replay.replay_outcome import Standing
 from payment_pipeline.settings import Settings
 from support import commands
 from support.normalized_events import rows, until
@@ -155,7 +155,7 @@ async def ids(pool: asyncpg.Pool, story: Story) -> list[int]:
 
 async def driven(story: Story, pool: asyncpg.Pool, wanted: Sequence[int]) -> list[redrive.Result]:
     """A redrive within this process, past the lock."""
-    async with desk.redrive_stores(story.settings, pool) as stores:
+    async with dead_letter_clients.redrive_stores(story.settings, pool) as stores:
         return await Redrive(stores, Request(CLOSER), lambda *_: None).run(wanted)
 
 
@@ -287,7 +287,7 @@ async def test_two_operators_at_once_double_nothing(story: Story, pool: asyncpg.
     assert len(story.stored()) == len(story.closed()) == 20
     assert story.audit()["ok"]
 
-    async with desk.alone(pool):
+    async with dead_letter_clients.alone(pool):
         refused = story.dlq("redrive", "--by", "test", "--all")
     assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
     assert "Another redrive is under way" in refused.stderr

@@ -10,9 +10,9 @@ from payment_pipeline.bronze.contract import InferenceStatus
 from payment_pipeline.bronze.rows import ScoredEvent
 from payment_pipeline.domain.failures import BadRecord, FailureClass, FieldError
 from payment_pipeline.domain.raw import Coordinates
-from payment_pipeline.ledger import tables
+from payment_pipeline.ledger import audited_tables
+from payment_pipeline.ledger.audit_window import Window
 from payment_pipeline.ledger.stages import Stage, tables_only
-from payment_pipeline.ledger.window import Window
 from support.normalized_events import NOWHERE, charge
 
 pytestmark = pytest.mark.stack
@@ -69,7 +69,7 @@ async def test_a_letters_word_is_held_against_bronze(
         await bronze.execute(CLOSE, resolution)
     reading = tables_only()
     until = datetime.now(UTC) + timedelta(seconds=1)
-    await tables.read(bronze, Window(None, until), reading, {})
+    await audited_tables.read(bronze, Window(None, until), reading, {})
     letters = {Stage.QUARANTINE, Stage.REDRIVEN}
     assert {each for each in letters if len(reading.stages[each])} == ({stage} - {None})
     assert len(reading.stages[Stage.BRONZE]) == stored

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from payment_pipeline.inference import engine
-from payment_pipeline.inference.card import Card
-from payment_pipeline.inference.dataset import History, replay
+from payment_pipeline.inference import scoring_engine
 from payment_pipeline.inference.history import simulated
+from payment_pipeline.inference.model_card import Card
 from payment_pipeline.inference.training import train
+from payment_pipeline.inference.training_dataset import History, replay
 from payment_pipeline.settings import Settings
 
 SEED = 11
@@ -44,12 +44,12 @@ def trained(
 
 
 @pytest.fixture(scope="session")
-def loaded(trained: Settings) -> engine.Engine:
-    return engine.load(trained)
+def loaded(trained: Settings) -> scoring_engine.Engine:
+    return scoring_engine.load(trained)
 
 
 @pytest.fixture(scope="session")
-def cards(loaded: engine.Engine) -> dict[str, Card]:
+def cards(loaded: scoring_engine.Engine) -> dict[str, Card]:
     return {card.model: card for card in loaded.cards}
 
 

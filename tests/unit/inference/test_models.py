@@ -11,10 +11,10 @@ import pytest
 
 from payment_pipeline.domain.features import FEATURES
 from payment_pipeline.domain.scoring import EventScores, Score, ScoreItem, ScoreResponse
-from payment_pipeline.inference.card import Card
-from payment_pipeline.inference.engine import Engine
+from payment_pipeline.inference.model_card import Card
 from payment_pipeline.inference.models import models
 from payment_pipeline.inference.scorecard import REASONS_MAX
+from payment_pipeline.inference.scoring_engine import Engine
 
 FIXTURES = Path(__file__).parent / "fixtures"
 CASES = [

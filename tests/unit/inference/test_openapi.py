@@ -4,7 +4,7 @@ import pytest
 from schemathesis import GenerationMode
 from schemathesis.schemas import BaseSchema
 
-from payment_pipeline.inference.app import create_app
+from payment_pipeline.inference.inference_app import create_app
 from payment_pipeline.settings import Settings
 from support.documents import document, hold_to
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.domain.scoring import EventScores, ScoreItem, ScoreResponse
-from payment_pipeline.inference.engine import Engine
 from payment_pipeline.inference.retry_rules import DEFAULT_RULES, Retry, load
+from payment_pipeline.inference.scoring_engine import Engine
 
 RULES = load(DEFAULT_RULES)
 AT = datetime(2025, 6, 5, 12, tzinfo=UTC)

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from payment_pipeline.inference.dataset import Flags, Floats
 from payment_pipeline.inference.scorecard import REASONS_MAX, Scorecard, Shape, fit
+from payment_pipeline.inference.training_dataset import Flags, Floats
 
 SHAPES = (
     Shape("risk_score", (-1.0, 0.0, 30.0, 100.0)),

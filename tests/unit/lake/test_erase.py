@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from orchestration_dagster.lake.erase import _matches
-from payment_pipeline.erasure.mentions import pattern
+from payment_pipeline.erasure.id_patterns import pattern
 from support.mentions_of_jane import HERS, JANE, OTHERS
 
 

@@ -10,10 +10,10 @@ import yaml
 from orchestration_dagster.lake.lake_tables import NAMESPACE
 from orchestration_dagster.lake.watermark import Watermark
 from payment_pipeline.bronze import contract
-from payment_pipeline.ledger import lake
-from payment_pipeline.ledger.audit import Audit, Finding, reconcile
+from payment_pipeline.ledger import audited_lakehouse
+from payment_pipeline.ledger.reconciliation import Audit, Finding, reconcile
+from payment_pipeline.ledger.stage_tally import UNSTATED, Money, Seen, day_of
 from payment_pipeline.ledger.stages import LAKEHOUSE, Reading, Stage, tables_only
-from payment_pipeline.ledger.tally import UNSTATED, Money, Seen, day_of
 
 EUR_5 = Money("EUR", 500)
 WAY = (Stage.RAW, Stage.NORMALIZED, Stage.BRONZE, Stage.LAKE, Stage.FACTS)
@@ -166,11 +166,16 @@ def test_the_days_add_up_to_the_whole(at: datetime) -> None:
 
 def test_the_ledger_reads_what_the_loader_and_the_marts_write() -> None:
     written = Watermark(xid=5, id=7).to_properties()
-    assert (written[lake.XID_PROPERTY], written[lake.ID_PROPERTY]) == ("5", "7")
-    assert lake.EVENTS_TABLE == contract.EVENTS_TABLE
-    assert lake.QUARANTINE_TABLE == contract.QUARANTINE_TABLE
-    assert lake.SCHEMAS.data == NAMESPACE
-    model = yaml.safe_load((MARTS / f"{lake.FACTS_TABLE}.yml").read_text())["models"][0]
+    assert (written[audited_lakehouse.XID_PROPERTY], written[audited_lakehouse.ID_PROPERTY]) == (
+        "5",
+        "7",
+    )
+    assert audited_lakehouse.EVENTS_TABLE == contract.EVENTS_TABLE
+    assert audited_lakehouse.QUARANTINE_TABLE == contract.QUARANTINE_TABLE
+    assert audited_lakehouse.SCHEMAS.data == NAMESPACE
+    model = yaml.safe_load((MARTS / f"{audited_lakehouse.FACTS_TABLE}.yml").read_text())["models"][
+        0
+    ]
     held = {column["name"] for column in model["columns"]}
     needed = {"provider", "event_id", "kind", "amount_minor", "currency", "received_at"}
     assert needed | {"ingest_xid"} <= held

@@ -19,7 +19,7 @@ from local_stack import (
 from local_stack.component import GROUPS, runs_elsewhere
 from local_stack.components import chosen, components, inference
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.inference import store, training
+from payment_pipeline.inference import model_store, training
 from payment_pipeline.inference.models import models
 from payment_pipeline.settings import Settings
 
@@ -80,7 +80,7 @@ def test_training_is_due_until_every_model_has_a_current_version(
         assert not inference._trained(settings)
         home = training.models_dir(settings) / name
         home.mkdir(parents=True)
-        (home / store._CURRENT).write_text("a version")
+        (home / model_store._CURRENT).write_text("a version")
     assert inference._trained(settings)
 
 

@@ -10,12 +10,12 @@ from rich.console import Console
 
 from payment_operations import audit_text
 from payment_pipeline.ledger import audit_json
-from payment_pipeline.ledger.audit import reconcile
-from payment_pipeline.ledger.client import Attempts
-from payment_pipeline.ledger.run import Report
+from payment_pipeline.ledger.audit_runner import Report
+from payment_pipeline.ledger.audit_window import Window
+from payment_pipeline.ledger.client_attempts import Attempts
+from payment_pipeline.ledger.reconciliation import reconcile
+from payment_pipeline.ledger.stage_tally import UNSTATED, Money, Seen
 from payment_pipeline.ledger.stages import PIPELINE, Reading, Stage
-from payment_pipeline.ledger.tally import UNSTATED, Money, Seen
-from payment_pipeline.ledger.window import Window
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 WAY = (Stage.ACKNOWLEDGED, Stage.RAW, Stage.NORMALIZED, Stage.BRONZE)

@@ -10,9 +10,9 @@ import pytest
 from rich.console import Console
 
 from payment_operations import dead_letter_text
-from payment_pipeline.dlq.plan import Outcome
+from payment_pipeline.dlq.dead_letter_store import Group
 from payment_pipeline.dlq.redrive import Result, all_settled
-from payment_pipeline.dlq.store import Group
+from payment_pipeline.dlq.redrive_plan import Outcome
 
 AT = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 EVIL = "evt_\x1b]0;owned\x07[red]"

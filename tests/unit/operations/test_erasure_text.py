@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from payment_operations.erasure_text import proof_as_json, search_as_json, sentences
-from payment_pipeline.erasure.forget import Found, Proof
+from payment_pipeline.erasure.erasure_steps import Found, Proof
 from payment_pipeline.erasure.person import Person
 
 JANE = Person("stripe", "cus_jane")

@@ -23,20 +23,20 @@ from payment_operations import (
     trace_text,
 )
 from payment_operations.terminal import facts
-from payment_pipeline.dlq.plan import Outcome
+from payment_pipeline.dlq.dead_letter_store import Group
 from payment_pipeline.dlq.redrive import Result
-from payment_pipeline.dlq.store import Group
+from payment_pipeline.dlq.redrive_plan import Outcome
 from payment_pipeline.domain.raw import Coordinates
-from payment_pipeline.ledger.audit import reconcile
-from payment_pipeline.ledger.run import Report as Audit
-from payment_pipeline.ledger.runs import Run
+from payment_pipeline.ledger.audit_runner import Report as Audit
+from payment_pipeline.ledger.audit_window import Window
+from payment_pipeline.ledger.event_trace import Sighting, Trace
+from payment_pipeline.ledger.reconciliation import reconcile
+from payment_pipeline.ledger.stage_tally import Money, Seen
 from payment_pipeline.ledger.stages import Reading, Stage
-from payment_pipeline.ledger.tally import Money, Seen
-from payment_pipeline.ledger.trace import Sighting, Trace
-from payment_pipeline.ledger.window import Window
+from payment_pipeline.ledger.workflow_runs import Run
 from payment_pipeline.orchestrator.reviews import OpenReview
-from payment_pipeline.replay.standing import Report as Replay
-from payment_pipeline.replay.standing import Standing as Outcome_
+from payment_pipeline.replay.replay_outcome import Report as Replay
+from payment_pipeline.replay.replay_outcome import Standing as Outcome_
 
 WIDTH = 80
 NOW = datetime(2026, 1, 31, 12, 0, 5, 250_000, UTC)

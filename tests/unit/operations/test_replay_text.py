@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from payment_operations import replay_text
-from payment_pipeline.replay.standing import Report, Standing
+from payment_pipeline.replay.replay_outcome import Report, Standing
 
 BY = "replay/2026-01-31T12:00:00Z"
 

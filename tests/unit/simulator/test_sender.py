@@ -19,9 +19,9 @@ from payment_pipeline.domain.client_ledger import Attempt
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.providers import Refusal, Verified, providers
 from payment_pipeline.simulator import sender
+from payment_pipeline.simulator.answer_tally import Tally, percentiles_ms
 from payment_pipeline.simulator.faults import Delivery, Fault, Faults, Place
 from payment_pipeline.simulator.sender import Pace, Target, send, target
-from payment_pipeline.simulator.tally import Tally, percentiles_ms
 from payment_pipeline.simulator.traffic import Period, deliveries
 
 SECRET: Final = "whsec_unit"

@@ -57,7 +57,7 @@ def list_letters(
     because no workflow has written them to the quarantine yet.
     """
     from payment_operations import dead_letters
-    from payment_pipeline.dlq.selection import select
+    from payment_pipeline.dlq.dead_letter_selection import select
 
     selection = select(failures or (), None, (), since, until, everything=True, conflicts=True)
     sys.exit(dead_letters.show_list(settings.load(), selection, closed=closed, as_json=as_json))
@@ -130,9 +130,9 @@ def redrive(
     it again: it continues.
     """
     from payment_operations import dead_letters
-    from payment_pipeline.dlq import patch as patches
+    from payment_pipeline.dlq import json_patch as patches
+    from payment_pipeline.dlq.dead_letter_selection import select
     from payment_pipeline.dlq.redrive import Request
-    from payment_pipeline.dlq.selection import select
 
     selection = select(
         failures or (), error, types or (), since, until, ids or (),
@@ -169,7 +169,7 @@ def dismiss(
     A conflict is closed only if you select it by its class or its id.
     """
     from payment_operations import dead_letters
-    from payment_pipeline.dlq.selection import select
+    from payment_pipeline.dlq.dead_letter_selection import select
 
     named = bool(ids) or "conflicting_body" in (failures or ())
     selection = select(failures or (), error, types or (), since, until, ids or (), conflicts=named)
@@ -183,6 +183,6 @@ def reopen(
 ) -> None:
     """Open dismissed dead letters again."""
     from payment_operations import dead_letters
-    from payment_pipeline.dlq.selection import select
+    from payment_pipeline.dlq.dead_letter_selection import select
 
     sys.exit(dead_letters.reopen(settings.load(), select(ids=ids, conflicts=True)))

@@ -80,7 +80,7 @@ def simulate(
     pipeline with that file.
     """
     from payment_operations import simulation
-    from payment_pipeline.simulator.run import Faults, Pace, Period, Run, midnight
+    from payment_pipeline.simulator.simulation_run import Faults, Pace, Period, Run, midnight
 
     run = Run(
         events=events,

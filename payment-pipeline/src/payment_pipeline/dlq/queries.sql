@@ -1,4 +1,4 @@
--- What the dead-letter desk asks of the quarantine: dlq/store.py. Parameters are asyncpg's.
+-- What the dead-letter desk asks of the quarantine: dlq/dead_letter_store.py. Parameters are asyncpg's.
 -- A filter is null where it wasn't given; an error reads as `payments dlq list` shows it.
 
 -- name: groups

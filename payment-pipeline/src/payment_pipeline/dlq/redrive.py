@@ -22,12 +22,12 @@ from payment_pipeline.adapters.kafka import Outgoing, send_all
 from payment_pipeline.bronze.contract import Resolution
 from payment_pipeline.domain.raw import Coordinates
 
-from . import patch as patches
-from . import store
-from .plan import SETTLED, Held, Letter, Outcome, Ready, plan
-from .source import Bodies
-from .store import Closer
-from .unmodelled import Unmodelled
+from . import dead_letter_store
+from . import json_patch as patches
+from .dead_letter_store import Closer
+from .large_bodies import Bodies
+from .redrive_plan import SETTLED, Held, Letter, Outcome, Ready, plan
+from .unmodelled_arrivals import Unmodelled
 
 PAGE_LETTERS: Final = 50
 """Read, judged and sent at a time: their bodies, of up to a megabyte each, are in memory."""
@@ -123,7 +123,7 @@ class Redrive:
     async def _judge(self, page: Sequence[int]) -> list[Ready]:
         """Those of a page that are worth sending; the others have their answer."""
         ready: list[Ready] = []
-        for letter in await store.letters(self.stores.pool, page):
+        for letter in await dead_letter_store.letters(self.stores.pool, page):
             whole = await self.stores.bodies.of(letter)
             planned = plan(whole, self.request.patch, self.request.body_bytes_max)
             if isinstance(planned, Held):
@@ -140,16 +140,20 @@ class Redrive:
         by_id = {one.letter.id: one for one in ready}
         # What an earlier try says it sent is asked for before this one says otherwise.
         await self._settle_found(by_id)
-        await store.intend(pool, list(by_id.values()), patches.operations(patch) if patch else None)
+        await dead_letter_store.intend(
+            pool, list(by_id.values()), patches.operations(patch) if patch else None
+        )
         await self._settle_found(by_id)
-        for letter_id in await store.conflicts(pool, list(by_id)):
+        for letter_id in await dead_letter_store.conflicts(pool, list(by_id)):
             reason = "bronze has its id with another body, and keeps it"
             self._answer(by_id.pop(letter_id), Outcome.CONFLICT, reason)
         return list(by_id.values())
 
     async def _settle_found(self, by_id: dict[int, Ready]) -> None:
         """Take out and answer those whose event is in bronze."""
-        found = await store.settle(self.stores.pool, dict.fromkeys(by_id), self.request.closer)
+        found = await dead_letter_store.settle(
+            self.stores.pool, dict.fromkeys(by_id), self.request.closer
+        )
         for letter_id, resolution in found.items():
             self._answer(by_id.pop(letter_id), Outcome(resolution))
 
@@ -172,10 +176,10 @@ class Redrive:
     async def _settle_stored(self) -> None:
         pool, places = self.stores.pool, {i: one.place for i, one in self._waiting.items()}
         for letter_id, resolution in (
-            await store.settle(pool, places, self.request.closer)
+            await dead_letter_store.settle(pool, places, self.request.closer)
         ).items():
             self._arrived(letter_id, Outcome(resolution))
-        for letter_id, how in (await store.closed(pool, list(self._waiting))).items():
+        for letter_id, how in (await dead_letter_store.closed(pool, list(self._waiting))).items():
             self._arrived(letter_id, Outcome.CLOSED, how)
 
     async def _settle_unmodelled(self) -> None:
@@ -183,20 +187,20 @@ class Redrive:
         ids = [letter_id for letter_id, one in self._waiting.items() if one.place in seen]
         if ids:
             closer = self.request.closer
-            await store.close(self.stores.pool, ids, Resolution.UNMODELLED, closer)
+            await dead_letter_store.close(self.stores.pool, ids, Resolution.UNMODELLED, closer)
         for letter_id in ids:
             self._arrived(letter_id, Outcome.UNMODELLED, "no model covers its type")
 
     async def _settle_rejected(self) -> None:
         """The running code thinks otherwise than this one, or another body was faster."""
         waiting = {one.place: letter_id for letter_id, one in self._waiting.items()}
-        found = await store.rejections(self.stores.pool, list(waiting))
+        found = await dead_letter_store.rejections(self.stores.pool, list(waiting))
         if not found:
             return
         # The letter itself stays open: what this try left is closed as a duplicate of it.
         closer = Closer(self.request.closer.by, "left by a redrive")
         duplicates = [rejection.id for rejection in found.values()]
-        await store.close(self.stores.pool, duplicates, Resolution.DUPLICATE, closer)
+        await dead_letter_store.close(self.stores.pool, duplicates, Resolution.DUPLICATE, closer)
         for place, rejection in found.items():
             reason = f"{rejection.failure}, {rejection.error}"
             self._arrived(waiting[place], Outcome.REJECTED, reason)

@@ -8,7 +8,7 @@ from typing import Final
 
 from payment_pipeline.domain.failures import UserError
 
-from .mentions import pattern
+from .id_patterns import pattern
 
 _CUSTOMER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{3,254}", re.ASCII)
 """Shorter ones would be found in everything; others no provider's id may have."""

@@ -9,7 +9,7 @@ import uvicorn
 from payment_pipeline import settings, telemetry
 from payment_pipeline.domain.failures import UserError
 
-from .app import create_app
+from .inference_app import create_app
 
 DRAIN_S: Final = 5
 """How long a stop waits for the batches under way."""

@@ -13,10 +13,10 @@ from payment_pipeline.domain.features import FEATURES
 from payment_pipeline.domain.scoring import ScoreItem
 from payment_pipeline.settings import Settings
 
-from .card import Data, FeatureUse, Span, judge
-from .dataset import Flags, Floats, History, Indices, Split, day, split_by_time
 from .model import Trained
+from .model_card import Data, FeatureUse, Span, judge
 from .scorecard import Scorecard, Shape, filled, fit
+from .training_dataset import Flags, Floats, History, Indices, Split, day, split_by_time
 
 POSITIVES_MIN: Final = 20
 """Below this many in any of the three spans, what is learned or judged would be chance."""

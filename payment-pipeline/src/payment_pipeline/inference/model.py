@@ -8,8 +8,8 @@ from sklearn.base import BaseEstimator
 from payment_pipeline.domain.scoring import ScoreItem
 from payment_pipeline.settings import Settings
 
-from .card import CalibrationBin, Data, FeatureUse
-from .dataset import Floats, History
+from .model_card import CalibrationBin, Data, FeatureUse
+from .training_dataset import Floats, History
 
 
 class Scorer(Protocol):

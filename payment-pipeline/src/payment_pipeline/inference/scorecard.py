@@ -21,7 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import SplineTransformer, StandardScaler
 
-from .dataset import FEATURE_NAMES, Flags, Floats
+from .training_dataset import FEATURE_NAMES, Flags, Floats
 
 REASONS_MAX: Final = 3
 """How many reasons an answer gives."""

@@ -16,12 +16,12 @@ from threadpoolctl import threadpool_limits
 
 from payment_pipeline.settings import Settings
 
-from . import store
-from .card import Card
-from .dataset import History, replay
+from . import model_store
 from .history import CUSTOMERS, simulated
 from .model import Model
+from .model_card import Card
 from .models import models
+from .training_dataset import History, replay
 
 DEFAULT_SEED: Final = 20260101
 LIBRARIES: Final = ("scikit-learn", "numpy", "scipy", "skops")
@@ -48,7 +48,7 @@ def train(
         UserError: too few customers to learn from, or the models' folder can't be written.
     """
     for name in models():
-        store.refuse_unwritable(models_dir(settings), name)
+        model_store.refuse_unwritable(models_dir(settings), name)
     progress(f"A simulated year of {customers:,} customers")
     events = simulated(seed, customers)
     progress(f"Features of {len(events):,} events")
@@ -61,7 +61,7 @@ def train(
             trained.append(_train_one(model, history, settings))
     # Only now: a history that one model can't learn from must not leave a mixture.
     for estimator, card in trained:
-        store.save(models_dir(settings), estimator, card)
+        model_store.save(models_dir(settings), estimator, card)
     return [card for _, card in trained]
 
 
@@ -70,7 +70,7 @@ def _train_one(model: Model, history: History, settings: Settings) -> tuple[Base
     content = model.load(trained.estimator, settings).content()
     card = Card(
         model=model.name,
-        version=store.version_of(content),
+        version=model_store.version_of(content),
         output=model.output,
         trained_at=datetime.now(UTC),
         method=model.method,

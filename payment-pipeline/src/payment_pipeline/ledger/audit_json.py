@@ -2,11 +2,11 @@
 
 from typing import Any, Final
 
-from .audit import Finding
-from .events import Summary
-from .run import Report
+from .audit_runner import Report
+from .audit_window import Window
+from .distinct_events import Summary
+from .reconciliation import Finding
 from .stages import Stage
-from .window import Window
 
 NAMES_SHOWN_MAX: Final = 5
 

@@ -10,9 +10,9 @@ from aiokafka import TopicPartition
 from payment_pipeline.adapters.kafka import Offsets
 from payment_pipeline.domain.topics import DEAD_LETTERS, NORMALIZED
 
-from .lake import Lakehouse, Place
+from .audited_lakehouse import Lakehouse, Place
+from .audited_topics import Progress, Topics
 from .stages import Stage
-from .topics import Progress, Topics
 
 NORMALIZER: Final = "normalizer"
 DISPATCHER: Final = "dispatcher"

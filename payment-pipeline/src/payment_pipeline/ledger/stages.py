@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from .tally import Tally
+from .stage_tally import Tally
 
 
 class Stage(StrEnum):

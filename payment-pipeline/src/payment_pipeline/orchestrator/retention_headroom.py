@@ -17,8 +17,8 @@ from payment_pipeline.adapters import kafka, temporal, topic_configs
 from payment_pipeline.adapters.kafka_ranges import RangeExpiredError, RangeReader
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.domain.ranges import range_of
+from payment_pipeline.ledger.audited_topics import Topics, connected
 from payment_pipeline.ledger.settling import group_of
-from payment_pipeline.ledger.topics import Topics, connected
 from payment_pipeline.settings import Settings
 
 SHARE_MAX: Final = 0.5

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from .currencies import CURRENCIES, SETTLEMENT
-from .dice import Dice, Weighted
+from .random_source import Dice, Weighted
 from .shapes import Json, template
 
 API_VERSIONS: Final = (

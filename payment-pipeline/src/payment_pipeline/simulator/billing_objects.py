@@ -6,7 +6,7 @@ As in `payment_objects`: newest shape with the older versions' fields beside it.
 from typing import Final, NamedTuple
 
 from .actors import Customer, Merchant
-from .dice import Dice
+from .random_source import Dice
 from .shapes import Json, template
 
 _DAY_S: Final = 86_400

@@ -7,7 +7,7 @@ which have no decimals and are sent times 100 all the same.
 
 from typing import Final, NamedTuple
 
-from .dice import Dice
+from .random_source import Dice
 
 
 class Currency(NamedTuple):

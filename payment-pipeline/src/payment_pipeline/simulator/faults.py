@@ -15,8 +15,8 @@ import orjson
 
 from payment_pipeline.domain.failures import FailureClass
 
-from .dice import Dice
 from .malformed import MALFORMATIONS
+from .random_source import Dice
 from .signing import Forgery
 from .world import Event
 

@@ -9,9 +9,9 @@ from typing import Final
 
 from .actors import Customer, Merchant
 from .currencies import CURRENCIES, minor
-from .declines import BLOCKED, Decline
-from .dice import Dice
+from .random_source import Dice
 from .shapes import Json, template
+from .simulated_declines import BLOCKED, Decline
 
 DISPUTE_FEE_USD: Final = 15.0
 _EVIDENCE_DAYS: Final = 9

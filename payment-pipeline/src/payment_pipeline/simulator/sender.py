@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 from payment_pipeline.domain.client_ledger import UNKNOWN
 from payment_pipeline.domain.failures import UserError
 
+from .answer_tally import Status, Tally, digest_of
 from .connection import Answer, Connection, NoAnswerError
 from .faults import Delivery
 from .signing import forged, signature
-from .tally import Status, Tally, digest_of
 
 TRIES_MAX: Final = 14
 FIRST_PAUSE_S: Final = 0.25

@@ -10,13 +10,13 @@ from itertools import islice
 from typing import Final
 
 from .actors import Customer, Merchant, new_card, new_customer, new_merchant
-from .aftermath_lives import aftermath
-from .billing_lives import change_card, subscribe
+from .aftermath_lifecycles import aftermath
+from .billing_lifecycles import change_card, subscribe
 from .currencies import price
-from .dice import Dice, Weighted
 from .faults import Delivery, Faults, delivered
-from .payment_lives import attempt, new_payment, purchase
+from .payment_lifecycles import attempt, new_payment, purchase
 from .payment_objects import payment_method
+from .random_source import Dice, Weighted
 from .shapes import Json
 from .world import DAY_S, Event, Life, World
 

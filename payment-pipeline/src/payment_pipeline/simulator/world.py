@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, TypeAlias
 import orjson
 
 from .actors import Card, Customer, Merchant
-from .dice import Dice
+from .random_source import Dice
 from .shapes import Json
 from .versions import shaped
 

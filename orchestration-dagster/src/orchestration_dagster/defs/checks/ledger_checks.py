@@ -8,8 +8,8 @@ import dagster as dg
 from orchestration_dagster.naming import lake_key
 from orchestration_dagster.settings_resource import PipelineSettings
 from orchestration_dagster.user_errors import user_errors_as_failures
-from payment_pipeline.ledger.check import Verdict, ledger_verdict, whole_verdict
-from payment_pipeline.ledger.window import Window
+from payment_pipeline.ledger.audit_window import Window
+from payment_pipeline.ledger.ledger_verdict import Verdict, ledger_verdict, whole_verdict
 
 DAYS: Final = 2
 """The days that `ledger_agrees` compares, by time of receipt: today and the day before."""

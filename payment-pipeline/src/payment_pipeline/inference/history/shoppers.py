@@ -5,7 +5,7 @@ from typing import Final
 from numpy.random import Generator
 
 from .book import DAY_S, HOUR_S, Book, Purchase
-from .declines import decline, draw_cause, recovery_probability, retry_delay_s
+from .honest_declines import decline, draw_cause, recovery_probability, retry_delay_s
 from .people import Customer, Market
 
 TRIES_MAX: Final = 4

@@ -8,7 +8,13 @@ from payment_pipeline.domain.events import Customer as CustomerEvent
 from payment_pipeline.domain.events import Invoice, Subscription
 
 from .book import DAY_S, HOUR_S, Book, Purchase
-from .declines import NEEDS_ANOTHER_CARD, decline, draw_cause, recovery_probability, retry_delay_s
+from .honest_declines import (
+    NEEDS_ANOTHER_CARD,
+    decline,
+    draw_cause,
+    recovery_probability,
+    retry_delay_s,
+)
 from .people import Customer, Market
 from .shoppers import buy, honest_risk, regret
 

@@ -8,8 +8,8 @@ import numpy as np
 from payment_pipeline.domain.events import Dispute, FraudWarning
 from payment_pipeline.domain.scoring import ScoreItem
 from payment_pipeline.inference.classifier import Classifier
-from payment_pipeline.inference.dataset import Flags, History, Indices
 from payment_pipeline.inference.scorecard import Shape
+from payment_pipeline.inference.training_dataset import Flags, History, Indices
 
 AT_STAKE: Final = frozenset(
     {

@@ -18,19 +18,19 @@ from sklearn.base import BaseEstimator
 from payment_pipeline.domain.events import Charge
 from payment_pipeline.domain.features import FEATURES
 from payment_pipeline.domain.scoring import ScoreItem
-from payment_pipeline.inference.card import judge
 from payment_pipeline.inference.classifier import describe, uses
-from payment_pipeline.inference.dataset import (
+from payment_pipeline.inference.model import Trained
+from payment_pipeline.inference.model_card import judge
+from payment_pipeline.inference.retry_rules import DEFAULT_RULES, Allowance, RetryRules
+from payment_pipeline.inference.retry_rules import load as load_rules
+from payment_pipeline.inference.scorecard import Scorecard, Shape, filled, fit
+from payment_pipeline.inference.training_dataset import (
     Flags,
     Floats,
     History,
     Indices,
     split_by_time,
 )
-from payment_pipeline.inference.model import Trained
-from payment_pipeline.inference.retry_rules import DEFAULT_RULES, Allowance, RetryRules
-from payment_pipeline.inference.retry_rules import load as load_rules
-from payment_pipeline.inference.scorecard import Scorecard, Shape, filled, fit
 from payment_pipeline.settings import Settings
 
 WINDOW: Final = timedelta(days=20)

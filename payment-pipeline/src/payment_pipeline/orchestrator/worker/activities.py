@@ -20,7 +20,7 @@ from payment_pipeline.bronze import bronze_reader, decisions, writer
 from payment_pipeline.bronze.contract import InferenceStatus
 from payment_pipeline.bronze.rows import ScoredEvent
 from payment_pipeline.bronze.writer import Written
-from payment_pipeline.dlq import letters
+from payment_pipeline.dlq import dead_letter_rows
 from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.domain.failures import BadRecord, FailureClass
 from payment_pipeline.domain.features import EntityKey, EntityState, entities, fold
@@ -132,7 +132,9 @@ class Activities:
             if not records:
                 where = f"{one.topic}/{one.partition}/{one.offset}"
                 raise ApplicationError(f"no record at {where}", non_retryable=True)
-            found.append(letters.of_refused(records[0], FailureClass(one.failure), one.reason))
+            found.append(
+                dead_letter_rows.of_refused(records[0], FailureClass(one.failure), one.reason)
+            )
         await self._quarantine(found, began_ns)
 
     @activity.defn(name=messages.QUARANTINE_RANGE)
@@ -140,7 +142,7 @@ class Activities:
         """Quarantine the dead letters of a range."""
         began_ns = time_ns()
         records = await self._ranges.read(wanted.topic, wanted.partition, wanted.start, wanted.end)
-        found = letters.of_dead_letters(records)
+        found = dead_letter_rows.of_dead_letters(records)
         await self._quarantine(found, began_ns)
         worker_telemetry.EVENTS.labels("quarantined").inc(len(found))
         return RangeOutcome(events=len(found), quarantined=len(found))

@@ -20,7 +20,7 @@ from payment_pipeline.adapters.kafka_ranges import RangeStalledError
 from payment_pipeline.bronze import bronze_reader
 from payment_pipeline.bronze.rows import ScoredEvent
 from payment_pipeline.bronze.writer import Written
-from payment_pipeline.dlq.letters import COMPONENT
+from payment_pipeline.dlq.dead_letter_rows import COMPONENT
 from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.domain.failures import BadRecord, FailureClass, UserError
 from payment_pipeline.domain.topics import DEAD_LETTERS, NORMALIZED

@@ -1,0 +1,128 @@
+"""Where in bronze is the person, and how does a token take their place, in one transaction?"""
+
+from collections.abc import Mapping
+from secrets import token_hex
+from typing import Final, NamedTuple
+
+import asyncpg
+from aiokafka import TopicPartition
+
+from payment_pipeline.adapters.sql import queries
+from payment_pipeline.bronze.contract import EVENTS_TABLE, QUARANTINE_TABLE
+from payment_pipeline.bronze.erased import STAND_IN
+
+from .id_patterns import pattern
+from .person import Person
+
+RANDOM_BYTES: Final = 16
+EVENTS_TABLES: Final = (EVENTS_TABLE, "payment_events_history")
+
+SQL: Final = queries(__package__, "queries.sql")
+_QUARANTINED: Final = SQL["quarantined"].format(holding_one=SQL["holding_one"])
+_OPEN_LETTERS: Final = SQL["open_letters"].format(holding_one=SQL["holding_one"])
+_ERASE_QUARANTINED: Final = SQL["erase_quarantined"].format(holding_one=SQL["holding_one"])
+
+
+class Erased(NamedTuple):
+    """What the transaction changed."""
+
+    rows: int
+    """Events, decisions, dead letters and features."""
+    xid: int
+    """The transaction, which the lake must have reached to have it."""
+
+
+async def known_by(connection: asyncpg.Connection, provider: str, customer_id: str) -> Person:
+    """The person, with everything that bronze says leads to them."""
+    row = await connection.fetchrow(SQL["known_by"], provider, customer_id)
+    return Person(
+        provider,
+        customer_id,
+        frozenset(row["objects"]),
+        tuple(row["payments"]),
+        tuple(row["cards"]),
+        tuple(row["workflows"]),
+    )
+
+
+async def find(connection: asyncpg.Connection, person: Person) -> dict[str, int]:
+    """How many rows name the person, by table: every table, every column, bytes too."""
+    found = {}
+    for row in await connection.fetch(SQL["tables"]):
+        name = row["table_name"]
+        of_bytes = "".join(f", encode({_quoted(each)}, 'escape')" for each in row["of_bytes"])
+        query = SQL["naming"].format(table=_quoted(name), of_bytes=of_bytes)
+        if count := await connection.fetchval(query, pattern(person.customer_id), timeout=None):
+            found[name] = count
+    # A body may be about a payment of theirs without naming them.
+    if bodies := await connection.fetchval(_QUARANTINED, *_in_bodies(person)):
+        found[QUARANTINE_TABLE] = max(bodies, found.get(QUARANTINE_TABLE, 0))
+    return found
+
+
+async def open_letters(
+    connection: asyncpg.Connection, person: Person, cut_before: Mapping[TopicPartition, int]
+) -> list[int]:
+    """The open dead letters that an erasure would leave without their bytes.
+
+    Args:
+        connection: to bronze.
+        person: whose letters it empties.
+        cut_before: each partition that it cuts, with the first offset that stays; an open letter
+            there may be anybody's.
+    """
+    places = [(place.topic, place.partition, offset) for place, offset in cut_before.items()]
+    columns = list(zip(*places, strict=True)) or [(), (), ()]
+    rows = await connection.fetch(_OPEN_LETTERS, *_in_bodies(person), *columns)
+    return [row["id"] for row in rows]
+
+
+async def erase(connection: asyncpg.Connection, person: Person) -> Erased:
+    """Put a token in the person's place; all of it or nothing, and again is no change.
+
+    Open dead letters keep their bytes.
+
+    Writers go on meanwhile: rows and features are locked in the order in which they lock them.
+    Decisions alone wait.
+    """
+    token = _token()
+    theirs = person.provider, person.customer_id
+    payments, cards = list(person.payments), list(person.cards)
+    async with connection.transaction(isolation="read_committed"):
+        await connection.execute(SQL["lock"], *theirs, payments)
+        await connection.execute(SQL["lock_decisions"])
+        objects = sorted(person.objects)
+        await connection.execute(SQL["remember_objects"], *theirs, token, objects)
+        tokens = [_token() for _ in cards]
+        changed = [
+            *[
+                await connection.execute(
+                    SQL["erase_events"].format(table=table),
+                    *(*theirs, payments, token, cards, tokens),
+                )
+                for table in EVENTS_TABLES
+            ],
+            await connection.execute(SQL["erase_decisions"], *theirs, payments, token),
+            await connection.execute(_ERASE_QUARANTINED, *_in_bodies(person)),
+        ]
+        await connection.execute(SQL["lock_features"], *theirs, cards)
+        changed += [
+            await connection.execute(SQL["erase_features"], *theirs, cards),
+            await connection.execute(SQL["leave_features"], *theirs),
+            await connection.execute(SQL["erase_due"], *theirs, cards),
+        ]
+        xid = int(await connection.fetchval(SQL["transaction"]))
+    return Erased(sum(int(said.rpartition(" ")[2]) for said in changed), xid)
+
+
+def _in_bodies(person: Person) -> tuple[str, list[str], list[str]]:
+    """What `holding_one` asks with."""
+    return person.provider, person.ids, [*map(pattern, person.ids)]
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _token() -> str:
+    return STAND_IN + token_hex(RANDOM_BYTES)

@@ -1,0 +1,235 @@
+"""The scoring service's HTTP surface: batches in, scores out, cards, probes.
+
+Scoring runs in a thread, so that the probes answer meanwhile; one thread, since the work is Python
+and numpy under one lock and a second would only make both slower. What waits for it is bounded.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from time import perf_counter
+from typing import Any, Final
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.responses import PlainTextResponse, Response
+from pydantic import ValidationError
+from pydantic.json_schema import models_json_schema
+from starlette.requests import ClientDisconnect
+from threadpoolctl import threadpool_limits
+
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.domain.scoring import BATCH_MAX, ScoreRequest, ScoreResponse
+from payment_pipeline.settings import Settings
+from payment_pipeline.telemetry import metrics_page, traces
+
+from . import inference_metrics, problems, scoring_engine
+from .model_card import Card
+
+BODY_BYTES_MAX: Final = 8 * 1024 * 1024
+"""Of a batch: eight times what a thousand events with every feature take."""
+READ_S_MAX: Final = 5.0
+"""For a body to arrive: a slow sender must not hold a place that others wait for."""
+SPAN: Final = "POST /v1/score"
+RELOAD_S: Final = 3.0
+"""How often the pointers to the current versions are looked at."""
+
+log = structlog.get_logger()
+
+
+def _problem(description: str) -> dict[str, Any]:
+    return {"description": description, "content": {problems.PROBLEM_JSON: {}}}
+
+
+_COMPONENTS: Final = "#/components/schemas/{model}"
+_BODY: Final = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"$ref": _COMPONENTS.format(model="ScoreRequest")}}
+        },
+    }
+}
+_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"model": ScoreResponse, "description": "One answer an event, in the request's order."},
+    408: _problem("The body did not arrive in time."),
+    413: _problem(f"The body is over {BODY_BYTES_MAX} bytes."),
+    422: _problem(f"Not JSON, or not a batch of 1 to {BATCH_MAX} events; says where."),
+    500: _problem("A defect of ours; the batch was not scored."),
+    503: _problem("Too many batches are under way; Retry-After says when to come back."),
+}
+
+
+class Inference(FastAPI):
+    """FastAPI, whose document describes the body that a route reads by itself, too."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The document, with the request's schema and those that it is made of."""
+        document = super().openapi()
+        _, schemas = models_json_schema([(ScoreRequest, "validation")], ref_template=_COMPONENTS)
+        document["components"]["schemas"] |= schemas["$defs"]
+        return document
+
+
+class Service:
+    """What the routes share: the engine that answers now, and the bound on what waits for it."""
+
+    def __init__(self, settings: Settings, loaded: scoring_engine.Engine) -> None:
+        self.settings = settings
+        self.engine = loaded
+        self.in_flight = 0
+        self._thread = ThreadPoolExecutor(1, "score", initializer=threadpool_limits, initargs=(1,))
+        _show(loaded)
+
+    async def score(self, request: Request) -> Response:
+        """Answer one batch."""
+        started = perf_counter()
+        with traces.tracer().serve(SPAN, request.headers.get("traceparent"), started) as span:
+            answer = await self._admit(request)
+            if span.recording:
+                status = {"http.response.status_code": answer.status_code}
+                span.tell(status, failed=answer.status_code >= 500)
+        inference_metrics.REQUESTS.labels(answer.status_code).inc()
+        inference_metrics.DURATION_S.observe(perf_counter() - started)
+        return answer
+
+    async def _admit(self, request: Request) -> Response:
+        """Score it, unless too many are under way."""
+        if self.in_flight >= self.settings.inference_in_flight_max:
+            return problems.overloaded(self.settings.retry_after_s)
+        self.in_flight += 1
+        inference_metrics.IN_FLIGHT.set(self.in_flight)
+        try:
+            return await self._score(request)
+        finally:
+            self.in_flight -= 1
+            inference_metrics.IN_FLIGHT.set(self.in_flight)
+
+    async def keep_current(self, every_s: float) -> None:
+        """Take new versions up as they come, until cancelled; a bad one leaves the old ones."""
+        told = ""
+        while True:
+            await asyncio.sleep(every_s)
+            try:
+                if scoring_engine.current_versions(self.settings) == self.engine.versions:
+                    continue
+                self.engine = await asyncio.to_thread(scoring_engine.load, self.settings)
+            except UserError as mistake:
+                inference_metrics.RELOADS_FAILED.inc()
+                if str(mistake) != told:  # once, not every few seconds until it is mended
+                    told = str(mistake)
+                    log.warning("models_not_taken_up", reason=told)
+                continue
+            except Exception:
+                inference_metrics.RELOADS_FAILED.inc()
+                log.exception("models_not_taken_up")
+                continue
+            told = ""
+            _show(self.engine)
+            log.info("models_taken_up", versions=self.engine.versions)
+
+    def close(self) -> None:
+        """End the thread once its batch is done."""
+        self._thread.shutdown()
+
+    async def _score(self, request: Request) -> Response:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(READ_S_MAX):
+                body = await _read(request)
+        except (TimeoutError, ClientDisconnect):
+            return problems.too_slow(READ_S_MAX)
+        if body is None:
+            return problems.too_large(BODY_BYTES_MAX)
+        try:
+            # The engine is taken once, so that a swap meanwhile doesn't mix versions.
+            batch = await loop.run_in_executor(self._thread, _answer, self.engine, body)
+        except ValidationError as wrong:
+            return problems.invalid(wrong)
+        except Exception:
+            log.exception("batch_not_scored")
+            return problems.defect()
+        inference_metrics.EVENTS.inc(batch.events)
+        inference_metrics.UNKNOWN_FEATURES.inc(batch.unknown_features)
+        for model, count in batch.scored.items():
+            inference_metrics.SCORES.labels(model).inc(count)
+        return Response(batch.body, media_type="application/json")
+
+
+def create_app(settings: Settings, reload_s: float = RELOAD_S) -> FastAPI:
+    """The service as an application; models are loaded here, so that a missing one ends the start.
+
+    Raises:
+        UserError: a model was never trained or can't be trusted, or the retry rules are wrong.
+    """
+    service = Service(settings, scoring_engine.load(settings))
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        keeping = asyncio.create_task(service.keep_current(reload_s))
+        yield
+        keeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeping
+        service.close()
+
+    app = Inference(
+        title="Inference",
+        summary="Fraud, churn and the best retry, with reasons.",
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,  # pages that load scripts from elsewhere
+        redoc_url=None,
+    )
+
+    # Answers are written as bytes: validating what was just built would cost more than building it.
+    @app.post(
+        "/v1/score",
+        summary="Score a batch",
+        response_class=Response,
+        responses=_ANSWERS,
+        openapi_extra=_BODY,
+    )
+    async def score(request: Request) -> Response:
+        return await service.score(request)
+
+    @app.get("/v1/models", summary="The cards of the models that answer now")
+    async def models() -> list[Card]:
+        return service.engine.cards
+
+    @app.get("/livez", response_class=PlainTextResponse, summary="The process answers")
+    async def livez() -> str:
+        return "ok\n"
+
+    @app.get("/readyz", response_class=PlainTextResponse, summary="The models are loaded")
+    async def readyz() -> str:
+        return "ready\n"  # before they are, nothing listens
+
+    @app.get("/metrics", response_class=Response, summary="Prometheus text")
+    async def metrics_text() -> Response:
+        page, content_type = metrics_page()
+        return Response(page, headers={"Content-Type": content_type})
+
+    return app
+
+
+def _answer(current: scoring_engine.Engine, body: bytes) -> scoring_engine.Batch:
+    return current.score(ScoreRequest.model_validate_json(body).events)
+
+
+async def _read(request: Request) -> bytes | None:
+    """The body, or `None` once it is over the cap."""
+    parts, length = [], 0
+    async for part in request.stream():
+        length += len(part)
+        if length > BODY_BYTES_MAX:
+            return None
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _show(loaded: scoring_engine.Engine) -> None:
+    inference_metrics.MODELS.clear()
+    for model, version in loaded.versions.items():
+        inference_metrics.MODELS.labels(model, version).set(1)

@@ -1,0 +1,132 @@
+"""What does a Kafka record say to the ledger: which event, in which stages, received when?"""
+
+from base64 import b64decode
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, Final, NamedTuple, TypeVar
+
+import orjson
+from aiokafka import ConsumerRecord
+
+from payment_pipeline.adapters.kafka import raw_event
+from payment_pipeline.domain import topics
+from payment_pipeline.domain.events import CONTROL_KINDS
+from payment_pipeline.providers import providers
+
+from .stage_tally import UNSTATED, Money, Seen
+from .stages import Stage
+
+Kind = TypeVar("Kind", str, int)
+
+
+class Read(NamedTuple):
+    """One record as the ledger sees it."""
+
+    seen: Seen
+    received_at: datetime
+
+
+def stages_of(topic: str) -> tuple[Stage, ...]:
+    """The stages that a topic's records are counted in; none for a topic that isn't ours."""
+    if topic == topics.DLQ_WEBHOOKS:
+        return Stage.RAW, Stage.REJECTED
+    if topic.startswith("webhooks."):
+        return (Stage.RAW,)
+    return _STAGES.get(topic, ())
+
+
+def read(record: ConsumerRecord) -> Read:
+    """Read a record of any of the pipeline's topics; never raises, whoever wrote it."""
+    reader = _READERS.get(record.topic)
+    if reader is not None:
+        try:
+            value = orjson.loads(record.value or b"")
+            if isinstance(value, dict):
+                return reader(value)
+        except (ValueError, LookupError, TypeError):  # not what the topic's contract says
+            pass
+    return _unchanged(record)
+
+
+def control_total(provider: str, body: bytes) -> Money | None:
+    """A body's money by the provider's short reading, not the normalizer's."""
+    known = providers().get(provider)
+    total = known.control_total(body) if known else None
+    return Money(total.currency, total.amount_minor) if total else None
+
+
+def kept_total(provider: str, body: bytes) -> Money | None:
+    """The control total of a body as a dead letter keeps it: none is kept of one too large."""
+    return control_total(provider, body) if body else UNSTATED
+
+
+def money_of(kind: str, amount_minor: int | None, currency: str | None) -> Money | None:
+    """The money of a normalized event or a row, as far as the control total counts it."""
+    if kind not in CONTROL_KINDS or amount_minor is None or currency is None:
+        return None
+    return Money(currency, amount_minor)
+
+
+def _unchanged(record: ConsumerRecord) -> Read:
+    """A record that holds the signed bytes. Their hash is taken anew: a header proves nothing."""
+    raw = raw_event(record)
+    body_sha256 = sha256(raw.body).hexdigest()
+    money = control_total(raw.provider, raw.body)
+    return Read(Seen(raw.provider, raw.event_id, body_sha256, money), raw.received_at)
+
+
+def _normalized(event: dict[str, Any]) -> Read:
+    amount_minor, currency = event.get("amount_minor"), event.get("currency")  # nulls are left out
+    if amount_minor is not None:
+        amount_minor, currency = _of(int, amount_minor), _of(str, currency)
+    seen = Seen(
+        _of(str, event["provider"]),
+        _of(str, event["event_id"]),
+        _digest(event["body_sha256"]),
+        money_of(_of(str, event["kind"]), amount_minor, currency),
+    )
+    return Read(seen, _instant(event["received_at"]))
+
+
+def _rejected(bad: dict[str, Any]) -> Read:
+    provider, event_id = _of(str, bad["provider"]), bad["event_id"]
+    body, body_sha256 = b64decode(bad["body"]), _digest(bad["body_sha256"])
+    seen = Seen(
+        provider,
+        None if event_id is None else _of(str, event_id),
+        sha256(body).hexdigest() if body else body_sha256,
+        kept_total(provider, body),
+    )
+    return Read(seen, _instant(bad["received_at"]))
+
+
+def _digest(value: object) -> str:
+    text = _of(str, value)
+    if len(bytes.fromhex(text)) != sha256().digest_size:
+        raise ValueError("not a SHA-256")
+    return text
+
+
+def _of(kind: type[Kind], value: object) -> Kind:
+    if not isinstance(value, kind):
+        raise TypeError(f"{type(value).__name__} is not {kind.__name__}")
+    return value
+
+
+def _instant(text: object) -> datetime:
+    at = datetime.fromisoformat(_of(str, text))
+    if at.tzinfo is None:
+        raise ValueError(f"{text} has no zone")
+    return at
+
+
+_STAGES: Final[Mapping[str, tuple[Stage, ...]]] = {
+    topics.NORMALIZED: (Stage.NORMALIZED,),
+    topics.DLQ_VALIDATION: (Stage.REJECTED,),
+    topics.UNMODELLED: (Stage.UNMODELLED,),
+}
+_READERS: Final[Mapping[str, Callable[[dict[str, Any]], Read]]] = {
+    topics.NORMALIZED: _normalized,
+    topics.DLQ_VALIDATION: _rejected,
+}

@@ -1,0 +1,216 @@
+"""How is one batch of raw records brought to bronze? Asked first, written only where it differs.
+
+raw record ─ today's normalizer ─┬─ as bronze has it            nothing is written
+                                 ├─ other than bronze has it    corrected in place
+                                 ├─ in no table                 sent on, like a new one
+                                 ├─ unmodelled, on no topic     sent on, too
+                                 ├─ a dead letter of its own    sent on, and the letter closed
+                                 ├─ rejected, and in no table   into the quarantine
+                                 └─ what a person must judge    named, not touched
+"""
+
+from collections.abc import Iterable, Sequence, Set
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Final, NamedTuple
+
+import asyncpg
+from aiokafka import AIOKafkaProducer
+
+from payment_pipeline.adapters.kafka import Outgoing, raw_event, send_all
+from payment_pipeline.bronze import corrections, erased, writer
+from payment_pipeline.bronze.contract import InferenceStatus
+from payment_pipeline.bronze.corrections import Correction
+from payment_pipeline.bronze.rows import ScoredEvent
+from payment_pipeline.dlq.dead_letter_rows import of_dead_letters
+from payment_pipeline.domain import topics
+from payment_pipeline.domain.events import PaymentEvent
+from payment_pipeline.domain.failures import BadRecord, Unmodelled
+from payment_pipeline.domain.raw import RawEvent
+from payment_pipeline.ledger.audit_window import Window
+from payment_pipeline.normalizer.step import message, normalize
+from payment_pipeline.providers import Context, providers
+
+from .raw_records import Record
+from .replay_outcome import Report, Standing
+from .replayed_dead_letters import Letters
+
+# PostgreSQL's classes 22 (data) and 23 (constraints): no retry will help, and the rest is well.
+_REFUSALS: Final = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+
+
+class Request(NamedTuple):
+    """Which receipts to normalize again, and how."""
+
+    window: Window
+    provider: str | None = None
+    event_type: str | None = None
+    """The provider's name of the type, or ours."""
+    dry_run: bool = False
+    rate: float = 0.0
+    """Raw records a second at most; 0 is as fast as it goes."""
+    wait_s: float = 60.0
+    """How long the pipeline may take over what was sent on for a dead letter."""
+
+
+class Stores(NamedTuple):
+    """What a replay asks and writes to; the owner's to close."""
+
+    pool: asyncpg.Pool
+    sink: AIOKafkaProducer
+    letters: Letters
+    unmodelled: Set[bytes]
+    """The SHA-256 of each body that `payments.unmodelled` holds."""
+
+
+class _Work(NamedTuple):
+    record: Record
+    raw: RawEvent
+    outcome: PaymentEvent | BadRecord | Unmodelled
+
+
+class Replayed:
+    """Batches of one replay, and the report of it."""
+
+    def __init__(self, stores: Stores, context: Context, request: Request, report: Report) -> None:
+        self._stores = stores
+        self._context = context
+        self._request = request
+        self._report = report
+
+    async def batch(self, records: Sequence[Record]) -> None:
+        """Normalize records again, and bring bronze to what comes of them.
+
+        Raises:
+            asyncpg.PostgresError, OSError, UserError: a store can't do it now; once more is safe.
+        """
+        works = self._wanted(records)
+        self._report.records += len(works)
+        await self._taken(works)
+        await self._not_taken(works)
+
+    def _wanted(self, records: Iterable[Record]) -> list[_Work]:
+        """The records of the request, normalized."""
+        found, now = [], datetime.now(UTC)
+        for record in records:
+            raw = raw_event(record)
+            if raw.received_at not in self._request.window:
+                continue
+            if self._request.provider not in (None, raw.provider):
+                continue
+            outcome = self._normalized(record, raw, now)
+            known_as = {raw.event_type, getattr(outcome, "event_type", None)}
+            if self._request.event_type is None or self._request.event_type in known_as:
+                found.append(_Work(record, raw, outcome))
+        return found
+
+    def _normalized(
+        self, record: Record, raw: RawEvent, now: datetime
+    ) -> PaymentEvent | BadRecord | Unmodelled:
+        if record.topic == topics.DLQ_WEBHOOKS:
+            return of_dead_letters([record])[0]
+        return normalize(raw, providers()[raw.provider], self._context, now)
+
+    async def _taken(self, works: Sequence[_Work]) -> None:
+        """What is an event today."""
+        works_by_source = {each.raw.coordinates: each for each in works}
+        outcomes = [each.outcome for each in works]
+        events = [each for each in outcomes if not isinstance(each, BadRecord | Unmodelled)]
+        # Of somebody who was erased, what came later stands under a token, and stays there.
+        rows = [ScoredEvent(event, None, InferenceStatus.UNAVAILABLE) for event in events]
+        events = [row.event for row in await erased.under_tokens(self._stores.pool, rows)]
+        compared = await corrections.compare(self._stores.pool, events)
+        self._report.standings[Standing.UNCHANGED] += len(compared.unchanged)
+        await self._correct(compared.corrections)
+        kept = await corrections.quarantined(
+            self._stores.pool, [*compared.absent, *compared.others]
+        )
+        in_bronze = [*compared.unchanged, *(each.event for each in compared.corrections)]
+        mended = await self._stores.letters.find([*in_bronze, *compared.absent])
+        wanted = []
+        for event in (*compared.absent, *compared.others):
+            if event.body_sha256 not in kept:
+                wanted.append(works_by_source[event.source])
+                self._note(Standing.SENT_ON, event, "in no table")
+            elif event.body_sha256 in mended:
+                wanted.append(works_by_source[event.source])
+                self._note(Standing.MENDED, event, "rejected when it came")
+        await self._send_on(wanted)
+        held = kept - mended
+        for event in compared.absent:
+            if event.body_sha256 in held:
+                self._note(Standing.REDRIVABLE, event, "in the quarantine")
+        still = sum(event.body_sha256 in held for event in compared.others)
+        self._report.standings[Standing.STILL_REJECTED] += still
+
+    async def _correct(self, wanted: Sequence[Correction]) -> None:
+        if not self._request.dry_run:
+            wanted = await self._corrected([each.event for each in wanted])
+        for correction in wanted:
+            self._report.columns.update(correction.columns)
+            self._note(Standing.CORRECTED, correction.event, ", ".join(correction.columns))
+
+    async def _corrected(self, events: Sequence[PaymentEvent]) -> list[Correction]:
+        """Correct in one transaction; one by one if PostgreSQL won't take one of them."""
+        if not events:
+            return []
+        try:
+            return await corrections.correct(self._stores.pool, events, self._report.by)
+        except _REFUSALS as refusal:
+            if len(events) == 1:
+                about = f"PostgreSQL: {type(refusal).__name__}"
+                self._note(Standing.NO_LONGER_TAKEN, events[0], about)
+                return []
+        return [each for event in events for each in await self._corrected([event])]
+
+    async def _not_taken(self, works: Sequence[_Work]) -> None:
+        """What is none today, and so should not be in bronze."""
+        works = [each for each in works if isinstance(each.outcome, BadRecord | Unmodelled)]
+        in_bronze = await corrections.bodies(
+            self._stores.pool, [(each.raw.provider, each.raw.event_id or "") for each in works]
+        )
+        letters, unmodelled = [], []
+        for work in works:
+            raw, outcome = work.raw, work.outcome
+            if raw.body_sha256 in in_bronze:
+                about = outcome.failure if isinstance(outcome, BadRecord) else "unmodelled"
+                self._report.note(Standing.NO_LONGER_TAKEN, raw.provider, raw.event_id, about)
+            elif isinstance(outcome, BadRecord):
+                letters.append(outcome)
+            else:
+                unmodelled.append(work)
+        await self._unmodelled(unmodelled)
+        absent = await corrections.without_letter(self._stores.pool, letters)
+        self._report.standings[Standing.STILL_REJECTED] += len(letters) - len(absent)
+        for letter in absent:
+            self._report.note(
+                Standing.QUARANTINED, letter.provider, letter.event_id, letter.failure
+            )
+        if absent and not self._request.dry_run:
+            await writer.quarantine(self._stores.pool, absent, self._report.by)
+
+    async def _unmodelled(self, works: Sequence[_Work]) -> None:
+        """What no model covers: on its topic, or a dead letter of an earlier normalizer's."""
+        kept = await corrections.quarantined(self._stores.pool, [each.raw for each in works])
+        lost = [
+            each
+            for each in works
+            if each.raw.body_sha256 not in kept
+            and sha256(each.raw.body).digest() not in self._stores.unmodelled
+        ]
+        self._report.standings[Standing.UNMODELLED] += len(works) - len(lost)
+        for raw in (each.raw for each in lost):
+            self._report.note(Standing.SENT_ON, raw.provider, raw.event_id, "unmodelled")
+        await self._send_on(lost)
+
+    async def _send_on(self, works: Sequence[_Work]) -> None:
+        if self._request.dry_run or not works:
+            return
+        records = []
+        for work in works:
+            topic, value, headers = message(work.outcome, work.raw, work.record.headers)
+            records.append(Outgoing(topic, work.record.key, value, headers))
+        await send_all(self._stores.sink, records)
+
+    def _note(self, standing: Standing, event: PaymentEvent, about: str) -> None:
+        self._report.note(standing, event.provider, event.event_id, about)

@@ -1,0 +1,283 @@
+"""How does a subscription live: begun, tried out, renewed, dunned, cancelled?"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from . import billing_objects as objects
+from .actors import Customer, new_card
+from .billing_objects import Plan
+from .currencies import CURRENCIES, minor
+from .payment_lifecycles import Payment, attempt, new_payment
+from .payment_objects import payment_method
+from .random_source import Dice, Weighted
+from .shapes import Json
+from .simulated_declines import AUTHENTICATION_FAILED
+from .world import DAY_S, HOUR_S, Life, Outcome, World
+
+RETRY_DAYS: Final = (1, 3, 3, 5)
+"""Days between the attempts on a renewal: within Stripe's two weeks."""
+INCOMPLETE_EXPIRES_S: Final = 23 * HOUR_S
+NOTICE_S: Final = 3 * DAY_S
+"""How long before a renewal or a trial's end Stripe says so."""
+CHURN: Final = 0.06
+CHURN_AFTER_FAILURE: Final = 0.3
+"""The chance that a period is the last one; higher when a payment has failed."""
+
+_INTERVALS: Final = Weighted({("month", 30): 75.0, ("week", 7): 17.0, ("year", 365): 8.0})
+_PRICES_USD: Final = (5, 9, 15, 29, 49, 99, 249)
+_FEEDBACK: Final = ("too_expensive", "unused", "switched_service", "missing_features", None)
+
+
+@dataclass(slots=True)
+class Contract:
+    """A subscription as it now stands."""
+
+    customer: Customer
+    plan: Plan
+    object: Json
+    failed: bool = False
+    """Whether any payment has failed: such a customer is likelier to leave."""
+
+    def change(self, world: World, event_type: str, changes: Json) -> None:
+        """Change the subscription and emit it."""
+        self.object = world.change(
+            self.customer.merchant, f"customer.subscription.{event_type}", self.object, changes
+        )
+
+
+def new_plan(dice: Dice, currency: str) -> Plan:
+    """What the customer signs up for."""
+    interval, days = dice.pick(_INTERVALS)
+    return Plan(
+        price=dice.id("price"),
+        product=f"prod_{dice.text(14)}",
+        currency=currency,
+        unit_amount_minor=minor(currency, dice.choice(_PRICES_USD) * CURRENCIES[currency].per_usd),
+        quantity=dice.choice((1, 1, 1, 1, 2, 5)),
+        interval=interval,
+        interval_days=days,
+        trial_days=dice.choice((0, 0, 0, 7, 14)),
+    )
+
+
+def subscribe(world: World, customer: Customer) -> Life:
+    """A subscription from its first day to its last."""
+    dice, merchant = world.dice, customer.merchant
+    customer.subscribed = True
+    plan = new_plan(dice, merchant.currency)
+    status = "trialing" if plan.trial_days else "incomplete"
+    contract = Contract(
+        customer, plan, objects.subscription(dice, world.now, customer, plan, status)
+    )
+    world.emit(merchant, "customer.subscription.created", contract.object)
+    paid = yield from _bill(world, contract, "subscription_create")
+    if status == "trialing":
+        paid = yield from _trial(world, contract)
+    elif paid:
+        contract.change(world, "updated", {"status": "active"})
+    else:
+        yield INCOMPLETE_EXPIRES_S
+        expired = {"ended_at": world.now, "status": "incomplete_expired"}
+        contract.change(world, "updated", expired)
+    while paid:
+        paid = yield from _period(world, contract)
+    customer.subscribed = False
+
+
+def _trial(world: World, contract: Contract) -> Outcome:
+    """The days before the first money; some end with no card and are paused."""
+    ends = contract.object["trial_end"]
+    yield _until(world, ends - NOTICE_S)
+    contract.change(world, "trial_will_end", {})
+    yield _until(world, ends)
+    if not world.dice.chance(0.1):
+        return (yield from _renew(world, contract))
+    contract.change(world, "paused", {"status": "paused"})
+    yield world.dice.delay_s(5 * DAY_S)
+    if world.dice.chance(0.5):
+        _end(world, contract, "cancellation_requested")
+        return False
+    contract.change(world, "resumed", {"status": "active"})
+    return True
+
+
+def _period(world: World, contract: Contract) -> Outcome:
+    """One paid period and the renewal at its end; false when there is no next one."""
+    dice, plan = world.dice, contract.plan
+    ends = contract.object["current_period_end"]
+    last = dice.chance(CHURN_AFTER_FAILURE if contract.failed else CHURN)
+    if last:
+        yield dice.uniform(0.1, 0.8) * plan.period_s
+        canceled = {"canceled_at": world.now, "cancellation_details": _reason(dice)}
+        if dice.chance(0.3):
+            contract.change(world, "updated", canceled)
+            _end(world, contract, "cancellation_requested")
+            return False
+        leaving = canceled | {"cancel_at": ends, "cancel_at_period_end": True}
+        contract.change(world, "updated", leaving)
+        yield _until(world, ends)
+        _end(world, contract, "cancellation_requested")
+        return False
+    yield _until(world, ends - NOTICE_S)
+    _announce(world, contract)
+    yield _until(world, ends)
+    if contract.customer.deleted:
+        _end(world, contract, "cancellation_requested")
+        return False
+    return (yield from _renew(world, contract))
+
+
+def _announce(world: World, contract: Contract) -> None:
+    """`invoice.upcoming`: a preview, the one object that has no id."""
+    preview = objects.invoice(
+        world.dice, world.now, contract.customer, contract.object, contract.plan, "upcoming"
+    )
+    del preview["id"]
+    world.emit(contract.customer.merchant, "invoice.upcoming", preview)
+
+
+def _renew(world: World, contract: Contract) -> Outcome:
+    """A new period and its bill; false when it is never paid."""
+    period = objects.next_period(contract.object, contract.plan)
+    if contract.object["status"] == "trialing":
+        period["status"] = "active"
+    contract.change(world, "updated", period)
+    paid = yield from _bill(world, contract, "subscription_cycle")
+    if not paid:
+        _end(world, contract, "payment_failed")
+    elif contract.object["status"] == "past_due":
+        contract.change(world, "updated", {"status": "active"})
+    return paid
+
+
+def _bill(world: World, contract: Contract, reason: str) -> Outcome:
+    """One invoice, from draft to paid or given up."""
+    dice, customer = world.dice, contract.customer
+    merchant = customer.merchant
+    invoice = objects.invoice(dice, world.now, customer, contract.object, contract.plan, reason)
+    world.emit(merchant, "invoice.created", invoice)
+    if reason == "subscription_cycle":
+        yield HOUR_S
+    invoice = _finalize(world, customer, invoice)
+    if invoice["amount_due"] == 0:
+        _paid(world, customer, invoice, {})
+        return True
+    payment = new_payment(
+        world, customer, invoice["amount_due"], invoice["currency"], invoice["id"]
+    )
+    retries = RETRY_DAYS if reason == "subscription_cycle" else ()
+    for wait_days in (*retries, 0):
+        yield from attempt(world, payment)
+        paid = payment.charge is not None
+        tried = objects.invoice_payment(dice, world.now, invoice, payment.intent, paid=paid)
+        if paid:
+            _paid(world, customer, invoice, tried)
+            return True
+        invoice = _unpaid(world, contract, invoice, payment, tried, wait_days)
+        if not wait_days or not _worth_another_try(world, customer, payment):
+            break
+        yield wait_days * DAY_S
+    _write_off(world, customer, invoice)
+    return False
+
+
+def _finalize(world: World, customer: Customer, invoice: Json) -> Json:
+    number = f"{customer.object['invoice_prefix']}-{world.dice.randrange(10_000):04d}"
+    url = f"https://invoice.stripe.com/i/{invoice['id']}"
+    return world.change(
+        customer.merchant,
+        "invoice.finalized",
+        invoice,
+        {
+            "effective_at": world.now,
+            "hosted_invoice_url": url,
+            "invoice_pdf": f"{url}/pdf",
+            "number": number,
+            "status": "open",
+            "status_transitions": {**invoice["status_transitions"], "finalized_at": world.now},
+            "webhooks_delivered_at": world.now,
+        },
+    )
+
+
+def _paid(world: World, customer: Customer, invoice: Json, tried: Json) -> None:
+    paid = tried | {
+        "amount_paid": invoice["amount_due"],
+        "amount_remaining": 0,
+        "attempted": True,
+        "next_payment_attempt": None,
+        "paid": True,
+        "status": "paid",
+        "status_transitions": {**invoice["status_transitions"], "paid_at": world.now},
+    }
+    invoice = world.change(customer.merchant, "invoice.paid", invoice, paid)
+    world.emit(customer.merchant, "invoice.payment_succeeded", invoice)
+
+
+def _unpaid(
+    world: World,
+    contract: Contract,
+    invoice: Json,
+    payment: Payment,
+    tried: Json,
+    wait_days: int,
+) -> Json:
+    merchant = contract.customer.merchant
+    contract.failed = True
+    next_attempt = world.now + wait_days * DAY_S if wait_days else None
+    failed = tried | {"next_payment_attempt": next_attempt}
+    invoice = world.change(merchant, "invoice.payment_failed", invoice, failed)
+    if payment.decline is AUTHENTICATION_FAILED:
+        world.emit(merchant, "invoice.payment_action_required", invoice)
+    if contract.object["status"] == "active":
+        contract.change(world, "updated", {"status": "past_due"})
+    return invoice
+
+
+def _worth_another_try(world: World, customer: Customer, payment: Payment) -> bool:
+    """The same card may work later; a new one may work at once; a hard decline stays one."""
+    if world.dice.chance(0.35):
+        change_card(world, customer)
+        return True
+    return payment.decline is not None and payment.decline.retriable
+
+
+def change_card(world: World, customer: Customer) -> None:
+    """The customer puts another card on file."""
+    merchant = customer.merchant
+    customer.card = new_card(world.dice, merchant.country)
+    customer.payment_method = world.dice.id("pm")
+    world.emit(merchant, "payment_method.attached", payment_method(customer, world.now))
+    kept = customer.object["invoice_settings"]
+    update = {"invoice_settings": {**kept, "default_payment_method": customer.payment_method}}
+    customer.object = world.change(merchant, "customer.updated", customer.object, update)
+
+
+def _write_off(world: World, customer: Customer, invoice: Json) -> None:
+    status, event_type, stamp = (
+        ("uncollectible", "invoice.marked_uncollectible", "marked_uncollectible_at")
+        if world.dice.chance(0.7)
+        else ("void", "invoice.voided", "voided_at")
+    )
+    written_off = {
+        "next_payment_attempt": None,
+        "status": status,
+        "status_transitions": {**invoice["status_transitions"], stamp: world.now},
+    }
+    world.change(customer.merchant, event_type, invoice, written_off)
+
+
+def _end(world: World, contract: Contract, reason: str) -> None:
+    details = {**contract.object["cancellation_details"], "reason": reason}
+    ended = {"cancellation_details": details, "ended_at": world.now, "status": "canceled"}
+    if contract.object["canceled_at"] is None:
+        ended["canceled_at"] = world.now
+    contract.change(world, "deleted", ended)
+
+
+def _reason(dice: Dice) -> Json:
+    return {"comment": None, "feedback": dice.choice(_FEEDBACK), "reason": "cancellation_requested"}
+
+
+def _until(world: World, at_s: float) -> float:
+    return max(0.0, at_s - world.now_s)

@@ -1,0 +1,204 @@
+"""How does a payment live: created, tried, declined, tried again, captured or given up?
+
+Each function is a life cycle (`world.Life`): it emits what Stripe would, in Stripe's order, and
+yields the seconds in between.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from . import payment_objects as objects
+from .actors import Customer, new_card
+from .aftermath_lifecycles import aftermath
+from .billing_objects import checkout_session
+from .currencies import price, share
+from .payout_lifecycles import owe
+from .random_source import Weighted
+from .shapes import Json
+from .simulated_declines import AUTHENTICATION_FAILED, Decline, draw
+from .world import DAY_S, HOUR_S, Life, Outcome, World
+
+TRIES_MAX: Final = 4
+ABANDONED_AFTER_S: Final = DAY_S
+AUTHORIZATION_EXPIRES_S: Final = 7 * DAY_S
+EUROPE: Final = frozenset(("DE", "FR", "GB", "HU", "IS"))
+"""Where strong customer authentication is asked for."""
+
+_ABROAD: Final = Weighted({"": 90, "usd": 5, "eur": 3, "jpy": 1, "kwd": 1})
+
+
+@dataclass(slots=True)
+class Payment:
+    """A payment as it now stands."""
+
+    customer: Customer
+    intent: Json
+    charge: Json | None = None
+    """The charge that went through."""
+    decline: Decline | None = None
+    """Why the last attempt didn't."""
+
+
+def new_payment(
+    world: World, customer: Customer, amount_minor: int, currency: str, invoice: str | None = None
+) -> Payment:
+    """Create the intent."""
+    intent = objects.intent(world.dice, world.now, customer, amount_minor, currency, invoice)
+    if invoice is None and world.dice.chance(0.06):
+        intent["capture_method"] = "manual"
+    world.emit(customer.merchant, "payment_intent.created", intent)
+    return Payment(customer, intent)
+
+
+def purchase(world: World, customer: Customer, median_usd: float = 35.0) -> Life:
+    """One order: from the intent to whatever becomes of the money."""
+    dice = world.dice
+    currency = dice.pick(_ABROAD) or customer.merchant.currency
+    payment = new_payment(world, customer, price(dice, currency, median_usd), currency)
+    yield 5 + dice.delay_s(40)
+    for _ in range(TRIES_MAX):
+        yield from attempt(world, payment)
+        if payment.charge or dice.chance(0.55):
+            break
+        yield 20 + dice.delay_s(300)
+        if payment.decline and (not payment.decline.retriable or dice.chance(0.3)):
+            customer.card = new_card(dice, customer.merchant.country, stolen=customer.card.stolen)
+            customer.payment_method = dice.id("pm")
+    if payment.charge is None:
+        yield from _abandon(world, payment)
+        return
+    if payment.intent["status"] == "requires_capture":
+        yield from _capture(world, payment)
+    if dice.chance(0.1):
+        session = checkout_session(dice, world.now, customer, payment.intent)
+        world.emit(customer.merchant, "checkout.session.completed", session)
+    yield from aftermath(world, customer, payment.charge)
+
+
+def attempt(world: World, payment: Payment) -> Life:
+    """Try the customer's card once; leaves `payment.charge` or `payment.decline`."""
+    dice, customer = world.dice, payment.customer
+    payment.charge = payment.decline = None
+    authenticated = None
+    if dice.chance(0.3 if customer.merchant.country in EUROPE else 0.05):
+        if not (yield from _authenticate(world, payment)):
+            _fail(world, payment, AUTHENTICATION_FAILED, None)
+            return
+        authenticated = "authenticated"
+    card = customer.card
+    risk_score = dice.randint(55, 95) if card.stolen else min(dice.randint(0, 64), 99)
+    decline = draw(dice, stolen=card.stolen) if dice.chance(card.decline_rate) else None
+    charge = objects.charge(
+        dice, world.now, customer, payment.intent, decline, risk_score, authenticated
+    )
+    if decline is None:
+        _succeed(world, payment, charge)
+        return
+    world.emit(customer.merchant, "charge.failed", charge)
+    _fail(world, payment, decline, charge)
+
+
+def _authenticate(world: World, payment: Payment) -> Outcome:
+    """3-D Secure: the payer is asked, and mostly answers."""
+    dice, customer = world.dice, payment.customer
+    payment.intent = world.change(
+        customer.merchant,
+        "payment_intent.requires_action",
+        payment.intent,
+        {
+            "last_payment_error": None,
+            "next_action": {"type": "use_stripe_sdk", "use_stripe_sdk": {"type": "three_d_secure"}},
+            "payment_method": customer.payment_method,
+            "status": "requires_action",
+        },
+    )
+    yield 10 + dice.delay_s(60)
+    return not dice.chance(0.12)
+
+
+def _succeed(world: World, payment: Payment, charge: Json) -> None:
+    merchant, intent = payment.customer.merchant, payment.intent
+    payment.charge = charge
+    world.emit(merchant, "charge.succeeded", charge)
+    done = objects.with_charge(charge) | {"last_payment_error": None, "next_action": None}
+    if intent["capture_method"] == "manual":
+        done |= {"amount_capturable": intent["amount"], "status": "requires_capture"}
+        event_type = "payment_intent.amount_capturable_updated"
+    else:
+        done |= {"amount_received": intent["amount"], "status": "succeeded"}
+        event_type = "payment_intent.succeeded"
+        owe(world, merchant, intent["currency"], intent["amount"])
+    payment.intent = world.change(merchant, event_type, intent, done)
+
+
+def _fail(world: World, payment: Payment, decline: Decline, charge: Json | None) -> None:
+    customer = payment.customer
+    payment.decline = decline
+    method = objects.payment_method(customer, world.now)
+    error = decline.error(customer.card.brand, charge["id"] if charge else None, method)
+    failed = objects.with_charge(charge) if charge else {}
+    payment.intent = world.change(
+        customer.merchant,
+        "payment_intent.payment_failed",
+        payment.intent,
+        failed
+        | {
+            "last_payment_error": error,
+            "next_action": None,
+            "payment_method": None,
+            "status": "requires_payment_method",
+        },
+    )
+
+
+def _abandon(world: World, payment: Payment) -> Life:
+    """Nobody comes back to pay."""
+    if not world.dice.chance(0.4):
+        return
+    yield ABANDONED_AFTER_S
+    _cancel(world, payment, "abandoned")
+
+
+def _cancel(world: World, payment: Payment, reason: str) -> None:
+    payment.intent = world.change(
+        payment.customer.merchant,
+        "payment_intent.canceled",
+        payment.intent,
+        {
+            "amount_capturable": 0,
+            "canceled_at": world.now,
+            "cancellation_reason": reason,
+            "status": "canceled",
+        },
+    )
+
+
+def _capture(world: World, payment: Payment) -> Life:
+    """The second half of an authorization: the goods are sent, or it runs out."""
+    dice, merchant, charge = world.dice, payment.customer.merchant, payment.charge
+    if charge is None:
+        return
+    if dice.chance(0.15):
+        yield AUTHORIZATION_EXPIRES_S
+        expired = {"amount_refunded": charge["amount"], "refunded": True}
+        payment.charge = world.change(merchant, "charge.expired", charge, expired)
+        _cancel(world, payment, "automatic")
+        return
+    yield HOUR_S + dice.delay_s(DAY_S)
+    amount = charge["amount"]
+    if dice.chance(0.2):
+        amount = share(charge["currency"], amount, dice.uniform(0.5, 0.95))
+    payment.charge = world.change(
+        merchant,
+        "charge.captured",
+        charge,
+        {"amount_captured": amount, "balance_transaction": dice.id("txn"), "captured": True},
+    )
+    payment.intent = world.change(
+        merchant,
+        "payment_intent.succeeded",
+        payment.intent,
+        objects.with_charge(payment.charge)
+        | {"amount_capturable": 0, "amount_received": amount, "status": "succeeded"},
+    )
+    owe(world, merchant, charge["currency"], amount)

@@ -1,0 +1,147 @@
+"""One run of the simulator: makes the traffic, sends it, and sums up the answers."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import uvloop
+
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.providers import providers
+from payment_pipeline.settings import Settings
+
+from .answer_tally import Tally, percentiles_ms
+from .faults import Faults
+from .sender import Pace, Target, reach, send, target
+from .traffic import Period, deliveries
+
+__all__ = ("Faults", "Pace", "Period", "Run", "Silent", "Watcher", "midnight", "simulate")
+
+CONNECTIONS: Final = 32
+TIMEOUT_S: Final = 10.0
+"""Longer than the gateway's own deadline: an answer that comes late is still an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What to send, how, and where to write it down. The defaults are those of the command."""
+
+    events: int
+    seed: int = 1
+    period: Period = field(default_factory=lambda: Period(midnight(None)))
+    faults: Faults = field(default_factory=Faults)
+    pace: Pace = field(default_factory=Pace)
+    connections: int = CONNECTIONS
+    timeout_s: float = TIMEOUT_S
+    url: str | None = None
+    """`None`: the gateway of the settings."""
+    ledger: Path | None = None
+    """`None`: a new file in `<var>/simulator/`."""
+
+
+class Watcher(Protocol):
+    """Is told how far a run is."""
+
+    def begin(self, run: Run, url: str, ledger: Path) -> None:
+        """A run begins; nothing is sent yet."""
+
+    async def watch(self, tally: Tally, deliveries_planned: int) -> None:
+        """Follow the counts of a run until cancelled."""
+
+
+class Silent:
+    """A watcher that shows nothing."""
+
+    def begin(self, run: Run, url: str, ledger: Path) -> None:
+        """See `Watcher`."""
+
+    async def watch(self, tally: Tally, deliveries_planned: int) -> None:
+        """See `Watcher`."""
+
+
+def midnight(until: datetime | None) -> datetime:
+    """The simulated time's end in UTC: as given, or today 00:00."""
+    if until is None:
+        return datetime.combine(datetime.now(UTC), time.min, UTC)
+    return until.replace(tzinfo=UTC)
+
+
+def simulate(settings: Settings, run: Run, watcher: Watcher) -> dict[str, Any]:
+    """Send it all; the answer is the summary that `--json` prints.
+
+    Raises:
+        UserError: the call makes no sense, the URL isn't loopback, or there is no secret to sign
+            with.
+    """
+    if run.pace.burst and run.pace.rate_per_s is None:
+        raise UserError("--burst is on top of a rate: give --rate too.")
+    url = run.url or f"http://{settings.host}:{settings.gateway_port}/webhooks/stripe"
+    to = target(url, settings.signing_secrets(providers()["stripe"])[0])
+    path = run.ledger or _new_ledger(settings, run.seed)
+    watcher.begin(run, url, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab", buffering=0) as ledger:
+            tally = Tally(ledger)
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(_send(run, to, tally, watcher))
+            seconds = tally.seconds
+    except OSError as error:
+        raise UserError(f"The ledger {path} can't be written: {error.strerror}.") from None
+    return _summary(run, url, path, tally, seconds)
+
+
+async def _send(run: Run, to: Target, tally: Tally, watcher: Watcher) -> None:
+    await reach(to)
+    faults = run.faults
+    extra = faults.duplicates + faults.malformed + faults.bad_signature + faults.altered
+    planned = round(run.events * (1 + extra))
+    watching = asyncio.create_task(watcher.watch(tally, planned))
+    try:
+        await send(
+            deliveries(run.seed, run.events, run.period, faults),
+            to,
+            tally,
+            pace=run.pace,
+            connections=run.connections,
+            timeout_s=run.timeout_s,
+        )
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+
+
+def _new_ledger(settings: Settings, seed: int) -> Path:
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+    return settings.var / "simulator" / f"ledger-{seed}-{stamp}.jsonl"
+
+
+def _summary(run: Run, url: str, path: Path, tally: Tally, seconds: float) -> dict[str, Any]:
+    return {
+        "ok": tally.surprise_count == 0 and not tally.gave_up,
+        "seed": run.seed,
+        "until": run.period.until.isoformat(),
+        "days": run.period.days,
+        "url": url,
+        "ledger": str(path),
+        "events": run.events,
+        "deliveries": tally.deliveries,
+        "gave_up": tally.gave_up,
+        "attempts": tally.attempts,
+        "answers": {str(status): count for status, count in sorted(tally.answers.items(), key=str)},
+        "faults": dict(sorted(tally.faults.items())),
+        "expected": tally.expected_places(),
+        "unexpected": {
+            "count": tally.surprise_count,
+            "examples": [surprise._asdict() for surprise in tally.surprises],
+        },
+        "latency_ms": percentiles_ms(tally.latencies_ms),
+        "seconds": round(seconds, 3),
+        "rate_per_s": round(tally.attempts / max(seconds, 1e-9), 1),
+    }
