@@ -247,6 +247,9 @@ async def test_without_kafka_the_process_ends_with_one_sentence(
         _, said = await asyncio.wait_for(alone.communicate(), PATIENCE_S)
         assert alone.returncode == 1
     last = said.decode().strip().splitlines()[-1]
-    assert last == "payments: Kafka can't be reached at 127.0.0.1:9."
+    assert last == (
+        "payments: Kafka does not answer at 127.0.0.1:9. Start it with `payments up`, or set "
+        "PAYMENTS_KAFKA_BOOTSTRAP_SERVERS."
+    )
     logged = [line for line in said.decode().splitlines() if line.startswith("{")]
     assert all(json.loads(line)["level"] for line in logged)

@@ -1,4 +1,4 @@
-"""Does a record become a RawEvent whoever wrote it, what is sent and read, and do limits fit?"""
+"""Any record becomes a RawEvent; records are sent and read in order; the size limits fit."""
 
 import asyncio
 import random
@@ -40,7 +40,7 @@ def written(
     return record(topic, value, headers, partition=partition, offset=offset)
 
 
-def test_what_the_gateway_wrote_is_read_back() -> None:
+def test_a_record_of_the_gateway_is_read_back() -> None:
     raw = kafka.raw_event(written())
     assert raw.provider == "stripe"
     assert raw.coordinates == Coordinates(topic="webhooks.stripe.charge", partition=2, offset=7)
@@ -50,14 +50,14 @@ def test_what_the_gateway_wrote_is_read_back() -> None:
     assert raw.traceparent == "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
-def test_a_strangers_record_is_read_and_unverified() -> None:
+def test_a_record_of_another_program_is_read_as_unverified() -> None:
     raw = kafka.raw_event(written(headers=()))
     assert (raw.provider, raw.event_id, raw.verdict) == ("stripe", None, "unverified")
     assert raw.body_sha256 == sha256(BODY).hexdigest()
     assert raw.received_at == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
 
 
-def test_the_last_header_of_a_name_counts_also_when_it_is_empty() -> None:
+def test_the_last_header_of_a_name_counts_even_if_it_is_empty() -> None:
     twice = (*WRITTEN_BY_THE_GATEWAY, (names.VERDICT, b""))
     assert kafka.raw_event(written(twice)).verdict == "unverified"
 
@@ -115,7 +115,7 @@ def test_a_dead_letter_of_the_largest_body_fits_a_record(body_bytes_max: int) ->
 
 
 class Log:
-    """As much of a consumer as reading takes: each partition's offsets that hold a record."""
+    """A consumer of partitions that have records at the given offsets."""
 
     def __init__(self, offsets: dict[int, list[int]], end: int) -> None:
         self.offsets = offsets
@@ -143,7 +143,7 @@ class Log:
         for place in sorted(self.resumed):
             rest = [at for at in self.offsets[place.partition] if at >= self.positions[place]]
             taken = rest[:max_records]
-            # Behind the last record there may be offsets that none has.
+            # After the last record there may be offsets without a record.
             self.positions[place] = taken[-1] + 1 if taken else self.end
             found[place] = [written(partition=place.partition, offset=at) for at in taken]
         return {place: records for place, records in found.items() if records}
@@ -162,7 +162,7 @@ async def offsets(log: Log, positions: kafka.Offsets, ends: kafka.Offsets) -> di
     return found
 
 
-async def test_each_partition_is_read_from_its_place_up_to_its_end() -> None:
+async def test_each_partition_is_read_from_its_position_up_to_its_end() -> None:
     log = Log({0: [0, 1, 2, 3, 4], 1: [0, 4, 5, 9], 2: [0, 1]}, end=12)
     first, second, third = places(0, 1, 2)
     positions = {first: 1, second: 1, third: 2}
@@ -171,20 +171,22 @@ async def test_each_partition_is_read_from_its_place_up_to_its_end() -> None:
         1: [4, 5],
     }
     assert positions == {first: 4, second: 7, third: 2}
-    assert not log.resumed, "or it would fetch on, past the end"
+    assert not log.resumed, "otherwise the consumer fetches past the end"
     assert await offsets(log, positions, {first: 5, second: 12, third: 2}) == {0: [4], 1: [9]}
     assert await offsets(log, positions, {first: 5, second: 12, third: 2}) == {}
 
 
-async def test_a_broker_that_brings_nothing_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_broker_that_returns_no_records_is_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(kafka, "STALL_S", 0.0)
     log = Log({0: []}, end=0)
-    with pytest.raises(UserError, match=r"Kafka brings nothing of webhooks\.stripe\.charge"):
+    with pytest.raises(UserError, match=r"Kafka returns no records of webhooks\.stripe\.charge"):
         await offsets(log, dict.fromkeys(places(0), 0), dict.fromkeys(places(0), 5))
 
 
 class Broker:
-    """As much of a producer as sending takes: two partitions, which it acknowledges backwards."""
+    """A producer for two partitions that acknowledges the last record first."""
 
     def __init__(self, *, acknowledges: bool = True) -> None:
         self.acknowledges = acknowledges
@@ -198,7 +200,7 @@ class Broker:
     async def send(
         self, topic: str, value: bytes, key: bytes | None, partition: int, headers: list[object]
     ) -> "asyncio.Future[RecordMetadata]":
-        assert type(headers) is list, "aiokafka takes nothing else"
+        assert type(headers) is list, "aiokafka accepts only a list"
         offset = sum(partition == each for _, _, each in self.taken)
         self.taken.append((key, value, partition))
         place = TopicPartition(topic, partition)
@@ -217,7 +219,7 @@ def outgoing(*values: bytes) -> list[kafka.Outgoing]:
     return [kafka.Outgoing("t", b"pi_%b" % value, value, (("ce_id", value),)) for value in values]
 
 
-async def test_all_are_sent_in_order_and_each_is_told_where_it_lies() -> None:
+async def test_records_are_sent_in_order_and_their_coordinates_are_returned() -> None:
     broker, values = Broker(), [b"%d" % number for number in range(20)]
     places = await kafka.send_all(broker, outgoing(*values))
     assert [value for _, value, _ in broker.taken] == values
@@ -229,16 +231,16 @@ async def test_all_are_sent_in_order_and_each_is_told_where_it_lies() -> None:
     assert await kafka.send_all(broker, []) == []
 
 
-async def test_what_is_not_acknowledged_in_time_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_missing_acknowledgement_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kafka, "ACKNOWLEDGED_S_MAX", 0.01)
     with pytest.raises(UserError, match="Kafka did not acknowledge within"):
         await kafka.send_all(Broker(acknowledges=False), outgoing(b"1"))
 
 
-async def test_a_broker_that_is_away_is_told_of_in_one_sentence() -> None:
+async def test_a_broker_that_does_not_answer_is_named_in_the_error() -> None:
     nowhere = Settings(kafka_bootstrap_servers="127.0.0.1:1")
     with pytest.raises(
-        UserError, match=r"^Kafka does not answer at 127\.0\.0\.1:1 \(Kafka\w+\): "
+        UserError, match=r"^Kafka does not answer at 127\.0\.0\.1:1 \(Kafka\w+\)\. "
     ) as refused:
         async with kafka.reader(nowhere):
             pass

@@ -1,4 +1,4 @@
-"""Is a database that can't be had told in one sentence, without the password?"""
+"""A database without a connection is named in one sentence, without the password."""
 
 from contextlib import nullcontext
 
@@ -12,26 +12,26 @@ from payment_pipeline.bronze.migrate import migrate
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
-PASSWORD = "hunter2"  # what must not be shown
+PASSWORD = "hunter2"  # must not be shown
 NOBODY = f"postgresql://payments:{PASSWORD}@127.0.0.1:1/payments"
 BROKEN = f"postgresql://payments:{PASSWORD}@127.0.0.1:port/payments"
 
 
 @pytest.mark.parametrize("dsn", [NOBODY, BROKEN, f"mysql:{PASSWORD}", PASSWORD])
-async def test_pool_says_where_it_knocked(dsn: str) -> None:
+async def test_the_pool_names_the_setting_to_correct(dsn: str) -> None:
     with pytest.raises(UserError) as refusal:
         await postgres.pool(Settings(postgres_dsn=SecretStr(dsn)))
     assert "PAYMENTS_POSTGRES_DSN" in str(refusal.value)
     assert PASSWORD not in str(refusal.value)
 
 
-async def test_pool_names_the_address() -> None:
+async def test_the_pool_names_the_address() -> None:
     with pytest.raises(UserError, match=r"127\.0\.0\.1:1, database payments, user payments"):
         await postgres.pool(Settings(postgres_dsn=SecretStr(NOBODY)))
 
 
 @pytest.mark.parametrize("dsn", [NOBODY, BROKEN, f"mysql:{PASSWORD}", PASSWORD])
-def test_migrate_says_where_it_knocked(dsn: str) -> None:
+def test_migrate_names_the_setting_to_correct(dsn: str) -> None:
     with pytest.raises(UserError) as refusal:
         migrate(Settings(postgres_dsn=SecretStr(dsn)))
     assert "PAYMENTS_POSTGRES_DSN" in str(refusal.value)
@@ -39,7 +39,7 @@ def test_migrate_says_where_it_knocked(dsn: str) -> None:
 
 
 class Refusing(nullcontext[None]):
-    """A connection whose role lacks a right."""
+    """A connection of a role that lacks a right."""
 
     def execute(self, *_: object) -> None:
         raise psycopg.errors.InsufficientPrivilege(
@@ -48,7 +48,7 @@ class Refusing(nullcontext[None]):
         )
 
 
-def test_migrate_without_the_rights_says_what_the_server_said(
+def test_migrate_without_a_right_quotes_the_server(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(psycopg, "connect", lambda *_, **__: Refusing())

@@ -1,4 +1,4 @@
-"""What is said where there is no Trino to ask."""
+"""The errors for a missing connection to Trino."""
 
 import socket
 import sys
@@ -13,7 +13,7 @@ from payment_pipeline.settings import Settings
 
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
-    """Something that takes connections, and never says a word."""
+    """A server that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server
 
@@ -22,14 +22,14 @@ def settings(server: socket.socket) -> Settings:
     return Settings(var=Path("unused"), trino_port=server.getsockname()[1])
 
 
-def test_a_closed_port(listener: socket.socket) -> None:
+def test_a_closed_port_means_that_trino_does_not_run(listener: socket.socket) -> None:
     where = settings(listener)
     listener.close()
     with pytest.raises(trino.NoTrinoError, match="Trino is not running"):
         trino.connect(where)
 
 
-def test_a_first_half_that_was_installed_without_the_lakehouse(
+def test_an_installation_without_the_lakehouse_is_named(
     listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "trino.auth", None)
@@ -37,7 +37,7 @@ def test_a_first_half_that_was_installed_without_the_lakehouse(
         trino.connect(settings(listener))
 
 
-def test_a_port_that_somebody_else_has(
+def test_another_server_on_the_port_is_not_taken_for_trino(
     listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trino, "ANSWER_TIMEOUT_S", 0.1)

@@ -1,4 +1,4 @@
-"""Do the logs keep secrets, traces their format, probes their word, and signals their meaning?"""
+"""Log lines, traceparents, probes, and how a stage's process starts and stops."""
 
 import json
 import logging
@@ -29,7 +29,7 @@ PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 @pytest.fixture
 def configured(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], Lines]]:
-    """Configure in the test's own call: pytest gives each phase another standard error."""
+    """Return a function to call in the test: pytest gives each phase another standard error."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
 
@@ -53,11 +53,11 @@ def test_a_log_line_is_json_with_its_fields(configured: Callable[[], Lines]) -> 
     assert str(line["timestamp"]).endswith("Z")
 
 
-def test_a_line_of_no_event_is_of_the_trace_around_it(
+def test_a_line_without_an_event_has_the_trace_of_the_current_span(
     configured: Callable[[], Lines], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = configured()
-    monkeypatch.setattr(Tracer, "here", lambda _: PARENT)
+    monkeypatch.setattr(Tracer, "current_traceparent", lambda _: PARENT)
     structlog.get_logger().info("range_slow")
     structlog.get_logger().info("dead_letter", event_id="evt_1", trace_id="4bf9")
     range_slow, dead_letter = lines()
@@ -65,7 +65,7 @@ def test_a_line_of_no_event_is_of_the_trace_around_it(
     assert dead_letter["trace_id"] == "4bf9"
 
 
-def test_libraries_log_through_it_from_warning_on(configured: Callable[[], Lines]) -> None:
+def test_libraries_log_as_json_from_warning_on(configured: Callable[[], Lines]) -> None:
     lines = configured()
     logging.getLogger("aiokafka.producer").debug("Sending (key=%s)", "canary")
     logging.getLogger("aiokafka.producer").info("canary")
@@ -74,7 +74,7 @@ def test_libraries_log_through_it_from_warning_on(configured: Callable[[], Lines
     assert (line["event"], line["logger"]) == ("node 1 is away", "aiokafka.producer")
 
 
-def test_a_library_does_not_say_the_same_thing_all_the_time(
+def test_a_repeated_message_of_a_library_is_logged_once(
     configured: Callable[[], Lines],
 ) -> None:
     lines = configured()
@@ -84,7 +84,9 @@ def test_a_library_does_not_say_the_same_thing_all_the_time(
     assert [line["event"] for line in lines()] == ["Unable to connect to node 0", "Something else"]
 
 
-def test_an_exception_tells_where_and_never_with_what(configured: Callable[[], Lines]) -> None:
+def test_an_exception_is_logged_with_its_frames_and_without_its_input(
+    configured: Callable[[], Lines],
+) -> None:
     lines = configured()
 
     def choke(card_number: str) -> int:
@@ -108,14 +110,16 @@ def test_an_exception_tells_where_and_never_with_what(configured: Callable[[], L
     assert "canary" not in json.dumps([defect, unreachable])
 
 
-def test_a_value_that_is_no_json_does_not_stop_the_log(configured: Callable[[], Lines]) -> None:
+def test_a_value_that_json_cannot_hold_is_logged_all_the_same(
+    configured: Callable[[], Lines],
+) -> None:
     lines = configured()
     structlog.get_logger().info("odd", text="\ud800", number=2**70, other={1: Settings})
     (line,) = lines()
     assert line["event"] == "odd"
 
 
-def test_a_child_stays_in_its_trace() -> None:
+def test_a_child_has_the_trace_of_its_parent() -> None:
     child = telemetry.child_of(PARENT)
     assert child[:36] == PARENT[:36]
     assert child[52:] == "-01"
@@ -136,7 +140,7 @@ def test_a_child_stays_in_its_trace() -> None:
         f"00-{'a' * 32}-{'0' * 16}-01",
     ],
 )
-def test_what_is_no_traceparent_starts_a_trace(given: str | None) -> None:
+def test_an_invalid_traceparent_starts_a_new_trace(given: str | None) -> None:
     started = telemetry.child_of(given)
     assert re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-01", started)
     assert given is None or telemetry.trace_id(given) is None
@@ -147,7 +151,7 @@ def test_a_child_is_always_valid(parent: str) -> None:
     assert telemetry.trace_id(telemetry.child_of(parent)) is not None
 
 
-async def test_probes_say_what_they_are_asked() -> None:
+async def test_the_probes_answer() -> None:
     (port,) = free_ports(1)
     up = False
     base = f"http://127.0.0.1:{port}"
@@ -195,7 +199,7 @@ def start(body: str, **environment: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_lets_a_stage_clean_up_and_succeed(number: signal.Signals) -> None:
+def test_after_a_signal_a_stage_cleans_up_and_exits_with_0(number: signal.Signals) -> None:
     body = """
     try:
         print("up", flush=True)
@@ -212,7 +216,7 @@ def test_a_signal_lets_a_stage_clean_up_and_succeed(number: signal.Signals) -> N
     assert (stage.returncode, out, err) == (0, "cleaned\n", "")
 
 
-def test_a_mistake_of_the_users_is_one_sentence() -> None:
+def test_a_user_error_is_one_sentence() -> None:
     with start('raise UserError("Do it like this.", 3)') as stage:
         out, err = stage.communicate(timeout=20)
     assert (stage.returncode, out, err) == (3, "", "payments: Do it like this.\n")
@@ -225,7 +229,7 @@ def test_a_mistake_of_the_users_is_one_sentence() -> None:
         ("OTEL_TRACES_SAMPLER_ARG", "PAYMENTS_TRACE_RATIO or OTEL_TRACES_SAMPLER_ARG"),
     ],
 )
-def test_a_setting_that_is_wrong_is_named(variable: str, named: str) -> None:
+def test_a_wrong_setting_is_named(variable: str, named: str) -> None:
     with start("Settings()", **{variable: "eighty"}) as stage:
         _, err = stage.communicate(timeout=20)
     assert stage.returncode == 2
@@ -233,7 +237,7 @@ def test_a_setting_that_is_wrong_is_named(variable: str, named: str) -> None:
     assert err.count("\n") == 1
 
 
-def test_a_defect_stays_a_traceback() -> None:
+def test_a_defect_is_a_traceback() -> None:
     with start("asyncio.current_task().cancel(); await asyncio.sleep(1)") as stage:
         _, err = stage.communicate(timeout=20)
     assert stage.returncode == 1

@@ -1,4 +1,4 @@
-"""Do spans keep to their trace and their sampling, cost nothing when off, and hold up no stop?"""
+"""Spans and their sampling, a process without tracing, and a stop without a collector."""
 
 import logging
 import subprocess
@@ -20,7 +20,7 @@ NOT_SAMPLED = f"00-{'a' * 32}-{'b' * 16}-00"
 
 
 class Sent(SpanExporter):
-    """Keeps what would be sent."""
+    """An exporter that keeps its spans."""
 
     def __init__(self) -> None:
         self.spans: list[ReadableSpan] = []
@@ -30,7 +30,7 @@ class Sent(SpanExporter):
         return SpanExportResult.SUCCESS
 
     def shutdown(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def serve(tracer: silent_tracer.Tracer, traceparent: str | None) -> str:
         return span.traceparent
 
 
-def test_off_unless_a_collector_is_named_and_then_nothing_is_even_imported() -> None:
+def test_without_a_collector_tracing_is_off_and_the_sdk_is_not_imported() -> None:
     code = """
 import sys
 import payment_pipeline.gateway.server
@@ -70,31 +70,33 @@ sys.exit("opentelemetry.sdk" in sys.modules)
     assert done.returncode == 0
 
 
-def test_off_a_request_has_a_traceparent_to_hand_on_all_the_same() -> None:
+def test_without_tracing_a_request_still_has_a_traceparent_to_pass_on() -> None:
     handed_on = serve(traces.tracer(), SAMPLED)
     assert trace_id(handed_on) == "a" * 32
     assert handed_on != SAMPLED
-    assert traces.tracer().here() is None
+    assert traces.tracer().current_traceparent() is None
     assert traces.tracer().otel() is None
 
 
-def test_a_span_is_its_parents_child_and_begins_when_the_request_did(sent: Sent) -> None:
+def test_a_span_has_its_parent_and_starts_with_the_request(sent: Sent) -> None:
     tracer = configure()
     began_s = time.perf_counter() - 1.5
     with tracer.serve("POST /x", SAMPLED, began_s) as span:
-        span.tell({"payments.answer": "accepted"})
+        span.set_attributes({"payments.answer": "accepted"})
         handed_on = span.traceparent
     traces.close()
-    (told,) = sent.spans
-    assert told.parent is not None
-    assert told.context is not None
-    assert f"{told.parent.span_id:016x}" == "b" * 16
-    assert handed_on == f"00-{'a' * 32}-{told.context.span_id:016x}-01"
-    assert ((told.end_time or 0) - (told.start_time or 0)) / 1e9 == pytest.approx(1.5, abs=0.2)
+    (recorded,) = sent.spans
+    assert recorded.parent is not None
+    assert recorded.context is not None
+    assert f"{recorded.parent.span_id:016x}" == "b" * 16
+    assert handed_on == f"00-{'a' * 32}-{recorded.context.span_id:016x}-01"
+    assert ((recorded.end_time or 0) - (recorded.start_time or 0)) / 1e9 == pytest.approx(
+        1.5, abs=0.2
+    )
 
 
 @pytest.mark.parametrize(("ratio", "least", "most"), [(0.0, 0, 0), (0.5, 50, 150), (1.0, 200, 200)])
-def test_a_new_trace_is_sampled_by_the_ratio(
+def test_new_traces_are_sampled_by_the_ratio(
     sent: Sent, ratio: float, least: int, most: int
 ) -> None:
     tracer = configure(ratio)
@@ -105,7 +107,7 @@ def test_a_new_trace_is_sampled_by_the_ratio(
 
 
 @pytest.mark.parametrize(("parent", "kept"), [(SAMPLED, 1), (NOT_SAMPLED, 0)])
-def test_a_given_trace_goes_on_as_its_caller_decided(sent: Sent, parent: str, kept: int) -> None:
+def test_an_existing_trace_keeps_its_sampling(sent: Sent, parent: str, kept: int) -> None:
     tracer = configure(ratio=1.0 - kept)
     serve(tracer, parent)
     tracer.record("normalize", parent, time.time_ns(), {})
@@ -113,18 +115,18 @@ def test_a_given_trace_goes_on_as_its_caller_decided(sent: Sent, parent: str, ke
     assert len(sent.spans) == 2 * kept
 
 
-def test_what_a_library_begins_is_sampled_always_and_its_children_too(sent: Sent) -> None:
+def test_a_trace_that_a_library_starts_is_always_sampled(sent: Sent) -> None:
     library = configure(0.0).otel()
     assert library is not None
     with library.start_as_current_span("StartWorkflow"):
-        around = traces.tracer().here()
+        around = traces.tracer().current_traceparent()
     assert is_sampled(around)
     serve(traces.tracer(), around)
     traces.close()
     assert [span.name for span in sent.spans] == ["StartWorkflow", "POST /x"]
 
 
-def test_a_request_is_its_callers_child_and_not_the_tasks_that_serves_it(sent: Sent) -> None:
+def test_the_span_of_a_request_is_no_child_of_the_current_task(sent: Sent) -> None:
     tracer = configure()
     library = tracer.otel()
     assert library is not None
@@ -135,18 +137,18 @@ def test_a_request_is_its_callers_child_and_not_the_tasks_that_serves_it(sent: S
 
 
 @pytest.mark.parametrize("given", [None, "", "00-x", "\ud800", SAMPLED.upper()])
-def test_what_is_no_traceparent_is_no_parent_and_gets_no_span(
+def test_an_invalid_traceparent_is_no_parent_and_gets_no_event_span(
     sent: Sent, given: str | None
 ) -> None:
     tracer = configure()
     tracer.record("normalize", given, time.time_ns(), {})
     assert trace_id(serve(tracer, given)) is not None
     traces.close()
-    (told,) = sent.spans
-    assert told.parent is None
+    (recorded,) = sent.spans
+    assert recorded.parent is None
 
 
-def test_a_defect_is_told_by_its_class_and_without_its_words(sent: Sent) -> None:
+def test_an_exception_is_recorded_by_class_and_without_its_text(sent: Sent) -> None:
     tracer = configure()
     with (
         pytest.raises(ValueError, match="canary"),
@@ -154,13 +156,13 @@ def test_a_defect_is_told_by_its_class_and_without_its_words(sent: Sent) -> None
     ):
         raise ValueError("canary@example.com")
     traces.close()
-    (told,) = sent.spans
-    assert "canary" not in told.to_json()
-    assert told.attributes == {"error.type": "ValueError"}
-    assert not told.status.is_ok
+    (recorded,) = sent.spans
+    assert "canary" not in recorded.to_json()
+    assert recorded.attributes == {"error.type": "ValueError"}
+    assert not recorded.status.is_ok
 
 
-def test_a_collector_that_is_away_holds_up_no_stop(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_collector_that_is_down_does_not_delay_a_stop(caplog: pytest.LogCaptureFixture) -> None:
     (port,) = free_ports(1)
     traces.configure("tested", Settings(otlp_endpoint=f"http://127.0.0.1:{port}"))
     serve(traces.tracer(), None)

@@ -1,1 +1,1 @@
-"""Client factories: the one place that knows how to connect to Kafka, PostgreSQL and Temporal."""
+"""The connections to Kafka, PostgreSQL, Temporal and Trino, and what all stages share of them."""

@@ -1,7 +1,7 @@
-"""How the pipeline talks to Kafka: producer, consumers, topics, and a record's headers.
+"""Kafka: producers, consumers, topics, and the headers of a record.
 
-Delivery is at least once with idempotent sinks, not Kafka transactions: aiokafka speaks version 0
-of the transactional offset commit, without fencing by group generation.
+Delivery is at least once, and the sinks are idempotent. Kafka transactions are not used: aiokafka
+has only version 0 of the transactional offset commit, without fencing by group generation.
 """
 
 import asyncio
@@ -32,38 +32,37 @@ from payment_pipeline.domain.raw import Coordinates, RawEvent
 from payment_pipeline.settings import Settings
 
 BATCH_BYTES_MAX: Final = 262_144
-"""A producer's batch. aiokafka's default of 16 KiB holds ten webhooks: measured 4,480 a second with
-a p99 of 1.24 s at the gateway, against 6,490 and 30 ms with this one."""
+"""Size of a producer's batch. aiokafka's default of 16 KiB holds ten webhooks. Measured at the
+gateway: 4,480 webhooks/s and a p99 of 1.24 s with the default, 6,490 and 30 ms with this size."""
 
 ENVELOPE_BYTES_MAX: Final = 262_144
-"""Room in a record beside the body: key, headers, and a dead letter's errors."""
+"""Room in a record for the key, the headers and a dead letter's errors."""
 
 FETCH_BYTES_MAX: Final = 8 * 1024 * 1024
-"""What one fetch of one partition may bring: a whole range of usual webhooks at once."""
+"""Limit of one fetch from one partition: enough for a whole range of usual webhooks."""
 
 BATCHES: Final = {"fetch_min_bytes": 256 * 1024, "fetch_max_wait_ms": 100}
-"""Some eighty webhooks, or what has come after a tenth of a second."""
+"""The broker answers a fetch when it has about 80 webhooks, or after a tenth of a second."""
 
 SESSION_TIMEOUT_MS: Final = 6_000
-"""How long a killed member's partitions stand still, unless it comes back under its name: the least
-that a broker allows by default."""
+"""How long the partitions of a killed member wait, unless the member returns under its name. It is
+the least that a broker allows by default."""
 
 METADATA_MS_MAX: Final = 10_000
-"""How long a consumer may overlook a partition that is new, or had no leader when it looked: five
-minutes by default."""
+"""How long a consumer may miss a new partition, or one that had no leader. The default is five
+minutes."""
 
 TOPICS_SHOWN_S_MAX: Final = 30
-"""A broker shows a new topic some milliseconds after it has acknowledged it."""
+"""How long to wait until the broker shows a new topic; usually some milliseconds."""
 
 SEGMENT_MS: Final = 24 * 3600 * 1000
-"""What is deleted leaves the disk with its segment. Kafka's own is a week, which on a quiet topic
-would double the retention."""
+"""Kafka deletes whole segments. A week, its default, would double a quiet topic's retention."""
 
 STALL_S: Final = 30.0
-"""What brings nothing for so long, though it holds more, is a fault of the broker's."""
+"""A read fails if the broker has more records and returns none of them for this time."""
 
 ACKNOWLEDGED_S_MAX: Final = 60.0
-"""How long a broker that is well may take for a few hundred records, at the very most."""
+"""Limit for the acknowledgement of some hundred records; a healthy broker needs much less."""
 
 POLL_MS: Final = 200
 POLL_RECORDS_MAX: Final = 5_000
@@ -74,15 +73,16 @@ kafka_connection.install()
 
 
 def record_bytes_max(settings: Settings) -> int:
-    """The largest record of any topic: a dead letter carries the largest body as base64."""
+    """Return the size of the largest record: a dead letter with the largest body, in base64."""
     return -(-settings.body_bytes_max * 4 // 3) + ENVELOPE_BYTES_MAX
 
 
 def producer(settings: Settings) -> AIOKafkaProducer:
-    """A producer that acknowledges nothing before every in-sync replica has it; not yet started.
+    """Build a producer that waits for every in-sync replica; the caller starts it.
 
-    With the broker away its `send_and_wait` retries without an end: bound the wait and the number
-    of unacknowledged sends yourself. Cancelling a sent record's future doesn't take it back.
+    While the broker is down its `send_and_wait` retries without end, so the caller must limit the
+    wait and the number of unacknowledged sends. Cancelling the future of a sent record does not
+    stop the record.
     """
     return AIOKafkaProducer(
         bootstrap_servers=settings.kafka,
@@ -100,17 +100,17 @@ def consumer(
     member: str | None = None,
     in_batches: bool = False,
 ) -> AIOKafkaConsumer:
-    """A consumer from the earliest record on, which commits only what its owner commits.
+    """Build a consumer that starts at the earliest record and commits only explicitly.
 
     Args:
-        settings: whose broker, and how large a record may be.
-        topics: what to subscribe to; none if the owner assigns or subscribes itself.
-        group: whose offsets it commits; of none it commits nothing.
-        member: a name that is the process's own and the same after its restart, by which the broker
-            gives it its partitions back at once (static membership, KIP-345). Without it they stand
-            still until the session of the one that was killed is over.
-        in_batches: whether the broker is to hold an answer back for a moment, until it is worth the
-            asking: each asks for every partition, which costs more than a record does.
+        settings: the broker's address and the size limits.
+        topics: the topics to subscribe to; none if the caller assigns or subscribes.
+        group: the consumer group; without one the consumer cannot commit.
+        member: a name of this process that stays the same after a restart. With it the broker gives
+            the restarted process its partitions back at once (static membership, KIP-345). Without
+            it the partitions wait until the killed process's session has expired.
+        in_batches: let the broker delay an answer until it has `BATCHES["fetch_min_bytes"]`. Every
+            request asks for all partitions and costs more than a record.
     """
     return AIOKafkaConsumer(
         *topics,
@@ -129,10 +129,10 @@ def consumer(
 
 @asynccontextmanager
 async def reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
-    """A connected consumer of no group, for who reads from here to there and answers a person.
+    """Connect a consumer without a group, for a command that reads ranges.
 
     Raises:
-        UserError: the broker does not answer, or does no more.
+        UserError: the broker does not answer.
     """
     source = consumer(settings, group=None)
     try:
@@ -145,35 +145,37 @@ async def reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
 
 
 def partition_of(key: bytes, partitions: int) -> int:
-    """The partition of a payment's key, of so many; on the raw topics and on those behind them.
+    """Return the partition of a payment's key, on all topics of the pipeline.
 
-    CRC-32 instead of aiokafka's default, a murmur2 in Python that costs as much as verifying the
-    webhook. Whoever writes to a raw topic uses it, or a payment's events part ways.
+    It uses CRC-32. aiokafka's default is a murmur2 in Python that costs as much as the verification
+    of a webhook. Every writer to these topics must use this function, or the events of one payment
+    get into different partitions.
     """
     return crc32(key) % partitions
 
 
 def unreachable(settings: Settings, refusal: KafkaError) -> UserError:
-    """The sentence for a broker that can't be had: where, and what its client says of it."""
+    """Return the error for a broker that does not answer: its address and the client's error."""
     return UserError(
-        f"Kafka does not answer at {settings.kafka} ({type(refusal).__name__}): "
-        "start it with `payments up`, or set PAYMENTS_KAFKA_BOOTSTRAP_SERVERS."
+        f"Kafka does not answer at {settings.kafka} ({type(refusal).__name__}). "
+        "Start it with `payments up`, or set PAYMENTS_KAFKA_BOOTSTRAP_SERVERS."
     )
 
 
 def quiet() -> None:
-    """Leave it to the caller to say what is wrong: the client's log says it again, and worse."""
+    """Silence the client's own log, for a command that reports errors itself."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 
 async def ensure_topics(settings: Settings, topics: Iterable[str]) -> tuple[str, ...]:
-    """Create those of `topics` (`providers.topics()`) that don't exist; return their names.
+    """Create the missing ones of `topics` (`providers.topics()`), and raise limits of the others.
 
-    Of those that do, raise what the settings want more of, and return what was raised.
+    Returns:
+        The names of the topics that were created, and the configurations that were raised.
 
     Raises:
-        KafkaError: the broker can't be reached, or refuses.
-        TimeoutError: it took the topics, and doesn't show a leader of each partition.
+        KafkaError: the broker does not answer, or refuses.
+        TimeoutError: the broker accepted the topics but shows no leader for some partition.
     """
     wanted = set(topics)
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
@@ -186,7 +188,7 @@ async def ensure_topics(settings: Settings, topics: Iterable[str]) -> tuple[str,
             answer = await admin.create_topics([_new_topic(name, settings) for name in missing])
             created = _created(answer.topic_errors)
         async with asyncio.timeout(TOPICS_SHOWN_S_MAX):
-            # The broker tells nobody when.
+            # The broker sends no notification.
             while not await _led(admin, wanted):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
     finally:
@@ -195,7 +197,7 @@ async def ensure_topics(settings: Settings, topics: Iterable[str]) -> tuple[str,
 
 
 async def _led(admin: AIOKafkaAdminClient, names: Iterable[str]) -> bool:
-    """Whether every partition has a leader: who joins a group before is given too few of them."""
+    """Return true if every partition has a leader: a group that forms earlier misses partitions."""
     described: list[dict[str, Any]] = await admin.describe_topics(sorted(names))
     return all(
         not topic["error_code"]
@@ -206,10 +208,10 @@ async def _led(admin: AIOKafkaAdminClient, names: Iterable[str]) -> bool:
 
 
 def configs(settings: Settings) -> dict[str, str]:
-    """What the settings want of every topic."""
+    """Return the configuration of every topic, as the settings have it."""
     replicas = settings.kafka_replication_factor
     return {
-        # One replica may be away and writes go on; with one replica there is none to spare.
+        # Writes go on while one replica is down, unless there is only one.
         "min.insync.replicas": str(max(1, replicas - 1)),
         topic_configs.RETENTION_MS: str(settings.kafka_retention_ms),
         "segment.ms": str(min(SEGMENT_MS, settings.kafka_retention_ms)),
@@ -218,19 +220,21 @@ def configs(settings: Settings) -> dict[str, str]:
 
 
 async def partitions(settings: Settings, topics: Iterable[str]) -> list[TopicPartition]:
-    """Every partition of some topics, in order.
+    """Return all partitions of some topics, in order.
 
     Raises:
-        UnknownTopicOrPartitionError: a topic isn't there yet; the message says what makes it.
-        KafkaError: the broker doesn't answer.
+        UnknownTopicOrPartitionError: a topic does not exist; the message names the command that
+            creates it.
+        KafkaError: the broker does not answer.
     """
     wanted = set(topics)
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
     try:
         await admin.start()
-        # First, since asking about a topic that isn't there may create it, with one partition.
+        # Listed first: a request about a missing topic may create it, with one partition.
         if missing := wanted - set(await admin.list_topics()):
-            raise UnknownTopicOrPartitionError(f"no {', '.join(missing)}: run `payments migrate`")
+            listed = ", ".join(sorted(missing))
+            raise UnknownTopicOrPartitionError(f"missing topics: {listed}. Run `payments migrate`.")
         described: list[dict[str, Any]] = await admin.describe_topics(sorted(wanted))
     finally:
         await admin.close()
@@ -252,7 +256,7 @@ def _created(answers: Iterable[tuple[str, int, str | None]]) -> tuple[str, ...]:
         error = for_code(code)
         if error is NoError:
             created.append(name)
-        elif error is not TopicAlreadyExistsError:  # another `migrate` at the same time
+        elif error is not TopicAlreadyExistsError:  # another `migrate` ran at the same time
             raise error(f"topic {name}: {message}")
     return tuple(created)
 
@@ -261,11 +265,12 @@ def _created(answers: Iterable[tuple[str, int, str | None]]) -> tuple[str, ...]:
 
 
 def raw_event(record: ConsumerRecord) -> RawEvent:
-    """Read a record of a raw topic or of `webhooks.dlq`; never raises, whoever wrote the record.
+    """Read a record of a raw topic or of `webhooks.dlq`; never raise, whatever the record has.
 
-    A record that the gateway didn't write may lack its headers: its verdict is then `unverified`.
+    A record that another program wrote may lack the gateway's headers. Its verdict is then
+    `unverified`.
     """
-    headers = dict(record.headers)  # the last of a name is meant, an empty one too
+    headers = dict(record.headers)  # the last header of a name counts, even if it is empty
     found = {name: value.decode("utf-8", "replace") for name, value in headers.items() if value}
     body = record.value or b""
     return RawEvent(
@@ -296,11 +301,11 @@ def _received_at(received_at: str, timestamp_ms: int) -> datetime:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-# --- sent, and there --------------------------------------------------------------------------
+# --- sending records --------------------------------------------------------------------------
 
 
 class Outgoing(NamedTuple):
-    """A record to be sent."""
+    """A record to send."""
 
     topic: str
     key: bytes | None
@@ -309,27 +314,27 @@ class Outgoing(NamedTuple):
 
 
 async def send_all(producer: AIOKafkaProducer, records: Iterable[Outgoing]) -> list[Coordinates]:
-    """Send records in their order, and wait for every acknowledgement; where each lies now.
+    """Send records in their order, wait for every acknowledgement, and return the coordinates.
 
     Raises:
-        UserError: the broker did not acknowledge in time. They may be there all the same, so this
-            is for what does no harm twice.
-        KafkaError: it refuses one.
+        UserError: the broker did not acknowledge in time. The records may have been written all the
+            same, so send only records that are harmless twice.
+        KafkaError: the broker refuses a record.
     """
     try:
         async with asyncio.timeout(ACKNOWLEDGED_S_MAX):
-            # One after the other into the producer's buffer, so that their order stays.
+            # Buffered one after the other, so that their order stays.
             sent = [await _buffered(producer, record) for record in records]
-            places = await asyncio.gather(*sent)
+            written = await asyncio.gather(*sent)
     except TimeoutError:
         raise UserError(
-            f"Kafka did not acknowledge within {ACKNOWLEDGED_S_MAX:.0f} s: `payments status`, "
-            "then the same command again; nothing comes to bronze twice.",
+            f"Kafka did not acknowledge within {ACKNOWLEDGED_S_MAX:.0f} s. "
+            "Check `payments status`, then repeat the command: bronze takes no event twice.",
             1,
         ) from None
     return [
-        Coordinates(topic=place.topic, partition=place.partition, offset=place.offset)
-        for place in places
+        Coordinates(topic=each.topic, partition=each.partition, offset=each.offset)
+        for each in written
     ]
 
 
@@ -342,20 +347,20 @@ async def _buffered(producer: AIOKafkaProducer, record: Outgoing) -> "asyncio.Fu
     return future
 
 
-# --- from here to there -----------------------------------------------------------------------
+# --- reading up to an end -----------------------------------------------------------------------
 
 
 async def offsets_at(consumer: AIOKafkaConsumer, moment: datetime, ends: Offsets) -> Offsets:
-    """Of each partition its first record from a moment on, by the records' own timestamps.
+    """Return the offset of each partition's first record at or after a moment.
 
     Args:
-        consumer: has them assigned.
-        moment: with its time zone.
-        ends: what is said of a partition that has none.
+        consumer: a consumer that has the partitions assigned.
+        moment: the time, with its time zone, compared with the records' timestamps.
+        ends: the offset to return for a partition that has no such record.
     """
     at_ms = max(0, int(moment.timestamp() * 1000))
     found = await consumer.offsets_for_times(dict.fromkeys(ends, at_ms))
-    return {place: found[place].offset if found[place] else end for place, end in ends.items()}
+    return {each: found[each].offset if found[each] else end for each, end in ends.items()}
 
 
 async def read_up_to(
@@ -364,36 +369,40 @@ async def read_up_to(
     ends: Offsets,
     records_max: int = POLL_RECORDS_MAX,
 ) -> AsyncIterator[list[ConsumerRecord[bytes, bytes]]]:
-    """The records of some partitions up to, but not including, their `ends`, in order in each.
+    """Yield the records of some partitions up to, but not including, their `ends`.
 
-    Each list is of one partition, and of `records_max` records at most. `positions` move along, so
-    that the next call goes on from there.
+    Each list has records of one partition, in order. `positions` is updated, so that the next call
+    continues there.
 
     Args:
-        consumer: has all of them assigned, and paused; each is paused again at its end.
-        positions: where each begins.
-        ends: where each ends; a log may have gaps, so fewer records may lie before.
-        records_max: how many one poll brings at most.
+        consumer: a consumer that has all partitions assigned and paused. Each partition is paused
+            again at its end.
+        positions: the first offset of each partition.
+        ends: the end offset of each partition. A log may have gaps, so there may be fewer records.
+        records_max: the maximum of records in one list.
 
     Raises:
-        UserError: the broker brings nothing for `STALL_S`, though there is more.
-        KafkaError: it can't be reached.
+        UserError: the broker has more records and returned none for `STALL_S`.
+        KafkaError: the broker does not answer.
     """
-    left = {place for place, end in ends.items() if positions[place] < end}
-    for place in left:
-        consumer.seek(place, positions[place])
+    left = {partition for partition, end in ends.items() if positions[partition] < end}
+    for partition in left:
+        consumer.seek(partition, positions[partition])
     consumer.resume(*left)
     moved_at = monotonic()
     while left:
         got = await consumer.getmany(timeout_ms=POLL_MS, max_records=records_max)
-        for place, records in got.items():
-            yield [record for record in records if record.offset < ends[place]]
-        for place in tuple(left):
-            reached = min(await consumer.position(place), ends[place])
-            if reached > positions[place]:
-                positions[place], moved_at = reached, monotonic()
-            if reached == ends[place]:
-                consumer.pause(place)
-                left.remove(place)
+        for partition, records in got.items():
+            yield [record for record in records if record.offset < ends[partition]]
+        for partition in tuple(left):
+            reached = min(await consumer.position(partition), ends[partition])
+            if reached > positions[partition]:
+                positions[partition], moved_at = reached, monotonic()
+            if reached == ends[partition]:
+                consumer.pause(partition)
+                left.remove(partition)
         if monotonic() - moved_at > STALL_S:
-            raise UserError(f"Kafka brings nothing of {next(iter(left)).topic}: is it well?", 1)
+            topic = next(iter(left)).topic
+            raise UserError(
+                f"Kafka returns no records of {topic}. Check `payments status` and Kafka's log.", 1
+            )

@@ -1,9 +1,10 @@
-"""How does a connection to Kafka that breaks under the client's hands stay a broken connection?
+"""A fix for aiokafka on uvloop: a write to a closed connection counts as a broken connection.
 
-uvloop answers a write to a transport that has just been closed with a RuntimeError; asyncio's own
-loop lets it pass. aiokafka expects an OSError alone: the RuntimeError ends the task that keeps the
-cluster's metadata, silently, and whoever waits for metadata then waits for ever
-(aio-libs/aiokafka#1038; about one death of the broker in thirty left a stage hanging).
+A write to a transport that was just closed raises a RuntimeError on uvloop; asyncio's own loop
+ignores it. aiokafka expects only an OSError. So the RuntimeError silently ends the task that
+refreshes the cluster's metadata, and every caller that needs metadata waits for ever
+(aio-libs/aiokafka#1038). Without this fix about one kill of the broker in thirty left a stage
+hanging.
 """
 
 from typing import Any
@@ -14,13 +15,13 @@ from aiokafka.errors import KafkaConnectionError
 
 
 class Connection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka has no types
-    """Aiokafka's connection, for which a write that comes too late is a broken connection."""
+    """An aiokafka connection that treats a write after its close as a broken connection."""
 
     def send(self, request: Any, expect_response: bool = True) -> Any:  # noqa: ANN401
-        """As aiokafka's.
+        """Send a request, as aiokafka's connection does.
 
         Raises:
-            KafkaConnectionError: the connection is closed, whichever event loop says so.
+            KafkaConnectionError: the connection is closed, on any event loop.
         """
         try:
             return super().send(request, expect_response)
@@ -30,5 +31,5 @@ class Connection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka has no t
 
 
 def install() -> None:
-    """Have every client of this process made with such connections."""
+    """Make all Kafka clients of this process use this connection."""
     conn.AIOKafkaConnection = Connection

@@ -1,4 +1,4 @@
-"""How is a range of a partition's offsets read, by whom was only told where it lies?"""
+"""Reads a range of records from Kafka, given its offsets."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,53 +13,53 @@ from payment_pipeline.adapters.kafka import FETCH_BYTES_MAX, STALL_S
 from payment_pipeline.settings import Settings
 
 FETCH_WAIT_MS: Final = 20
-"""A range's records are there already, so a fetch that would wait is only in the next one's way."""
+"""The records of a range exist already, so a fetch need not wait for new ones."""
 
 
 class RangeExpiredError(Exception):
-    """The topic doesn't hold the range (any more): no retry can bring it back."""
+    """The topic no longer has the start of the range; a retry cannot help."""
 
 
 class RangeStalledError(Exception):
-    """The broker brings nothing of a range that it should hold: try again."""
+    """The broker returned no records of a range that it should have; try again."""
 
 
 class RangeReader:
-    """Reads ranges of offsets over a few consumers that stay connected between the ranges."""
+    """Reads ranges with a few consumers that stay connected between the ranges."""
 
     def __init__(self, settings: Settings, readers_max: int = 4) -> None:
-        """At most `readers_max` ranges are read at a time; a further one waits for its turn."""
+        """At most `readers_max` ranges are read at a time; further ranges wait."""
         self._settings = settings
         self._turn = asyncio.Semaphore(readers_max)
         self._idle: list[AIOKafkaConsumer] = []
 
     async def close(self) -> None:
-        """Disconnect; no read may be under way."""
+        """Disconnect. No read may be in progress."""
         while self._idle:
             await self._idle.pop().stop()
 
     async def read(
         self, topic: str, partition: int, start: int, end: int
     ) -> list[ConsumerRecord[bytes, bytes]]:
-        """The records at offsets from `start` up to, but not including, `end`, in order.
+        """Return the records at offsets from `start` up to, but not including, `end`, in order.
 
-        There may be fewer than `end - start`: a log has gaps.
+        A log may have gaps, so there may be fewer than `end - start` records.
 
         Raises:
-            RangeExpiredError: the topic's retention has taken the start of the range.
-            RangeStalledError: nothing came for `STALL_S`.
-            KafkaError: the broker can't be reached.
+            RangeExpiredError: retention has deleted the start of the range.
+            RangeStalledError: no record arrived for `STALL_S`.
+            KafkaError: the broker does not answer.
         """
-        place = TopicPartition(topic, partition)
+        wanted = TopicPartition(topic, partition)
         async with self._turn, self._consumer() as source:
-            source.assign([place])
-            source.seek(place, start)
+            source.assign([wanted])
+            source.seek(wanted, start)
             try:
-                return await _read(source, place, start, end)
+                return await _read(source, wanted, start, end)
             except OffsetOutOfRangeError as error:
                 raise RangeExpiredError(f"{topic}/{partition}/{start}-{end}") from error
             finally:
-                source.pause(place)  # or it would fetch on, past the range
+                source.pause(wanted)  # otherwise the consumer fetches past the range
 
     @asynccontextmanager
     async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
@@ -80,26 +80,29 @@ class RangeReader:
             self._idle.append(source)
             raise
         except BaseException:
-            # One that stalled would stall the next range too; what else went wrong is not known.
+            # A stalled consumer would stall the next range, too. After other errors its state is
+            # unknown.
             await source.stop()
             raise
         self._idle.append(source)
 
 
 async def _read(
-    source: AIOKafkaConsumer, place: TopicPartition, start: int, end: int
+    source: AIOKafkaConsumer, wanted: TopicPartition, start: int, end: int
 ) -> list[ConsumerRecord[bytes, bytes]]:
     found: list[ConsumerRecord[bytes, bytes]] = []
     position, moved_at = start, monotonic()
     while position < end:
         batch = await source.getmany(
-            place, timeout_ms=FETCH_WAIT_MS * 5, max_records=end - position
+            wanted, timeout_ms=FETCH_WAIT_MS * 5, max_records=end - position
         )
         # A gap lets `max_records` reach past the end.
-        found.extend(record for record in batch.get(place, ()) if record.offset < end)
-        reached = await source.position(place)
+        found.extend(record for record in batch.get(wanted, ()) if record.offset < end)
+        reached = await source.position(wanted)
         if reached > position:
             position, moved_at = reached, monotonic()
         elif monotonic() - moved_at > STALL_S:
-            raise RangeStalledError(f"{place.topic}/{place.partition} stands at {position} < {end}")
+            raise RangeStalledError(
+                f"{wanted.topic}/{wanted.partition} stays at {position}, before {end}"
+            )
     return found

@@ -1,4 +1,4 @@
-"""How the pipeline talks to PostgreSQL: a pool with limits of its own, locks, one clear refusal."""
+"""PostgreSQL: a connection pool with time limits, advisory locks, and a clear connection error."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,16 +14,18 @@ from payment_pipeline.settings import Service, Settings
 
 CONNECT_TIMEOUT_S: Final = 10.0
 STATEMENT_TIMEOUT_MS: Final = 30_000
-"""A batch of 1,000 events takes less than a tenth of a second; a ledger's window, seconds."""
+"""A batch of 1,000 events takes less than a tenth of a second, the window of an audit seconds."""
 LOCK_TIMEOUT_MS: Final = 15_000
-"""Longer than any writer holds a row, shorter than the statement: a waiter says what it is."""
+"""Longer than any writer holds a row, and shorter than `STATEMENT_TIMEOUT_MS`, so that the error
+names the lock."""
 IDLE_IN_TRANSACTION_TIMEOUT_MS: Final = 60_000
-"""A client that died between two statements must not hold an entity's row, nor the horizon."""
+"""A client that died between two statements must not keep an entity's row locked, or hold back the
+transaction horizon."""
 
 _CANNOT_CONNECT: Final = (
     OSError,
     TimeoutError,
-    ValueError,  # the DSN doesn't parse
+    ValueError,  # the DSN cannot be parsed
     asyncpg.CannotConnectNowError,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
@@ -31,7 +33,9 @@ _CANNOT_CONNECT: Final = (
     asyncpg.ConnectionDoesNotExistError,
 )
 
-_NO_DSN: Final = "PAYMENTS_POSTGRES_DSN must read postgresql://user:password@host:port/database."
+_NO_DSN: Final = (
+    "Set PAYMENTS_POSTGRES_DSN to a URL like postgresql://user:password@host:port/database."
+)
 
 
 async def pool(
@@ -42,19 +46,19 @@ async def pool(
     application: str = "payments",
     service: Service | None = None,
 ) -> asyncpg.Pool:
-    """Connections to the pipeline's database; `jsonb` comes as Python objects.
+    """Connect to the pipeline's database; `jsonb` values become Python objects.
 
-    A `bytes` given for a `jsonb` is taken for JSON that is written already.
+    A `bytes` parameter for a `jsonb` column must be serialized JSON.
 
     Args:
-        settings: whose `dsn` is used.
-        size_min: connections that are opened at once.
-        size_max: connections that are open at most.
-        application: shown in `pg_stat_activity`.
-        service: whose role is taken; if left out it is bronze's owner.
+        settings: the address and the passwords.
+        size_min: connections to open at once.
+        size_max: maximum of connections.
+        application: the name shown in `pg_stat_activity`.
+        service: the service whose role is used; without one, the role of bronze's owner.
 
     Raises:
-        UserError: there is no connection to be had, and why; the password is not in the text.
+        UserError: no connection is possible. The text says why and has no password.
     """
     dsn = settings.dsn_as(service) if service else settings.dsn
     try:
@@ -70,7 +74,7 @@ async def pool(
                 "statement_timeout": str(STATEMENT_TIMEOUT_MS),
                 "lock_timeout": str(LOCK_TIMEOUT_MS),
                 "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
-                # `CREATE … IF NOT EXISTS` says on each call that it does exist.
+                # Hides the notices of `CREATE … IF NOT EXISTS`.
                 "client_min_messages": "warning",
                 # Compiling a plan takes longer than any of these queries.
                 "jit": "off",
@@ -81,30 +85,30 @@ async def pool(
 
 
 @asynccontextmanager
-async def alone(
+async def exclusive(
     pool: asyncpg.Pool, lock_key: int, refusal: str
 ) -> AsyncIterator[asyncpg.Connection]:
-    """Be the only one at some work on this database; yields the connection that holds the lock.
+    """Hold an advisory lock, and yield the connection that holds it.
 
-    The lock goes with its connection: whoever is killed leaves none behind.
+    The lock ends with its connection, so a killed process leaves no lock behind.
 
     Args:
-        pool: of `pool`; one of its connections is held.
-        lock_key: the work's advisory lock.
-        refusal: the sentence for whoever comes second.
+        pool: the pool; one of its connections is held.
+        lock_key: the key of the advisory lock.
+        refusal: the error message if another process holds the lock.
 
     Raises:
-        UserError: somebody else is at it.
+        UserError: another process holds the lock.
     """
-    async with pool.acquire() as connection:  # the pool unlocks what it gets back
+    async with pool.acquire() as connection:  # the pool unlocks returned connections
         if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", lock_key):
             raise UserError(refusal, 1)
         yield connection
 
 
 def unreachable(dsn: str, said: str) -> UserError:
-    """The sentence for a database that can't be had: where, as whom, and what was answered."""
-    # Only what parses is quoted: of anything else, any part may be the password.
+    """Return the error for a failed connection: the address, the user and the reason."""
+    # Parts of a DSN are quoted only if it can be parsed: otherwise any part may be the password.
     try:
         parts = urlsplit(dsn)
         port = parts.port or 5432
@@ -114,24 +118,24 @@ def unreachable(dsn: str, said: str) -> UserError:
         return UserError(_NO_DSN)
     return UserError(
         f"No PostgreSQL at {parts.hostname}:{port}, database {parts.path.lstrip('/')}, user "
-        f"{parts.username} ({said}): start it with `payments up`, or set PAYMENTS_POSTGRES_DSN."
+        f"{parts.username} ({said}). Start it with `payments up`, or set PAYMENTS_POSTGRES_DSN."
     )
 
 
 def _password(settings: Settings, service: Service | None) -> str:
-    """Asked for by each new connection, so that a running service takes up a rotated one."""
+    """Return the password; each new connection asks, so that a service uses a rotated password."""
     return settings.secret(f"postgres_{service}_password" if service else "postgres_password")
 
 
 def _said(refusal: Exception) -> str:
-    """The server's own words; of what fails before it speaks only the kind, for it may quote."""
+    """Return the server's message, or only the type of an error of the client, which may quote."""
     if isinstance(refusal, asyncpg.PostgresError):
         return str(refusal.args[0])
     return type(refusal).__name__
 
 
 async def _read_json(connection: asyncpg.Connection) -> None:
-    """Binary, since COPY takes no other; version 1 of the format is a byte before the text."""
+    """Read and write `jsonb` in the binary format, which COPY needs: the byte 1, then the text."""
     await connection.set_type_codec(
         "jsonb", schema="pg_catalog", encoder=_encode, decoder=_decode, format="binary"
     )

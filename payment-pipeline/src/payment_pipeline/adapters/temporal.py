@@ -1,4 +1,4 @@
-"""How the pipeline talks to Temporal: a client, and the search attributes that it relies on."""
+"""Temporal: the client, and the registration of the search attributes."""
 
 import atexit
 import time
@@ -23,58 +23,59 @@ from payment_pipeline.telemetry import traces
 
 CONNECT_TIMEOUT: Final = timedelta(seconds=5)
 EXIT_PAUSE_S: Final = 0.1
-"""The SDK's threads hand over their last answers in microseconds, unless the machine is busy."""
+"""Time for the SDK's threads to hand over their last answers: microseconds, unless the machine is
+busy."""
 
 
 async def connect(settings: Settings, *, lazy: bool = False) -> Client:
-    """A client; a lazy one connects at its first call, and can't serve a worker.
+    """Connect a client. A lazy client connects at its first call and cannot be used by a worker.
 
     Raises:
-        UserError: nothing answers at the address.
+        UserError: Temporal does not answer at the address.
     """
-    _exit_in_peace()
+    _wait_for_threads_at_exit()
     try:
         return await Client.connect(
             settings.temporal,
             namespace=settings.temporal_namespace,
             lazy=lazy,
             connect_timeout=CONNECT_TIMEOUT,
-            # Payloads are small or compressed already, and the server is near.
+            # Payloads are small or already compressed, and the server is near.
             grpc_compression=GrpcCompression.NONE,
             interceptors=_tracing(),
         )
-    except RuntimeError as error:  # what the SDK raises for a failed connect
+    except RuntimeError as error:  # the SDK raises it if it cannot connect
         raise UserError(
-            f"Temporal does not answer at {settings.temporal}: start it with `payments up`, "
+            f"Temporal does not answer at {settings.temporal}. Start it with `payments up`, "
             "or set PAYMENTS_TEMPORAL_ADDRESS."
         ) from error
 
 
 @contextmanager
 def refusals(settings: Settings) -> Iterator[None]:
-    """Around what is asked for a person: Temporal's refusal as a sentence.
+    """Turn an error of Temporal into one sentence, for commands.
 
-    A client connects to a server whose namespace there isn't; only its first question tells.
+    A client can connect when its namespace does not exist; only its first request then fails.
 
     Raises:
-        UserError: it refused, or answers no more.
+        UserError: Temporal refused a request, or stopped answering.
     """
     try:
         yield
     except RPCError as refusal:
         raise UserError(
-            f"Temporal at {settings.temporal} does not do that in its namespace "
-            f"{settings.temporal_namespace} ({refusal.status.name}): see `payments status`, and "
+            f"Temporal at {settings.temporal} refused a request in the namespace "
+            f"{settings.temporal_namespace} ({refusal.status.name}). Check `payments status` and "
             "PAYMENTS_TEMPORAL_NAMESPACE."
         ) from refusal
 
 
 async def ensure_search_attributes(settings: Settings) -> tuple[str, ...]:
-    """Register those search attributes that the namespace lacks; return their names.
+    """Register the search attributes that the namespace lacks; return their names.
 
     Raises:
-        UserError: nothing answers at the address, the namespace isn't there, or an attribute has
-            another type there.
+        UserError: Temporal does not answer, the namespace does not exist, or an attribute exists
+            with another type.
     """
     client = await connect(settings)
     with refusals(settings):
@@ -89,7 +90,10 @@ async def _ensure(client: Client) -> tuple[str, ...]:
     present = {**known.custom_attributes, **known.system_attributes}
     for name in KEYWORDS:
         if present.get(name, keyword) != keyword:
-            raise UserError(f"Temporal's search attribute {name} exists and is not a Keyword.")
+            raise UserError(
+                f"Temporal's search attribute {name} exists but is not a Keyword. Remove it with "
+                f"`temporal operator search-attribute remove --name {name}`, then repeat."
+            )
     missing = tuple(name for name in KEYWORDS if name not in present)
     if missing:
         await _add(client, missing)
@@ -97,23 +101,22 @@ async def _ensure(client: Client) -> tuple[str, ...]:
 
 
 def _tracing() -> list[Interceptor]:
-    """Spans of starts, workflows and activities: in the client, and so in its workers too."""
+    """Return the interceptor that makes spans of workflows and activities, if tracing is on."""
     tracer = traces.tracer().otel()
     if tracer is None:
         return []
-    from temporalio.contrib.opentelemetry import (
-        TracingInterceptor,
-    )  # what it costs, who traces pays
+    # Imported only here: only processes that trace load OpenTelemetry.
+    from temporalio.contrib.opentelemetry import TracingInterceptor
 
     return [TracingInterceptor(tracer)]
 
 
 @cache
-def _exit_in_peace() -> None:
-    """Let the SDK's threads finish before the interpreter does, or it aborts now and then.
+def _wait_for_threads_at_exit() -> None:
+    """Wait at exit until the SDK's threads have finished; otherwise the interpreter may abort.
 
-    Measured without: 2 of 12 short commands ended with SIGABRT and "PyGILState_Release: thread
-    state must be current when releasing" (sdk-python, issue 300).
+    Without the wait 2 of 12 short commands ended with SIGABRT and "PyGILState_Release: thread state
+    must be current when releasing" (sdk-python, issue 300).
     """
     atexit.register(time.sleep, EXIT_PAUSE_S)
 
@@ -127,5 +130,5 @@ async def _add(client: Client, names: tuple[str, ...]) -> None:
             )
         )
     except RPCError as error:
-        if error.status is not RPCStatusCode.ALREADY_EXISTS:  # a second `migrate` was faster
+        if error.status is not RPCStatusCode.ALREADY_EXISTS:  # another `migrate` was faster
             raise

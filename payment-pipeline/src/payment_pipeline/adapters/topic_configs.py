@@ -1,7 +1,7 @@
-"""What is set on a topic that exists, and how is it brought up to the settings?
+"""Reads the configuration of existing topics, and raises it to the settings.
 
-Only upwards: a longer retention and larger records lose nothing, and a shorter one deletes. Who
-wants that says it to Kafka himself (`kafka-configs`); `payments doctor` names the difference.
+Values are only raised: a longer retention and larger records lose nothing, but a shorter retention
+deletes records. To shorten it, use `kafka-configs`; `payments doctor` shows the difference.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,14 +16,14 @@ RAISED: Final = (RETENTION_MS, "max.message.bytes")
 WITHOUT_END: Final = -1
 """A retention that never ends."""
 SET_ON_THE_TOPIC: Final = 1
-"""Kafka's `config_source` of what is not a default of the broker's."""
+"""Kafka's `config_source` of a value that is set on the topic and not a default."""
 
 
 async def read(admin: AIOKafkaAdminClient, topics: Iterable[str]) -> dict[str, dict[str, str]]:
-    """What is set on each topic itself, by name.
+    """Return the values that are set on each topic, without the broker's defaults.
 
     Raises:
-        KafkaError: the broker can't be reached, or refuses.
+        KafkaError: the broker does not answer, or refuses.
     """
     asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in sorted(topics)]
     found: dict[str, dict[str, str]] = {}
@@ -38,26 +38,26 @@ async def read(admin: AIOKafkaAdminClient, topics: Iterable[str]) -> dict[str, d
 async def raise_to(
     admin: AIOKafkaAdminClient, topics: Iterable[str], wanted: Mapping[str, str]
 ) -> tuple[str, ...]:
-    """Raise what is less on topics that exist; what was done, a line a change.
+    """Raise values of existing topics that are below the wanted ones; return a line per change.
 
     Raises:
-        KafkaError: the broker can't be reached, or refuses.
+        KafkaError: the broker does not answer, or refuses.
     """
-    said: list[str] = []
+    changes: list[str] = []
     asked = []
     for topic, held in (await read(admin, topics)).items():
         less = {name: wanted[name] for name in RAISED if is_less(held.get(name), wanted[name])}
         if less:
-            # The request replaces all that is set on the topic: what others set there stays.
+            # The request replaces all values of the topic, so the existing values are sent, too.
             asked.append(ConfigResource(ConfigResourceType.TOPIC, topic, {**held, **less}))
-            said += [f"{topic} {name}={value}" for name, value in less.items()]
+            changes += [f"{topic} {name}={value}" for name, value in less.items()]
     for response in await admin.alter_configs(asked) if asked else ():
         for code, message, _, topic in response.resources:
             if (error := for_code(code)) is not NoError:
                 raise error(f"topic {topic}: {message}")
-    return tuple(said)
+    return tuple(changes)
 
 
 def is_less(held: str | None, wanted: str) -> bool:
-    """Whether a value that is set is below the wanted one; a default is the broker's own."""
+    """Return true if a value is set and is below the wanted one; a default is left as it is."""
     return held is not None and int(held) != WITHOUT_END and int(held) < int(wanted)

@@ -1,6 +1,7 @@
-"""How does the pipeline ask Trino: one connection, or one sentence that says why there is none?
+"""Trino: a connection, or an error that says why there is none.
 
-The client is imported only here and only when it is asked for: the first half runs without it.
+The Trino client is imported only when a connection is requested, because the stages up to bronze
+run without it.
 """
 
 import socket
@@ -14,23 +15,24 @@ if TYPE_CHECKING:
 
 CATALOG: Final = "lakehouse"
 ANSWER_TIMEOUT_S: Final = 5.0
-"""For something that listens there to say that it is Trino."""
+"""Limit for the answer that shows that the server is Trino."""
 REQUEST_TIMEOUT_S: Final = 60.0
 
 
 class NoTrinoError(Exception):
-    """There is no Trino to ask; the text says why, to be put into a sentence."""
+    """No connection to Trino is possible; the text is the reason, as part of a sentence."""
 
 
 def connect(settings: Settings, *, application: str = "payments") -> "TrinoConnection":
-    """A connection to the lakehouse's catalog, on which nothing is asked yet.
+    """Return a connection to the lakehouse's catalog; it has sent no query yet.
 
     Args:
-        settings: whose `trino`, user and password are used.
-        application: shown as the query's source in Trino's UI.
+        settings: the address, the user and the password.
+        application: the source of the queries, shown in Trino's UI.
 
     Raises:
-        NoTrinoError: nobody listens there, or it isn't Trino, or its client isn't installed.
+        NoTrinoError: Trino does not run or is starting, the server is not Trino, or the client is
+            not installed.
     """
     where = urlsplit(settings.trino)
     secure = where.scheme == "https"
@@ -46,11 +48,11 @@ def connect(settings: Settings, *, application: str = "payments") -> "TrinoConne
     except ImportError:
         raise NoTrinoError("the lakehouse's packages are not installed") from None
     try:
-        told = requests.get(f"{settings.trino}/v1/info", timeout=ANSWER_TIMEOUT_S).json()
-        if told["starting"]:
+        info = requests.get(f"{settings.trino}/v1/info", timeout=ANSWER_TIMEOUT_S).json()
+        if info["starting"]:
             raise NoTrinoError("Trino is still starting")
     except (requests.RequestException, LookupError, TypeError):
-        raise NoTrinoError(f"what listens at {settings.trino} is not Trino") from None
+        raise NoTrinoError(f"the server at {settings.trino} is not Trino") from None
     password = settings.trino_password
     user = settings.trino_user
     auth = BasicAuthentication(user, password.get_secret_value()) if password else None

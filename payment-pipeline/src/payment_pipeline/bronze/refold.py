@@ -36,7 +36,7 @@ def lock(pool: asyncpg.Pool) -> AbstractAsyncContextManager[asyncpg.Connection]:
         UserError: one is at work.
     """
     refusal = "Another replay is at work on this database, or an erasure: wait for its end."
-    return postgres.alone(pool, LOCK_KEY, refusal)
+    return postgres.exclusive(pool, LOCK_KEY, refusal)
 
 
 async def refold(pool: asyncpg.Pool) -> int:

@@ -47,7 +47,7 @@ def alone(pool: asyncpg.Pool) -> AbstractAsyncContextManager[asyncpg.Connection]
         UserError: somebody else is at it.
     """
     refusal = "Another redrive is under way, or an erasure: wait for its end, then look again."
-    return postgres.alone(pool, LOCK_KEY, refusal)
+    return postgres.exclusive(pool, LOCK_KEY, refusal)
 
 
 @asynccontextmanager

@@ -29,7 +29,7 @@ def alone(pool: asyncpg.Pool) -> AbstractAsyncContextManager[asyncpg.Connection]
         UserError: another one is under way.
     """
     refusal = "Another erasure is under way: call again when it has ended."
-    return postgres.alone(pool, LOCK_KEY, refusal)
+    return postgres.exclusive(pool, LOCK_KEY, refusal)
 
 
 @asynccontextmanager
@@ -43,8 +43,8 @@ async def no_rewriting(pool: asyncpg.Pool) -> AsyncIterator[None]:
     """
     refusal = "A {} is at work, which could write the person back: call again when it has ended."
     async with (
-        postgres.alone(pool, refold.LOCK_KEY, refusal.format("replay")),
-        postgres.alone(pool, dead_letter_clients.LOCK_KEY, refusal.format("redrive")),
+        postgres.exclusive(pool, refold.LOCK_KEY, refusal.format("replay")),
+        postgres.exclusive(pool, dead_letter_clients.LOCK_KEY, refusal.format("redrive")),
     ):
         yield
 

@@ -135,7 +135,7 @@ class Webhooks:
                 log.exception(
                     "defect", provider=endpoint.provider.name, trace_id=trace_id(span.traceparent)
                 )
-                span.tell({"payments.answer": answers.DEFECT.code}, failed=True)
+                span.set_attributes({"payments.answer": answers.DEFECT.code}, failed=True)
                 return answers.DEFECT
 
     def _refuse_by_head(
@@ -182,7 +182,7 @@ class Webhooks:
         headers = (*headers, *receipt.items())
         answer = await self._publish(topic, key, body, headers) or answer
         if span.recording:
-            span.tell(_told(topic, event, answer), failed=answer.status >= 500)
+            span.set_attributes(_told(topic, event, answer), failed=answer.status >= 500)
         return answer
 
     async def _publish(

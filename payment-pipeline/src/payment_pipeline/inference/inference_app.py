@@ -89,7 +89,7 @@ class Service:
             answer = await self._admit(request)
             if span.recording:
                 status = {"http.response.status_code": answer.status_code}
-                span.tell(status, failed=answer.status_code >= 500)
+                span.set_attributes(status, failed=answer.status_code >= 500)
         inference_metrics.REQUESTS.labels(answer.status_code).inc()
         inference_metrics.DURATION_S.observe(perf_counter() - started)
         return answer

@@ -35,7 +35,11 @@ async def main() -> None:
             telemetry.calm_collector()
             await normalizer.run()
         except KafkaConnectionError as error:
-            raise UserError(f"Kafka can't be reached at {config.kafka}.", 1) from error
+            raise UserError(
+                f"Kafka does not answer at {config.kafka}. Start it with `payments up`, or set "
+                "PAYMENTS_KAFKA_BOOTSTRAP_SERVERS.",
+                1,
+            ) from error
         finally:
             await source.stop()
             await sink.stop()

@@ -1,6 +1,6 @@
-"""What every process shares to be observed and run: logs, metrics, traces, probes, its run.
+"""Logs, metrics, traces and probes of every process, and the frame in which a process runs.
 
-Metrics are `prometheus_client`'s own, made once a module at import and read by `metrics_page`.
+Each module defines its metrics with `prometheus_client` at import; `metrics_page` renders them all.
 """
 
 from typing import Final
@@ -24,4 +24,4 @@ __all__ = [
 LATENCY_BUCKETS_S: Final = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0),
 )
-"""Histogram buckets of every latency, so that the stages' panels share one axis."""
+"""Histogram buckets of every latency. All stages share them, so that all panels have one axis."""

@@ -1,9 +1,9 @@
-"""What may a log line say, and how does it look?
+"""The log format: JSON lines on standard error, without bodies, secrets or personal data.
 
-JSON lines on standard error: `timestamp, level, service, event`, and where they apply `event_id`,
-`trace_id`, `topic`, `partition`, `offset`, `workflow_id`. A body, a secret or personal data is
-never logged: pass ids, counts and classes. An exception is logged by its type and its frames
-without local variables, and without its message where such messages quote their input.
+Every line has `timestamp`, `level`, `service` and `event`. If they apply it has `event_id`,
+`trace_id`, `topic`, `partition`, `offset` and `workflow_id`. Log only ids, counts and classes. An
+exception is logged with its type and its frames, without local variables. Its message is left out
+if messages of its type quote their input.
 """
 
 import json
@@ -25,20 +25,20 @@ QUIET_LIBRARIES: Final = (
     *("aiokafka", "aiohttp", "asyncio", "uvicorn", "temporalio", "httpx"),
     *("opentelemetry", "urllib3"),
 )
-"""They log at WARNING whatever our level is: below it some of them write whole messages."""
+"""Libraries that log from WARNING on, whatever our level is. Below it some log whole messages."""
 
 LIBRARY_REPEAT_S: Final = 10.0
-"""A library says the same thing once in so long: aiokafka has 25 lines a second for a broker that
-is away."""
+"""Time within which a library's message is logged once. aiokafka writes 25 lines a second while a
+broker is down."""
 
 LIBRARY_MESSAGES_MAX: Final = 1000
-"""How many different messages are remembered for that."""
+"""Number of different messages that are remembered for `LIBRARY_REPEAT_S`."""
 
 ERROR_MESSAGE_CHARS_MAX: Final = 300
 
 
 def configure(service: str, settings: Settings) -> None:
-    """Send the process's logs, the libraries' included, to standard error as JSON lines."""
+    """Send all logs of the process, also the libraries' logs, to standard error as JSON lines."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -74,18 +74,18 @@ def configure(service: str, settings: Settings) -> None:
 
 
 class _Unrepeated(logging.Filter):
-    """Lets a message through that its logger hasn't said for `LIBRARY_REPEAT_S`."""
+    """Drops a message that its logger has written within `LIBRARY_REPEAT_S`."""
 
     def __init__(self) -> None:
         super().__init__()
         self._said_at_s: dict[tuple[str, str], float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Templates are compared, not what they are filled with: they are few."""
+        """Compare the message templates without their values: there are few templates."""
         said = (record.name, str(record.msg))
         if record.created - self._said_at_s.get(said, 0.0) < LIBRARY_REPEAT_S:
             return False
-        if len(self._said_at_s) > LIBRARY_MESSAGES_MAX:  # someone fills them in before logging
+        if len(self._said_at_s) > LIBRARY_MESSAGES_MAX:  # a library puts values into its templates
             self._said_at_s.clear()
         self._said_at_s[said] = record.created
         return True
@@ -94,7 +94,7 @@ class _Unrepeated(logging.Filter):
 def _dumps(line: object, default: Callable[[Any], Any]) -> str:
     try:
         return orjson.dumps(line, default=default, option=orjson.OPT_NON_STR_KEYS).decode()
-    except TypeError:  # a lone surrogate, an integer past 64 bits: a log call must never raise
+    except TypeError:  # a lone surrogate or an integer past 64 bits; a log call must never raise
         return json.dumps(line, default=default)
 
 
@@ -107,9 +107,11 @@ def _name_service(service: str) -> structlog.typing.Processor:
 
 
 def _name_trace(_: object, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """A line of no event is of the range, or the batch, whose span is around it."""
-    if "trace_id" not in line and (around := trace_id(traces.tracer().here())) is not None:
-        line["trace_id"] = around
+    """Give a line without an event the trace of the current span: a range's or a batch's."""
+    if "trace_id" not in line:
+        current = trace_id(traces.tracer().current_traceparent())
+        if current is not None:
+            line["trace_id"] = current
     return line
 
 
@@ -124,7 +126,8 @@ def _describe_exception(
             f"{frame.f_code.co_filename}:{number} {frame.f_code.co_name}"
             for frame, number in walk_tb(error.__traceback__)
         ]
-        # These quote what they choked on (pydantic, JSON, Unicode, asyncpg's DETAIL lines).
+        # Messages of these types quote their input (pydantic, JSON, Unicode). Of other messages the
+        # first line is kept, without asyncpg's DETAIL lines.
         if not isinstance(error, ValueError | LookupError | TypeError):
             first_line = str(error).partition("\n")[0]
             line["error_message"] = first_line[:ERROR_MESSAGE_CHARS_MAX]

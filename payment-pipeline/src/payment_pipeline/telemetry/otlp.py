@@ -99,7 +99,7 @@ class OtlpTracer(Tracer):
             span.set_status(_FAILED)
         span.end()
 
-    def here(self) -> str | None:
+    def current_traceparent(self) -> str | None:
         """Return the current task's traceparent; None outside of any span."""
         around = get_current_span().get_span_context()
         return _traceparent(around) if around.is_valid else None
@@ -136,11 +136,11 @@ class _Served(Span):
         """Record the class of an exception, not its text, which may quote the body."""
         del error, frames
         if kind is not None:
-            self.tell({"error.type": kind.__name__}, failed=True)
+            self.set_attributes({"error.type": kind.__name__}, failed=True)
         self._span.end()
 
-    def tell(self, attributes: Attributes, *, failed: bool = False) -> None:
-        """Add attributes."""
+    def set_attributes(self, attributes: Attributes, *, failed: bool = False) -> None:
+        """Add attributes; `failed` marks a fault of this process."""
         self._span.set_attributes(attributes)
         if failed:
             self._span.set_status(_FAILED)

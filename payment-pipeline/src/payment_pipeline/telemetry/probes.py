@@ -1,4 +1,4 @@
-"""Does the process live, can it work, and what has it counted? Answered over HTTP."""
+"""Liveness, readiness and metrics of a process over HTTP."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -10,16 +10,16 @@ from payment_pipeline.domain.failures import UserError
 
 
 def metrics_page() -> tuple[bytes, str]:
-    """Every metric of this process in Prometheus' text format, and its content type."""
+    """Return all metrics of this process in Prometheus' text format, and the content type."""
     return generate_latest(), CONTENT_TYPE_LATEST
 
 
 @asynccontextmanager
 async def serve_probes(port: int, host: str, ready: Callable[[], bool]) -> AsyncIterator[None]:
-    """Serve `/livez`, `/readyz` and `/metrics` for a stage that has no HTTP of its own.
+    """Serve `/livez`, `/readyz` and `/metrics` for a stage that has no HTTP server.
 
     Raises:
-        UserError: the port is taken.
+        UserError: the port cannot be used.
     """
 
     async def livez(_: web.Request) -> web.Response:

@@ -38,7 +38,7 @@ class Span:
     ) -> None:
         """The end of the span."""
 
-    def tell(self, attributes: Attributes, *, failed: bool = False) -> None:
+    def set_attributes(self, attributes: Attributes, *, failed: bool = False) -> None:
         """Add attributes; `failed` marks a fault of this process."""
 
 
@@ -64,7 +64,7 @@ class Tracer:
     ) -> None:
         """Record an event's span from `began_ns` (Unix) until now, if its trace is sampled."""
 
-    def here(self) -> str | None:
+    def current_traceparent(self) -> str | None:
         """Return the traceparent of the current task's span, for a request to another service."""
         return None
 

@@ -1,4 +1,4 @@
-"""How does a stage's process run: observed, stopped by a signal, its mistakes one sentence?"""
+"""The frame of a stage's process: set-up of telemetry, stop by a signal, one sentence per error."""
 
 import asyncio
 import gc
@@ -19,28 +19,31 @@ from payment_pipeline.settings import Settings, sentences
 from . import json_logs, traces
 
 BUILD: Final = Gauge(
-    "payments_build_info", "1 for the version that runs, of each process.", ["service", "version"]
+    "payments_build_info",
+    "1, with the service and its running version as labels.",
+    ["service", "version"],
 )
 COLLECTOR_ALLOCATIONS: Final = 70_000
-"""Objects made and not freed between two runs of the cycle collector; Python's default is 700."""
+"""New objects less freed ones between two runs of the cycle collector; Python's default is 700."""
 COLLECTOR_RUNS: Final = (3, 1)
-"""Runs over the youngest before the next generation is walked too, and of those before all are: a
-workflow that leaves the worker's cache is a cycle grown old, and by Python's 10 and 10 it would lie
-about for minutes."""
+"""Runs over the youngest generation until the second is included; runs over the second until all
+are included. A workflow that leaves the worker's cache is a cycle in an old generation. Python's
+defaults of 10 and 10 would free its memory only after minutes."""
 
 
 def configure(service: str, settings: Settings) -> None:
-    """Make this process's logs, and its spans if any are wanted, those of `service`."""
+    """Set up the logs of this process and, if a collector is configured, its spans."""
     BUILD.labels(service, version("payment-pipeline")).set(1)
     json_logs.configure(service, settings)
     traces.configure(service, settings)
 
 
 def run(main: Callable[[], Awaitable[None]]) -> None:
-    """Run a stage until it ends or is told to stop; the whole of a `__main__`.
+    """Run a stage until it ends or a signal stops it. A `__main__` only calls this.
 
     SIGTERM and SIGINT cancel `main`, which cleans up in its `finally` blocks and context managers;
-    that is a success. A mistake of the user's is one sentence on standard error and its exit code.
+    the exit code is then 0. A `UserError` or a wrong setting is printed to standard error as one
+    sentence, with its exit code.
     """
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -56,11 +59,12 @@ def run(main: Callable[[], Awaitable[None]]) -> None:
 
 
 def calm_collector() -> None:
-    """Let the cycle collector pass over what is built, and come a hundredth as often.
+    """Exclude existing objects from the cycle collector, and run it a hundredth as often.
 
-    Once a process, when all is built. A batch or a request makes up to some 100,000 objects, none
-    of them in a cycle and all of them gone at its end; by default they are walked dozens of times:
-    a quarter of the normalizer's time, nearly half of the worker's.
+    Call it once in a process, after all clients are built. A batch or a request makes up to 100,000
+    objects. None of them is in a cycle, and all are freed at its end. By default the collector
+    visits them dozens of times, which took a quarter of the normalizer's time and nearly half of
+    the worker's.
     """
     gc.collect()
     gc.freeze()
@@ -82,7 +86,7 @@ async def _until_signalled(main: Callable[[], Awaitable[None]]) -> None:
     with suppress(asyncio.CancelledError):
         await task
         return
-    if not signalled:  # something within cancelled itself: a defect, not a stop
+    if not signalled:  # `main` cancelled itself: a defect, not a stop
         raise asyncio.CancelledError
 
 

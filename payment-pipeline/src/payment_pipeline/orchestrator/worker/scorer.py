@@ -95,7 +95,7 @@ class Scorer:
     async def _post(self, body: bytes) -> bytes | str:
         """Return the response's body, or the reason why there is none."""
         headers = {"Content-Type": "application/json"}
-        if traceparent := traces.tracer().here():
+        if traceparent := traces.tracer().current_traceparent():
             headers["traceparent"] = traceparent
         try:
             async with self._session.post(self._url, data=body, headers=headers) as answer:
