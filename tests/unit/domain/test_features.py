@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from payment_pipeline.domain import features as online
 from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.domain.features import (
     COUNTERPARTIES_MAX,
@@ -19,7 +20,6 @@ from payment_pipeline.domain.features import (
     EntityState,
     entities,
     fold,
-    vector,
 )
 from support.bare_event import NOON, event
 
@@ -38,6 +38,10 @@ def charge(outcome: str, at: datetime = NOON, **fields: object) -> PaymentEvent:
         "payment_method": {"type": "card", "card_hash": "card_1"},
     }
     return event(f"charge.{outcome}", at, **(known | fields))
+
+
+def vector(scored: PaymentEvent, states: dict[EntityKey, EntityState]) -> dict[str, float]:
+    return online.vector(scored, entities(scored), states)
 
 
 def after(*events: PaymentEvent) -> dict[EntityKey, EntityState]:

@@ -32,7 +32,7 @@ def test_online_and_training_see_the_same(history: History) -> None:
     """As the orchestrator does: read the states, make the vector, and only then write the event."""
     states: dict[EntityKey, EntityState] = {}
     for row, event in enumerate(history.events[:4000]):
-        online = score_item(event, vector(event, states))
+        online = score_item(event, vector(event, entities(event), states))
         assert online == history.items[row]
         for key in entities(event):
             apply(states.setdefault(key, EntityState()), key, event)

@@ -164,14 +164,6 @@ def apply(state: EntityState, key: EntityKey, event: PaymentEvent) -> None:
         _apply_subscription(state, at, event.status)
 
 
-def vector(event: PaymentEvent, states: Mapping[EntityKey, EntityState]) -> dict[str, float]:
-    """The features of an event from the states just before it; unknown ones are left out.
-
-    An entity without a state is one never seen: its counts are known, and zero.
-    """
-    return _vector(event, entities(event), states)
-
-
 def fold(
     events: Iterable[PaymentEvent], states: dict[EntityKey, EntityState]
 ) -> Iterable[tuple[PaymentEvent, dict[str, float]]]:
@@ -181,7 +173,7 @@ def fold(
     """
     for event in events:
         keys = entities(event)
-        features = _vector(event, keys, states)
+        features = vector(event, keys, states)
         for key in keys:
             state = states.get(key)
             if state is None:
@@ -252,9 +244,19 @@ _CHECKS: Final = {"fail": 1.0, "pass": 0.0}
 _LIVE_SUBSCRIPTION: Final = frozenset({"active", "trialing", "past_due", "unpaid", "paused"})
 
 
-def _vector(
+def vector(
     event: PaymentEvent, keys: Iterable[EntityKey], states: Mapping[EntityKey, EntityState]
 ) -> dict[str, float]:
+    """The features of an event, from the states of its entities just before it.
+
+    A feature that isn't known is left out. An entity without a state was never seen: its counts are
+    known, and zero.
+
+    Args:
+        event: the event to score.
+        keys: `entities(event)`, which the caller needs too.
+        states: the states by entity; others than those of `keys` are ignored.
+    """
     at = event.occurred_at
     features = _of_event(event)
     for key in keys:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from time import perf_counter
-from typing import Final, TypeAlias
+from typing import Final
 
 import structlog
 from prometheus_client import Counter
@@ -39,8 +39,6 @@ from .publisher import DeadlineError, NoBrokerError, OverloadedError, Publisher
 PREFIX: Final = "/webhooks/"
 UNKNOWN: Final = "unknown"
 """The metrics' label for a provider that isn't one: a stranger's text never becomes a label."""
-
-RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
 
 log = structlog.get_logger()
 

@@ -58,9 +58,6 @@ def _declined(
 
 _LATER, _STOP, _CONFIRM = "try_again_later", "do_not_try_again", "confirm_card_data"
 
-AUTHENTICATION_REQUIRED: Final = _declined(
-    "authentication_required", "1A", _CONFIRM, None, code="authentication_required"
-)
 AUTHENTICATION_FAILED: Final = Decline(
     "payment_intent_authentication_failure",
     None,

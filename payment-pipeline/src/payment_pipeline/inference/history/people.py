@@ -1,6 +1,6 @@
 """Who lives in the simulated year: merchants, customers, their cards, and what they hide."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from numpy.random import Generator
@@ -52,7 +52,6 @@ class Customer:
     """How often there is money on the card; 1 is nearly always."""
     unhappy: bool = False
     """Leaves sooner, and comes less before it."""
-    cards_used: list[Card] = field(default_factory=list)
 
     def minor(self, major_dollars: float) -> int:
         """Dollars' worth as this customer's minor units."""
