@@ -1,4 +1,4 @@
-"""An event of any type with nothing known of it but what a test says."""
+"""Events of any type that have only the fields that a test gives."""
 
 from datetime import UTC, datetime
 
@@ -8,7 +8,7 @@ NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)
 
 
 def event(event_type: str, at: datetime = NOON, **fields: object) -> PaymentEvent:
-    """An event of the type's kind; what isn't given is unknown."""
+    """Make an event of this type. Fields that are not given are unknown."""
     common = {
         "kind": event_type.partition(".")[0],
         "event_type": event_type,

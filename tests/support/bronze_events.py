@@ -1,4 +1,4 @@
-"""Events to write: what the writer's tests and its benchmark feed it."""
+"""Events for the tests and the benchmark of the bronze writer."""
 
 import struct
 from functools import cache
@@ -16,12 +16,12 @@ _FEATURES = tuple(f"customer_failures_{days}d" for days in (1, 7, 30))
 
 @cache
 def events(count: int) -> tuple[PaymentEvent, ...]:
-    """That many of a market's events of one year, all different."""
+    """Return distinct events from one simulated year."""
     return tuple(simulated(seed=7, customers=max(20, count // 25))[:count])
 
 
 def scored(event: PaymentEvent) -> ScoredEvent:
-    """The event with two scores, which only depend on its id."""
+    """Add two scores that depend only on the event id."""
     shares = struct.unpack(">8I", sha256(event.event_id.encode()).digest())
     fraud, churn, *contributions = (share / 2**32 for share in shares)
     scores = EventScores(
@@ -33,12 +33,12 @@ def scored(event: PaymentEvent) -> ScoredEvent:
 
 
 def unscored(event: PaymentEvent) -> ScoredEvent:
-    """The event as it is written while inference is down."""
+    """Return the event as the worker writes it while inference is down."""
     return ScoredEvent(event, None, InferenceStatus.UNAVAILABLE)
 
 
 def folded(given: list[PaymentEvent]) -> dict[EntityKey, EntityState]:
-    """The states that a sequential fold of the events leaves."""
+    """Fold the events one after another, and return the final states."""
     states: dict[EntityKey, EntityState] = {}
     for _ in fold(given, states):
         pass

@@ -1,4 +1,4 @@
-"""Dead letters to write, each of another raw record."""
+"""Dead letters for tests, each from a different raw record."""
 
 from datetime import UTC, datetime
 from hashlib import sha256

@@ -1,4 +1,4 @@
-"""What does a person see who opens a dashboard? Asked of a real browser."""
+"""A real browser that opens dashboards and reads what their charts show."""
 
 import json
 import shutil
@@ -17,12 +17,13 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 WINDOW: Final = "1600,2200"
 PAGE_WAIT_S: Final = 120
-"""On two busy cores the first page of a fresh Superset takes half a minute."""
+"""On two busy cores the first page of a new Superset takes half a minute."""
 LOGIN_WAIT_S: Final = 30
-"""On two busy cores a form that was sent once stayed for two minutes, as if it had not been."""
+"""After this time the login form is sent again. On two busy cores a sent form had no effect for two
+minutes."""
 SETTLED_S: Final = 2
 TEMPORAL: Final = 2
-"""Superset's number of a column of dates or times, in an answer's `coltypes`."""
+"""Superset's number for a column of dates or times, in `coltypes` of an answer."""
 
 Row: TypeAlias = dict[str, Any]
 
@@ -44,18 +45,18 @@ return [...document.querySelectorAll('[data-test-chart-name]')].map(chart => ({
 
 
 class Chart(NamedTuple):
-    """One chart as it came out."""
+    """One chart as the browser shows it."""
 
     name: str
     is_drawn: bool
     complaint: str
-    """What it says instead of showing something."""
+    """The message that the chart shows instead of data."""
     answers: list[list[Row]]
-    """The rows that each of its queries answered, without the columns of dates and times."""
+    """The rows of each query of the chart, without the columns of dates and times."""
 
     @property
     def has_figures(self) -> bool:
-        """Whether each of its queries answered at least one number that is not nought."""
+        """Whether each query of the chart returned at least one number that is not zero."""
         return bool(self.answers) and all(
             any(isinstance(value, int | float) and value for row in rows for value in row.values())
             for rows in self.answers
@@ -85,10 +86,10 @@ class Browser:
         self._driver.quit()
 
     def log_in(self, url: str, user: str, password: str) -> None:
-        """As a person does, on the login page; who is not let in tries again.
+        """Log in on the login page, and try again until the login succeeds.
 
         Raises:
-            TimeoutException: nobody was let in, however often.
+            TimeoutException: no try succeeded within `PAGE_WAIT_S`.
         """
         deadline = time.monotonic() + PAGE_WAIT_S
         wait = WebDriverWait(self._driver, PAGE_WAIT_S)
@@ -106,10 +107,10 @@ class Browser:
                 self._driver.get(f"{url}/login/")
 
     def open_dashboard(self, url: str) -> list[Chart]:
-        """Every chart of a dashboard, once none of them loads any more.
+        """Open a dashboard, wait until all charts have loaded, and return them.
 
         Raises:
-            TimeoutError: some still do; the message names them.
+            TimeoutError: some charts still load. The message names them.
         """
         self._messages()
         self._driver.get(url)
@@ -121,7 +122,7 @@ class Browser:
         ]
 
     def screenshot(self, path: Path) -> None:
-        """The whole page as a PNG."""
+        """Write the whole page to a PNG file."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._driver.save_screenshot(str(path))
 
@@ -139,10 +140,10 @@ class Browser:
                 return seen
             time.sleep(0.2)
         waiting = [each["name"] for each in seen if each["loading"] or not each["drawn"]]
-        raise TimeoutError(f"after {PAGE_WAIT_S} s these charts are not there: {waiting or 'all'}")
+        raise TimeoutError(f"Charts still load after {PAGE_WAIT_S} s: {waiting or 'all'}.")
 
     def _answers(self) -> dict[int, list[list[Row]]]:
-        """What the server answered each chart last."""
+        """Return the server's last answers by chart id."""
         asked: dict[str, int] = {}
         for message in self._messages():
             request = message["params"].get("request", {})
@@ -153,7 +154,7 @@ class Browser:
         return {chart: self._answer(request) for request, chart in asked.items()}
 
     def _messages(self) -> list[dict[str, Any]]:
-        """What the browser did on the network since this was asked last."""
+        """Return the browser's network messages since the last call."""
         entries = self._driver.get_log("performance")  # type: ignore[no-untyped-call]
         return [json.loads(entry["message"])["message"] for entry in entries]
 
@@ -163,7 +164,7 @@ class Browser:
 
 
 def in_time_range(url: str, name: str, time_range: str) -> str:
-    """The dashboard's address with the filter of that id set, as Superset itself writes it."""
+    """Return the dashboard's URL with one filter set, in the form that Superset writes."""
     mask = (
         f"(extraFormData:(time_range:'{time_range}'),filterState:(value:'{time_range}'),"
         f"id:{name},ownState:())"
@@ -172,14 +173,14 @@ def in_time_range(url: str, name: str, time_range: str) -> str:
 
 
 def chromium() -> tuple[str, str] | None:
-    """The browser and its driver, where both are installed."""
+    """Return the paths of the browser and its driver, or None if one is not installed."""
     binary = shutil.which("chromium") or shutil.which("chromium-browser")
     driver = shutil.which("chromedriver")
     return (binary, driver) if binary and driver else None
 
 
 def _timeless(answer: dict[str, Any]) -> list[Row]:
-    """An answer's rows; a moment is a number too, but no figure."""
+    """Return the rows of an answer without dates and times, which are numbers but no figures."""
     kinds = dict(zip(answer["colnames"], answer["coltypes"], strict=True))
     return [
         {name: value for name, value in row.items() if kinds.get(name) != TEMPORAL}

@@ -1,4 +1,4 @@
-"""Calls the `payments` command as a person would: another process, its exit code, its output."""
+"""Calls the `payments` command in a separate process, as an operator does."""
 
 import json
 import os
@@ -12,18 +12,18 @@ from payment_pipeline.settings import Settings
 
 PAYMENTS = str(Path(sys.executable).with_name("payments"))
 CALL_S = 240
-"""No verb that a test calls takes longer; one that does is hung."""
+"""A command that takes longer hangs. No command in the tests takes so long."""
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """This process's environment, and the settings of one stack."""
+    """Return the environment of this process with the settings of one stack."""
     return {**os.environ, **supervisor.environment(settings)}
 
 
-def call(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run one verb to its end; its exit code is the caller's to judge."""
+def call(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run one command to its end. The caller checks the exit code."""
     return subprocess.run(
-        [PAYMENTS, *words],
+        [PAYMENTS, *arguments],
         env=environment(settings),
         capture_output=True,
         text=True,
@@ -32,10 +32,10 @@ def call(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def start(settings: Settings, *words: str) -> subprocess.Popen[str]:
-    """Start one verb; the caller waits for its end."""
+def start(settings: Settings, *arguments: str) -> subprocess.Popen[str]:
+    """Start one command. The caller waits for its end."""
     return subprocess.Popen(
-        [PAYMENTS, *words],
+        [PAYMENTS, *arguments],
         env=environment(settings),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -43,10 +43,10 @@ def start(settings: Settings, *words: str) -> subprocess.Popen[str]:
     )
 
 
-def audit(settings: Settings, client_ledger: Path, *words: str) -> dict[str, Any]:
-    """The audit's JSON, held against a client's ledger."""
-    done = call(settings, "audit", "--json", "--client-ledger", str(client_ledger), *words)
+def audit(settings: Settings, client_ledger: Path, *arguments: str) -> dict[str, Any]:
+    """Audit with a client ledger, and return the JSON."""
+    done = call(settings, "audit", "--json", "--client-ledger", str(client_ledger), *arguments)
     assert done.returncode in (0, 1), done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
-    assert told["ok"] == (done.returncode == 0), "the exit code says what the JSON says"
-    return told
+    result: dict[str, Any] = json.loads(done.stdout)
+    assert result["ok"] == (done.returncode == 0), "the exit code and the JSON disagree"
+    return result

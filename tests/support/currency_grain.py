@@ -1,4 +1,4 @@
-"""Which aggregates of a query would add up amounts of several currencies?"""
+"""Finds aggregates in SQL that would add up amounts in several currencies."""
 
 import re
 import warnings
@@ -6,20 +6,20 @@ from collections.abc import Iterator
 from typing import Final
 
 with warnings.catch_warnings():
-    # Dagster's integration installs sqlglot's former accelerator, which says that it is old.
+    # Dagster's integration installs an old accelerator of sqlglot, which warns about its age.
     warnings.simplefilter("ignore", DeprecationWarning)
     from sqlglot import exp, parse_one
 
 MONEY: Final = re.compile(r"(^|_)(amount|minor|mrr)(_|$)")
 REPORTING: Final = re.compile(r"_reporting$")
-"""Amounts that were converted to one currency, and are named so."""
+"""Names of amounts that were converted to one currency."""
 CURRENCY: Final = "currency"
 _NO_SUM: Final = (exp.Count, exp.CountIf, exp.ArgMax, exp.ArgMin, exp.AnyValue)
-"""They count rows, or pick one."""
+"""Aggregates that count rows or pick one value."""
 
 
 def mixed(sql: str) -> list[str]:
-    """The aggregates of money whose group, or window, is not of one currency, as SQL."""
+    """Return, as SQL, the aggregates of amounts that do not group or partition by currency."""
     return [
         aggregate.sql("trino")
         for aggregate in parse_one(sql, dialect="trino").find_all(exp.AggFunc)
@@ -35,7 +35,7 @@ def _is_of_money(aggregate: exp.AggFunc) -> bool:
 
 
 def _grain(aggregate: exp.AggFunc) -> set[str]:
-    """The columns that an aggregate is taken for each of."""
+    """Return the columns of the GROUP BY or PARTITION BY of an aggregate."""
     window = aggregate.find_ancestor(exp.Window, exp.Select)
     if isinstance(window, exp.Window):
         return set(_names(window.args.get("partition_by") or []))

@@ -1,4 +1,4 @@
-"""Where does a test write that must not see, or be seen by, the others on the same PostgreSQL?"""
+"""Separate PostgreSQL schemas, so that tests on one server do not see each other's rows."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,10 +14,10 @@ from payment_pipeline.settings import Settings
 
 @contextmanager
 def empty_schema(settings: Settings) -> Iterator[Settings]:
-    """A schema of one's own in the settings' database, dropped at the end.
+    """Create a schema in the database of the settings, and drop it at the end.
 
-    The settings that it yields name the schema in their DSN, which psycopg, asyncpg and yoyo all
-    understand; the pipeline's role may make schemas, and no databases.
+    Yields settings with the schema in the DSN, in a form that psycopg, asyncpg and yoyo understand.
+    A separate database is not possible: the pipeline's role may create only schemas.
     """
     name = f"test_{uuid4().hex}"
     schema = sql.Identifier(name)
@@ -32,7 +32,7 @@ def empty_schema(settings: Settings) -> Iterator[Settings]:
 
 @contextmanager
 def migrated_schema(settings: Settings) -> Iterator[Settings]:
-    """The same, with today's tables."""
+    """Create a schema with the current tables, and drop it at the end."""
     with empty_schema(settings) as own:
         migrate(own)
         yield own

@@ -1,4 +1,4 @@
-"""How does a test run the dbt project, in schemas of its own, and read what it built?"""
+"""Runs the dbt project in separate schemas for a test, and reads the tables that it builds."""
 
 import json
 import os
@@ -23,7 +23,7 @@ CATALOG: Final = "lakehouse"
 
 @dataclass(frozen=True)
 class Dbt:
-    """The project on one Trino, between a schema of sources and schemas with a prefix."""
+    """The dbt project on one Trino. It reads one schema, and builds schemas with a prefix."""
 
     host: str
     port: int
@@ -33,10 +33,10 @@ class Dbt:
     user: str = "dbt"
 
     def run(self, *arguments: str, ok: bool = True) -> str:
-        """`dbt <arguments>`; what it printed.
+        """Run `dbt <arguments>`, and return its output.
 
         Raises:
-            AssertionError: it failed, or with `ok=False` it did not.
+            AssertionError: dbt failed, or with `ok=False` dbt succeeded.
         """
         names = {"data_schema": self.data_schema, "schema_prefix": self.prefix}
         dbt = str(Path(sys.executable).with_name("dbt"))
@@ -52,17 +52,17 @@ class Dbt:
         return done.stdout
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
-        """The rows of a query; tables are named `<schema>.<table>`."""
+        """Return the rows of a query. It names tables as `<schema>.<table>`."""
         cursor = Connection(self.host, self.port, user=self.user, catalog=CATALOG).cursor()
         cursor.execute(sql)
         return [tuple(row) for row in cursor.fetchall()]
 
     def schema(self, name: str) -> str:
-        """Where this run builds the schema `staging`, `intermediate` or `marts`."""
+        """Return this run's name of the schema `staging`, `intermediate` or `marts`."""
         return f"{self.prefix}{name}"
 
     def columns(self, schema: str) -> dict[str, list[str]]:
-        """Table → its columns, in their order, of one of this run's schemas."""
+        """Return the ordered columns of each table in one of this run's schemas."""
         found: dict[str, list[str]] = {}
         for table, column in self.query(
             "select table_name, column_name from information_schema.columns"
@@ -83,13 +83,13 @@ class Dbt:
 
 
 def project(lakehouse: Settings, folders: pytest.TempPathFactory) -> Dbt:
-    """The project on a stack's Trino, with schemas that nothing else has."""
+    """Return the project on a stack's Trino, with new schemas."""
     name = f"dbt_{uuid.uuid4().hex[:8]}_"
     return Dbt(lakehouse.host, lakehouse.trino_port, folders.mktemp("dbt"), f"{name}data", name)
 
 
 def described() -> dict[str, dict[str, Any]]:
-    """Each model's entry in its `.yml`, by name, with `path` of the file."""
+    """Return the `.yml` entry of each model by name, with the file as `path`."""
     return {
         model["name"]: model | {"path": path}
         for path in sorted(PROJECT.glob("models/**/*.yml"))
@@ -98,5 +98,5 @@ def described() -> dict[str, dict[str, Any]]:
 
 
 def models() -> list[Path]:
-    """The `.sql` of every model."""
+    """Return the `.sql` file of every model."""
     return sorted(PROJECT.glob("models/**/*.sql"))

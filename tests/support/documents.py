@@ -1,8 +1,7 @@
-"""Does a service answer every request, odd ones too, as its OpenAPI document says? For any service.
+"""Checks that a service answers every request, valid or not, as its OpenAPI document says.
 
-Schemathesis makes the requests from the document, valid and invalid ones, and judges the answers:
-documented status, content type, headers and schema, and nothing that is a defect. Its own pytest
-plugin stays off: it knows an older pytest.
+Schemathesis generates the requests from the document and checks status, content type, headers and
+schema of the answers. Its pytest plugin stays off, because it needs an older pytest.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,11 +15,11 @@ from schemathesis.schemas import BaseSchema
 
 Case: TypeAlias = schemathesis.Case[Any]
 EXAMPLES_MAX: Final = 60
-"""Of each operation and each kind, valid and invalid: a few seconds."""
+"""Requests per operation, for valid and for invalid ones each. They take a few seconds."""
 
 
 def document(app: FastAPI) -> BaseSchema:
-    """The document that an application publishes of itself, bound to it."""
+    """Load the OpenAPI document of an application, bound to the application."""
     return schemathesis.openapi.from_asgi("/openapi.json", app)
 
 
@@ -31,10 +30,10 @@ def hold_to(
     prepare: Callable[[Case], None] = lambda _case: None,
     excluded: Sequence[CheckFunction] = (),
 ) -> None:
-    """Call one operation, `"METHOD /path"`, again and again, and judge each answer.
+    """Call one operation (`"METHOD /path"`) with many requests, and check each answer.
 
     Raises:
-        schemathesis' failures: an answer isn't what the document says.
+        schemathesis' failures: an answer differs from the document.
     """
     method, path = operation.split()
 

@@ -1,7 +1,7 @@
-"""Where does a stack run that shares nothing with any other: what folder, which ports?
+"""Settings of isolated stacks for drills and tests: a separate folder and free ports.
 
-For drills and tests: every setting has its default, whatever the environment or `.env` says, so
-that such a stack can reach neither the user's data nor stores that run elsewhere.
+The settings ignore the environment and `.env`. So an isolated stack cannot reach the user's data or
+stores that run elsewhere.
 """
 
 import json
@@ -18,20 +18,20 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from local_stack import files, stack
 from payment_pipeline.settings import Settings
 
-# Below the ranges that Linux and macOS take outgoing ports from: the port of a process that was
-# killed must not become somebody's outgoing one before it is back.
+# Below the ranges from which Linux and macOS take outgoing ports. Otherwise an outgoing connection
+# could take the port of a killed process before the process restarts.
 PORTS = range(20_000, 32_000)
 
 
 @contextmanager
 def temporary(models: Path | None = None, **overrides: object) -> Iterator[Settings]:
-    """Settings of an isolated stack in a temporary folder; at the end it is stopped and removed.
+    """Yield settings of an isolated stack in a temporary folder. At the end, stop and remove it.
 
-    Nothing is started yet.
+    No component is started.
 
     Args:
-        models: trained ones, which take long to make; taken along if they are there.
-        overrides: settings that shall not have their default.
+        models: folder of trained models, which take long to train; copied if it exists.
+        overrides: values for settings that must not have their default.
     """
     var = Path(tempfile.mkdtemp(prefix="payments-isolated-"))
     found = settings(var, **overrides)
@@ -45,7 +45,7 @@ def temporary(models: Path | None = None, **overrides: object) -> Iterator[Setti
 
 
 def settings(var: Path, **overrides: object) -> Settings:
-    """Settings of an isolated stack in the folder `var`; asked again, the same ports."""
+    """Return settings of an isolated stack in the folder `var`, always with the same ports."""
     return _Isolated.model_validate({**_ports(var), "var": var, **overrides})
 
 
@@ -61,16 +61,16 @@ class _Isolated(Settings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The caller's values are the only source."""
+        """Use only the values that the caller gives."""
         del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, all different.
+    """Return different ports on which no process listens.
 
     Raises:
-        RuntimeError: there are not so many.
+        RuntimeError: there are not enough free ports.
     """
     found: list[int] = []
     for port in random.sample(PORTS, len(PORTS)):
@@ -78,7 +78,7 @@ def free_ports(count: int) -> list[int]:
             found.append(port)
         if len(found) == count:
             return found
-    raise RuntimeError(f"no {count} free ports in {PORTS}")
+    raise RuntimeError(f"There are no {count} free ports in {PORTS}.")
 
 
 def _ports(var: Path) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Where do a stack's processes listen?"""
+"""The addresses on which the processes of a stack listen."""
 
 import psutil
 
@@ -9,7 +9,7 @@ LOOPBACK = {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
 
 
 def ports_and_strangers(settings: Settings) -> tuple[set[int], list[tuple[str, int]]]:
-    """The ports on loopback, and every listener that is anywhere else."""
+    """Return the ports on loopback, and every listener on another address."""
     mine = {member.pid for member in process.members(settings)}
     found = [
         (each.laddr.ip, each.laddr.port)

@@ -1,4 +1,4 @@
-"""Texts that name the customer `cus_jane`, and texts that name somebody whose id holds hers."""
+"""Texts that name the customer `cus_jane`, and texts with other ids that contain `cus_jane`."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What may the next version of a workflow look like, and what must it not?"""
+"""Two next versions of the review workflow: one with a patch, and one that breaks open reviews."""
 
 from temporalio import workflow
 
@@ -14,14 +14,14 @@ from payment_pipeline.orchestrator.workflows.review import FraudReview
 
 
 async def ask_first(request: ReviewRequest) -> None:
-    """The step that the new version has before all others."""
+    """Run the first step of the new version."""
     check = PaymentCheck(request.subject, request.subject.event_id)
     await workflow.execute_activity(CHECK_PAYMENT, check, result_type=PaymentNow, **ONE_ROW)
 
 
 @workflow.defn(name="FraudReview")
 class PatchedReview(FraudReview):
-    """Asks first, but not in a review that was opened before it did."""
+    """Runs the new step only in reviews that were opened with the new version."""
 
     @workflow.init
     def __init__(self, request: ReviewRequest) -> None:
@@ -36,7 +36,7 @@ class PatchedReview(FraudReview):
 
 @workflow.defn(name="FraudReview")
 class UnpatchedReview(FraudReview):
-    """Asks first, in every review: an open one has another history."""
+    """Runs the new step in every review, so it cannot replay the history of an open review."""
 
     @workflow.init
     def __init__(self, request: ReviewRequest) -> None:

@@ -1,4 +1,4 @@
-"""What do the tests put on the topics, and how do they wait for what becomes of it?"""
+"""Normalized events that tests write to topics, and helpers that wait for the outcome."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -55,7 +55,7 @@ def charge(number: int, run: str, source: Coordinates, body: bytes = b"{}") -> C
 
 
 async def produce(settings: Settings, topic: str, values: Sequence[bytes]) -> list[Coordinates]:
-    """Where each one is; one partition, so that they come in order."""
+    """Write records to one partition, which keeps their order, and return their coordinates."""
     headers = [
         (names.CE_SOURCE, b"/webhooks/stripe"),
         (names.VERDICT, b"verified:stripe:9f2c1a"),

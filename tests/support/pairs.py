@@ -1,10 +1,11 @@
-"""What is a fixture pair, and how does one add one?
+"""Fixture pairs: bodies of webhooks with their signatures and their expected events.
 
-`<provider>/<name>.body.json` is a body, byte for byte as the provider sent it; beside it
-`<name>.expected.json` has the signature and what the pipeline must make of it. After writing a
-body, `python tests/providers/pairs.py stripe <name>` signs it and writes the other half; read that
-before you commit it: it is what the pipeline does today, and you say whether it is right. Another
-provider's signature is given as a third argument, made with `SECRET` by its own documentation.
+`<provider>/<name>.body.json` is a body, byte for byte as the provider sent it. Next to it,
+`<name>.expected.json` has the signature and the event that the pipeline must produce. To add a
+pair, write the body, then run `python tests/support/pairs.py stripe <name>`. The command signs the
+body and writes the other file. Check that file before you commit it: it shows what the pipeline
+does now, which may be wrong. For another provider, give the signature as the third argument, made
+with `SECRET` as the provider documents.
 """
 
 import hmac
@@ -41,7 +42,7 @@ def pairs() -> list[Pair]:
 
 
 def raw_event(body: bytes, provider: str = "stripe") -> RawEvent:
-    """A record of a raw topic, as the gateway would have written it."""
+    """Return a record of a raw topic, as the gateway writes it."""
     return RawEvent(
         provider=provider,
         coordinates=Coordinates(topic=f"webhooks.{provider}.other", partition=0, offset=7),
@@ -74,7 +75,7 @@ def _write(provider: str, name: str, signature: str | None = None) -> None:
     body = path.read_bytes()
     event = normalize(body, provider)
     if isinstance(event, Rejected | Unmodelled):
-        sys.exit(f"{path} is no fixture of a modelled event: {event}")
+        sys.exit(f"{path} is not the body of a modelled event: {event}. Correct the body.")
     expected = {
         "secret": SECRET,
         "signed_at_s": SIGNED_AT_S,

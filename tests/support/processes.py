@@ -20,10 +20,10 @@ FREEZE_WAIT_S: Final = 25
 
 
 def pid_of(settings: Settings, name: str) -> int:
-    """The pid of a running component.
+    """Return the pid of a running component.
 
     Raises:
-        UserError: it is not running.
+        UserError: the component is not running.
     """
     info = supervisor.states(settings).get(name)
     if not info or not info["pid"]:
@@ -32,18 +32,22 @@ def pid_of(settings: Settings, name: str) -> int:
 
 
 def kill(settings: Settings, name: str, number: int = signal.SIGKILL) -> int:
-    """Send a signal to a component and to every process it started; the pid it had.
+    """Send a signal to a component and its child processes, and return its pid.
 
     Raises:
-        UserError: it is not running, or another program listens on one of its ports: nothing is
-            killed that might not be ours.
+        UserError: the component is not running, or another program listens on one of its ports.
+            Then no process gets the signal.
     """
     pid = pid_of(settings, name)
     family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
     for port in (getattr(settings, port) for port in components()[name].ports):
         owner = process.listener(port)
         if owner is not None and owner not in {member.pid for member in family}:
-            raise UserError(f"{name}'s port {port} is not {name}'s, but pid {owner}'s.", 1)
+            raise UserError(
+                f"Port {port} of {name} is used by pid {owner}, which is another program. "
+                "Stop that program, or choose another port.",
+                1,
+            )
     for member in family:
         try:
             member.send_signal(number)
@@ -53,30 +57,34 @@ def kill(settings: Settings, name: str, number: int = signal.SIGKILL) -> int:
 
 
 def freeze(settings: Settings, name: str) -> None:
-    """Stop a component with SIGSTOP; it does nothing any more once this returns.
+    """Stop a component with SIGSTOP, and return once it has stopped.
 
     Raises:
-        UserError: as `kill`.
-        TimeoutError: it goes on.
+        UserError: see `kill`.
+        TimeoutError: the component did not stop.
     """
     frozen = psutil.Process(kill(settings, name, signal.SIGSTOP))
     given_up_at = time.monotonic() + FREEZE_WAIT_S
-    # The signal is only taken when one of its threads next runs, which a busy machine puts off.
+    # A process takes the signal when one of its threads next runs. A busy machine delays that.
     while frozen.status() != psutil.STATUS_STOPPED:
         if time.monotonic() > given_up_at:
-            raise TimeoutError(f"{name} is not frozen")
+            raise TimeoutError(f"{name} did not stop {FREEZE_WAIT_S} s after SIGSTOP.")
         time.sleep(POLL_S)
 
 
 async def wait_ready(
     settings: Settings, name: str, *, timeout_s: float = 60, not_pid: int | None = None
 ) -> float:
-    """Seconds until a component did its work again.
+    """Wait until a component is ready, and return the seconds that this took.
 
-    `not_pid` is the pid that was killed: a process that dies may still answer for a moment.
+    Args:
+        settings: settings of the component's stack.
+        name: the component.
+        timeout_s: longest time to wait.
+        not_pid: the pid that was killed; a dying process may still answer for a moment.
 
     Raises:
-        TimeoutError: it didn't in time.
+        TimeoutError: the component was not ready in time.
     """
     began = time.monotonic()
     async with asyncio.timeout(timeout_s):

@@ -1,4 +1,4 @@
-"""What does Kafka hand to a consumer? A record as a test says it, without a broker."""
+"""Kafka records as a consumer receives them, made without a broker."""
 
 from aiokafka import ConsumerRecord
 

@@ -1,7 +1,7 @@
-"""How do the workflows behave when we say what the activities answer, and time can be skipped?
+"""Workflows on a real Temporal server that skips time, with scripted activities.
 
-A real Temporal server that skips time, the sandbox, and activities that answer what a
-test put in and note what they were asked.
+The activities return the answers that a test gives, and record their calls. The workflows run in
+the sandbox.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -45,34 +45,37 @@ NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 
 
 def subject(payment_id: str | None = None) -> Subject:
-    """Somebody's payment; without an id, one that no other test has."""
+    """Return a payment; without an id, a new payment that no other test uses."""
     return Subject("stripe", payment_id or f"pi_{uuid4().hex[:12]}", "evt_1", "cus_1", "acct_1")
 
 
 def review(timeout_s: int = 3600, payment_id: str | None = None) -> ReviewRequest:
-    """A payment to look at."""
+    """Return a request to review a payment."""
     return ReviewRequest(subject(payment_id), 0.97, timeout_s)
 
 
 def recovery(due_in: timedelta, payment_id: str | None = None) -> RecoveryRequest:
-    """A failed payment, to be tried again after so long."""
+    """Return a request to recover a failed payment with a retry after `due_in`."""
     return RecoveryRequest(subject(payment_id), advice(due_in))
 
 
 def advice(due_in: timedelta, event_id: str = "evt_1") -> Advice:
-    """To try again after so long."""
+    """Return the advice to retry after `due_in`."""
     return Advice("retry_in_24h", datetime.now(UTC) + due_in, 5, event_id, "visa_cap")
 
 
 def persisted(refusals: Sequence[Refusal] = (), leads_to: FollowUps | None = None) -> Persisted:
-    """A range of three events that was written."""
+    """Return the outcome of a written range of three events."""
     outcome = RangeOutcome(events=3, inserted=3 - len(refusals), quarantined=len(refusals))
     return Persisted(outcome, list(refusals), leads_to or FollowUps())
 
 
 @dataclass
 class Script:
-    """What the activities answer, in turn where it is a list, and what they were asked."""
+    """The answers of the activities, and a record of their calls.
+
+    A list of answers gives one answer per call, in order.
+    """
 
     persisted: Persisted = field(default_factory=persisted)
     payments: list[PaymentNow] = field(default_factory=list)
@@ -81,16 +84,16 @@ class Script:
     decisions: list[Decision] = field(default_factory=list)
     quarantined: list[Refusal] = field(default_factory=list)
     unscorable: int = 0
-    """How many of the next tries to score a range fail."""
+    """Number of next attempts to score a range that fail."""
     unopenable: int = 0
-    """How many of the next tries to open what it leads to fail."""
+    """Number of next attempts to open follow-ups that fail."""
 
     @activity.defn(name=messages.SCORE_RANGE)
     async def score_range(self, _: OffsetRange) -> bytes:
         self.asked.append(messages.SCORE_RANGE)
         if self.unscorable:
             self.unscorable -= 1
-            raise ApplicationError("a store is away")
+            raise ApplicationError("a store is down")
         return SCORES
 
     @activity.defn(name=messages.PERSIST_RANGE)
@@ -129,7 +132,7 @@ class Script:
 
 @asynccontextmanager
 async def server(*, skips_time: bool = True) -> AsyncIterator[WorkflowEnvironment]:
-    """A Temporal server of one's own, with the search attributes; about three seconds to start."""
+    """Start a separate Temporal server with the search attributes, in about three seconds."""
     keys = (
         search_attribute_keys.PAYMENT_ID,
         search_attribute_keys.CUSTOMER_ID,
@@ -153,7 +156,7 @@ async def running(
     queue: str | None = None,
     workflows: Sequence[type] = WORKFLOWS,
 ) -> AsyncIterator[str]:
-    """A worker over the script, on a queue of its own if none is given; yields the queue."""
+    """Run a worker with the script's activities, and yield its queue: the given or a new one."""
     queue = queue or f"scripted-{uuid4().hex[:8]}"
 
     @activity.defn(name=messages.OPEN_FOLLOW_UPS)
@@ -161,7 +164,7 @@ async def running(
         script.asked.append(messages.OPEN_FOLLOW_UPS)
         if script.unopenable:
             script.unopenable -= 1
-            raise ApplicationError("Temporal is away")
+            raise ApplicationError("Temporal is down")
         await follow_ups.start(client, wanted, activity.info().task_queue)
 
     activities: list[Callable[..., Any]] = [

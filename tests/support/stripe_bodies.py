@@ -1,4 +1,4 @@
-"""Bodies of Stripe's events for tests: its example objects, wrapped as its webhooks wrap them."""
+"""Bodies of Stripe events for tests: Stripe's example objects, wrapped as in its webhooks."""
 
 import json
 from pathlib import Path
