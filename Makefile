@@ -110,4 +110,4 @@ lock: setup ## Resolve the packages and Kafka's jars anew
 	$(RESOLVE) pyproject.toml --all-extras --output-file infrastructure/locks/requirements.txt
 	for lock in superset sbom; do \
 		$(RESOLVE) infrastructure/locks/$$lock.in --output-file infrastructure/locks/$$lock.txt || exit 1; done
-	$(BIN)/python -m local_stack.jars
+	$(BIN)/python -m local_stack.jar_locks

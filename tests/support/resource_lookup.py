@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from local_stack import dagster, files, generated_secrets, jars
-from local_stack.components import superset, trino
+from local_stack.components import components, superset, trino
 from orchestration_dagster.dbt_manifest import manifest
 from payment_pipeline.settings import load
 
@@ -24,11 +24,12 @@ def main(installed: Path) -> None:
     generated_secrets.generate(settings)
     trino.write_config(settings)
     dagster.prepare(settings)
-    assert jars.class_path()
-    assert jars.class_path(trino.LOCK)
+    locks = [lock.path for each in components().values() for lock in each.jars]
+    assert len(locks) == 2
+    assert all(jars.paths(lock) for lock in locks)
     assert list(superset.FOLDER.glob("assets/dashboards/*.yaml"))
     assert manifest().is_relative_to(settings.cache)
-    for path in (dagster.TEMPLATE, jars.LOCK, superset.FOLDER, settings.dbt_project):
+    for path in (dagster.TEMPLATE, *locks, superset.FOLDER, settings.dbt_project):
         assert path.is_relative_to(installed), path
 
 

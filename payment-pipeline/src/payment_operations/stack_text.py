@@ -6,10 +6,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from local_stack import dagster, files, logs, stack
-from local_stack.component import DASHBOARDS, LAKEHOUSE, Check
-from local_stack.components import chosen, components, superset
-from local_stack.stack import Standing
+from local_stack import files, logs, stack
+from local_stack.component import Check
+from local_stack.components import chosen, components
+from local_stack.stack import ComponentStatus
 from payment_pipeline.settings import Settings
 
 from . import stack_start
@@ -85,23 +85,19 @@ def up(settings: Settings, only: tuple[str, ...] = (), groups: tuple[str, ...] =
 
 def links(settings: Settings, groups: tuple[str, ...] = ()) -> dict[str, str]:
     """The addresses of the user interfaces, by their names."""
-    found = {"Temporal UI": settings.temporal_ui}
-    if LAKEHOUSE in groups:
-        found |= {"Dagster": dagster.address(settings), "Trino": settings.trino}
-    if DASHBOARDS in groups:
-        password = settings.secrets_dir / "superset_admin_password"
-        found["Superset"] = (
-            f"{superset.address(settings)}, as admin with the password in {password}"
-        )
-    return found
+    return {
+        title: address
+        for component in chosen(groups=groups)
+        for title, address in component.links(settings).items()
+    }
 
 
-def show_status(standings: list[Standing]) -> None:
+def show_status(statuses: list[ComponentStatus]) -> None:
     """Print the status of each component: where it runs, and whether it is ready."""
-    Console(highlight=False).print(status_table(standings))
+    Console(highlight=False).print(status_table(statuses))
 
 
-def status_table(standings: list[Standing]) -> Table:
+def status_table(statuses: list[ComponentStatus]) -> Table:
     """One row for each component."""
     shown = table(
         fixed_column("component"),
@@ -110,7 +106,7 @@ def status_table(standings: list[Standing]) -> Table:
         fixed_column("pid"),
         fixed_column("up for"),
     )
-    for each in standings:
+    for each in statuses:
         state = "ready" if each.ready else _UNREADY.get(each.state, "not ready")
         colour = "green" if each.ready else "red" if state == "not ready" else "dim"
         uptime = "" if each.uptime_s is None else f"{each.uptime_s} s"

@@ -1,23 +1,13 @@
 """The registry of components: its order, its ports, and the choice of what to start."""
 
-import ast
+import pkgutil
 from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-from local_stack import (
-    component,
-    files,
-    generated_secrets,
-    preflight,
-    process,
-    stack,
-    supervisor,
-)
+import local_stack.components
 from local_stack.component import GROUPS, runs_elsewhere
-from local_stack.components import chosen, components, inference
+from local_stack.components import called_by, chosen, components, inference
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.inference import model_store, training
 from payment_pipeline.inference.models import models
@@ -77,11 +67,11 @@ def test_training_is_due_until_every_model_has_a_current_version(
 ) -> None:
     settings = isolated()
     for name in models():
-        assert not inference._trained(settings)
+        assert not inference.trained(settings)
         home = training.models_dir(settings) / name
         home.mkdir(parents=True)
         (home / model_store._CURRENT).write_text("a version")
-    assert inference._trained(settings)
+    assert inference.trained(settings)
 
 
 def test_each_order_is_given_once() -> None:
@@ -89,17 +79,25 @@ def test_each_order_is_given_once() -> None:
     assert len(set(orders)) == len(orders)
 
 
-def test_stores_are_all_that_other_components_write_to_or_query() -> None:
-    stores = [name for name, each in components().items() if each.is_store]
-    assert stores == ["postgres", "kafka", "temporal", "seaweedfs", "trino"]
+def test_every_other_component_stops_before_the_stores_and_the_engines() -> None:
+    last = {"postgres", "kafka", "temporal", "seaweedfs", "trino"}
+    for name in components().keys() - last:
+        assert called_by(name) & last or name == "inference", "it calls no store"
+    for name in last:
+        assert called_by(name) <= last
+    assert called_by("dagster-code") == last
 
 
-@pytest.mark.parametrize(
-    "module", [component, files, generated_secrets, preflight, process, stack, supervisor]
-)
-def test_what_serves_every_component_names_none(module: ModuleType) -> None:
-    """So that a new component is one new file in the folder `components`."""
-    tree = ast.parse(Path(str(module.__file__)).read_text())
-    words = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
-    words |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    assert not words & components().keys()
+def test_each_module_of_the_folder_is_a_component_with_its_name() -> None:
+    found = pkgutil.iter_modules(local_stack.components.__path__)
+    assert {module.name.replace("_", "-") for module in found} == components().keys()
+
+
+def test_every_heap_and_every_address_elsewhere_is_a_setting() -> None:
+    for each in components().values():
+        assert {each.heap, each.elsewhere} - {""} <= Settings.model_fields.keys()
+
+
+def test_each_secret_is_generated_for_one_component() -> None:
+    generated = [name for each in components().values() for name in each.generated_secrets]
+    assert len(set(generated)) == len(generated)

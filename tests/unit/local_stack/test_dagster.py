@@ -70,7 +70,7 @@ def test_superset_asks_as_the_reader_and_only_its_environment_holds_secrets(
     )
     told = superset.environment(settings)
     assert (told["SUPERSET_SECRET_KEY"], told["SUPERSET_ADMIN_PASSWORD"]) == ("sign", "enter")
-    assert "enter" not in " ".join(superset.command(settings))
+    assert "enter" not in " ".join(superset.COMPONENT.command(settings))
 
 
 def test_superset_asks_a_cluster_over_tls_with_its_password(isolated: SettingsOf) -> None:

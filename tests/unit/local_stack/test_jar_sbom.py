@@ -1,7 +1,7 @@
 """Does the bill of materials name every jar and archive that a lock pins?"""
 
 from local_stack import jar_sbom, jars
-from local_stack.components import trino
+from local_stack.components import kafka, trino
 
 
 def test_each_locked_file_is_named_with_its_hash() -> None:
@@ -11,7 +11,7 @@ def test_each_locked_file_is_named_with_its_hash() -> None:
     }
     locked = {
         (f"pkg:maven/{each.groupId}/{each.artifactId}@{each.version}", each.sha256)
-        for lock in (jars.LOCK, trino.LOCK)
+        for lock in (kafka.JARS.path, trino.ARCHIVES.path)
         for each in jars.locked(lock)
     }
     assert listed == locked

@@ -50,22 +50,22 @@ def answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 def test_the_locked_jar_is_fetched_once(lock: Path, answers: list[bytes]) -> None:
     answers += [GENUINE]
     for _ in range(2):
-        (jar,) = jars.fetch(lock=lock)
+        (jar,) = jars.fetch(lock)
         assert jar.read_bytes() == GENUINE
 
 
 def test_a_jar_whose_bytes_differ_is_refused_and_not_kept(lock: Path, answers: list[bytes]) -> None:
     answers += [OTHER, OTHER]
     with pytest.raises(UserError, match=r"example.* is not the file that is locked: refused"):
-        jars.fetch(lock=lock)
-    assert not jars.class_path(lock)[0].exists()
+        jars.fetch(lock)
+    assert not jars.paths(lock)[0].exists()
 
 
 def test_one_that_was_exchanged_since_is_fetched_anew(lock: Path, answers: list[bytes]) -> None:
     answers += [GENUINE, GENUINE]
-    (jar,) = jars.fetch(lock=lock)
+    (jar,) = jars.fetch(lock)
     jar.write_bytes(OTHER)
-    assert jars.fetch(lock=lock) == [jar]
+    assert jars.fetch(lock) == [jar]
     assert jar.read_bytes() == GENUINE
 
 
@@ -75,7 +75,7 @@ def test_a_folder_that_takes_no_jar_is_a_sentence(
     answers += [GENUINE]
     (tmp_path / "kept").write_text("no folder")
     with pytest.raises(UserError, match=r"Can't keep jars in .*kept \(File exists\): .* M2_REPO"):
-        jars.fetch(lock=lock)
+        jars.fetch(lock)
 
 
 @pytest.mark.parametrize(
@@ -94,4 +94,4 @@ def test_a_full_disk_is_told_from_a_dead_network(
 
     monkeypatch.setattr(PythonResolver, "download", fail)
     with pytest.raises(UserError, match=said):
-        jars.fetch(lock=lock)
+        jars.fetch(lock)

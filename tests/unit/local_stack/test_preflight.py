@@ -15,7 +15,7 @@ import pytest
 
 from local_stack import files, generated_secrets, jars, java, preflight, process
 from local_stack.component import Check
-from local_stack.components import chosen, components, trino
+from local_stack.components import chosen, components, kafka, trino
 from payment_operations.stack_start import up
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
@@ -148,7 +148,7 @@ def test_jars_that_are_there_need_no_room(
     isolated: SettingsOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("M2_REPO", str(tmp_path))
-    for jar in jars.class_path():
+    for jar in jars.paths(kafka.JARS.path):
         jar.parent.mkdir(parents=True, exist_ok=True)
         jar.touch()
     found = preflight.checks(isolated(), (components()["kafka"],))

@@ -67,7 +67,7 @@ def test_nobody_else_can_read_a_file_with_a_key(isolated: SettingsOf) -> None:
     settings = isolated(**KEYS)
     trino.write_config(settings)
     (settings.var / "run").mkdir()
-    seaweedfs.prepare(settings)
+    seaweedfs.prepare(settings, lambda _more, _done: None)
     holders = [trino.etc(settings) / "catalog/lakehouse.properties", seaweedfs.keys_path(settings)]
     for path in holders:
         assert "HUSH" in path.read_text()

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from local_stack.component import Check
-from local_stack.stack import Standing
+from local_stack.stack import ComponentStatus
 from payment_operations import (
     audit_text,
     dead_letter_text,
@@ -221,11 +221,11 @@ def test_a_replay_has_every_outcome_and_id() -> None:
 
 def test_the_status_has_every_address() -> None:
     address = "postgresql://payments@postgres-primary.europe-west.internal:25432/payments"
-    standings = [
-        Standing("dagster-webserver", "running", True, address, 1_234_567, 1_234_567),
-        Standing("normalizer", "backoff", False, "127.0.0.1:9102", None, None),
+    statuses = [
+        ComponentStatus("dagster-webserver", "running", True, address, 1_234_567, 1_234_567),
+        ComponentStatus("normalizer", "backoff", False, "127.0.0.1:9102", None, None),
     ]
-    text = rendered(stack_text.status_table(standings))
+    text = rendered(stack_text.status_table(statuses))
     assert_nothing_is_cut(text, "dagster-webserver", "1234567 s", "not ready", "127.0.0.1:9102")
     assert squeezed(address[-12:]) in squeezed(text)
 

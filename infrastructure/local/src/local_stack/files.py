@@ -1,4 +1,4 @@
-"""The files and folders of one stack, and how private files are written."""
+"""The folders and files of one stack, and how private ones are written."""
 
 import hashlib
 import os
@@ -14,31 +14,31 @@ from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
 CONFIGURATION: Final = Path(__file__).with_name("configuration")
-"""The templates of the components' own configuration files."""
+"""The templates of the components' configuration files."""
 SOCKET_PATH_BYTES_MAX: Final = 90
-"""Unix sockets' paths end at 104 bytes on macOS; supervisord appends its pid while it binds."""
+"""macOS allows 104 bytes in a Unix socket's path. Supervisord appends its pid while it binds."""
 
 
 def var(settings: Settings) -> Path:
-    """The stack's folder as an absolute path: what it is known by."""
+    """The stack's folder as an absolute path. It identifies the stack."""
     return settings.var.expanduser().resolve()
 
 
 def run_dir(settings: Settings) -> Path:
-    """Generated configuration and pid files."""
+    """The folder of generated configuration and pid files."""
     return var(settings) / "run"
 
 
 def log_path(settings: Settings, component: str) -> Path:
-    """What a component wrote to its standard output and error."""
+    """The file of a component's standard output and error."""
     return var(settings) / "log" / f"{component}.log"
 
 
 def socket_path(settings: Settings) -> Path:
-    """Supervisord's socket: in the run folder, or in a short private one when that path is long."""
-    beside = run_dir(settings) / "supervisor.sock"
-    if len(os.fsencode(beside)) <= SOCKET_PATH_BYTES_MAX:
-        return beside
+    """Supervisord's socket: in the run folder, or in a private temporary folder if that is long."""
+    inside = run_dir(settings) / "supervisor.sock"
+    if len(os.fsencode(inside)) <= SOCKET_PATH_BYTES_MAX:
+        return inside
     digest = hashlib.sha256(os.fsencode(var(settings))).hexdigest()[:12]
     return Path(tempfile.gettempdir()) / f"payments-{os.getuid()}-{digest}" / "supervisor.sock"
 
@@ -47,7 +47,7 @@ def make_folders(settings: Settings) -> None:
     """Create the folders that every component expects.
 
     Raises:
-        UserError: a folder can't be written, or the short one belongs to somebody else.
+        UserError: a folder can't be written, or the socket's folder belongs to another user.
     """
     try:
         for folder in (run_dir(settings), var(settings) / "log"):
@@ -57,24 +57,16 @@ def make_folders(settings: Settings) -> None:
         settings.secrets_dir.chmod(0o700)
     except OSError as failure:
         raise UserError(
-            f"Can't write {failure.filename}: mend its permissions or set PAYMENTS_VAR."
+            f"Can't write {failure.filename}: correct its permissions or set PAYMENTS_VAR."
         ) from failure
     if socket_path(settings).parent.stat().st_uid != os.getuid():
         raise UserError(f"{socket_path(settings).parent} belongs to another user: remove it.")
 
 
-def exists(path: Path) -> bool:
-    """Tell whether a path is there. A path in a folder that may not be searched is not."""
-    try:
-        return path.exists()
-    except PermissionError:
-        return False
-
-
 def write_private(path: Path, text: str) -> None:
-    """Write a file that holds a secret, readable by us alone from its first byte on.
+    """Write a file that holds a secret. Only its owner can read it, from its first byte on.
 
-    In one move: who reads meanwhile finds the old one or the new one, whole.
+    The file is replaced in one step: a reader gets the whole old file or the whole new one.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, unfinished = tempfile.mkstemp(dir=path.parent, prefix=".")  # mode 600
@@ -85,9 +77,17 @@ def write_private(path: Path, text: str) -> None:
     Path(unfinished).replace(path)
 
 
+def exists(path: Path) -> bool:
+    """Whether the path exists. False if another user's folder hides it."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return False
+
+
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Hold a lock file; a second holder waits. The kernel frees it when its holder dies."""
+    """Hold a lock file. A second caller waits. The kernel frees the lock when its holder dies."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path):
         yield

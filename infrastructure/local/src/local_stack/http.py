@@ -1,4 +1,4 @@
-"""Does a URL answer with success?"""
+"""Asks a URL whether it answers with success."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ TIMEOUT: Final = aiohttp.ClientTimeout(total=2)
 
 
 async def answers(url: str) -> bool:
-    """Ask once; a refused connection, a slow answer and an error status are all no."""
+    """Ask once. False for a refused connection, a slow answer or an error status."""
     try:
         async with aiohttp.ClientSession(timeout=TIMEOUT) as session, session.get(url) as answer:
             return answer.ok

@@ -1,10 +1,9 @@
-"""Which jars and archives does the native stack fetch? As CycloneDX, from their locks alone.
+"""The bill of materials of the jars and archives that the components fetch, as CycloneDX.
 
-`python -m local_stack.jar_sbom FILE` writes it (`make sbom`).
+It is read from the locks. `python -m local_stack.jar_sbom FILE` writes it (`make sbom`).
 """
 
 import sys
-from pathlib import Path
 
 from cyclonedx.model import HashAlgorithm, HashType
 from cyclonedx.model.bom import Bom
@@ -14,16 +13,13 @@ from jgo.env import LockedDependency
 from packageurl import PackageURL
 
 from local_stack import jars
-from local_stack.components import trino
+from local_stack.components import components
 
 
 def bom() -> Bom:
-    """One component a locked file, by its Maven coordinates and its sha256."""
-    return Bom(components=[_component(entry) for lock in _locks() for entry in jars.locked(lock)])
-
-
-def _locks() -> tuple[Path, ...]:
-    return jars.LOCK, trino.LOCK
+    """One entry for each locked file, with its Maven coordinates and its SHA-256."""
+    locks = [lock.path for component in components().values() for lock in component.jars]
+    return Bom(components=[_component(entry) for lock in locks for entry in jars.locked(lock)])
 
 
 def _component(entry: LockedDependency) -> Component:

@@ -1,8 +1,7 @@
-"""Where do Kafka's jars and Trino's archives come from, and are they the ones that were locked?
+"""Fetches files from Maven: the jars and archives that a lock pins by their SHA-256.
 
-A lock is jgo's own format: coordinates and sha256, no host. Starting reads the lock alone, so it
-resolves nothing; a jar whose bytes differ is fetched once more and then refused.
-`python -m local_stack.jars` writes the lock again (`make lock`).
+A lock is in jgo's format: coordinates and hashes, and no host. A start reads only the lock, so it
+resolves nothing. A file with other bytes is fetched a second time, and then refused.
 """
 
 import hashlib
@@ -10,7 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import jgo
 from jgo.config import GlobalSettings
@@ -21,47 +20,64 @@ from jgo.maven import Artifact, MavenContext, PythonResolver
 from local_stack.files import exclusive, exists
 from payment_pipeline.domain.failures import UserError
 
-# Kafka's own jars bring no logging backend: without one the broker dies without a word.
-ENDPOINT: Final = "org.apache.kafka:kafka_2.13:4.3.0+org.slf4j:slf4j-simple:1.7.36"
 LOCKS: Final = Path(__file__).with_name("locks")
-LOCK: Final = LOCKS / "kafka.jars.toml"
-
 DOWNLOADS_AT_ONCE: Final = 8
 
 OnBytes = Callable[[int, int], None]
-"""Told of a download's progress: bytes newly expected, bytes newly fetched."""
+"""Reports a download's progress: bytes newly expected, bytes newly fetched."""
 
 
-def locked(lock: Path = LOCK) -> list[LockedJar]:
-    """What a lock pins, in its order."""
+class Download(NamedTuple):
+    """Files that a component fetches before its first start."""
+
+    title: str
+    """The name of the check that asks for room."""
+    folder: Path
+    """The folder of the files. It may be on another disk than the stack."""
+    size_mib: int
+    """Room for the files, and for the archives that they are unpacked from."""
+    setting: str
+    """The variable that chooses another folder."""
+
+
+class JarLock(NamedTuple):
+    """A lock file of jars or archives."""
+
+    path: Path
+    endpoint: str = ""
+    """The Maven coordinates that it is resolved from. Empty: it is written by hand."""
+
+
+def locked(lock: Path) -> list[LockedJar]:
+    """The entries of a lock, in its order."""
     return list(LockFile.load(lock).dependencies)
 
 
-def repository() -> Path:
-    """The folder that files are fetched into: Maven's own, or the one that M2_REPO names."""
-    return _context().repo_cache
-
-
-def class_path(lock: Path = LOCK) -> list[Path]:
-    """Where every file that a lock pins is, or will be once it is fetched; Kafka's jars."""
+def paths(lock: Path) -> list[Path]:
+    """The path of every file of a lock, whether it is fetched already or not."""
     context = _context()
     return [_path(_artifact(context, entry)) for entry in locked(lock)]
 
 
-def missing(lock: Path = LOCK) -> int:
-    """Return how many files of a lock are not there yet."""
-    return sum(not exists(path) for path in class_path(lock))
+def missing(lock: Path) -> int:
+    """The number of files of a lock that are not fetched yet."""
+    return sum(not exists(path) for path in paths(lock))
 
 
-def fetch(on_bytes: OnBytes = lambda _expected, _fetched: None, lock: Path = LOCK) -> list[Path]:
-    """Fetch every file of a lock that is missing, and verify each by its sha256; where they are.
+def download(size_mib: int) -> Download:
+    """A download into Maven's folder, or into the folder that M2_REPO names."""
+    return Download("Jars", _context().repo_cache, size_mib, "M2_REPO")
+
+
+def fetch(lock: Path, on_bytes: OnBytes = lambda _expected, _fetched: None) -> list[Path]:
+    """Fetch every missing file of a lock, verify all of them, and return their paths.
 
     Raises:
-        UserError: a jar can't be fetched or kept, or is not the locked one even when fetched anew.
+        UserError: a file can't be fetched or kept, or its second download has other bytes too.
     """
     context = _context(on_bytes)
     try:
-        # Two stacks may start at once, and jgo writes a jar in place: one could read half of it.
+        # jgo writes a jar in place, so a second stack that starts now could read half of it.
         with (
             exclusive(context.repo_cache / ".payments.lock"),
             ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool,
@@ -69,10 +85,27 @@ def fetch(on_bytes: OnBytes = lambda _expected, _fetched: None, lock: Path = LOC
             return list(pool.map(lambda entry: _verified(context, entry), locked(lock)))
     except OSError as failure:
         raise UserError(
-            f"Can't keep jars in {context.repo_cache} ({failure.strerror or failure}): mend its "
+            f"Can't keep jars in {context.repo_cache} ({failure.strerror or failure}): correct its "
             "permissions, make room, or set M2_REPO to another folder.",
             exit_code=1,
         ) from failure
+
+
+def write(lock: JarLock) -> None:
+    """Resolve a lock's endpoint again, and write the lock."""
+    LockFile(
+        dependencies=[
+            LockedJar(
+                groupId=artifact.groupId,
+                artifactId=artifact.artifactId,
+                version=artifact.version,
+                classifier=artifact.classifier or None,
+                sha256=_sha256(artifact.resolve()),
+            )
+            for artifact in jgo.resolve(lock.endpoint)
+        ],
+        jgo_version=jgo.__version__,
+    ).save(lock.path)
 
 
 def _verified(context: MavenContext, entry: LockedJar) -> Path:
@@ -81,7 +114,7 @@ def _verified(context: MavenContext, entry: LockedJar) -> Path:
         try:
             jar = artifact.resolve()
         except (OSError, RuntimeError) as failure:
-            # Only the disk's failures have a number: those of a request are OSErrors without one.
+            # A failure of the disk has an errno. A failure of a request is an OSError without one.
             if isinstance(failure, OSError) and failure.errno is not None:
                 raise
             raise UserError(
@@ -89,7 +122,7 @@ def _verified(context: MavenContext, entry: LockedJar) -> Path:
             ) from failure
         if _sha256(jar) == entry.sha256:
             return jar
-        # A download that was cut off leaves half a jar behind.
+        # An interrupted download leaves half a jar behind.
         jar.unlink()
     raise UserError(f"{artifact} is not the file that is locked: refused.", exit_code=1)
 
@@ -118,24 +151,3 @@ def _context(on_bytes: OnBytes = lambda _expected, _fetched: None) -> MavenConte
         resolver=PythonResolver(progress_callback=each_download),
         repo_cache=GlobalSettings.load().repo_cache,
     )
-
-
-def write_lock() -> None:
-    """Resolve Kafka and its logging backend anew, and write the lock."""
-    LockFile(
-        dependencies=[
-            LockedJar(
-                groupId=artifact.groupId,
-                artifactId=artifact.artifactId,
-                version=artifact.version,
-                classifier=artifact.classifier or None,
-                sha256=_sha256(artifact.resolve()),
-            )
-            for artifact in jgo.resolve(ENDPOINT)
-        ],
-        jgo_version=jgo.__version__,
-    ).save(LOCK)
-
-
-if __name__ == "__main__":
-    write_lock()

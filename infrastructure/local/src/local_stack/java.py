@@ -1,7 +1,6 @@
-"""Which Java runs Kafka?
+"""Finds a Java runtime: `JAVA_HOME`, else the packaged one, else the `java` on the path.
 
-`JAVA_HOME` when it is set and new enough, else the packaged runtime, else the `java` on the path:
-the packaged one has no wheel for Linux on arm64.
+The first that is new enough is used. The packaged one has no wheel for Linux on arm64.
 """
 
 import os
@@ -14,7 +13,6 @@ from typing import Final, NamedTuple
 
 from payment_pipeline.domain.failures import UserError
 
-KAFKA_JAVA_MIN: Final = 17
 VERSION_TIMEOUT_S: Final = 20
 
 
@@ -25,14 +23,14 @@ class Java(NamedTuple):
     version: int
     """The feature release, e.g. 25."""
     origin: str
-    """Where it was found: `JAVA_HOME`, `packaged` or `PATH`."""
+    """The source: `JAVA_HOME`, `packaged` or `PATH`."""
 
 
-def find(version_min: int = KAFKA_JAVA_MIN) -> Java:
+def find(version_min: int) -> Java:
     """The first runtime that is new enough.
 
     Raises:
-        UserError: there is none; the sentence says what to install.
+        UserError: no runtime is new enough. The message says what to install.
     """
     found = [java for java in _candidates() if java.version >= version_min]
     if not found:
@@ -58,7 +56,7 @@ def _candidates() -> list[Java]:
 
 
 def version_of(executable: Path) -> int | None:
-    """A runtime's feature release, or None when it can't be run (macOS ships such a stub)."""
+    """A runtime's feature release. None if it can't run: macOS has a `java` that only says so."""
     try:
         answer = subprocess.run(  # noqa: S603 - the user's own Java
             [executable, "-version"],

@@ -1,4 +1,4 @@
-"""What did the components say last, and what do they say now?"""
+"""Reads and follows log files."""
 
 import os
 import time
@@ -11,7 +11,7 @@ TAIL_BYTES_MAX: Final = 256 * 1024
 
 
 def tail(path: Path, lines: int) -> str:
-    """A file's last lines; empty when there is no file."""
+    """The last lines of a file. Empty if there is no file."""
     if not path.exists():
         return ""
     with path.open("rb") as file:
@@ -20,7 +20,7 @@ def tail(path: Path, lines: int) -> str:
 
 
 def follow(paths: list[Path]) -> Generator[tuple[Path, str], None, None]:
-    """Each line that is written from this call on, for ever; files may appear and be rotated."""
+    """Each line that is written after this call, without end. Files may appear and be rotated."""
     open_files: dict[Path, TextIO] = {}
     for path in paths:
         if path.exists():

@@ -16,7 +16,7 @@ END_WAIT_S: Final = 25
 
 
 def listener(port: int) -> int | None:
-    """Who listens; None when the system doesn't tell (macOS tells root alone)."""
+    """The pid of the listener on a port. None if the system hides it: macOS shows it to root."""
     try:
         connections = psutil.net_connections("tcp")
     except psutil.AccessDenied:
@@ -26,14 +26,14 @@ def listener(port: int) -> int | None:
 
 
 def members(settings: Settings) -> list[psutil.Process]:
-    """Every process of this stack, its supervisord included, whoever its parent is now."""
+    """Every process of this stack and its supervisord, whether or not their parent is alive."""
     home = var(settings)
     mine = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     return [p for p in psutil.process_iter() if p.pid not in mine and _belongs(p, home)]
 
 
 def _belongs(process: psutil.Process, home: Path) -> bool:
-    """By its mark, or where the system hides environments, as its component recognizes it."""
+    """Whether a process has the stack's mark in its environment, or a component recognizes it."""
     try:
         with process.oneshot():
             try:
@@ -48,7 +48,7 @@ def _belongs(process: psutil.Process, home: Path) -> bool:
 
 
 def end(processes: list[psutil.Process]) -> None:
-    """Stop processes that no supervisor looks after: politely, then for good."""
+    """End processes without a supervisor: with SIGTERM, and after `END_WAIT_S` with SIGKILL."""
     for process in processes:
         _signal(process, signal.SIGTERM)
     _, alive = psutil.wait_procs(processes, timeout=END_WAIT_S)

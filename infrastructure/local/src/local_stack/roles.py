@@ -1,6 +1,7 @@
-"""Who may log in to the PostgreSQL that runs here: which roles and databases, whose passwords?
+"""The roles, databases and passwords of the PostgreSQL server that runs here.
 
-The superuser makes them, at each `up` and `payments migrate`; no service has its password.
+The superuser makes them at each `payments up` and `payments migrate`. No service has the
+superuser's password.
 """
 
 from typing import Final, LiteralString, get_args
@@ -14,38 +15,44 @@ from payment_pipeline.settings import Service, Settings
 ADMIN: Final = "postgres"
 """The cluster's superuser."""
 DAGSTER: Final = "dagster"
-"""Dagster's own role, and its database's name."""
+"""Dagster's role, and the name of its database."""
+SERVICE_SECRETS: Final = {
+    **{f"payments_{service}": f"postgres_{service}_password" for service in get_args(Service)},
+    DAGSTER: "postgres_dagster_password",
+}
+"""The name of each service's password, by its role."""
+SECRETS: Final = ("postgres_password", *SERVICE_SECRETS.values(), "postgres_admin_password")
+"""The names of all passwords of the server."""
 CONNECT_TIMEOUT_S: Final = 10
-"""A server whose machine is full of other work may take some seconds to let somebody in."""
+"""On a busy machine the server may take some seconds to accept a login."""
 LOCK_KEY: Final = 0x726F6C6573
-"""The advisory lock's number: the ASCII of "roles"."""
+"""The number of the advisory lock: the ASCII codes of "roles"."""
 READ_ONLY: Final = ("payments_lake", "payments_reader")
-"""A mistake of theirs is refused before their rights are asked."""
-# One role's writer holds the horizon up for another's reader, who has to see since when.
+"""The roles that only read. A write by mistake is refused before their rights are checked."""
+# A writer of one role holds back the transaction horizon of another role's reader. The reader
+# shows since when, from the statistics.
 SEES_ALL_STATISTICS: Final = ("payments_lake", "payments_reader")
 
 Admin = psycopg.AsyncConnection[tuple[object, ...]]
 
 
 def passwords(settings: Settings) -> dict[str, str]:
-    """The name of each role's secret, by role."""
-    return {
-        settings.postgres_user: "postgres_password",
-        **{f"payments_{service}": f"postgres_{service}_password" for service in get_args(Service)},
-        DAGSTER: "postgres_dagster_password",
-    }
+    """The name of each role's password, by role."""
+    return {settings.postgres_user: "postgres_password", **SERVICE_SECRETS}
 
 
 async def ensure(settings: Settings) -> None:
-    """Make the roles and the two databases that are missing, and set every password to its secret.
+    """Make the missing roles and databases, and set every password to its secret.
 
-    So a rotation that was interrupted is made good by the next `up`.
+    So the next `up` completes an interrupted rotation.
 
     Raises:
-        psycopg.OperationalError: the server doesn't answer yet, or takes no password of ours.
+        psycopg.OperationalError: the server doesn't answer yet, or refuses both passwords of the
+            superuser.
     """
     async with await _connect(settings, ADMIN) as admin:
-        await admin.execute("SELECT pg_advisory_lock(%s)", [LOCK_KEY])  # two callers would collide
+        # Two callers at once would collide.
+        await admin.execute("SELECT pg_advisory_lock(%s)", [LOCK_KEY])
         for role, secret in passwords(settings).items():
             await _ensure_role(admin, role, settings.secret(secret))
         for role in READ_ONLY:
@@ -58,6 +65,25 @@ async def ensure(settings: Settings) -> None:
     await _hand_over(settings)
 
 
+def ensure_database_elsewhere(settings: Settings, name: str) -> None:
+    """Make a database on a server that does not run here.
+
+    Raises:
+        UserError: the pipeline's role may not make a database there.
+    """
+    try:
+        with psycopg.connect(settings.dsn, autocommit=True) as own:
+            found = own.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
+            if found is None:
+                own.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    except psycopg.Error as refusal:
+        raise UserError(
+            f"Can't make the database {name} ({refusal}): make it yourself, or set "
+            "PAYMENTS_DAGSTER_DSN to another database.",
+            exit_code=1,
+        ) from refusal
+
+
 async def _connect(settings: Settings, database: str) -> Admin:
     """Log in as the superuser."""
     try:
@@ -65,7 +91,7 @@ async def _connect(settings: Settings, database: str) -> Admin:
     except psycopg.errors.ConnectionTimeout:
         raise
     except psycopg.OperationalError:
-        # A cluster from before the roles: its superuser had the pipeline's password.
+        # In a cluster from before the roles the superuser has the pipeline's password.
         admin = await _log_in(settings, database, settings.secret("postgres_password"))
         await _ensure_role(admin, ADMIN, settings.secret("postgres_admin_password"))
         return admin
@@ -87,7 +113,7 @@ async def _ensure_role(admin: Admin, role: str, password: str) -> None:
     found = await admin.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role])
     if await found.fetchone() is None:
         await _run(admin, "CREATE ROLE {} LOGIN", role)
-    # Hashed here, so that no log of the server's can ever hold it.
+    # The password is hashed here, so that no log of the server can show it.
     scram = admin.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
     query = sql.SQL("ALTER ROLE {} PASSWORD {}")
     await admin.execute(query.format(sql.Identifier(role), sql.Literal(scram.decode())))
@@ -104,7 +130,7 @@ async def _ensure_database(admin: Admin, database: str, owner: str) -> None:
 
 
 async def _hand_over(settings: Settings) -> None:
-    """Give Dagster the tables that an older stack's pipeline role made for it."""
+    """Give Dagster its tables, where an older stack made them with the pipeline's role."""
     async with await _connect(settings, DAGSTER) as admin:
         found = await admin.execute(
             "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tableowner <> %s",
@@ -116,22 +142,3 @@ async def _hand_over(settings: Settings) -> None:
 
 async def _run(admin: Admin, statement: LiteralString, *names: str) -> None:
     await admin.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
-
-
-def ensure_database_elsewhere(settings: Settings, name: str) -> None:
-    """Make a database beside the pipeline's, on a server that somebody else runs.
-
-    Raises:
-        UserError: our role may not make one there.
-    """
-    try:
-        with psycopg.connect(settings.dsn, autocommit=True) as own:
-            found = own.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
-            if found is None:
-                own.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    except psycopg.Error as refusal:
-        raise UserError(
-            f"Can't make the database {name} ({refusal}): make it yourself, or set "
-            "PAYMENTS_DAGSTER_DSN to one.",
-            exit_code=1,
-        ) from refusal

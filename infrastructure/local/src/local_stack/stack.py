@@ -1,4 +1,4 @@
-"""How does the stack come up, go down, and how does it stand?"""
+"""Starts and stops the stack, and reads the status of its components."""
 
 import asyncio
 import contextlib
@@ -13,12 +13,12 @@ import psutil
 
 from local_stack import files, generated_secrets, logs, preflight, process, supervisor
 from local_stack.component import PIPELINE, STOP_WAIT_S, Component, runs_elsewhere
-from local_stack.components import chosen, components
+from local_stack.components import called_by, chosen, components
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
 STARTS_MAX: Final = 2
-"""How often a component may be started before `up` gives up on it."""
+"""The starts of one component after which `up` gives up."""
 POLL_S: Final = 0.1
 LOG_LINES_SHOWN: Final = 15
 
@@ -29,23 +29,23 @@ Step = Callable[[Settings], Awaitable[object]]
 
 
 class Watcher:
-    """Hears how far each component is. This one keeps it to itself."""
+    """Receives the progress of each component. This one ignores it."""
 
     def news(self, name: str, text: str) -> None:
-        """A component took a step."""
+        """A component reached a step."""
 
     def work(self, name: str, more: int, done: int) -> None:
-        """A component's preparation has `more` units to do, and has `done` some."""
+        """A component's preparation found `more` units to do, and did `done` units."""
 
 
-class Standing(NamedTuple):
-    """How one component stands."""
+class ComponentStatus(NamedTuple):
+    """The status of one component."""
 
     name: str
     state: str
     """Supervisord's state in lower case, `down`, or `elsewhere`."""
     ready: bool
-    """Whether it answered as it does when it works; nobody asks what runs elsewhere."""
+    """Whether it does its work. False for a component that runs elsewhere: it is not asked."""
     address: str
     pid: int | None
     uptime_s: int | None
@@ -58,36 +58,35 @@ def up(
     watcher: Watcher | None = None,
     groups: tuple[str, ...] = (),
 ) -> None:
-    """Bring up what is down of the chosen components, and return when each is truly ready.
+    """Start the chosen components that are down, and return when all of them are ready.
 
-    Those are `only` and what they need, or else the pipeline and the `groups` beside it.
-
-    Calling it again changes nothing that runs. Nothing is started when a check is red.
+    A second call changes nothing that runs. Nothing starts while a check is red.
 
     Args:
         settings: of the stack.
-        provision: by the name of a store, the step that provisions it once it is ready.
-        only: the components that are wanted; what they need comes with them.
-        watcher: is told how far each component is.
-        groups: started with the pipeline.
+        provision: the step that provisions a store once it is ready, by the store's name.
+        only: the components to start, with all that they need. Empty: the pipeline and `groups`.
+        watcher: receives the progress of each component.
+        groups: the groups to start with the pipeline.
 
     Raises:
-        UserError: a check is red, or a component didn't become ready: its log's end is told.
+        UserError: a check is red, or a component doesn't become ready. Then the message has the end
+            of its log.
     """
-    components = chosen(only, groups)
+    wanted = chosen(only, groups)
     files.make_folders(settings)
     with files.exclusive(files.run_dir(settings) / "up.lock"):
         if not supervisor.running(settings):
-            # Whose supervisor was killed keeps its ports, and nobody would restart it.
+            # Processes of a killed supervisord still hold their ports, and nothing restarts them.
             process.end(process.members(settings))
-        preflight.refuse_if_red(settings, components)
+        preflight.refuse_if_red(settings, wanted)
         generated_secrets.generate(settings)
         supervisor.ensure(settings)
-        _run(_bring_up(settings, components, provision, watcher or Watcher()))
+        _run(_bring_up(settings, wanted, provision, watcher or Watcher()))
 
 
 def _run(work: Coroutine[Any, Any, Result]) -> Result:
-    """Run it to its end, also where an event loop runs already: in a thread of its own then."""
+    """Run a coroutine to its end: in another thread, if this one runs an event loop already."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -98,21 +97,21 @@ def _run(work: Coroutine[Any, Any, Result]) -> Result:
 
 async def _bring_up(
     settings: Settings,
-    components: tuple[Component, ...],
+    wanted: tuple[Component, ...],
     provision: Mapping[str, Step],
     watcher: Watcher,
 ) -> None:
-    """Start each component as soon as what it needs is ready, the stores' contents included."""
-    ready = {component.name: asyncio.Event() for component in components}
+    """Start each component as soon as the components that it needs are ready and provisioned."""
+    ready = {component.name: asyncio.Event() for component in wanted}
     mistake: BaseException | None = None
     try:
         async with asyncio.TaskGroup() as group:
-            for component in components:
+            for component in wanted:
                 step = provision.get(component.name)
                 group.create_task(_bring_up_one(settings, component, ready, step, watcher))
     except* UserError as failures:
         mistake = failures.exceptions[0]
-    # Raised within `except*`, some Pythons wrap it in a group again.
+    # If it is raised within `except*`, some versions of Python put it into a group again.
     if mistake:
         raise mistake
 
@@ -155,7 +154,7 @@ async def _until_ready(settings: Settings, component: Component) -> None:
     while True:
         info = supervisor.states(settings).get(component.name, {})
         pids |= {info.get("pid")} - {None, 0}
-        # What it needs is ready, so a program that ends again and again has a lasting reason.
+        # All that it needs is ready. So if the program ends repeatedly, the reason is permanent.
         if len(pids) > STARTS_MAX or info.get("statename") == "FATAL":
             raise _not_ready(settings, component, "ends as soon as it has started")
         if info.get("statename") in supervisor.ALIVE and await component.ready(settings):
@@ -172,13 +171,10 @@ def _not_ready(settings: Settings, component: Component, what: str) -> UserError
 
 
 def down(settings: Settings) -> int:
-    """Stop everything of this stack; how many processes no supervisor looked after any more."""
+    """Stop everything of this stack. Returns the number of processes without a supervisord."""
     with contextlib.suppress(OSError, Fault):
         daemon = psutil.Process(supervisor.call(settings, "getPID"))
-        stores = {each.name for each in components().values() if each.is_store}
-        # The stores last: the others finish their batches into stores that still answer.
-        for names in (components().keys() - stores, stores):
-            stop(settings, names)
+        stop(settings, components().keys())
         supervisor.call(settings, "shutdown")
         daemon.wait(STOP_WAIT_S)
     left = process.members(settings)
@@ -191,41 +187,54 @@ def down(settings: Settings) -> int:
 
 
 def stop(settings: Settings, names: Collection[str]) -> None:
-    """Stop programs, all at once: supervisord's own shutdown stops them one by one."""
-    for name in supervisor.states(settings).keys() & names:
-        with contextlib.suppress(Fault):
-            supervisor.call(settings, "stopProcess", name, False)
-    deadline = time.monotonic() + STOP_WAIT_S + POLL_S
-    while time.monotonic() < deadline:
-        running = {name for name, info in supervisor.states(settings).items() if info["pid"]}
-        if not running.intersection(names):
+    """Stop components, each as soon as none of them that calls it runs any more.
+
+    So a stage finishes its batch into a store that still answers.
+    """
+    asked: set[str] = set()
+    left: set[str] | None = None
+    deadline = 0.0
+    while running := _running(settings).intersection(names):
+        if running != left:
+            left, deadline = running, time.monotonic() + STOP_WAIT_S + POLL_S
+        if time.monotonic() > deadline:
             return
+        free = running.difference(*map(called_by, running))
+        for name in free - asked:
+            with contextlib.suppress(Fault):
+                supervisor.call(settings, "stopProcess", name, False)
+        asked |= free
         time.sleep(POLL_S)
 
 
-def status(settings: Settings) -> list[Standing]:
-    """How every component stands, in the order of the data's way.
+def _running(settings: Settings) -> set[str]:
+    """The programs that have a process, or that supervisord is about to restart."""
+    return {
+        name
+        for name, info in supervisor.states(settings).items()
+        if info["pid"] or info["statename"] == "BACKOFF"
+    }
 
-    Of the groups beside the pipeline only those of which something runs.
-    """
+
+def status(settings: Settings) -> list[ComponentStatus]:
+    """The status of every component of the pipeline, and of each group that has one running."""
     return _run(_status(settings))
 
 
-async def _status(settings: Settings) -> list[Standing]:
+async def _status(settings: Settings) -> list[ComponentStatus]:
     states = supervisor.states(settings)
-    running = {
-        each.group for each in components().values() if _state(states.get(each.name, {})) != "down"
-    }
-    shown = [each for each in components().values() if each.group in {PIPELINE, *running}]
-    return await asyncio.gather(*(_standing(settings, each, states) for each in shown))
+    known = components().values()
+    running = {each.group for each in known if _state(states.get(each.name, {})) != "down"}
+    shown = [each for each in known if each.group in {PIPELINE, *running}]
+    return await asyncio.gather(*(_status_of(settings, each, states) for each in shown))
 
 
-async def _standing(
+async def _status_of(
     settings: Settings, component: Component, states: dict[str, dict[str, Any]]
-) -> Standing:
+) -> ComponentStatus:
     info = states.get(component.name, {})
     alive = info.get("statename") in supervisor.ALIVE
-    return Standing(
+    return ComponentStatus(
         name=component.name,
         state="elsewhere" if runs_elsewhere(settings, component) else _state(info),
         ready=alive and await component.ready(settings),

@@ -1,7 +1,7 @@
-"""How are the processes kept alive: supervisord's configuration, its start, its interface, its end?
+"""Supervisord: its configuration, its start, and calls to its interface.
 
-Supervisord restarts what dies and rotates the logs. It starts nothing by itself: `up` starts each
-component when what that one needs is ready.
+Supervisord restarts processes that die, and rotates the logs. It starts nothing by itself: `up`
+starts each component when the components that it needs are ready.
 """
 
 import contextlib
@@ -24,20 +24,18 @@ from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import HOME, Settings, variable
 
 MARK: Final = "PAYMENTS_STACK"
-"""A variable of every process that a stack starts: the stack's folder. By it we know our own."""
+"""A variable of every process that a stack starts. Its value is the stack's folder."""
 
 PROGRAM: Final = "supervisor.supervisord"
-
 recognized = command_names(PROGRAM)
-"""Tells whether a process is the supervisord of a stack."""
-
+"""Whether a process is the supervisord of the stack in a folder."""
 ALIVE: Final = ("STARTING", "RUNNING")
-"""The states of a program that has a process. STARTING is its first second."""
+"""The states of a program that has a process. It is STARTING in its first second."""
 
 LOG_BYTES_MAX: Final = "10MB"
 LOG_BACKUPS: Final = 3
 START_WAIT_S: Final = 10
-# Its pauses grow by a second each: long enough for a store to come back after it was killed.
+# The pauses between retries grow by a second each. Together they outlast the restart of a store.
 START_RETRIES: Final = 30
 
 
@@ -100,7 +98,7 @@ def _program_section(settings: Settings, component: Component) -> str:
         "startsecs": 1,
         "stopsignal": component.stop_signal,
         "stopwaitsecs": component.stop_wait_s,
-        # PostgreSQL's children must hear of the end from their postmaster; the others have none.
+        # The signal goes to the program alone: PostgreSQL must stop its children itself.
         "stopasgroup": "false",
         "killasgroup": "true",
         "redirect_stderr": "true",
@@ -123,9 +121,9 @@ def _quoted(value: str) -> str:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Every setting but the secrets, so that each process sees what `up` saw.
+    """Every setting except the secrets, so that each process has the settings of `up`.
 
-    What is unset is handed on as empty, which wins over a line of `.env`.
+    A setting without a value is passed as empty, which has precedence over a line of `.env`.
     """
     given = {**dict.fromkeys(signing_secrets.NAMES), **settings.public}
     plain = {
@@ -137,22 +135,22 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def _secret_environment(settings: Settings) -> dict[str, str]:
-    """Secrets of the environment and `.env`: supervisord gets them without a file."""
+    """The secrets of the environment and `.env`. Supervisord gets them without a file."""
     return {variable(name): secret for name, secret in settings.given_secrets.items()}
 
 
 def _withheld(settings: Settings, component: Component) -> dict[str, str]:
-    """The secrets of the environment and `.env` that a component has no use for, as empty."""
+    """The secrets of the environment and `.env` that the component may not see, as empty."""
     shown = {variable(name) for name in component.secrets}
     return dict.fromkeys(_secret_environment(settings).keys() - shown, "")
 
 
 def call(settings: Settings, method: str, *arguments: object) -> Any:  # noqa: ANN401 - any method
-    """Call supervisord's interface, as in its manual's "XML-RPC API".
+    """Call supervisord's interface. Its manual describes the methods under "XML-RPC API".
 
     Raises:
         OSError: no supervisord listens.
-        xmlrpc.client.Fault: it refuses.
+        xmlrpc.client.Fault: supervisord refuses the call.
     """
     transport = SupervisorTransport(serverurl=f"unix://{socket_path(settings)}")
     with ServerProxy("http://localhost", transport=transport) as server:
@@ -168,10 +166,10 @@ def running(settings: Settings) -> bool:
 
 
 def ensure(settings: Settings) -> None:
-    """Start supervisord, or tell the running one of programs that were added or changed.
+    """Start supervisord, or make the running one read the changed configuration.
 
     Raises:
-        UserError: it doesn't answer; the sentence names its log.
+        UserError: supervisord doesn't answer. The message names its log.
     """
     write_config(settings)
     if running(settings):
@@ -204,14 +202,14 @@ def _apply_changes(settings: Settings) -> None:
 
 
 def start(settings: Settings, name: str) -> None:
-    """Start a component anew, also one that supervisord is about to try again by itself."""
+    """Start a component. Supervisord may be about to retry it already."""
     with contextlib.suppress(Fault):  # it is not running
         call(settings, "stopProcess", name, True)
     call(settings, "startProcess", name, False)
 
 
 def states(settings: Settings) -> dict[str, dict[str, Any]]:
-    """Each component's state by name, as supervisord's `getProcessInfo`; empty when it is down."""
+    """Each component's `getProcessInfo` by name. Empty when supervisord is down."""
     try:
         return {info["name"]: info for info in call(settings, "getAllProcessInfo")}
     except (OSError, Fault):

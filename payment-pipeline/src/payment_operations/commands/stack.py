@@ -51,12 +51,12 @@ def status(as_json: ForMachine = False) -> None:
     from local_stack import stack
     from payment_operations import stack_text
 
-    standings = stack.status(settings.load())
+    statuses = stack.status(settings.load())
     if as_json:
-        typer.echo(json.dumps([standing._asdict() for standing in standings], indent=2))
+        typer.echo(json.dumps([each._asdict() for each in statuses], indent=2))
     else:
-        stack_text.show_status(standings)
-    all_well = all(each.ready or each.state == "elsewhere" for each in standings)
+        stack_text.show_status(statuses)
+    all_well = all(each.ready or each.state == "elsewhere" for each in statuses)
     raise typer.Exit(0 if all_well else 1)
 
 

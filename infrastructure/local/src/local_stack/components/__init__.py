@@ -2,7 +2,7 @@
 
 To add a component, write `<name>.py` here with a `COMPONENT` (`local_stack.component`), and its
 ports in `payment_pipeline.settings`. The supervisor, the checks of `payments doctor`, the generated
-secrets, the order of starts and stops and `payments status` follow from it.
+secrets, the order of starts and stops, and `payments status` follow from the `COMPONENT`.
 """
 
 import pkgutil
@@ -16,7 +16,7 @@ from payment_pipeline.domain.failures import UserError
 
 @cache
 def components() -> Mapping[str, Component]:
-    """Every component by its name, stores first, then in the order of the data's way."""
+    """Every component by its name, in its `order`."""
     found = [_component(module.name) for module in pkgutil.iter_modules(__path__)]
     return {each.name: each for each in sorted(found, key=lambda component: component.order)}
 
@@ -34,7 +34,7 @@ def chosen(only: tuple[str, ...] = (), groups: tuple[str, ...] = ()) -> tuple[Co
         groups: without `only`, the groups to start in addition to the pipeline.
 
     Raises:
-        UserError: a name is no component's or no group's.
+        UserError: there is no component or no group of a given name.
     """
     known = components()
     if unknown := [name for name in only if name not in known]:
@@ -50,3 +50,11 @@ def chosen(only: tuple[str, ...] = (), groups: tuple[str, ...] = ()) -> tuple[Co
         wanted |= needed
         pending += needed
     return tuple(component for component in known.values() if component.name in wanted)
+
+
+@cache
+def called_by(name: str) -> frozenset[str]:
+    """The components that a component needs or uses, directly or through others."""
+    component = components()[name]
+    directly = {*component.needs, *component.uses}
+    return frozenset(directly.union(*map(called_by, directly)))

@@ -1,20 +1,61 @@
-"""Dagster's web server: the UI and the GraphQL API."""
+"""Dagster's web server, with its UI.
+
+`python -m local_stack.components.dagster_webserver` becomes the server.
+"""
 
 from typing import Final
 
 from local_stack import dagster
 from local_stack.component import LAKEHOUSE, Component
+from local_stack.python_service import command_of
+from payment_pipeline.settings import Settings, load
+
+LOADED: Final = """
+{ workspaceOrError { ... on Workspace { locationEntries {
+  loadStatus locationOrLoadError { __typename } } } } }
+"""
+
+
+async def ready(settings: Settings) -> bool:
+    """Whether the UI knows the definitions of the code."""
+    found = (await dagster.ask(settings, LOADED)).get("workspaceOrError", {})
+    entries = found.get("locationEntries", [])
+    return bool(entries) and all(
+        entry["loadStatus"] == "LOADED"
+        and entry["locationOrLoadError"]["__typename"] == "RepositoryLocation"
+        for entry in entries
+    )
+
+
+def main() -> None:
+    """Become the web server."""
+    settings = load()
+    workspace = str(dagster.workspace_path(settings))
+    dagster.become(
+        settings,
+        [
+            "dagster_webserver",
+            "--host", settings.host,
+            "--port", str(settings.dagster_port),
+            "--workspace", workspace,
+        ],
+    )  # fmt: skip
+
 
 COMPONENT: Final = Component(
     name="dagster-webserver",
     order=120,
-    command=lambda _settings: dagster.command("webserver"),
-    ready=dagster.webserver_ready,
+    command=command_of("local_stack.components.dagster_webserver"),
+    ready=ready,
     address=dagster.address,
     ports=("dagster_port",),
     needs=("dagster-code",),
     group=LAKEHOUSE,
     secrets=dagster.STORAGE_SECRETS,
-    memory_mib=lambda _settings: 384,
+    memory_mib=384,
+    links=lambda settings: {"Dagster": dagster.address(settings)},
     ready_wait_s=180,
 )
+
+if __name__ == "__main__":
+    main()

@@ -2,12 +2,17 @@
 
 from typing import Final
 
-from local_stack.component import stage
+from local_stack.component import Component
+from local_stack.python_service import address_of, command_of, readiness_at
 
-COMPONENT: Final = stage(
-    "dispatcher",
+_address = address_of("dispatcher_metrics_port")
+
+COMPONENT: Final = Component(
+    name="dispatcher",
     order=60,
-    port="dispatcher_metrics_port",
+    command=command_of("payment_pipeline.orchestrator.dispatcher"),
+    ready=readiness_at(_address),
+    address=_address,
+    ports=("dispatcher_metrics_port",),
     needs=("kafka", "temporal"),
-    module="payment_pipeline.orchestrator.dispatcher",
 )

@@ -1,17 +1,22 @@
-"""The inference service: scores payments with the trained models."""
+"""The inference service: scores events with the trained models."""
 
 import pkgutil
 from importlib.util import find_spec
 from typing import Final
 
-from local_stack.component import Work, stage
+from local_stack.component import Component, Work
 from local_stack.files import var
+from local_stack.python_service import command_of, readiness_at
 from payment_pipeline.settings import Settings
 
 
-def _train_once(settings: Settings, work: Work) -> None:
-    """Train the models if one of them was never trained."""
-    if _trained(settings):
+def _address(settings: Settings) -> str:
+    return settings.inference
+
+
+def prepare(settings: Settings, work: Work) -> None:
+    """Train the models when one of them has no version yet."""
+    if trained(settings):
         return
     from payment_pipeline.inference import training
 
@@ -19,10 +24,10 @@ def _train_once(settings: Settings, work: Work) -> None:
     training.train(settings, lambda _step: work(0, 1))
 
 
-def _trained(settings: Settings) -> bool:
-    """Tell whether each model has a version to serve.
+def trained(settings: Settings) -> bool:
+    """Whether each model has a version to serve.
 
-    Only names are read: importing the models takes seconds, at every start.
+    The models are listed without an import: their code takes seconds to load, at every start.
     """
     package = find_spec("payment_pipeline.inference.models")
     folder = package.submodule_search_locations if package else None
@@ -30,11 +35,14 @@ def _trained(settings: Settings) -> bool:
     return all((var(settings) / "models" / name / "current").is_file() for name in names)
 
 
-COMPONENT: Final = stage(
-    "inference",
+COMPONENT: Final = Component(
+    name="inference",
     order=30,
-    port="inference_port",
+    command=command_of("payment_pipeline.inference"),
+    ready=readiness_at(_address),
+    address=_address,
+    ports=("inference_port",),
+    prepare=prepare,
     elsewhere="inference_url",
-    prepare=_train_once,
     memory_mib=256,
 )

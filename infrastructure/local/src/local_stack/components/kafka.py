@@ -1,8 +1,9 @@
-"""Kafka: one KRaft node, its properties, its command line and its readiness."""
+"""Kafka: one KRaft node, which is broker and controller."""
 
 import secrets
 import socket
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -10,32 +11,39 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from local_stack import jars, java
-from local_stack.component import MIB, Check, Component, Download, command_names, program
+from local_stack.component import Check, Component, Work, command_names, program
 from local_stack.files import run_dir, var
+from local_stack.jars import Download, JarLock
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
-LOGGING = (
+JARS: Final = JarLock(
+    jars.LOCKS / "kafka.jars.toml",
+    # Kafka's own jars have no logging backend. Without one the broker ends without a message.
+    endpoint="org.apache.kafka:kafka_2.13:4.3.0+org.slf4j:slf4j-simple:1.7.36",
+)
+JAVA_MIN: Final = 17
+JARS_MIB: Final = 64
+"""The jars in Maven's folder, and a margin."""
+LOGGING: Final = (
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
     "-Dorg.slf4j.simpleLogger.log.kafka=info",
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
 )
-HEAP = ("-Xms256m", "-Xmx768m", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20")
-SHORT_LIVED = (
+HEAP: Final = ("-Xms256m", "-Xmx768m", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20")
+SHORT_LIVED: Final = (
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 )
-"""Of a Java that has ended before a second compiler would pay."""
-REQUEST_TIMEOUT_MS = 2000
-MAIN = "kafka.Kafka"
-JARS_BYTES: Final = 64 * MIB
-"""Size of the jars in Maven's folder, and a little more."""
+"""The options of a Java process that ends too soon for a second compiler to pay."""
+MAIN: Final = "kafka.Kafka"
+REQUEST_TIMEOUT_MS: Final = 2000
 
 
 def properties(settings: Settings) -> str:
-    """`server.properties` of a node that is both broker and controller, on loopback alone."""
+    """`server.properties` of the node, which listens on loopback only."""
     broker, controller = settings.kafka_port, settings.kafka_controller_port
     listeners = f"PLAINTEXT://{settings.host}:{broker},CONTROLLER://{settings.host}:{controller}"
     values = {
@@ -52,12 +60,12 @@ def properties(settings: Settings) -> str:
         "log.retention.ms": settings.kafka_retention_ms,
         "default.replication.factor": 1,
         "offsets.topic.replication.factor": 1,
-        # A group of four stages needs no fifty partitions, and each costs a start some time.
+        # Four consumer groups need no fifty partitions, and each partition slows the start.
         "offsets.topic.num.partitions": 8,
         "transaction.state.log.replication.factor": 1,
         "transaction.state.log.min.isr": 1,
         "group.initial.rebalance.delay.ms": 0,
-        # A killed broker may not register again before its old session ends: 9 s by default.
+        # A killed broker can't register again before its old session ends: 9 s by default.
         "broker.heartbeat.interval.ms": 500,
         "broker.session.timeout.ms": 3000,
     }
@@ -65,7 +73,7 @@ def properties(settings: Settings) -> str:
 
 
 def data_dir(settings: Settings) -> Path:
-    """The broker's and the controller's log."""
+    """The folder of the broker's and the controller's log."""
     return var(settings) / "kafka"
 
 
@@ -75,30 +83,29 @@ def properties_path(settings: Settings) -> Path:
 
 
 def command(settings: Settings) -> list[str]:
-    """The broker's command line; `prepare` fetched its jars."""
+    """The broker's command line."""
     return [*_java(), *HEAP, *LOGGING, MAIN, str(properties_path(settings))]
 
 
 def _java() -> list[str]:
-    return [str(java.find().executable), "-cp", ":".join(map(str, jars.class_path()))]
+    return [str(java.find(JAVA_MIN).executable), "-cp", ":".join(map(str, jars.paths(JARS.path)))]
 
 
-def prepare(settings: Settings, on_bytes: jars.OnBytes) -> None:
-    """Fetch the jars that are missing, write the properties, and format the log's folder once.
+def prepare(settings: Settings, work: Work) -> None:
+    """Fetch the missing jars, write the properties, and format the log's folder once.
 
     Raises:
-        UserError: the folder can't be formatted; the sentence holds the tool's last line.
+        UserError: a jar can't be fetched, or the folder can't be formatted.
     """
-    jars.fetch(on_bytes)
+    jars.fetch(JARS.path, work)
     properties_path(settings).write_text(properties(settings))
-    if (data_dir(settings) / "meta.properties").exists():
-        return
-    _format(settings)
+    if not (data_dir(settings) / "meta.properties").exists():
+        _format(settings)
 
 
 def _format(settings: Settings) -> None:
     tool = [*_java(), *SHORT_LIVED, "kafka.tools.StorageTool", "format"]
-    # Any sixteen bytes, as Kafka writes them; its own tool would take another start of Java.
+    # A cluster id is 16 random bytes in this form. Kafka's own generator would start Java again.
     cluster = f"--cluster-id={secrets.token_urlsafe(16)}"
     argv = [*tool, cluster, "--config", str(properties_path(settings))]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)  # noqa: S603
@@ -107,8 +114,8 @@ def _format(settings: Settings) -> None:
 
 
 async def ready(settings: Settings) -> bool:
-    """Whether the broker answers who leads the cluster."""
-    # The client complains at length about a port that nobody listens on yet.
+    """Whether the broker describes its cluster."""
+    # The client logs at length about a port on which nothing listens yet.
     with socket.socket() as probe:
         if probe.connect_ex((settings.host, settings.kafka_port)):
             return False
@@ -124,37 +131,36 @@ async def ready(settings: Settings) -> bool:
         await client.close()
 
 
-def _downloads(_settings: Settings) -> tuple[Download, ...]:
-    if not jars.missing():
-        return ()
-    return (Download("Jars", jars.repository(), JARS_BYTES, "M2_REPO"),)
+def downloads(_settings: Settings) -> Iterable[Download]:
+    """The jars, if one of them is not fetched yet."""
+    return [jars.download(JARS_MIB)] if jars.missing(JARS.path) else []
 
 
-def _checks(settings: Settings) -> tuple[Check, ...]:
-    programs = (program("Java", _found_java), program("Kafka", _found_jars))
-    wanted = settings.kafka_replication_factor
-    if wanted == 1:
-        return programs
+def checks(settings: Settings) -> Iterable[Check]:
+    """Java, the jars, and the replicas that one broker can't hold."""
+    yield program("Java", _java_found)
+    yield program("Kafka", _jars_found)
     # Kafka would refuse the topics when half of the stack is up.
-    replicas = Check(
-        "Replicas",
-        ok=False,
-        finding=f"{wanted} replicas of each record are wanted, and one broker runs here",
-        remedy="leave PAYMENTS_KAFKA_REPLICATION_FACTOR at 1, or set "
-        "PAYMENTS_KAFKA_BOOTSTRAP_SERVERS to a cluster",
-    )
-    return (*programs, replicas)
+    if settings.kafka_replication_factor > 1:
+        yield Check(
+            "Replicas",
+            ok=False,
+            finding=f"{settings.kafka_replication_factor} replicas of each record are configured, "
+            "and one broker runs here",
+            remedy="leave PAYMENTS_KAFKA_REPLICATION_FACTOR at 1, or set "
+            "PAYMENTS_KAFKA_BOOTSTRAP_SERVERS to a cluster",
+        )
 
 
-def _found_java() -> str:
-    found = java.find()
+def _java_found() -> str:
+    found = java.find(JAVA_MIN)
     return f"{found.version} from {found.origin}, {found.executable}"
 
 
-def _found_jars() -> str:
-    missing = jars.missing()
-    return f"{len(jars.locked())} jars" + (
-        f", {missing} of them to be fetched at the start" * bool(missing)
+def _jars_found() -> str:
+    missing = jars.missing(JARS.path)
+    return f"{len(jars.locked(JARS.path))} jars" + (
+        f", {missing} of them will be fetched at the start" * bool(missing)
     )
 
 
@@ -165,12 +171,12 @@ COMPONENT: Final = Component(
     ready=ready,
     address=lambda settings: settings.kafka,
     ports=("kafka_port", "kafka_controller_port"),
-    is_store=True,
     prepare=prepare,
     elsewhere="kafka_bootstrap_servers",
-    memory_mib=lambda _settings: 768,
+    jars=(JARS,),
+    memory_mib=768,
     disk_mib=1024,
-    downloads=_downloads,
-    checks=_checks,
+    downloads=downloads,
+    checks=checks,
     recognized=command_names(MAIN),
 )

@@ -1,16 +1,21 @@
-"""The lake's metrics: how far the lake is behind bronze, for Prometheus."""
+"""The metrics of the lake: how much of bronze still waits for a load, and for how long."""
 
 from typing import Final
 
-from local_stack.component import LAKEHOUSE, stage
+from local_stack.component import LAKEHOUSE, Component
 from local_stack.dagster import LAKE_SECRETS
+from local_stack.python_service import address_of, command_of, readiness_at
 
-COMPONENT: Final = stage(
-    "lake-metrics",
+_address = address_of("lake_metrics_port")
+
+COMPONENT: Final = Component(
+    name="lake-metrics",
     order=100,
-    port="lake_metrics_port",
+    command=command_of("orchestration_dagster.lake.lake_metrics"),
+    ready=readiness_at(_address),
+    address=_address,
+    ports=("lake_metrics_port",),
     needs=("postgres", "seaweedfs"),
-    module="orchestration_dagster.lake.lake_metrics",
     group=LAKEHOUSE,
     secrets=LAKE_SECRETS,
     memory_mib=256,

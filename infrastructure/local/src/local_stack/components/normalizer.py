@@ -1,13 +1,19 @@
-"""The normalizer: turns raw webhooks into payment events."""
+"""The normalizer: turns raw events into one common form."""
 
 from typing import Final
 
-from local_stack.component import stage
+from local_stack.component import Component
+from local_stack.python_service import address_of, command_of, readiness_at
 
-COMPONENT: Final = stage(
-    "normalizer",
+_address = address_of("normalizer_metrics_port")
+
+COMPONENT: Final = Component(
+    name="normalizer",
     order=50,
-    port="normalizer_metrics_port",
+    command=command_of("payment_pipeline.normalizer"),
+    ready=readiness_at(_address),
+    address=_address,
+    ports=("normalizer_metrics_port",),
     needs=("kafka",),
     secrets=("pseudonym_key",),
     generated_secrets=("pseudonym_key",),

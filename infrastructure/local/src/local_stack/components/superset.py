@@ -1,12 +1,12 @@
-"""Superset: an environment and a server of its own, its dashboards and its readiness.
+"""Superset: a server in a Python environment that holds only Superset.
 
-`python -m local_stack.components.superset` becomes the server, with secrets that only it may see.
+`python -m local_stack.components.superset` becomes the server, with the secrets that only Superset
+may see.
 """
 
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 from local_stack.component import DASHBOARDS, Component, Work, program
 from local_stack.files import var
 from local_stack.http import answers
+from local_stack.python_service import command_of
 from payment_pipeline.adapters.trino import CATALOG
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.resources import folder
@@ -23,17 +24,17 @@ from payment_pipeline.settings import HOME, Settings, load
 ENVIRONMENT: Final = HOME / ".venv-superset"
 FOLDER: Final = folder("infrastructure/superset")
 ADMIN: Final = "admin"
-"""As `provision.py` names the administrator."""
+"""The administrator's name, as in `provision.py`."""
 THREADS: Final = 8
 QUERY_S_MAX: Final = 120
 STOP_S_MAX: Final = 5
 PROVISION_S_MAX: Final = 600
 SHORT_TEXT: Final = re.compile(rb"\x8c.", re.DOTALL)
-"""What pickle writes before a text: a mark and its length, which may look like a letter of it."""
+"""The two bytes that pickle writes before a text. The second is the length, and may be a letter."""
 
 
 def installed() -> bool:
-    """Whether its environment was made, whole."""
+    """Whether its environment was made completely."""
     return (ENVIRONMENT / "made-from").exists()
 
 
@@ -41,7 +42,7 @@ def python() -> Path:
     """Superset's own Python.
 
     Raises:
-        UserError: its environment was not made yet.
+        UserError: Superset's environment was not made yet.
     """
     found = ENVIRONMENT / "bin/python"
     if not installed():
@@ -50,23 +51,23 @@ def python() -> Path:
 
 
 def home(settings: Settings) -> Path:
-    """Its metadata and its cache."""
+    """The folder of its metadata and its cache."""
     return var(settings) / "superset"
 
 
 def cache(settings: Settings) -> Path:
-    """Where it keeps answers and filters; no file of it is needed."""
+    """The folder of its cached answers and filters. Superset needs none of these files."""
     return home(settings) / "cache"
 
 
 def cached(settings: Settings, patterns: Sequence[str]) -> int:
-    """How many of its cached answers and filters hold one of the patterns."""
+    """The number of cached answers and filters that contain one of the patterns."""
     wanted = re.compile("|".join(f"(?:{pattern})" for pattern in patterns).encode())
     return sum(wanted.search(SHORT_TEXT.sub(b"\0", each)) is not None for each in _cached(settings))
 
 
 def forget_cached(settings: Settings) -> None:
-    """Delete its whole cache, which it may be using: it asks again."""
+    """Delete the whole cache. A running Superset asks Trino again."""
     for path in cache(settings).glob("*"):
         path.unlink(missing_ok=True)
 
@@ -75,25 +76,20 @@ def _cached(settings: Settings) -> Iterator[bytes]:
     for path in cache(settings).glob("*"):
         try:
             yield path.read_bytes()
-        except FileNotFoundError:  # it has just replaced it
+        except FileNotFoundError:  # Superset has just replaced the file
             continue
 
 
 def address(settings: Settings) -> str:
-    """Where one logs in."""
+    """The address of its login page."""
     return f"http://{settings.host}:{settings.superset_port}"
 
 
-def command(_settings: Settings) -> list[str]:
-    """This module, which becomes the server."""
-    return [sys.executable, "-m", "local_stack.components.superset"]
-
-
 def prepare(settings: Settings, work: Work) -> None:
-    """Bring its metadata up to date: schema, roles, the administrator, our dashboards.
+    """Update its metadata: the schema, the roles, the administrator and our dashboards.
 
     Raises:
-        UserError: it failed; the sentence holds its last lines.
+        UserError: the update failed. The message has the last lines of its output.
     """
     home(settings).mkdir(mode=0o700, exist_ok=True)
     work(1, 0)
@@ -113,7 +109,7 @@ def prepare(settings: Settings, work: Work) -> None:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """What `superset_config.py` and `provision.py` read; it holds secrets."""
+    """The variables that `superset_config.py` and `provision.py` read. They hold secrets."""
     return {
         **os.environ,
         "SUPERSET_CONFIG_PATH": str(FOLDER / "superset_config.py"),
@@ -125,7 +121,7 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def trino_uri(settings: Settings) -> str:
-    """SQLAlchemy's address of the marts, for the user that may only read."""
+    """SQLAlchemy's address of the marts, for the user with read rights only."""
     where = urlsplit(settings.trino)
     given = settings.trino_password
     password = f":{quote(given.get_secret_value(), safe='')}" if given else ""
@@ -134,7 +130,7 @@ def trino_uri(settings: Settings) -> str:
 
 
 async def ready(settings: Settings) -> bool:
-    """Whether it serves its page to log in, which asks its metadata."""
+    """Whether it serves its login page, which reads its metadata."""
     return await answers(f"{address(settings)}/login/")
 
 
@@ -147,7 +143,7 @@ def main() -> None:
         runtime,
         [
             runtime, "-m", "gunicorn",
-            # It would be in the user's home folder, one for all stacks.
+            # The socket would be in the user's home folder, the same for all stacks.
             "--no-control-socket",
             "--bind", f"{settings.host}:{settings.superset_port}",
             "--workers", "1",
@@ -164,21 +160,24 @@ def main() -> None:
 COMPONENT: Final = Component(
     name="superset",
     order=140,
-    command=command,
+    command=command_of("local_stack.components.superset"),
     ready=ready,
     address=address,
     ports=("superset_port",),
     needs=("trino",),
-    group=DASHBOARDS,
     prepare=prepare,
+    group=DASHBOARDS,
     secrets=("superset_secret_key", "superset_admin_password", "trino_password"),
     generated_secrets=("superset_secret_key", "superset_admin_password"),
-    memory_mib=lambda _settings: 1024,
+    memory_mib=1024,
     disk_mib=1024,
-    checks=lambda _settings: (program("Superset", lambda: f"{python()}"),),
+    checks=lambda _settings: [program("Superset", lambda: f"{python()}")],
+    links=lambda settings: {
+        "Superset": f"{address(settings)}, as {ADMIN} with the password in "
+        f"{settings.secrets_dir / 'superset_admin_password'}"
+    },
     ready_wait_s=180,
 )
-
 
 if __name__ == "__main__":
     main()

@@ -1,45 +1,49 @@
-"""Trino: one node over the Iceberg catalog, its configuration and its readiness.
+"""Trino: one node on the Iceberg catalog.
 
-`python -m local_stack.components.trino` becomes the server. It looks for Java only then, so that a
-machine without a new Java can run what needs none.
+`python -m local_stack.components.trino` becomes the server. It looks for Java only then, so a
+machine with an old Java can run the components that don't need a new one.
 """
 
+import asyncio
 import os
 import shutil
-import sys
 import tarfile
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from string import Template
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 
 from local_stack import jars, java
-from local_stack.component import LAKEHOUSE, MIB, Component, Download, program
+from local_stack.component import LAKEHOUSE, Check, Component, Work, program
 from local_stack.files import CONFIGURATION, exclusive, var, write_private
 from local_stack.http import TIMEOUT
+from local_stack.jars import Download, JarLock
+from local_stack.python_service import command_of
 from payment_pipeline.adapters.trino import CATALOG
 from payment_pipeline.settings import Settings, load
 
 TEMPLATES: Final = CONFIGURATION / "trino"
-LOCK: Final = jars.LOCKS / "trino.jars.toml"
+ARCHIVES: Final = JarLock(jars.LOCKS / "trino.jars.toml")
+ARCHIVES_MIB: Final = 576
+"""The archives in Maven's folder, and a margin."""
+UNPACKED_MIB: Final = 1536
+"""Trino in the cache, while it is unpacked."""
 JAVA_MIN: Final = 24
 PLUGINS: Final = ("resource-group-managers",)
-"""What is kept of the server's own plugins, beside the Iceberg connector."""
-UNPACKED_BYTES: Final = 1536 * MIB
-"""Size of the unpacked server in the cache, and of its archive."""
-ARCHIVE_BYTES: Final = 576 * MIB
-"""Size of the archives in Maven's folder, and a little more."""
+"""The server's plugins that are kept. The Iceberg connector is added to them."""
 MAIN: Final = "io.trino.server.TrinoServer"
+REQUEST_TIMEOUT_S: Final = 2
 QUERY_SHARE_OF_HEAP: Final = 0.3
-"""Trino itself keeps 30 % of the heap back; a third of the rest's two belongs to one query."""
+"""The share of the heap that one query may use. Trino keeps another 0.3 as headroom."""
 
 JVM: Final = (
     "-XX:+UseG1GC",
     "-XX:+ExitOnOutOfMemoryError",
     "-XX:-OmitStackTraceInFastThrow",
-    # Trino measures its objects with an agent of its own, and reaches into the JDK for speed.
+    # Trino loads an agent that measures objects, and uses internals of the JDK for speed.
     "-XX:+EnableDynamicAgentLoading",
     "-Djdk.attach.allowAttachSelf=true",
     "--enable-native-access=ALL-UNNAMED",
@@ -48,58 +52,54 @@ JVM: Final = (
 
 
 def home(settings: Settings) -> Path:
-    """Where Trino is unpacked, once for all stacks; the lock's version is in the name."""
-    version = jars.locked(LOCK)[0].version
+    """The folder that Trino is unpacked into, one for all stacks. Its name has the version."""
+    version = jars.locked(ARCHIVES.path)[0].version
     return settings.cache.expanduser() / f"trino-{version}"
 
 
 def etc(settings: Settings) -> Path:
-    """The generated configuration, in the folder it runs in: Trino looks for some of it there."""
+    """The generated configuration. Trino looks for some of it in the folder that it runs in."""
     return var(settings) / "trino/etc"
 
 
-def command(_settings: Settings) -> list[str]:
-    """This module, which becomes the server."""
-    return [sys.executable, "-m", "local_stack.components.trino"]
-
-
-def prepare(settings: Settings, on_bytes: jars.OnBytes) -> None:
+def prepare(settings: Settings, work: Work) -> None:
     """Fetch and unpack Trino unless it is there, and write its configuration.
 
     Raises:
-        UserError: it can't be fetched, or is not what is locked; or there is no Java for it.
+        UserError: Trino can't be fetched, or its files are not the locked ones, or no Java is new
+            enough.
     """
     java.find(JAVA_MIN)
-    _install(settings, on_bytes)
+    _install(settings, work)
     write_config(settings)
 
 
-def _install(settings: Settings, on_bytes: jars.OnBytes) -> None:
+def _install(settings: Settings, work: Work) -> None:
     target = home(settings)
     with exclusive(target.with_suffix(".lock")):
         if target.exists():
             return
-        server, plugin = jars.fetch(on_bytes, LOCK)
+        server, plugin = jars.fetch(ARCHIVES.path, work)
         unfinished = target.with_suffix(".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
         with tarfile.open(server) as packed:
-            # A parameter of extractall that Pythons before 3.11.4 don't know.
+            # The parameter `filter` of extractall is unknown to Python before 3.11.4.
             packed.extraction_filter = getattr(tarfile, "data_filter", None)
             packed.extractall(unfinished)  # noqa: S202 - its hash is locked
         [unpacked] = unfinished.iterdir()
-        # Each plugin loaded costs the start some time.
+        # Each plugin slows the start.
         for unused in (unpacked / "plugin").iterdir():
             if unused.name not in PLUGINS:
                 shutil.rmtree(unused)
-        # Not by shutil: it leaves out the jars whose shortened names have dots in a row.
+        # shutil would leave out jars with two dots in a row in their names.
         with zipfile.ZipFile(plugin) as archive:
-            archive.extractall(unpacked / "plugin")  # noqa: S202 - so is this one's
+            archive.extractall(unpacked / "plugin")  # noqa: S202 - its hash is locked
         unpacked.rename(target)
         unfinished.rmdir()
 
 
 def write_config(settings: Settings) -> None:
-    """Fill the templates in, readable by us alone: the catalog's properties hold its keys."""
+    """Fill in the templates. Only we can read the files: the catalog's properties hold keys."""
     values = _values(settings)
     sources = {
         "config.properties": ("config.properties",),
@@ -146,12 +146,12 @@ def _values(settings: Settings) -> dict[str, object]:
 async def ready(settings: Settings) -> bool:
     """Whether a query of the lakehouse's catalog is answered."""
     try:
-        # Queries that it refuses while it starts would slow the start down.
+        # Queries that Trino refuses while it starts would slow its start.
         if await _starting(settings):
             return False
-        return await _answered(settings, f"SHOW SCHEMAS FROM {CATALOG}")
     except (aiohttp.ClientError, TimeoutError):
         return False
+    return await asyncio.to_thread(_lists_schemas, settings)
 
 
 async def _starting(settings: Settings) -> bool:
@@ -163,23 +163,42 @@ async def _starting(settings: Settings) -> bool:
         return bool((await answer.json())["starting"])
 
 
-async def _answered(settings: Settings, query: str) -> bool:
-    """Ask as in Trino's "Client protocol": post the query, then follow `nextUri` to its end."""
-    async with aiohttp.ClientSession(
-        timeout=TIMEOUT, headers={"X-Trino-User": settings.trino_user}
-    ) as session:
-        async with session.post(f"{settings.trino}/v1/statement", data=query) as posted:
-            posted.raise_for_status()
-            page: dict[str, Any] = await posted.json()
-        while following := page.get("nextUri"):
-            async with session.get(following) as fetched:
-                fetched.raise_for_status()
-                page = await fetched.json()
-        return "error" not in page
+def _lists_schemas(settings: Settings) -> bool:
+    # The client is in the extra `lakehouse`, and this module is loaded without it.
+    from requests import RequestException
+    from trino.dbapi import Connection
+    from trino.exceptions import Error
+
+    try:
+        with Connection(
+            host=settings.host,
+            port=settings.trino_port,
+            user=settings.trino_user,
+            catalog=CATALOG,
+            request_timeout=REQUEST_TIMEOUT_S,
+            max_attempts=1,
+        ) as connection:
+            return bool(connection.cursor().execute("SHOW SCHEMAS").fetchall())
+    except (Error, RequestException):
+        return False
+
+
+def downloads(settings: Settings) -> Iterable[Download]:
+    """The archives and the unpacked server, until it is unpacked."""
+    if home(settings).is_dir():
+        return
+    yield Download("Cache", settings.cache.expanduser(), UNPACKED_MIB, "PAYMENTS_CACHE")
+    if jars.missing(ARCHIVES.path):
+        yield jars.download(ARCHIVES_MIB)
+
+
+def checks(_settings: Settings) -> Iterable[Check]:
+    """A Java that is new enough."""
+    yield program("Trino", lambda: f"on Java {java.find(JAVA_MIN).version}")
 
 
 def main() -> None:
-    """Become the server, in a folder of its own for what it writes beside its standard output."""
+    """Become the server, in the folder that it writes its files to."""
     settings = load()
     runtime = str(java.find(JAVA_MIN).executable)
     os.chdir(etc(settings).parent)
@@ -195,35 +214,26 @@ def main() -> None:
     )  # fmt: skip
 
 
-def _downloads(settings: Settings) -> tuple[Download, ...]:
-    """Trino is unpacked once for all stacks."""
-    if home(settings).is_dir():
-        return ()
-    cache = Download("Cache", settings.cache.expanduser(), UNPACKED_BYTES, "PAYMENTS_CACHE")
-    if not jars.missing(LOCK):
-        return (cache,)
-    return (cache, Download("Jars", jars.repository(), ARCHIVE_BYTES, "M2_REPO"))
-
-
 COMPONENT: Final = Component(
     name="trino",
     order=90,
-    command=command,
+    command=command_of("local_stack.components.trino"),
     ready=ready,
     address=lambda settings: settings.trino,
     ports=("trino_port",),
     needs=("seaweedfs",),
-    group=LAKEHOUSE,
-    is_store=True,
     prepare=prepare,
     elsewhere="trino_url",
-    memory_mib=lambda settings: settings.trino_heap_mib,
+    group=LAKEHOUSE,
+    jars=(ARCHIVES,),
+    heap="trino_heap_mib",
+    memory_mib=0,
     disk_mib=256,
-    downloads=_downloads,
-    checks=lambda _settings: (program("Trino", lambda: f"on Java {java.find(JAVA_MIN).version}"),),
+    downloads=downloads,
+    checks=checks,
+    links=lambda settings: {"Trino": settings.trino},
     ready_wait_s=240,
 )
-
 
 if __name__ == "__main__":
     main()

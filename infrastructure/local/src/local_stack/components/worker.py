@@ -1,14 +1,19 @@
-"""The worker: runs the workflows and their activities."""
+"""The worker: runs the workflows that score events and write them to bronze."""
 
 from typing import Final
 
-from local_stack.component import stage
+from local_stack.component import Component
+from local_stack.python_service import address_of, command_of, readiness_at
 
-COMPONENT: Final = stage(
-    "worker",
+_address = address_of("worker_metrics_port")
+
+COMPONENT: Final = Component(
+    name="worker",
     order=70,
-    port="worker_metrics_port",
+    command=command_of("payment_pipeline.orchestrator.worker"),
+    ready=readiness_at(_address),
+    address=_address,
+    ports=("worker_metrics_port",),
     needs=("postgres", "kafka", "temporal"),
-    module="payment_pipeline.orchestrator.worker",
     secrets=("postgres_dsn", "postgres_worker_password"),
 )
