@@ -81,7 +81,7 @@ def test_a_new_cluster_has_what_the_old_one_had(
     backed_up = backup(filled, file)
     assert backed_up.events == 200
     assert file.stat().st_mode & 0o777 == 0o600
-    with pytest.raises(UserError, match="is there already"):
+    with pytest.raises(UserError, match="Give the backup another name"):
         backup(filled, file)
 
     other = fresh_stack("postgres")
@@ -147,7 +147,7 @@ def test_what_came_after_a_restore_that_was_cut_off_is_not_emptied(
     cut_off(filled, file, at)
     used(filled)
     before = contents(filled)
-    with pytest.raises(UserError, match="came after a restore that was cut off"):
+    with pytest.raises(UserError, match="A restore into this database was interrupted"):
         restore(filled, file)
     assert contents(filled) == before
     with bronze(filled) as connection:
@@ -159,7 +159,7 @@ def test_what_is_no_backup_is_refused_and_changes_nothing(
     fresh_stack: Callable[..., Settings], tmp_path: Path
 ) -> None:
     empty = fresh_stack("postgres")
-    with pytest.raises(UserError, match="No backup"):
+    with pytest.raises(UserError, match="There is no backup file"):
         restore(empty, tmp_path / "nothing")
     (tmp_path / "text").write_text("select 1;")
     with pytest.raises(UserError, match="pg_restore failed"):

@@ -80,10 +80,10 @@ async def _delete_before(settings: Settings, offset: int) -> None:
 
 def test_the_doctor_asks_the_stores_that_run(private_stores: Settings) -> None:
     found = {check.name: check for check in checks(private_stores)}
-    assert found.keys() == {"Retention", "Claims", "Horizon"}
-    claims_ = found.pop("Claims")
-    assert not claims_.ok, "Temporal is down"
-    assert "unknown" in claims_.finding
+    assert found.keys() == {"Retention", "Retention headroom", "Transaction horizon"}
+    headroom = found.pop("Retention headroom")
+    assert not headroom.ok, "Temporal is down"
+    assert "unknown" in headroom.finding
     assert all(check.ok for check in found.values()), found
     longer = private_stores.kafka_retention_ms * 2
     wanted = private_stores.model_copy(update={"kafka_retention_ms": longer})
@@ -122,8 +122,10 @@ def test_a_transaction_that_holds_the_lake_back_is_found_in_any_database(
         writer.execute("PREPARE TRANSACTION 'forgotten'")
         (horizon,) = checks(settings)
         assert not horizon.ok
-        assert "the transaction forgotten of dagster" in horizon.finding
+        assert "transaction forgotten of database dagster" in horizon.finding
         assert "ROLLBACK PREPARED 'forgotten'` in dagster" in horizon.remedy
 
         writer.execute("ROLLBACK PREPARED 'forgotten'")
-        assert checks(settings) == [Check("Horizon", True, "no transaction holds the lake back")]
+        assert checks(settings) == [
+            Check("Transaction horizon", True, "no transaction keeps rows from the lake", "")
+        ]

@@ -1,4 +1,4 @@
-"""Is what is read only at a start exchanged by one command, and the old one worth nothing then?"""
+"""The rotation of the object store's keys on a running stack."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.stack
 KEYS = ("s3_access_key", "s3_secret_key")
 
 
-def test_the_object_stores_keys_are_exchanged_and_its_data_stays(
+def test_the_object_stores_keys_are_replaced_and_its_data_stays(
     fresh_stack: Callable[..., Settings],
 ) -> None:
     settings = fresh_stack("postgres", "seaweedfs")
@@ -38,4 +38,4 @@ def test_the_object_stores_keys_are_exchanged_and_its_data_stays(
     assert table.scan().to_arrow() == rows
     with pytest.raises((UserError, ForbiddenError, UnauthorizedError)):
         open_catalog(settings.model_copy(update=old)).list_namespaces()
-    assert supervisor.states(settings)["postgres"]["pid"] == pid, "nobody else is started anew"
+    assert supervisor.states(settings)["postgres"]["pid"] == pid, "no other component is restarted"

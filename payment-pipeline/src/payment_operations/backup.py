@@ -1,10 +1,12 @@
-"""How is bronze backed up and brought back? Its rows, by pg_dump and pg_restore.
+"""Backup and restore of bronze's rows, with pg_dump and pg_restore.
 
-The schema is not in the backup: `payments migrate` makes today's, roles and rights included, and a
-backup of an older one fits into it. A restored database counts transactions of its own, so rows
-can't keep the numbers that the old one gave them: they take the restore's, which is below whatever
-comes later. `bronze_restores` tells the lake's loader that this is another database, even where it
-has the old one's name and cluster; it refuses until it is anchored anew.
+The schema is not in the backup. `payments migrate` creates today's schema with its roles and
+rights, and a backup of an older schema fits into it.
+
+A restored database counts its own transactions, so the rows can't keep the transaction ids of the
+old database. They get the id of the restore, which is lower than the id of every later row. The
+table `bronze_restores` tells the lake's loader that this is another database, even if it has the
+same name and cluster. The loader refuses to load until `payments lake reanchor`.
 """
 
 import os
@@ -31,39 +33,39 @@ from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
 PRIVATE: Final = 0o600
-"""A backup has what bronze has, the bodies of dead letters among it."""
-NOT_ROWS_OF_OURS: Final = ("*yoyo*", "bronze_restores")
-"""What was migrated and restored is this database's own to know."""
+"""A backup holds personal data, such as the bodies of dead letters."""
+EXCLUDED_TABLES: Final = ("*yoyo*", "bronze_restores")
+"""The migrations and restores of a database are facts about that database alone."""
 ORDERED: Final = (EVENTS_TABLE, QUARANTINE_TABLE, DECISIONS_TABLE, AUDITS_TABLE)
-"""The tables that the lake reads in the order of their transactions."""
+"""The tables that the loader reads in the order of their transactions."""
 CREATED_AT: Final = "; Archive created at "
 
 _SQL: Final = queries(__package__, "backup.sql")
 
 
 class BackedUp(NamedTuple):
-    """What is in the file."""
+    """The content of a backup file."""
 
     events: int
     bytes: int
 
 
 class Restored(NamedTuple):
-    """What is in the database again."""
+    """The content of a restored database."""
 
     events: int
     taken_at: datetime
-    """When the backup was begun, UTC."""
+    """When the backup began, UTC."""
 
 
 def backup(settings: Settings, file: Path) -> BackedUp:
-    """Write bronze's rows, as of one moment, to a file that isn't there yet.
+    """Write a consistent snapshot of bronze's rows to a new file.
 
     Raises:
-        UserError: it is there; PostgreSQL can't be reached; pg_dump refused.
+        UserError: the file exists, PostgreSQL can't be reached, or pg_dump failed.
     """
     if file.exists():
-        raise UserError(f"{file} is there already: give the backup another name.")
+        raise UserError(f"The file {file} exists. Give the backup another name.")
     part = file.with_name(f"{file.name}.part")
     with _connected(settings) as connection:
         events = _count(connection)
@@ -72,7 +74,7 @@ def backup(settings: Settings, file: Path) -> BackedUp:
     try:
         _run(
             settings, "pg_dump", "--data-only", "--format=custom", "--no-password",
-            f"--schema={schema[0]}", *(f"--exclude-table={each}" for each in NOT_ROWS_OF_OURS),
+            f"--schema={schema[0]}", *(f"--exclude-table={each}" for each in EXCLUDED_TABLES),
             f"--file={part}",
         )  # fmt: skip
         part.replace(file)
@@ -82,30 +84,33 @@ def backup(settings: Settings, file: Path) -> BackedUp:
 
 
 def restore(settings: Settings, file: Path) -> Restored:
-    """Bring a backup's rows into a database that has none; one that was cut off begins anew.
+    """Load a backup's rows into an empty database; an interrupted restore starts again.
 
     Raises:
-        UserError: there are rows, which no restore that was cut off left; the file is no backup;
+        UserError: the database has rows that no interrupted restore left, the file is no backup, or
             PostgreSQL can't be reached.
     """
     if not file.is_file():
-        raise UserError(f"No backup {file}: `payments backup {file}` writes one.")
+        raise UserError(
+            f"There is no backup file {file}. Give the name of a file that `payments backup` wrote."
+        )
     taken_at = _taken_at(settings, file)
     migrate(settings)
     with _connected(settings) as connection:
         cut_off = connection.execute(_SQL["cut_off"]).fetchone() != (0,)
         if cut_off and _was_used(connection):
             raise UserError(
-                "The database has rows that came after a restore that was cut off: restore into an "
-                "empty one, or empty it first."
+                "A restore into this database was interrupted, and rows were written after it. "
+                "Restore into an empty database, or empty this one first."
             )
         if not cut_off and (events := _count(connection)):
             raise UserError(
-                f"The database has {events:,} events: restore into an empty one, or empty it first."
+                f"The database has {events:,} events. Restore into an empty database, or empty "
+                "this one first."
             )
         _empty(connection)
         connection.execute(_SQL["begin"])
-        # One transaction: what is cut off leaves nothing but its name in bronze_restores.
+        # One transaction: an interrupted restore leaves only its row in bronze_restores.
         _run(
             settings, "pg_restore", "--data-only", "--single-transaction", "--exit-on-error",
             "--no-password", f"--dbname={conninfo_to_dict(settings.dsn)['dbname']}", str(file),
@@ -130,11 +135,11 @@ def _count(connection: psycopg.Connection[tuple[int, ...]]) -> int:
     try:
         return (connection.execute(_SQL["events"]).fetchone() or (0,))[0]
     except psycopg.errors.UndefinedTable:
-        raise UserError("Bronze has no tables: create them with `payments migrate`.") from None
+        raise UserError("Bronze has no tables. Run `payments migrate` to create them.") from None
 
 
 def _was_used(connection: psycopg.Connection[tuple[int, ...]]) -> bool:
-    """Whether there is more than what a restore left that was cut off."""
+    """Say whether there are rows besides those of an interrupted restore."""
     writers: set[int] = set()
     for table in _tables(connection):
         found = connection.execute(sql.SQL(_SQL["writers"]).format(table=table))
@@ -143,12 +148,12 @@ def _was_used(connection: psycopg.Connection[tuple[int, ...]]) -> bool:
         connection.execute(sql.SQL(_SQL["younger"]).format(table=sql.Identifier(table))).fetchone()
         for table in ORDERED
     )
-    # A restore's rows are of one transaction, whatever their columns say, and are older than it.
+    # All rows of a restore have one xmin, and were received before the restore began.
     return len(writers) > 1 or any(found == (True,) for found in younger)
 
 
 def _empty(connection: psycopg.Connection[tuple[int, ...]]) -> None:
-    """A table may have rows though there are no events, or what a cut restore left."""
+    """Empty every table: one may have rows although there are no events."""
     listed = sql.SQL(", ").join(_tables(connection))
     connection.execute(sql.SQL("TRUNCATE {}").format(listed))
 
@@ -160,19 +165,19 @@ def _tables(connection: psycopg.Connection[tuple[int, ...]]) -> list[sql.Identif
 
 def _taken_at(settings: Settings, file: Path) -> datetime:
     listed = _run(settings, "pg_restore", "--list", str(file)).splitlines()
-    said = next(line for line in listed if line.startswith(CREATED_AT))
-    at = said.removeprefix(CREATED_AT).removesuffix(" UTC")
+    line = next(line for line in listed if line.startswith(CREATED_AT))
+    at = line.removeprefix(CREATED_AT).removesuffix(" UTC")
     return datetime.strptime(at, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
 
 
-def _run(settings: Settings, program: str, *words: str) -> str:
-    """One of PostgreSQL's programs; what it printed.
+def _run(settings: Settings, program: str, *arguments: str) -> str:
+    """Run one of PostgreSQL's programs; return its output.
 
     Raises:
-        UserError: it failed; the sentence holds its last line.
+        UserError: the program failed; the message has the last line of its error output.
     """
     done = subprocess.run(  # noqa: S603 - the packaged program
-        [str(binaries() / program), *words],
+        [str(binaries() / program), *arguments],
         env={**os.environ, **_environment(settings.dsn), "TZ": "UTC"},
         capture_output=True,
         text=True,
@@ -180,12 +185,15 @@ def _run(settings: Settings, program: str, *words: str) -> str:
     )
     if done.returncode:
         reason = done.stderr.strip().splitlines()[-1:]
-        raise UserError(f"{program} failed: {' '.join(reason)}", exit_code=1)
+        raise UserError(
+            f"{program} failed. Fix the cause, then call the command again: {' '.join(reason)}",
+            exit_code=1,
+        )
     return done.stdout
 
 
 def _environment(dsn: str) -> dict[str, str]:
-    """A DSN as libpq's variables: on a command line, everybody could read the password."""
+    """A DSN as libpq's variables; a password on a command line would be visible to all users."""
     names = {"dbname": "PGDATABASE", "options": "PGOPTIONS", "sslmode": "PGSSLMODE"}
     return {
         names.get(name, f"PG{name.upper()}"): str(value)

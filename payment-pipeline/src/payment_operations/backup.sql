@@ -1,11 +1,11 @@
--- Around pg_dump and pg_restore: backup.py.
+-- Queries before and after pg_dump and pg_restore, for backup.py.
 
 -- name: events
 -- How many events there are.
 SELECT count(*) FROM payment_events
 
 -- name: cut_off
--- Whether the last restore never finished.
+-- 1 if the last restore was interrupted, else 0.
 SELECT count(*) FROM (
     SELECT finished_at FROM bronze_restores
     ORDER BY started_at DESC
@@ -14,7 +14,7 @@ SELECT count(*) FROM (
 WHERE finished_at IS NULL
 
 -- name: tables
--- Every table that a backup has rows of.
+-- The tables whose rows are in a backup.
 SELECT tablename FROM pg_tables
 WHERE
     schemaname = current_schema()
@@ -22,7 +22,7 @@ WHERE
     AND tablename <> 'bronze_restores'
 
 -- name: writers
--- Which transactions wrote the rows that there are: PostgreSQL's own note, not the contract's column.
+-- The transactions that wrote the present rows, by PostgreSQL's xmin, not by the column ingest_xid.
 SELECT DISTINCT xmin::text::bigint AS writer FROM {table}
 
 -- name: younger
@@ -33,18 +33,18 @@ SELECT EXISTS (
 )
 
 -- name: begin
--- From here on this is another database, for whoever loaded from it.
+-- Marks this as another database for the lake's loader.
 INSERT INTO bronze_restores DEFAULT VALUES
 
 -- name: renumber
--- The transactions of the database that was dumped mean nothing here.
+-- The transaction ids of the dumped database are not valid in this database.
 UPDATE {table} SET ingest_xid = pg_current_xact_id()
 
 -- name: finish
--- All rows are there.
+-- All rows are restored.
 UPDATE bronze_restores SET finished_at = clock_timestamp()
 WHERE started_at = (SELECT max(started_at) FROM bronze_restores)
 
 -- name: tidy
--- Free what the renumbering left behind, and let the planner know the table.
+-- Removes the row versions that the renumbering left, and updates the planner's statistics.
 VACUUM ANALYZE {table}

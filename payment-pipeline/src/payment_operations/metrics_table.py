@@ -1,4 +1,4 @@
-"""Which metrics are there? A table of all of them, made from the code."""
+"""The table of all metrics, generated from the code."""
 
 from importlib import import_module
 from pathlib import Path
@@ -10,7 +10,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from payment_pipeline.domain.failures import UserError
 
 PATH: Final = Path("docs/guides/metrics.md")
-"""Of the repository, in whose root folder the command is called."""
+"""In the repository; the command is called in its root folder."""
 MODULES: Final = {
     "every process": "payment_pipeline.telemetry.stage_process",
     "gateway": "payment_pipeline.gateway.gateway_metrics",
@@ -20,19 +20,19 @@ MODULES: Final = {
     "inference": "payment_pipeline.inference.inference_metrics",
     "lake-metrics": "orchestration_dagster.lake.lake_metrics",
 }
-"""Where each process's are defined."""
+"""The module that defines the metrics of each process."""
 TYPES: Final = {Counter: "counter", Gauge: "gauge", Histogram: "histogram"}
 HEAD: Final = """\
 # Metrics
 
-Made by `payments metrics` from the code; a test holds the two together. Names follow Prometheus'
-conventions: base units, `_total` for counters, `_info` for constants. Each process serves its own
-at `/metrics`, with Python's and the process's (`process_cpu_seconds_total`, …). What is done with
-them: [observability](observability.md)."""
+`payments metrics` writes this page from the code; a test fails if the page is out of date. Names
+follow Prometheus' conventions: base units, `_total` for counters, `_info` for constants. Each
+process serves its metrics at `/metrics`, together with those of Python and of the process
+(`process_cpu_seconds_total`, …). [Observability](observability.md) says how they are used."""
 
 
 class Metric(NamedTuple):
-    """One metric as it is scraped."""
+    """One metric as Prometheus scrapes it."""
 
     name: str
     type: str
@@ -41,19 +41,19 @@ class Metric(NamedTuple):
 
     @property
     def series(self) -> tuple[str, ...]:
-        """The names that a query may use."""
+        """The names that a query can use."""
         if self.type != "histogram":
             return (self.name,)
         return tuple(f"{self.name}_{part}" for part in ("bucket", "count", "sum"))
 
 
 def metrics() -> dict[str, list[Metric]]:
-    """All of ours, by who serves them."""
+    """All metrics of the product, by the process that serves them."""
     return {service: _of(module) for service, module in MODULES.items()}
 
 
 def write(path: Path = PATH) -> bool:
-    """Write the table; whether it had changed."""
+    """Write the table; return whether it changed."""
     if path.exists() and path.read_text() == _text():
         return False
     path.write_text(_text())
@@ -61,13 +61,13 @@ def write(path: Path = PATH) -> bool:
 
 
 def check(path: Path = PATH) -> None:
-    """Hold the table against the code.
+    """Compare the table with the code.
 
     Raises:
-        UserError: they differ.
+        UserError: the table is out of date.
     """
     if not path.exists() or path.read_text() != _text():
-        raise UserError(f"Run `payments metrics`, for {path.name} is out of date.", 1)
+        raise UserError(f"{path.name} is out of date. Run `payments metrics`.", 1)
 
 
 def _of(module: str) -> list[Metric]:
@@ -81,7 +81,7 @@ def _metric(defined: MetricWrapperBase) -> Metric:
     return Metric(
         name=f"{family.name}_total" if counter else family.name,
         type=TYPES[type(defined)],
-        labels=tuple(defined._labelnames),  # noqa: SLF001 - the library has no other way to ask
+        labels=tuple(defined._labelnames),  # noqa: SLF001 - the library has no public attribute
         says=family.documentation,
     )
 
@@ -90,7 +90,7 @@ def _text() -> str:
     parts = [HEAD]
     for service, found in metrics().items():
         parts.append(f"\n## {service.capitalize()}\n")
-        parts.append("| metric | type | labels | what it says |\n|---|---|---|---|")
+        parts.append("| metric | type | labels | meaning |\n|---|---|---|---|")
         parts += [
             f"| `{each.name}` | {each.type} | {', '.join(f'`{name}`' for name in each.labels)} "
             f"| {each.says} |"

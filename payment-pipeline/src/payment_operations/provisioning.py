@@ -1,4 +1,4 @@
-"""What must a store hold before a stage starts: schema, topics, search attributes?"""
+"""Provisioning of the stores: PostgreSQL's schema, Kafka's topics, Temporal's search attributes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -17,7 +17,7 @@ from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
 Step = Callable[[Settings], Awaitable[tuple[str, ...]]]
-"""Provisions one store that is ready, idempotently; the names of what was missing and made."""
+"""Provisions one ready store, idempotently; returns the names of what it created."""
 
 
 async def _schema(settings: Settings) -> tuple[str, ...]:
@@ -28,7 +28,11 @@ async def _schema(settings: Settings) -> tuple[str, ...]:
             raise postgres.unreachable(settings.dsn, type(refusal).__name__) from refusal
         except psycopg.Error as refusal:
             said = primary_message(refusal)
-            raise UserError(f"PostgreSQL refuses the roles: {said}.", exit_code=1) from refusal
+            raise UserError(
+                f"PostgreSQL refused to create the roles: {said}. Check the rights of the database "
+                "user, then call the command again.",
+                exit_code=1,
+            ) from refusal
     return tuple(await asyncio.to_thread(migrate_bronze, settings))
 
 
@@ -38,10 +42,14 @@ async def _topics(settings: Settings) -> tuple[str, ...]:
     except KafkaConnectionError as refusal:
         raise kafka.unreachable(settings, refusal) from refusal
     except KafkaError as refusal:
-        raise UserError(f"Kafka refuses the topics: {refusal}.", exit_code=1) from refusal
+        raise UserError(
+            f"Kafka refused to create or change the topics: {refusal}. Check `payments logs "
+            "kafka`, then call the command again.",
+            exit_code=1,
+        ) from refusal
 
 
-# Temporal first: a program that ends right after its SDK's last call may abort.
+# Temporal first: a process that ends right after the last call of Temporal's SDK may abort.
 STEPS: Final[dict[str, Step]] = {
     "temporal": ensure_search_attributes,
     "postgres": _schema,
@@ -50,9 +58,9 @@ STEPS: Final[dict[str, Step]] = {
 
 
 async def migrate(settings: Settings) -> dict[str, tuple[str, ...]]:
-    """Provision every store; what was made, by store.
+    """Provision every store; return what was created, by store.
 
     Raises:
-        UserError: a store can't be reached, or refuses.
+        UserError: a store can't be reached or refuses.
     """
     return {store: await step(settings) for store, step in STEPS.items()}

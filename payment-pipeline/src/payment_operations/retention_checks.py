@@ -1,6 +1,6 @@
-"""Does Kafka keep what is still needed for long enough, and does anything hold the lake back?
+"""Checks of running stores: Kafka's retention, the retention headroom, the transaction horizon.
 
-Asked of a stack that runs; of one that doesn't there is nothing to say.
+A store that does not run is not checked.
 """
 
 import asyncio
@@ -20,15 +20,17 @@ from payment_pipeline.orchestrator.retention_headroom import Headroom, headrooms
 from payment_pipeline.settings import Settings
 
 HORIZON_AGE_S_MAX: Final = 60.0
-"""A writer's transaction takes a tenth of a second, and PostgreSQL ends an idle one after this."""
+"""A writer's transaction takes 0.1 s. PostgreSQL ends an idle transaction after this time."""
 DAY_S: Final = 86_400
-UNKNOWN: Final = "which ranges are under way, and from where on, is unknown while Temporal is down"
+RETENTION: Final = "Retention"
+HEADROOM: Final = "Retention headroom"
+HORIZON: Final = "Transaction horizon"
 
 _SQL: Final = queries(__package__, "retention_checks.sql")
 
 
 def checks(settings: Settings) -> list[Check]:
-    """What is red or green of the stores that answer."""
+    """Check the stores that answer."""
     kafka.quiet()
     return [*asyncio.run(_kafka(settings)), *_horizon(settings)]
 
@@ -44,38 +46,44 @@ async def _kafka(settings: Settings) -> list[Check]:
 
 
 def judged(found: list[Headroom], *, all_known: bool) -> Check:
-    """The most urgent claim as a line of the doctor's.
+    """Make a check of the smallest retention headroom.
 
-    Without Temporal what isn't dispatched is known, and what is under way is not: that is red.
+    Args:
+        found: the headrooms, smallest first.
+        all_known: whether Temporal answered. Without Temporal the ranges under way are unknown, so
+            the check is red.
     """
-    if not all_known and all(claim.ok for claim in found):
-        return Check("Claims", False, UNKNOWN, "bring Temporal back: `payments up`, then ask again")
+    if not all_known and all(headroom.ok for headroom in found):
+        return Check(
+            HEADROOM,
+            False,
+            "the ranges under way are unknown while Temporal is down",
+            "start Temporal with `payments up`, then run this command again",
+        )
     if not found:
-        return Check("Claims", True, "nothing on the topics is still needed", "")
+        return Check(HEADROOM, True, "the pipeline has processed every record", "")
     worst = found[0]
-    where = f"{worst.topic}/{worst.partition} from offset {worst.offset} on"
+    record = f"{worst.topic}/{worst.partition}, offset {worst.offset}"
     if worst.lost:
         return Check(
-            "Claims",
+            HEADROOM,
             False,
-            f"{where}: {worst.lost} offsets that were needed are gone",
-            "run `payments audit`, and replay their time: docs/runbooks/replay-and-restore.md",
+            f"{record}: Kafka deleted {worst.lost} offsets before the pipeline processed them",
+            "run `payments audit`, then replay the time of these records: "
+            "docs/runbooks/replay-and-restore.md",
         )
-    said = (
-        f"{where} is needed, {worst.age_s:,.0f} s old of {worst.retention_s / DAY_S:,.1f} days' "
-        f"retention ({worst.share:.0%})"
-    )
     return Check(
-        "Claims",
+        HEADROOM,
         worst.ok,
-        said,
-        "raise PAYMENTS_KAFKA_RETENTION_MS and run `payments migrate`, then bring back what is "
-        "behind: docs/runbooks/alerts.md#claimsexpire",
+        f"the oldest unprocessed record ({record}) is {worst.age_s:,.0f} s old, {worst.share:.0%} "
+        f"of the retention of {worst.retention_s / DAY_S:,.1f} days",
+        "raise PAYMENTS_KAFKA_RETENTION_MS and run `payments migrate`, then restart the stage that "
+        "is behind: docs/runbooks/alerts.md#claimsexpire",
     )
 
 
 async def _retention(settings: Settings) -> Check:
-    """Whether the topics keep records as long as the settings say."""
+    """Check whether each topic keeps records as long as the settings say."""
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
     try:
         await admin.start()
@@ -86,24 +94,30 @@ async def _retention(settings: Settings) -> Check:
     wanted = kafka.configs(settings)[topic_configs.RETENTION_MS]
     name = topic_configs.RETENTION_MS
     short = sorted(topic for topic in held if topic_configs.is_less(held[topic].get(name), wanted))
-    said = f"{short[0]} keeps records for less than the settings say" if short else "as set"
-    return Check("Retention", not short, said, "run `payments migrate`, which raises it")
+    finding = (
+        f"{short[0]} keeps records for less time than PAYMENTS_KAFKA_RETENTION_MS"
+        if short
+        else "each topic keeps records as long as the settings say"
+    )
+    return Check(RETENTION, not short, finding, "run `payments migrate`, which raises it")
 
 
 def _horizon(settings: Settings) -> list[Check]:
+    """Check whether a long transaction keeps new rows from the lake."""
     try:
         with psycopg.connect(settings.dsn, autocommit=True, connect_timeout=2) as connection:
             row = connection.execute(_SQL["oldest_writer"]).fetchone()
     except (psycopg.Error, UserError):
         return []
     if row is None:
-        return [Check("Horizon", True, "no transaction holds the lake back", "")]
+        return [Check(HORIZON, True, "no transaction keeps rows from the lake", "")]
     pid, name, database, age_s = row
     if pid is None:
-        said = f"the transaction {name} of {database} has been prepared for {age_s:.0f} s"
+        finding = f"transaction {name} of database {database} has been prepared for {age_s:.0f} s"
         end = f"`ROLLBACK PREPARED '{name}'` in {database}"
     else:
-        said = f"a transaction of {name or 'somebody'} (pid {pid}) has been writing {age_s:.0f} s"
+        client = name or "an unnamed client"
+        finding = f"a transaction of {client} (pid {pid}) has been open for {age_s:.0f} s"
         end = f"`SELECT pg_terminate_backend({pid})`"
-    remedy = f"end it if it is nobody's work: {end}"
-    return [Check("Horizon", age_s <= HORIZON_AGE_S_MAX, said, remedy)]
+    remedy = f"the lake waits for it; if nobody needs it, end it: {end}"
+    return [Check(HORIZON, age_s <= HORIZON_AGE_S_MAX, finding, remedy)]

@@ -1,8 +1,8 @@
--- What the doctor asks of PostgreSQL: claims.py.
+-- Queries of `payments doctor`, for retention_checks.py.
 
 -- name: oldest_writer
--- The transaction that has been writing for longest, or has been prepared and not ended, in any
--- database of the cluster: the lake reads nothing that is younger. It counts the same (`source`).
+-- The oldest open or prepared transaction that writes, in any database of the cluster. The lake
+-- loads only rows that are older than this transaction (see `source`).
 SELECT pid, name, database, extract(EPOCH FROM clock_timestamp() - since)::float8
 FROM (
     SELECT pid, application_name AS name, datname AS database, xact_start AS since
@@ -12,6 +12,6 @@ FROM (
     SELECT NULL, gid, database, prepared
     FROM pg_prepared_xacts
 ) AS writers
-WHERE since IS NOT NULL -- what other roles do shows only to members of pg_read_all_stats
+WHERE since IS NOT NULL -- only members of pg_read_all_stats see the transactions of other roles
 ORDER BY since
 LIMIT 1

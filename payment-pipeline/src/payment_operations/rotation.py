@@ -1,10 +1,14 @@
-"""How is a secret exchanged while everything runs, without a request lost or a forgery let in?
+"""The rotation of secrets while the pipeline runs, with no lost request and no accepted forgery.
 
-A provider's signing secret: `rotate` puts the new one before the old, and both verify; `retire`
-takes the old one out, once nothing is signed with it any more. A role's password: the file first,
-then the server; who is connected goes on, and who connects asks the file anew. `up` sets every
-password to its file's, so what was interrupted between the two is made good. What its readers read
-only at their start: they are stopped, and start with the new one; none is on a webhook's way.
+A provider's signing secret: `rotate` puts the new secret in front of the old one, and the gateway
+accepts both; `retire` removes the old one when nothing is signed with it any more.
+
+The password of a PostgreSQL role: first the file changes, then the server. Open connections
+continue, and new connections read the file. If a rotation is interrupted between the two steps,
+`payments up` repairs it, because `up` sets every password to that of its file.
+
+A secret that components read only at their start: those components are restarted with the new
+secret. No webhook depends on them.
 """
 
 import asyncio
@@ -29,19 +33,18 @@ from payment_pipeline.settings import Settings, fingerprint, signing_name, varia
 from .stack_start import up
 
 SECRET_CHARS_MIN: Final = 20
-"""Of a signing secret: Stripe's are `whsec_` and 32 letters and digits. Less could be guessed."""
+"""Shorter signing secrets could be guessed; Stripe's are `whsec_` and 32 letters and digits."""
 LIVE_MAX: Final = 3
-"""Signing secrets that verify at once: each one more is one more that can leak."""
+"""Signing secrets that are accepted at a time; each of them can leak."""
 LIVE_WAIT_S: Final = 5.0
 POLL_S: Final = 0.1
 USED_METRIC: Final = "payments_gateway_secret_used_timestamp_seconds"
-
 
 DAGSTER: Final = ("dagster-daemon", "dagster-webserver", "dagster-code")
 
 
 class Held(NamedTuple):
-    """Secrets that are exchanged together, and who reads them at their start."""
+    """Secrets that change together, and the components that read them at their start."""
 
     secrets: tuple[str, ...]
     readers: tuple[str, ...]
@@ -55,19 +58,19 @@ HELD: Final[Mapping[str, Held]] = {
     "superset_admin_password": Held(("superset_admin_password",), ("superset",)),
     "superset_secret_key": Held(("superset_secret_key",), ("superset",)),
 }
-"""By what `payments secrets rotate` calls them."""
+"""By the name that `payments secrets rotate` takes."""
 
 
 class Used(NamedTuple):
-    """What a running gateway says of one signing secret."""
+    """The last use of one signing secret, as a running gateway reports it."""
 
     fingerprint: str
     at_s: float
-    """When it verified a request last, Unix time; 0 if never since the gateway's start."""
+    """Unix time of the last request that it verified; 0 if none since the gateway's start."""
 
 
 def live(settings: Settings, provider: str) -> list[str]:
-    """The fingerprints of a provider's live signing secrets, newest first.
+    """Return the fingerprints of a provider's accepted signing secrets, newest first.
 
     Raises:
         UserError: there is no such provider, or it has no secret.
@@ -76,28 +79,33 @@ def live(settings: Settings, provider: str) -> list[str]:
 
 
 def rotate_signing(settings: Settings, provider: str, given: str | None = None) -> str:
-    """Put a new signing secret before the live ones; its fingerprint.
+    """Put a new signing secret in front of the accepted ones; return its fingerprint.
 
     Args:
-        settings: whose folder of secrets it is.
-        provider: as in the webhook's path.
-        given: the secret that the provider has shown; a random one if left out.
+        settings: of the stack.
+        provider: the name in the webhook's path.
+        given: the secret that the provider shows; a random one if left out.
 
     Raises:
-        UserError: it can't be one, it is live already, or too many are.
+        UserError: the value is no signing secret, it is already accepted, or there are too many.
     """
     signer, name = _provider(provider), signing_name(provider)
     _refuse_environment(settings, name)
     new = new_secret(name) if given is None else given.strip()
     if len(new) < SECRET_CHARS_MIN or not new.isascii() or set(new) & set(", \t\n"):
-        raise UserError(f"That is no signing secret: it is {SECRET_CHARS_MIN} characters or more.")
+        raise UserError(
+            f"That is no signing secret: it needs at least {SECRET_CHARS_MIN} ASCII characters, "
+            "without spaces and commas. Copy it from the provider's dashboard."
+        )
     with exclusive(run_dir(settings) / "secrets.lock"):
         known = settings.signing_secrets(signer)
         if new in known:
-            raise UserError(f"{fingerprint(new)} is live already.", exit_code=1)
+            raise UserError(
+                f"{fingerprint(new)} is already in the file. There is nothing to do.", exit_code=1
+            )
         if len(known) >= LIVE_MAX:
             raise UserError(
-                f"{len(known)} secrets of {provider} are live: retire the old ones first, with "
+                f"{provider} already has {len(known)} signing secrets. Retire the old ones first: "
                 f"`payments secrets retire {provider}`.",
                 exit_code=1,
             )
@@ -106,18 +114,22 @@ def rotate_signing(settings: Settings, provider: str, given: str | None = None) 
 
 
 def retire_signing(settings: Settings, provider: str, quiet_s: float, *, force: bool) -> list[str]:
-    """Take out every signing secret but the newest; the fingerprints of those.
+    """Remove every signing secret but the newest; return the fingerprints of the removed ones.
 
     Raises:
-        UserError: only one is live; one of the old verified a request within `quiet_s`, or no
-            gateway answers that could say so, and it isn't forced.
+        UserError: there is only one; or, unless `force` is set, an old one verified a request
+            within `quiet_s`, or no gateway answers.
     """
     signer, name = _provider(provider), signing_name(provider)
     _refuse_environment(settings, name)
     with exclusive(run_dir(settings) / "secrets.lock"):
         newest, *old = settings.signing_secrets(signer)
         if not old:
-            raise UserError(f"Only {fingerprint(newest)} is live: rotate first.", exit_code=1)
+            raise UserError(
+                f"{provider} has only the signing secret {fingerprint(newest)}. Add a new one "
+                f"first: `payments secrets rotate {provider}`.",
+                exit_code=1,
+            )
         retired = [fingerprint(each) for each in old]
         if not force:
             _refuse_used(settings, provider, retired, quiet_s)
@@ -126,7 +138,7 @@ def retire_signing(settings: Settings, provider: str, quiet_s: float, *, force: 
 
 
 def wait_until_live(settings: Settings, provider: str) -> bool | None:
-    """Whether the gateway verifies with what is in the file now; None if none answers here."""
+    """Wait until the gateway accepts the secrets of the file; None if no gateway answers."""
     wanted = set(live(settings, provider))
     deadline = time.monotonic() + LIVE_WAIT_S
     while (used := _ask_gateway(settings, provider)) is not None:
@@ -139,16 +151,18 @@ def wait_until_live(settings: Settings, provider: str) -> bool | None:
 
 
 def rotate_password(settings: Settings, name: str) -> None:
-    """Give a PostgreSQL role a new password, by its secret's name.
+    """Give a PostgreSQL role a new password, by the name of its secret.
 
     Raises:
-        UserError: services don't read it anew, or the server isn't ours or doesn't answer.
+        UserError: this password can't be rotated, PostgreSQL runs elsewhere or does not answer.
     """
     if name not in rotatable_passwords(settings):
         names = ", ".join([*sorted(providers()), *rotatable_passwords(settings), *HELD])
-        raise UserError(f"No secret {name} to rotate: there are {names}.")
+        raise UserError(f"There is no secret {name} that can be rotated. Use one of: {names}.")
     if settings.postgres_dsn:
-        raise UserError("PostgreSQL runs elsewhere: change it there, then PAYMENTS_POSTGRES_DSN.")
+        raise UserError(
+            "PostgreSQL runs elsewhere. Change the password there, then in PAYMENTS_POSTGRES_DSN."
+        )
     _refuse_environment(settings, name)
     with exclusive(run_dir(settings) / "secrets.lock"):
         path, old = settings.secrets_dir / name, settings.secret(name)
@@ -161,21 +175,21 @@ def rotate_password(settings: Settings, name: str) -> None:
 
 
 def rotate_held(settings: Settings, name: str) -> list[str]:
-    """Give the readers of a secret of `HELD` a new one; those that were restarted.
+    """Replace a secret of `HELD` and restart its readers; return those that were restarted.
 
-    Meanwhile webhooks are taken, scored and written to bronze; loads wait.
+    Meanwhile webhooks are received, scored and written to bronze; loads wait.
 
     Raises:
-        UserError: it is set in the environment, or something stored is encrypted with it; or a
-            reader does not come back.
+        UserError: the secret is set in the environment, stored data is encrypted with it, or a
+            reader does not start again.
     """
     held = HELD[name]
     for each in held.secrets:
         _refuse_environment(settings, each)
     if name == "superset_secret_key" and settings.trino_password:
         raise UserError(
-            "Superset's metadata holds Trino's password, encrypted with it: docs/security.md says "
-            "how to exchange both."
+            "Superset's database holds Trino's password, encrypted with this key. Exchange both as "
+            "docs/security.md describes."
         )
     states = supervisor.states(settings)
     running = [each for each in held.readers if states.get(each, {}).get("pid")]
@@ -190,41 +204,46 @@ def rotate_held(settings: Settings, name: str) -> list[str]:
 
 
 def rotatable_passwords(settings: Settings) -> tuple[str, ...]:
-    """The passwords that their users read at each connection: Dagster's stands in its file."""
+    """The passwords that services read at each connection. Dagster reads its own at its start."""
     return tuple(
         secret for role, secret in roles.passwords(settings).items() if role != roles.DAGSTER
     )
 
 
 def is_provider(name: str) -> bool:
-    """Whether a name is a provider's."""
+    """Say whether there is a provider of this name."""
     return name in providers()
 
 
 def _provider(name: str) -> Provider:
     if not is_provider(name):
-        raise UserError(f"No provider {name}: there are {', '.join(sorted(providers()))}.")
+        raise UserError(
+            f"There is no provider {name}. Use one of: {', '.join(sorted(providers()))}."
+        )
     return providers()[name]
 
 
 def _refuse_environment(settings: Settings, name: str) -> None:
     if name in settings.given_secrets:
-        raise UserError(f"{variable(name)} is set, and wins over the file: change it there.")
+        raise UserError(
+            f"The environment variable {variable(name)} is set and overrides the file. Change the "
+            "variable."
+        )
 
 
 def _refuse_used(settings: Settings, provider: str, old: list[str], quiet_s: float) -> None:
     used = _ask_gateway(settings, provider)
     if used is None:
         raise UserError(
-            "No gateway answers, so nobody knows whether the old secret is still used: "
-            "--force retires it all the same.",
+            "No gateway answers, so the last use of the old secret is unknown. Start the gateway "
+            "(`payments up`), or retire the secret in any case with --force.",
             exit_code=1,
         )
     for each in used:
         if each.fingerprint in old and (ago_s := time.time() - each.at_s) < quiet_s:
             raise UserError(
-                f"{each.fingerprint} verified a request {ago_s:.0f} s ago: has {provider} been "
-                f"told of the new one? --force retires it all the same.",
+                f"{each.fingerprint} verified a request {ago_s:.0f} s ago. Activate the new secret "
+                f"at {provider}, or retire the old one in any case with --force.",
                 exit_code=1,
             )
 

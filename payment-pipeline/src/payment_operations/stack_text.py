@@ -18,7 +18,8 @@ from .terminal import fixed_column, labelled, table, text_column
 FILE_COLUMNS: Final = 200
 """The width of a table that goes to a file."""
 _UNREADY = {"down": "down", "elsewhere": "elsewhere"}
-_CHECK_WIDTH: Final = 11
+_CHECK_WIDTH: Final = 19
+"""The longest name of a check, `Transaction horizon`."""
 _LABEL_WIDTH: Final = 17
 """The longest name of a component, `dagster-webserver`."""
 

@@ -23,7 +23,7 @@ HUGE = 2**63 - 1
 
 
 def audited(*ends: int, with_client: bool = True, complete: bool = True) -> Report:
-    """One event for each end: how many of the way's stages it reached."""
+    """One event for each end, which is the number of stages that it reached."""
     reading = Reading()
     for number, end in enumerate(ends):
         for stage in WAY[:end]:
@@ -34,7 +34,7 @@ def audited(*ends: int, with_client: bool = True, complete: bool = True) -> Repo
 
 
 def lakehoused(*ends: int, pending: int = 0) -> Report:
-    """One event for each end, of which the last `pending` lie past the lake's watermark."""
+    """One event for each end; the last `pending` are above the lake's watermark."""
     reading = Reading()
     way = (*WAY[1:], Stage.LAKE, Stage.FACTS)
     for stage in (Stage.LAKE, Stage.LAKE_QUARANTINE, Stage.FACTS):
@@ -54,14 +54,14 @@ def said(found: Report) -> str:
     return out.getvalue()
 
 
-def test_a_clean_audit_says_so_in_a_sentence() -> None:
+def test_a_clean_audit_is_one_sentence() -> None:
     found = audited(4)
     assert audit_json.verdict(found) == "clean: 1 acknowledged event, each in exactly one place"
     assert audit_json.verdict(audited(4, with_client=False)).startswith("clean: 1 received event")
     assert audit_json.as_json(found)["ok"] is True
 
 
-def test_missing_events_are_named_with_what_to_do() -> None:
+def test_missing_events_are_named_with_a_next_step() -> None:
     found = audited(4, 3, 2)
     text = said(found)
     assert "2 missing: evt_1, evt_2; last seen in raw (1), normalized (1)" in text
@@ -84,14 +84,14 @@ def test_the_json_has_each_list_its_count_and_each_stage_its_total() -> None:
     }
 
 
-def test_without_a_client_nothing_is_said_of_it() -> None:
+def test_without_a_client_ledger_it_is_not_mentioned() -> None:
     answer = audit_json.as_json(audited(4, with_client=False))
     assert "acknowledged" not in answer["stages"]
     assert not {"others", "attempts"} & answer.keys()
     assert "client" not in said(audited(4, with_client=False))
 
 
-def test_what_the_client_did_at_the_windows_edge_is_said() -> None:
+def test_attempts_at_the_ends_of_the_window_are_counted() -> None:
     found = replace(audited(4), attempts=Attempts(judged=1, at_edge=1_200, outside=7, unread=2))
     answer = audit_json.as_json(found)
     assert answer["ok"] is True
@@ -106,7 +106,7 @@ def test_what_the_client_did_at_the_windows_edge_is_said() -> None:
 
 
 @pytest.mark.parametrize("left_out", [Attempts(0, 40, 0, 0), Attempts(0, 0, 40, 0)])
-def test_an_audit_that_judged_none_of_the_clients_attempts_is_not_clean(left_out: Attempts) -> None:
+def test_an_audit_without_a_judged_attempt_is_not_clean(left_out: Attempts) -> None:
     found = replace(audited(), attempts=left_out)
     assert (found.ok, audit_json.as_json(found)["ok"]) == (False, False)
     assert audit_json.verdict(found).startswith(
@@ -122,7 +122,7 @@ def test_an_audit_that_judged_none_of_the_clients_attempts_is_not_clean(left_out
     assert audit_json.verdict(faulty).startswith("not clean: 1 missing")
 
 
-def test_a_window_that_is_partly_covered_is_not_called_complete() -> None:
+def test_a_window_without_its_earlier_records_is_incomplete() -> None:
     found = audited(4, complete=False)
     answer = audit_json.as_json(found)
     assert answer["window"]["complete"] is False
@@ -130,7 +130,7 @@ def test_a_window_that_is_partly_covered_is_not_called_complete() -> None:
     assert "Kafka no longer holds the earlier records" in said(found)
 
 
-def test_a_lakehouse_that_is_not_there_is_one_line() -> None:
+def test_an_absent_lakehouse_is_one_line() -> None:
     why = "Trino is not running"
     found = replace(audited(4), absent=dict.fromkeys((Stage.LAKE, Stage.FACTS), why))
     assert "Not audited: lake, facts (Trino is not running)." in said(found).splitlines()
@@ -141,7 +141,7 @@ def test_a_lakehouse_that_is_not_there_is_one_line() -> None:
     assert answer["pending"] == {}
 
 
-def test_the_lakehouse_takes_part_and_what_is_pending_is_said() -> None:
+def test_events_that_wait_for_a_load_are_pending_and_not_missing() -> None:
     found = lakehoused(5, 3, pending=1)
     assert audit_json.verdict(found).endswith("each in exactly one place, and on to the facts")
     answer = audit_json.as_json(found)
@@ -152,7 +152,7 @@ def test_the_lakehouse_takes_part_and_what_is_pending_is_said() -> None:
 
 
 @pytest.mark.parametrize(("end", "advice"), [(3, "re-load of their day"), (4, "--full-refresh")])
-def test_what_is_missing_in_the_lakehouse_has_its_next_step(end: int, advice: str) -> None:
+def test_events_missing_in_the_lakehouse_have_a_next_step(end: int, advice: str) -> None:
     assert advice in said(lakehoused(end)).replace("\n", " ")
 
 
@@ -179,6 +179,6 @@ def test_totals_that_agree_share_a_column_on_a_narrow_screen_too() -> None:
     assert ["EUR", "10"] in [line.split() for line in totals.splitlines()]
 
 
-def test_a_total_that_differs_has_a_column_of_its_own() -> None:
+def test_a_different_total_has_its_own_column() -> None:
     totals = said(audited(4, 2)).split("Hash totals")[1]
     assert ["EUR", f"{2 * HUGE:,}", f"{HUGE:,}"] in [line.split() for line in totals.splitlines()]

@@ -1,4 +1,4 @@
-"""Does each demo send other payments than before, and does a failed load say where to look?"""
+"""The demo: new payments each time, and the error of a failed load."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ from payment_pipeline.settings import Settings
 SettingsOf = Callable[..., Settings]
 
 
-def test_a_second_demo_has_another_seed_and_ledger(isolated: SettingsOf, tmp_path: Path) -> None:
+def test_each_demo_has_its_own_seed_and_ledger(isolated: SettingsOf, tmp_path: Path) -> None:
     settings = isolated()
     first = demo._next_ledger(settings)
     first.write_text("{}\n")
@@ -23,7 +23,7 @@ def test_a_second_demo_has_another_seed_and_ledger(isolated: SettingsOf, tmp_pat
     assert first.is_relative_to(tmp_path)
 
 
-def test_a_load_that_fails_is_a_sentence_with_its_link(
+def test_a_failed_load_is_reported_with_its_link(
     isolated: SettingsOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = isolated()
@@ -37,11 +37,11 @@ def test_a_load_that_fails_is_a_sentence_with_its_link(
     monkeypatch.setattr(dagster, "launch", launched)
     monkeypatch.setattr(dagster, "run_status", failed)
     link = f"{dagster.address(settings)}/runs/run-of-micro_batch"
-    with pytest.raises(UserError, match=link) as said:
+    with pytest.raises(UserError, match=link) as refused:
         demo._load(settings, Console(quiet=True))
-    assert said.value.exit_code == 1
+    assert refused.value.exit_code == 1
 
 
-async def test_a_dagster_that_does_not_answer_launches_nothing(isolated: SettingsOf) -> None:
+async def test_without_dagster_no_run_is_launched(isolated: SettingsOf) -> None:
     with pytest.raises(UserError, match="doesn't launch micro_batch"):
         await dagster.launch(isolated(), "micro_batch")

@@ -1,4 +1,4 @@
-"""Is every metric named as people expect, once, with few labels, and in the table of the docs?"""
+"""The names and labels of all metrics, and the table in the docs."""
 
 import re
 
@@ -18,11 +18,11 @@ ACTIVITIES = "activity_duration_seconds"
 TOLD_APART_BY_PEOPLE = {"id", "event_id", "payment_id", "customer_id", "trace_id", "path", "url"}
 
 
-def test_the_table_of_the_docs_is_the_codes() -> None:
+def test_the_table_in_the_docs_is_up_to_date() -> None:
     metrics_table.check(ROOT / metrics_table.PATH)
 
 
-def test_a_name_says_whose_it_is_and_is_there_once() -> None:
+def test_a_name_starts_with_its_stage_and_is_unique() -> None:
     names = [each.name for each in ALL]
     assert len(names) == len(set(names)) > 40
     for name in names:

@@ -233,7 +233,7 @@ def test_the_status_has_every_address() -> None:
 def test_a_red_check_has_its_remedy(capsys: pytest.CaptureFixture[str]) -> None:
     stack_text.show_checks([Check("Port 65535", False, f"taken by {PATH}", f"free it: {PATH}")])
     text = capsys.readouterr().out
-    assert_nothing_is_cut(text, f"Port 65535   taken by {PATH}", f"→ free it: {PATH}")
+    assert_nothing_is_cut(text, f"Port 65535           taken by {PATH}", f"→ free it: {PATH}")
 
 
 def test_the_models_have_every_score() -> None:

@@ -18,7 +18,7 @@ def said(report: Report) -> str:
     return out.getvalue()
 
 
-def test_every_standing_has_its_words() -> None:
+def test_every_outcome_has_its_meaning() -> None:
     report = Report(BY, dry_run=False, standings=Counter(dict.fromkeys(Standing, 1)))
     text = said(report)
     assert all(words in text for words in replay_text.MEANINGS.values())
@@ -33,15 +33,15 @@ def test_every_standing_has_its_words() -> None:
         (Report(BY, True, letters_open=2), True, "2 dead letters would be closed."),
     ],
 )
-def test_what_became_of_dead_letters_is_said(report: Report, ok: bool, sentence: str) -> None:
+def test_closed_and_open_dead_letters_are_reported(report: Report, ok: bool, sentence: str) -> None:
     assert sentence in said(report)
-    told = replay_text.as_json(report)
-    assert (told["ok"], told["letters_closed"], told["letters_open"]) == (
+    answer = replay_text.as_json(report)
+    assert (answer["ok"], answer["letters_closed"], answer["letters_open"]) == (
         ok,
         report.letters_closed,
         report.letters_open,
     )
 
 
-def test_of_no_letters_nothing_is_said() -> None:
+def test_without_dead_letters_none_are_mentioned() -> None:
     assert "dead letters" not in said(Report(BY, dry_run=False))

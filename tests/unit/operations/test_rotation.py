@@ -1,4 +1,4 @@
-"""Is a secret exchanged only for a good one, and is the old one kept while it is needed?"""
+"""Rotation of secrets: what is accepted, what is refused, which old secrets stay."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -29,14 +29,14 @@ def path(settings: Settings) -> Path:
     return settings.secrets_dir / "webhook_secrets_stripe"
 
 
-def test_the_new_one_comes_first_and_the_old_one_stays(settings: Settings) -> None:
+def test_the_new_secret_comes_first_and_the_old_one_stays(settings: Settings) -> None:
     (old,) = settings.signing_secrets(STRIPE)
     assert rotation.rotate_signing(settings, "stripe", f" {GIVEN}\n") == fingerprint(GIVEN)
     assert settings.signing_secrets(STRIPE) == (GIVEN, old)
     assert path(settings).stat().st_mode & 0o777 == 0o600
 
 
-def test_without_one_given_it_is_random(settings: Settings) -> None:
+def test_without_a_given_secret_a_random_one_is_made(settings: Settings) -> None:
     made = {rotation.rotate_signing(settings, "stripe") for _ in range(2)}
     assert len(made | set(rotation.live(settings, "stripe"))) == 3
     assert all(each.startswith("whsec_") for each in settings.signing_secrets(STRIPE))
@@ -45,35 +45,35 @@ def test_without_one_given_it_is_random(settings: Settings) -> None:
 @pytest.mark.parametrize(
     "given", ["", " \n", "whsec_", "whsec_short", "a" * 19, f"{GIVEN},x", "é" * 40]
 )
-def test_what_can_be_guessed_or_split_is_refused(settings: Settings, given: str) -> None:
+def test_a_short_secret_or_one_with_separators_is_refused(settings: Settings, given: str) -> None:
     before = path(settings).read_text()
     with pytest.raises(UserError, match="no signing secret") as refused:
         rotation.rotate_signing(settings, "stripe", given)
     assert path(settings).read_text() == before
-    assert not given.strip() or given not in str(refused.value), "what was given may be a secret"
+    assert not given.strip() or given not in str(refused.value), "the given value may be a secret"
 
 
-def test_the_same_one_again_changes_nothing(settings: Settings) -> None:
+def test_the_same_secret_again_changes_nothing(settings: Settings) -> None:
     rotation.rotate_signing(settings, "stripe", GIVEN)
     before = path(settings).read_text()
-    with pytest.raises(UserError, match="live already"):
+    with pytest.raises(UserError, match="already in the file"):
         rotation.rotate_signing(settings, "stripe", GIVEN)
     assert path(settings).read_text() == before
 
 
-def test_old_ones_do_not_pile_up(settings: Settings) -> None:
+def test_there_are_never_too_many_secrets(settings: Settings) -> None:
     for _ in range(rotation.LIVE_MAX - 1):
         rotation.rotate_signing(settings, "stripe")
-    with pytest.raises(UserError, match="retire the old ones first"):
+    with pytest.raises(UserError, match="Retire the old ones first"):
         rotation.rotate_signing(settings, "stripe")
 
 
-def test_the_only_one_is_not_retired(settings: Settings) -> None:
-    with pytest.raises(UserError, match="rotate first"):
+def test_the_only_secret_is_not_retired(settings: Settings) -> None:
+    with pytest.raises(UserError, match="Add a new one first"):
         rotation.retire_signing(settings, "stripe", 0, force=True)
 
 
-def test_without_a_gateway_to_ask_only_force_retires(settings: Settings) -> None:
+def test_without_a_gateway_only_force_retires(settings: Settings) -> None:
     rotation.rotate_signing(settings, "stripe", GIVEN)
     with pytest.raises(UserError, match="--force"):
         rotation.retire_signing(settings, "stripe", 0, force=False)
@@ -82,7 +82,7 @@ def test_without_a_gateway_to_ask_only_force_retires(settings: Settings) -> None
     assert rotation.wait_until_live(settings, "stripe") is None
 
 
-def test_what_the_environment_says_is_changed_there(isolated: SettingsOf) -> None:
+def test_a_secret_of_the_environment_is_not_rotated(isolated: SettingsOf) -> None:
     given = isolated(webhook_secrets={"stripe": GIVEN})
     with pytest.raises(UserError, match="PAYMENTS_WEBHOOK_SECRETS_STRIPE is set"):
         rotation.rotate_signing(given, "stripe")
@@ -93,13 +93,15 @@ def test_what_the_environment_says_is_changed_there(isolated: SettingsOf) -> Non
 
 @pytest.mark.parametrize("name", ["nobody", "../x", "pseudonym_key", "postgres_admin_password"])
 def test_no_other_secret_is_rotated(settings: Settings, name: str) -> None:
-    with pytest.raises(UserError, match=f"No secret {name} to rotate: there are .*stripe, "):
+    with pytest.raises(
+        UserError, match=f"no secret {name} that can be rotated. Use one of: .*stripe, "
+    ):
         rotation.rotate_password(settings, name)
-    with pytest.raises(UserError, match="No provider"):
+    with pytest.raises(UserError, match="There is no provider"):
         rotation.rotate_signing(settings, name)
 
 
-def test_a_password_that_can_not_be_set_stays_as_it_was(settings: Settings) -> None:
+def test_a_password_that_postgresql_does_not_take_stays_as_it_was(settings: Settings) -> None:
     before = settings.secret("postgres_worker_password")
     with pytest.raises(UserError, match="No PostgreSQL at"):
         rotation.rotate_password(settings, "postgres_worker_password")
@@ -107,20 +109,20 @@ def test_a_password_that_can_not_be_set_stays_as_it_was(settings: Settings) -> N
 
 
 @pytest.mark.parametrize("name", rotation.HELD)
-def test_what_is_read_at_a_start_is_another_one_at_the_next(settings: Settings, name: str) -> None:
+def test_a_secret_that_is_read_at_a_start_changes(settings: Settings, name: str) -> None:
     held = rotation.HELD[name].secrets
     before = {each: settings.secret(each) for each in held}
     assert rotation.rotate_held(settings, name) == [], "nothing runs here"
     assert all(settings.secret(each) != before[each] for each in held)
 
 
-def test_what_others_are_encrypted_with_is_not_exchanged_alone(isolated: SettingsOf) -> None:
+def test_a_key_that_encrypts_another_secret_is_refused(isolated: SettingsOf) -> None:
     settings = isolated(trino_password="given")
     with pytest.raises(UserError, match=r"docs/security\.md"):
         rotation.rotate_held(settings, "superset_secret_key")
 
 
-def test_no_reader_of_what_is_held_is_on_a_webhooks_way() -> None:
-    on_it = {each.name for each in chosen()}
+def test_no_component_that_is_restarted_serves_webhooks() -> None:
+    serving = {each.name for each in chosen()}
     for held in rotation.HELD.values():
-        assert not on_it.intersection(held.readers)
+        assert not serving.intersection(held.readers)
