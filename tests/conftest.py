@@ -7,7 +7,7 @@ free ports. `fresh_stack` starts a separate stack, for a test that kills process
 One xdist worker runs all tests of the shared stack, because an audit must not see the events of
 another test. The fixtures of a test decide: a file with a test that uses `shared_settings`, even
 through another fixture, belongs to that worker. The main process stops the shared stack at the end
-of the run, after a failure too.
+of the run, even after a failure.
 """
 
 import json
@@ -37,33 +37,36 @@ __all__ = ["free_ports", "stack_settings"]
 STORES = ("postgres", "kafka", "temporal")
 STACK_PREFIX = "payments-test-"
 SHARED_VAR = "TEST_STACK_VAR"
-"""The shared stack's folder, handed to xdist's workers in their environment."""
+"""Environment variable with the folder of the shared stack. The xdist workers inherit it."""
 COLLECTOR_PORT = "TEST_COLLECTOR_PORT"
-"""Where a test may listen for the shared stack's spans: no component's port."""
+"""Environment variable with the port where a test may listen for spans of the shared stack."""
 SHARED_FILES = "files_on_the_shared_stack.json"
-"""In the shared stack's folder: the test files that use it, from the workers to the scheduler."""
+"""File in the shared stack's folder: the workers tell the scheduler which test files use it."""
 WORKERS_MAX = 4
-"""Each may have a stack with Trino, some 4 GB, beside the shared one."""
+"""Each worker may have a separate stack with Trino (about 4 GB), besides the shared stack."""
 PORT_SHARES = 16
-"""Of how many processes of a run each has ports that are no other's: the one that pytest was called
-in, and xdist's workers. What a stack has not bound yet looks free to the next."""
-# A test must not depend on what the developer's shell or .env says.
+"""Number of processes in one run that get separate ports: pytest itself and the xdist workers.
+
+Without separate ports, a port that a stack has chosen but not yet bound would look free to another.
+"""
+# A test must not depend on the developer's environment or .env.
 for name in [name for name in os.environ if name.startswith(("PAYMENTS_", "OTEL_"))]:
     del os.environ[name]
 Settings.model_config["env_file"] = None
-os.environ["OTEL_BSP_SCHEDULE_DELAY"] = "200"  # ms; spans are waited for
+os.environ["OTEL_BSP_SCHEDULE_DELAY"] = "200"  # ms; some tests wait for spans
 
 
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw-1")
-if isolated.PORTS.step == 1:  # a test that imports from here loads this file once more
+if isolated.PORTS.step == 1:  # a test that imports this file executes it a second time
     isolated.PORTS = isolated.PORTS[int(_WORKER.removeprefix("gw")) + 1 :: PORT_SHARES]
 
 
 @pytest.fixture(scope="session")
 def shared_settings() -> Settings:
-    """The run's shared stack as settings, and as this process's environment.
+    """Return the settings of the shared stack, and set this process's environment to them.
 
-    It traces the requests that ask for it; a test that wants the spans listens where they are sent.
+    The stack traces only requests that ask for it. A test that needs the spans listens on
+    `COLLECTOR_PORT`.
     """
     endpoint = f"http://127.0.0.1:{os.environ[COLLECTOR_PORT]}"
     settings = stack_settings(Path(os.environ[SHARED_VAR]), otlp_endpoint=endpoint, trace_ratio=0)
@@ -88,31 +91,31 @@ def stack(shared_settings: Settings) -> Settings:
 
 @pytest.fixture(scope="session")
 def lakehouse(shared_settings: Settings) -> Settings:
-    """The stores, S3 with the Iceberg catalog, and Trino: of the run's shared stack."""
+    """The stores, S3 with the Iceberg catalog, and Trino, on the shared stack."""
     up(shared_settings, only=(*STORES, "seaweedfs", "trino"))
     return shared_settings
 
 
 @pytest.fixture(scope="module")
 def private_stores() -> Iterator[Settings]:
-    """PostgreSQL and Kafka, for one module that leaves in them what no audit may find."""
+    """Separate PostgreSQL and Kafka, for a module that leaves data which no audit may find."""
     with own_stack("postgres", "kafka") as settings:
         yield settings
 
 
 @pytest.fixture
 def fresh_stack() -> Iterator[Callable[..., Settings]]:
-    """A maker of stacks of the test's own: `fresh_stack("kafka", gateway_deadline_s=1)`."""
+    """A function that starts separate stacks: `fresh_stack("kafka", gateway_deadline_s=1)`."""
     with ExitStack() as stacks:
         yield lambda *only, **overrides: stacks.enter_context(own_stack(*only, **overrides))
 
 
 @contextmanager
 def own_stack(*only: str, **overrides: object) -> Iterator[Settings]:
-    """A stack that is shared with nobody, until the block ends; of `only` these components.
+    """Start a separate stack with the given components, or all, and stop it when the block ends.
 
-    Its folder is not one of pytest's: another session makes those 0700 again, and PostgreSQL,
-    which doesn't run as root, could no longer enter its data.
+    The folder is not one of pytest's temporary folders. Another pytest session changes the mode of
+    those to 0700, and then PostgreSQL, which does not run as root, cannot enter its data folder.
     """
     with isolated.temporary(None, **overrides) as settings:
         up(settings, only=only)
@@ -120,7 +123,7 @@ def own_stack(*only: str, **overrides: object) -> Iterator[Settings]:
 
 
 class ByStack(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-    """Gives every file that uses the shared stack to one worker, and the others out by file."""
+    """Gives all files that use the shared stack to one worker, and spreads the other files."""
 
     @cached_property
     def _shared_files(self) -> frozenset[str]:
@@ -132,17 +135,17 @@ class ByStack(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One a core: a stack at work takes more than one, but a test of it waits half of its time."""
+    """Use one worker per core: a busy stack needs more, but its tests wait half of the time."""
     return min(WORKERS_MAX, os.cpu_count() or 1)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByStack:
-    """Xdist's hook."""
+    """Use `ByStack` as the scheduler."""
     return ByStack(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tell the scheduler which files use the shared stack: their fixtures say so."""
+    """Tell the scheduler which files have tests whose fixtures use the shared stack."""
     shared = {
         item.nodeid.partition("::")[0]
         for item in items
@@ -155,9 +158,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose the shared stack's folder, where pytest was called; nothing starts yet."""
-    # No server of a test lives long enough to gain from Java's second compiler, which took a third
-    # of Trino's CPU. (The benchmarks load this file too, and want both.)
+    """Choose the folder of the shared stack in the main process. Nothing starts yet."""
+    # Java's second compiler took a third of Trino's CPU, and the servers of tests do not run long
+    # enough to gain from it. The benchmarks import this file too, but do not run this hook.
     os.environ["JAVA_TOOL_OPTIONS"] = "-XX:TieredStopAtLevel=1"
     if not hasattr(config, "workerinput"):
         os.environ[SHARED_VAR] = tempfile.mkdtemp(prefix=STACK_PREFIX)
@@ -167,7 +170,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Stop the shared stack once every worker is done, after a failure or Ctrl-C too."""
+    """Stop the shared stack once every worker is done, even after a failure or Ctrl-C."""
     if hasattr(config, "workerinput"):
         return
     var = Path(os.environ[SHARED_VAR])

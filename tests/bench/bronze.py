@@ -1,8 +1,8 @@
-"""How many events a second does bronze take, and what of that do exactness and features cost?
+"""Measures the bronze writer's events per second against a bare insertion of the same rows.
 
-The bound is a bare COPY and INSERT … ON CONFLICT of the same rows, made beforehand, into the same
-table with the same indexes, one connection and one commit a batch. Batches alternate, so that
-whatever else the machine does hits both. PostgreSQL is all it needs: `make bench ARGS=bronze`.
+The bare insertion is a COPY and an INSERT … ON CONFLICT of prepared rows into the same table with
+the same indexes, over one connection and with one commit per batch. The batches alternate, so other
+work on the machine slows both. Needs only PostgreSQL: `make bench ARGS=bronze`.
 """
 
 import asyncio
@@ -25,10 +25,10 @@ from support.databases import migrated_schema
 EVENTS: Final = 30_000
 BATCH: Final = 1000
 EVENTS_PER_S_MIN: Final = 10_000
-"""Over twice what the orchestrator has to reach, since it shares the machine with bronze."""
+"""More than twice the orchestrator's target, because the orchestrator shares the machine."""
 SHARE_OF_BARE_MIN: Final = 0.3
 IN_PLACE_MIN: Final = 0.7
-"""Heap-only updates of entity_features: what its fillfactor buys."""
+"""Target for the share of heap-only updates of entity_features, the effect of its fillfactor."""
 IN_PLACE: Final = """
 SELECT n_tup_hot_upd::float8 / n_tup_upd
 FROM pg_stat_user_tables
@@ -39,7 +39,7 @@ QUERIES: Final = queries("payment_pipeline.bronze", "queries/events.sql")
 
 
 def bronze_figures(settings: Settings) -> list[Figure]:
-    """The writer's rate against the need and the bare insertion, and how it updates."""
+    """Measure the writer's rate and its share of heap-only updates."""
     with migrated_schema(settings) as own:
         ours, bare, in_place = asyncio.run(_measure(own))
     return [
@@ -77,12 +77,12 @@ def bronze_figures(settings: Settings) -> list[Figure]:
 
 
 async def _measure(settings: Settings) -> tuple[float, float, float]:
-    """Events a second: ours, bare; and the share of heap-only updates."""
+    """Return the events per second of both ways, and the share of heap-only updates."""
     rows = [scored(event) for event in events(EVENTS)]
     batches = [rows[start : start + BATCH] for start in range(0, EVENTS, BATCH)]
     records = [_records(batch) for batch in batches]
     pool = await postgres.pool(settings, 1, 1)
-    # The whole run's input lies about: going through it for garbage is no part of the writing.
+    # Keep the garbage collector from scanning the input of the whole run during the writes.
     gc.collect()
     gc.freeze()
     try:
@@ -104,7 +104,7 @@ async def _seconds(work: Awaitable[None]) -> float:
 
 
 def _records(batch: list[ScoredEvent]) -> list[Record]:
-    """The same rows under another provider's name, so that both find room in one table."""
+    """Return the same rows with another provider, so that both ways can write to one table."""
     return [("bare", *to_record(row, "ingest/bare")[1:]) for row in batch]
 
 

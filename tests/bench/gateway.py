@@ -1,10 +1,11 @@
-"""How fast is the gateway, against a bare FastAPI route and against raw ASGI on the same Kafka?
+"""Measures the gateway against a bare FastAPI route and a raw ASGI endpoint on the same Kafka.
 
-They take turns, and each round's rates are held against one another, for a shared machine's speed
-changes within seconds: the median of these ratios counts. The first round is of the broker's own
-warming up, and counts for nothing.
-Kafka is all it needs; run it with no stage up, or they share the processor:
-`make bench ARGS=gateway` does so.
+The servers take turns. Rates are compared within one round, because the speed of a shared machine
+changes within seconds; the median of these ratios counts. The first round warms up the broker and
+does not count.
+
+Needs only Kafka. Other stages would share the processor, so `make bench ARGS=gateway` runs it
+without them.
 """
 
 import asyncio
@@ -39,14 +40,14 @@ PEERS: Final = Path(__file__).with_name("peers.py")
 GATEWAY, BARE, RAW, HOT = "gateway", "bare_fastapi", "raw_asgi", "hot"
 
 Round: TypeAlias = Mapping[str, Outcome]
-"""What each answered, one right after the other."""
+"""The outcome of each server in one round."""
 
 
 def gateway_figures(settings: Settings) -> list[Figure]:
-    """Measure on a running Kafka; takes about a minute and a half.
+    """Measure on a running Kafka, in about 90 seconds.
 
     Raises:
-        RuntimeError: something but 200 was answered.
+        RuntimeError: a server gave an answer other than 200.
     """
     asyncio.run(kafka.ensure_topics(settings, topics()))
     with tempfile.TemporaryDirectory() as var, ExitStack() as running:
@@ -101,13 +102,15 @@ def _p99(name: str, rounds: Sequence[Round], ours: str) -> Figure:
 
 def _all_accepted(name: str, outcome: Outcome) -> Outcome:
     if set(outcome.by_status) != {"200"}:
-        raise RuntimeError(f"{name} answered {outcome.by_status}")
+        raise RuntimeError(
+            f"{name} must answer 200 to all requests, but answered {outcome.by_status}."
+        )
     return outcome
 
 
 @contextmanager
 def _server(name: str, settings: Settings, var: Path) -> Iterator[int]:
-    """One of the servers in a process of its own, ready on the port that is yielded."""
+    """Start one server in a separate process, and yield its port once the server is ready."""
     port = free_port()
     command = [sys.executable, str(PEERS), name, str(port)]
     if name == GATEWAY:
@@ -121,13 +124,13 @@ def _server(name: str, settings: Settings, var: Path) -> Iterator[int]:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on now."""
+    """Return a loopback port on which no process listens."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
 
 
 def environment(settings: Settings, var: Path, port: int) -> Mapping[str, str]:
-    """A server's environment: this Kafka, its own port, and the secret that the load signs with."""
+    """Return the environment of a server: Kafka's address, the port, and the secret of the load."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("PAYMENTS_")}
     return {
         **ours,
@@ -141,7 +144,7 @@ def environment(settings: Settings, var: Path, port: int) -> Mapping[str, str]:
 
 
 def _wait(url: str, process: "subprocess.Popen[bytes]") -> None:
-    """Until the server is there; a peer answers 404 or 405, which is as good."""
+    """Wait until the server answers. A 404 or 405 from a peer also shows that it runs."""
     for _ in range(START_S * 10):
         try:
             with urllib.request.urlopen(url, timeout=1):
@@ -153,4 +156,4 @@ def _wait(url: str, process: "subprocess.Popen[bytes]") -> None:
             if process.poll() is not None:
                 break
         time.sleep(0.1)
-    raise RuntimeError(f"{url} is not ready")
+    raise RuntimeError(f"The server at {url} is not ready after {START_S} s.")

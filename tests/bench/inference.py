@@ -1,8 +1,8 @@
-"""How much processor time does a batch of 1,000 events cost, from its JSON to the scores' JSON?
+"""Measures the CPU time of inference for a batch of 1,000 events, from JSON to scores as JSON.
 
-Also: the compiled scorecards, reasons included, against scikit-learn's own `predict_proba` on the
-same events, which gives none; and an event's online features, its vector and its fold.
-Trains in a folder of its own; needs nothing else: `make bench ARGS=inference`.
+It also measures the compiled scorecards with reasons against scikit-learn's `predict_proba` without
+reasons, and the online features of one event. It trains the models in a temporary folder and needs
+no component: `make bench ARGS=inference`.
 """
 
 import tempfile
@@ -33,13 +33,13 @@ COMPILED_RATIO_MAX: Final = 1.0
 
 
 def inference_figures() -> list[Figure]:
-    """Measure on a year of few customers; takes about half a minute."""
+    """Measure on one simulated year of few customers, in about 30 seconds."""
     with tempfile.TemporaryDirectory() as var:
         settings = Settings(var=Path(var))
         train(settings, lambda _: None, seed=1, customers=CUSTOMERS)
         events = simulated(1, CUSTOMERS)
         history = replay("bench", events)
-        # From the year's second half, when states are full.
+        # Events from the end of the year, when the entity states are full.
         asked = list(history.items[-EVENTS:])
         body = ScoreRequest(events=asked).model_dump_json().encode()
         loaded = scoring_engine.load(settings)
@@ -90,7 +90,7 @@ def inference_figures() -> list[Figure]:
 def _both_ways(
     settings: Settings, features: Floats
 ) -> tuple[Callable[[], None], Callable[[], None]]:
-    """The two classifiers' estimators, and their compiled form, on the same values."""
+    """Return functions that run both classifiers on the same values: fitted and compiled."""
     root = models_dir(settings)
     pairs = []
     for model in (FRAUD, CHURN):

@@ -1,11 +1,10 @@
-"""How many rows a second go from bronze to Iceberg, and what of that does exactness cost?
+"""Measures the loader's rows per second from bronze to Iceberg, against bare calls and two peers.
 
-Beside the loader run the two bare calls that it is made of, an ADBC read and a PyIceberg append;
-and the same rows by way of pandas and by dlt, in environments that are thrown away after. A peer
-that can't be installed is left out, and said so. The bare append has no partitions to sort rows
-into, and one commit for the loader's three: a stricter limit than the same table would be. Payloads
-are a simulated market's, all different. Needs PostgreSQL and S3 with the catalog:
-`make bench ARGS=lake`.
+The bare calls are an ADBC read and a PyIceberg append. The bare append has no partitions and makes
+one commit instead of the loader's three, so it is a strict limit. The peers, pandas and dlt, load
+the same rows in temporary environments. A peer that cannot be installed is left out, with a
+message. All rows are different and come from a simulated market. Needs PostgreSQL and S3 with the
+catalog: `make bench ARGS=lake`.
 """
 
 import asyncio
@@ -44,7 +43,7 @@ from support.databases import migrated_schema
 
 EVENTS: Final = 20_000
 COPIES: Final = 10
-"""Of each event, with ids, payments, bodies, amounts, attributes and scores of their own."""
+"""Copies of each event, with different ids, payments, bodies, amounts, attributes and scores."""
 BATCH: Final = 1000
 ROUNDS: Final = 3
 SHARE_OF_BARE_MIN: Final = 0.6
@@ -55,17 +54,17 @@ COLUMNS: Final = ", ".join(
     for column in TABLE.columns
 )
 READ: Final = f"SELECT {COLUMNS} FROM payment_events"
-# What would be the same in two copies is made their own, so that no encoder sees runs.
+# Values that would be equal in two copies are changed, so that encoders find no repetitions.
 COPY: Final = """
 INSERT INTO payment_events ({columns})
 SELECT {values} FROM payment_events, generate_series(1, {copies}) AS copy
 WHERE workflow_id LIKE 'ingest/bench/%'
 """
-# A number in [0, 1] that only depends on the event and the copy.
+# A number in [0, 1] that depends only on the event and the copy.
 SHARE: Final = "abs(hashtextextended(event_id || '{name}', copy)) / 2 ^ 63"
 FRAUD: Final = SHARE.format(name="fraud")
 CHURN: Final = SHARE.format(name="churn")
-# What a model has an answer to.
+# Events that a model scores.
 APPLIES: Final = "kind IN ('payment', 'charge', 'subscription')"
 SCORES: Final = f"""
 jsonb_set(
@@ -98,7 +97,7 @@ OWN: Final = {
 
 
 class Peer(NamedTuple):
-    """Another way, run by `bench/lake_peers.py` in an environment of its own."""
+    """Another loader, run by `bench/lake_peers.py` in a temporary environment."""
 
     name: str
     packages: tuple[str, ...]
@@ -113,14 +112,14 @@ PEERS: Final = (
 
 
 def lake_figures(settings: Settings) -> list[Figure]:
-    """The loader's rate against its own two calls and against the peers; medians of rounds."""
+    """Measure the loader's rate against the bare calls and the peers, as medians of rounds."""
     with migrated_schema(settings) as own:
         write(own, events(EVENTS))
         rows = multiply(own, OWN, COPIES)
         ours_s, bare_s = [], []
         with open_bronze(own) as bronze:
             for _ in range(ROUNDS):
-                # In turns, so that whatever else the machine does hits both.
+                # The ways alternate, so other work on the machine slows both.
                 ours_s.append(_timed(own, bronze, _ours))
                 bare_s.append(_timed(own, bronze, _bare))
         ours, bare = rows / median(ours_s), rows / median(bare_s)
@@ -146,7 +145,7 @@ def _figure(reference: str, ours: float, theirs: float, target: float) -> Figure
 
 
 def write(settings: Settings, given: Sequence[PaymentEvent]) -> None:
-    """Put events into bronze as the pipeline does."""
+    """Write events to bronze as the pipeline does."""
     asyncio.run(_write(settings, given))
 
 
@@ -160,7 +159,7 @@ async def _write(settings: Settings, given: Sequence[PaymentEvent]) -> None:
 
 
 def multiply(settings: Settings, own: Mapping[str, str], copies: int) -> int:
-    """Copy the events, each with what `own` says is its own; how many rows there are then."""
+    """Copy the events with the expressions in `own`, and return the new number of rows."""
     kept = [column.name for column in TABLE.columns if column.name not in {"id", "ingest_xid"}]
     values = ", ".join(own.get(name, name) for name in kept)
     copy = COPY.format(columns=", ".join(kept), values=values, copies=copies)
@@ -175,7 +174,7 @@ Way = Callable[[Settings, Bronze, Catalog], None]
 
 
 def _timed(settings: Settings, bronze: Bronze, way: Way) -> float:
-    """Seconds of one way into an empty namespace of its own."""
+    """Load in one way into an empty namespace, and return the seconds."""
     catalog = open_catalog(settings)
     with _namespace(catalog):
         gc.collect()
@@ -207,7 +206,7 @@ def _bare(settings: Settings, _bronze: Bronze, catalog: Catalog) -> None:
 
 
 def _peer_s(settings: Settings, peer: Peer) -> float | None:
-    """A peer's own seconds, imports left out; None when it can't be had or doesn't get through."""
+    """Return a peer's seconds without imports, or None if it cannot be installed or fails."""
     catalog = open_catalog(settings)
     with _namespace(catalog):
         if peer.name == "pandas":
@@ -234,12 +233,13 @@ def _peer_s(settings: Settings, peer: Peer) -> float | None:
             timeout=PEER_S_MAX,
         )
     if done.returncode:
-        said = done.stderr.strip().splitlines()
-        print(f"{peer.name} is left out: {said[-1] if said else done.returncode}", file=sys.stderr)
+        lines = done.stderr.strip().splitlines()
+        reason = lines[-1] if lines else f"exit code {done.returncode}"
+        print(f"{peer.name} is left out: {reason}", file=sys.stderr)
         return None
     return float(done.stdout.strip().splitlines()[-1])
 
 
 def _plain(catalog: Catalog) -> Table:
-    """The same columns without partitions: what a first script makes."""
+    """Create a table with the same columns and without partitions, as a simple script does."""
     return catalog.create_table(TABLE.identifier, iceberg_schema(TABLE))

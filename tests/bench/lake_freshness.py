@@ -1,7 +1,7 @@
-"""How long from a POST to the fact row that a dashboard reads, with nothing but the automation on?
+"""Measures the time from a POST to the fact row that a dashboard reads, with automation only.
 
-A small company's traffic goes in while Trino is asked again and again which of its events are facts
-by now. An event counts once its own row is there, and its payment's too.
+The traffic of a small company goes in, while repeated queries on Trino look for its events in the
+facts. An event counts once its row and the row of its payment are there.
 """
 
 import math
@@ -25,10 +25,10 @@ from support import commands
 RATE: Final = 5
 """Events/s."""
 EVENTS: Final = 1500
-"""Five minutes of them."""
+"""Five minutes of events."""
 P95_S_MAX: Final = 120.0
 WAIT_S_MAX: Final = 600.0
-"""For the last of them, and for the first minutes' models, which are built from nothing."""
+"""Longest wait for the last event, and for the first full build of the marts."""
 POLL_S: Final = 2.0
 MODELLED: Final = "SELECT event_id FROM payment_events WHERE event_id = ANY(%s)"
 FACTS: Final = """
@@ -42,7 +42,7 @@ WHERE
 
 
 def freshness_figures(settings: Settings) -> list[Figure]:
-    """Of a whole stack with the lakehouse that is up and idle."""
+    """Measure on a whole stack with the lakehouse that is up and idle."""
     ledgers = settings.var / "bench-ledgers"
     ledgers.mkdir(exist_ok=True)
     history = ledgers / "history.jsonl"
@@ -67,11 +67,11 @@ def freshness_figures(settings: Settings) -> list[Figure]:
 
 
 def _ages_s(settings: Settings, ledger: Path) -> list[float]:
-    """From each event's POST to when it was first found among the facts, sorted."""
-    words = simulation(ledger, events=EVENTS, seed=2, rate=RATE)
+    """Return the sorted seconds from the POST of each event until it was first in the facts."""
+    arguments = simulation(ledger, events=EVENTS, seed=2, rate=RATE)
     since = datetime.now(UTC)
     seen_at_s: dict[str, float] = {}
-    with commands.start(settings, *words) as sending:
+    with commands.start(settings, *arguments) as sending:
         while sending.poll() is None:
             _look(settings, since, seen_at_s)
             time.sleep(POLL_S)
@@ -86,22 +86,22 @@ def _wait_for(
     events: set[str],
     seen_at_s: dict[str, float] | None = None,
 ) -> None:
-    """Until every event is a fact.
+    """Wait until every event is in the facts.
 
     Raises:
-        RuntimeError: some are not after `WAIT_S_MAX`.
+        RuntimeError: some events are still missing after `WAIT_S_MAX`.
     """
     seen_at_s = {} if seen_at_s is None else seen_at_s
     deadline = time.monotonic() + WAIT_S_MAX
     while missing := events - seen_at_s.keys():
         if time.monotonic() > deadline:
-            raise RuntimeError(f"{len(missing)} of {len(events)} events are no facts yet")
+            raise RuntimeError(f"{len(missing)} of {len(events)} events are not in the facts.")
         time.sleep(POLL_S)
         _look(settings, since, seen_at_s)
 
 
 def _look(settings: Settings, since: datetime, seen_at_s: dict[str, float]) -> None:
-    """Note what has become a fact since the last look; an event is as new as the look is."""
+    """Record the time of this query for each event that is new in the facts."""
     try:
         with trino.connect(settings, application="bench") as connection:
             found = connection.cursor().execute(FACTS.format(since=since)).fetchall()
@@ -113,15 +113,15 @@ def _look(settings: Settings, since: datetime, seen_at_s: dict[str, float]) -> N
 
 
 def _posted_at_s(settings: Settings, ledger: Path) -> dict[str, float]:
-    """When each event that came to bronze was first sent, in seconds since the epoch.
+    """Return when each event in bronze was first sent, in seconds since the epoch.
 
-    What no model covers becomes no fact. The audit says that all of them are where they belong.
+    Unmodelled events are left out, because they have no fact rows.
 
     Raises:
-        RuntimeError: they are not.
+        RuntimeError: the audit found lost or duplicated events.
     """
-    words = "audit", "--through", "bronze", "--client-ledger", str(ledger), "--json"
-    audited = commands.call(settings, *words)
+    arguments = "audit", "--through", "bronze", "--client-ledger", str(ledger), "--json"
+    audited = commands.call(settings, *arguments)
     if audited.returncode:
         raise RuntimeError(audited.stdout + audited.stderr)
     attempts = [client_ledger.load(line) for line in ledger.read_bytes().splitlines()]

@@ -1,7 +1,7 @@
-"""Does a minute's work stay a minute's work: the same new rows, with ten times the history?
+"""Measures how the time of a micro-batch grows when the history has ten times as many rows.
 
-Timed is what a micro-batch does, the load and dbt's build without its tests, each as a process of
-its own would. The history's copies have payments and customers of their own.
+It measures the load and dbt's build without tests, with the same number of new rows. The copies in
+the history have different payments and customers.
 """
 
 import sys
@@ -24,7 +24,7 @@ from support.dbt_project import Dbt
 HISTORY: Final = 20_000
 TIMES: Final = 10
 NEW: Final = 500
-"""Events of a batch: a minute at about eight a second."""
+"""Events of one batch: one minute at about eight events per second."""
 ROUNDS: Final = 3
 RATIO_MAX: Final = 1.5
 EACH_COPYS: Final = OWN | {"customer_id": "customer_id || '_' || copy"}
@@ -34,14 +34,14 @@ BUILD: Final = (
 
 
 class Seconds(NamedTuple):
-    """What a micro-batch took."""
+    """Seconds of one micro-batch."""
 
     load: float
     dbt: float
 
 
 def growth_figures(settings: Settings) -> list[Figure]:
-    """The same number of new rows on a history, and on ten times that; medians of rounds."""
+    """Measure the same number of new rows on a short and a long history, as medians of rounds."""
     every = events(HISTORY + 2 * ROUNDS * NEW)
     fresh = [
         every[start : start + NEW] for start in range(HISTORY, HISTORY + 2 * ROUNDS * NEW, NEW)
@@ -81,7 +81,7 @@ def _new_rows(settings: Settings, dbt: Dbt, batch: tuple[PaymentEvent, ...]) -> 
 
 
 def micro_batch(settings: Settings, dbt: Dbt) -> Seconds:
-    """Load every table, and let dbt build what it has of models."""
+    """Load every table, and let dbt build all models."""
     began = perf_counter()
     for table in TABLES:
         load(settings, table)

@@ -1,7 +1,7 @@
-"""What else takes rows from PostgreSQL to Iceberg? pandas, and dlt: each as its own docs show it.
+"""Loads rows from PostgreSQL to Iceberg with pandas or dlt, as the documentation of each shows.
 
-Run by `bench/lake.py` in an environment with only the peer's packages: it prints the seconds that
-the work took, imports left out. Standard input says where the rows are and where they go.
+`bench/lake.py` runs this file in an environment with only the packages of the peer. Standard input
+gives the source and the destination. The file prints the seconds of the work, without imports.
 """
 
 import json
@@ -14,7 +14,7 @@ ROWS_MAX: Final = 100_000
 
 
 def by_pandas(given: dict[str, Any]) -> float:
-    """A cursor's rows as a data frame, and the frame as Arrow."""
+    """Load rows from a cursor through a data frame and an Arrow table."""
     import pandas as pd
     import psycopg
     import pyarrow as pa
@@ -33,7 +33,7 @@ def by_pandas(given: dict[str, Any]) -> float:
 
 
 def by_dlt(given: dict[str, Any]) -> float:
-    """Its SQL source into its Iceberg tables, on this disk: no network is held against it."""
+    """Load from dlt's SQL source to Iceberg tables on the local disk, without network time."""
     import dlt
     from dlt.sources.sql_database import sql_table
     from sqlalchemy import create_engine

@@ -1,7 +1,7 @@
-"""How fast does a webhook endpoint answer? A closed loop over keep-alive connections.
+"""A load generator for a webhook endpoint: a closed loop over keep-alive connections.
 
-Run as a process of its own (`drive`), so that it takes no time of the server's; raw asyncio, since
-a comfortable HTTP client costs more a request than the gateway does.
+`drive` runs the generator in a separate process, so that it does not use the server's event loop.
+It uses raw asyncio, because an ordinary HTTP client costs more per request than the gateway.
 """
 
 import asyncio
@@ -20,12 +20,12 @@ import uvloop
 
 OBJECTS: Final = Path(__file__).parents[1] / "providers" / "stripe_objects.json"
 REQUESTS: Final = 2000
-"""Different requests, sent in turn."""
+"""Number of different requests, sent in turn."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to send, where, and for how long."""
+    """The requests, the endpoint and the duration of one load."""
 
     port: int
     secret: str
@@ -35,12 +35,12 @@ class Plan:
     seconds: float = 4.0
     warmup_s: float = 0.5
     keys: int = REQUESTS
-    """How many payments the events are of: 1 is the hot key."""
+    """Number of different payments; 1 gives a hot key."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came back after the warm-up."""
+    """The answers after the warm-up."""
 
     requests_per_s: float
     p50_ms: float
@@ -50,7 +50,7 @@ class Outcome:
 
 
 def drive(plan: Plan) -> Outcome:
-    """Load the endpoint from another process, and wait for the outcome."""
+    """Send load from a separate process, and return the outcome."""
     done = subprocess.run(
         [sys.executable, __file__, json.dumps(asdict(plan))],
         stdout=subprocess.PIPE,
@@ -61,7 +61,7 @@ def drive(plan: Plan) -> Outcome:
 
 
 def signed_requests(plan: Plan) -> list[bytes]:
-    """Whole HTTP requests with events of about 1.5 KB, made of Stripe's own example object."""
+    """Make complete HTTP requests with events of about 1.5 KB from Stripe's example object."""
     example = json.loads(OBJECTS.read_text())["resources"]["payment_intent"]
     now = int(time.time())
     return [_request(plan, example, number, now) for number in range(REQUESTS)]
@@ -91,7 +91,7 @@ def _request(plan: Plan, example: dict[str, object], number: int, now: int) -> b
 
 
 class _Run:
-    """What all connections share."""
+    """State that all connections share."""
 
     def __init__(self, requests: list[bytes]) -> None:
         self.requests = requests
@@ -148,7 +148,7 @@ def _content_length(head: bytes) -> int:
     for line in head.lower().split(b"\r\n"):
         if line.startswith(b"content-length:"):
             return int(line[15:])
-    raise ValueError("an answer without a content-length")
+    raise ValueError(f"An answer has no content-length: {head!r}")
 
 
 async def _load(plan: Plan) -> Outcome:
@@ -164,7 +164,7 @@ async def _load(plan: Plan) -> Outcome:
     run.running = False
     ordered = sorted(run.latencies_s)
     if not ordered:
-        raise RuntimeError("no answer came")
+        raise RuntimeError(f"No answer arrived from {plan.host}:{plan.port}.")
     return Outcome(
         requests_per_s=len(ordered) / took,
         p50_ms=ordered[len(ordered) // 2] * 1000,

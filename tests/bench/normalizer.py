@@ -115,7 +115,8 @@ async def _copy(source: AIOKafkaConsumer, sink: AIOKafkaProducer, batch_records_
         ]
         if sent:
             await asyncio.gather(*sent)
-            await source.commit({place: records[-1].offset + 1 for place, records in found.items()})
+            ends = {partition: records[-1].offset + 1 for partition, records in found.items()}
+            await source.commit(ends)
 
 
 class Watched:
@@ -220,12 +221,12 @@ async def _produce(settings: Settings, records: Sequence[Record]) -> None:
 async def _ends(settings: Settings) -> dict[TopicPartition, int]:
     """Return the current end of each raw partition; earlier records are not part of the run."""
     async with kafka.consumer(settings, *_raw_topics(), group=None) as source:
-        places = [
+        partitions = [
             TopicPartition(topic, partition)
             for topic in _raw_topics()
             for partition in source.partitions_for_topic(topic) or ()
         ]
-        ends: dict[TopicPartition, int] = await source.end_offsets(places)
+        ends: dict[TopicPartition, int] = await source.end_offsets(partitions)
         return ends
 
 

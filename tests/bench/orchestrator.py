@@ -97,17 +97,17 @@ async def _one_by_one(settings: Settings, records: Sequence[Record]) -> float:
     client = await temporal.connect(settings)
     open_at_a_time = asyncio.Semaphore(SINGLE_OPEN)
 
-    async def run(place: TopicPartition, offset: int) -> None:
-        one = OffsetRange(place.topic, place.partition, offset, offset + 1)
+    async def run(partition: TopicPartition, offset: int) -> None:
+        one = OffsetRange(partition.topic, partition.partition, offset, offset + 1)
         async with open_at_a_time:
             await client.execute_workflow(
                 "IngestRange", one, id=f"bench/{one.workflow_id}", task_queue=TASK_QUEUE
             )
 
     async with _dispatcher_held(settings):
-        places = await _produce(settings, records)
+        produced = await _produce(settings, records)
         began = time.perf_counter()
-        await asyncio.gather(*(run(place, offset) for place, offset in places))
+        await asyncio.gather(*(run(partition, offset) for partition, offset in produced))
         return len(records) / (time.perf_counter() - began)
 
 

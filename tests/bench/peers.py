@@ -1,7 +1,7 @@
-"""What is the gateway measured against? A bare FastAPI route, and a raw ASGI endpoint.
+"""The peers of the gateway's benchmark: a bare FastAPI route and a raw ASGI endpoint.
 
-`python tests/bench/peers.py bare_fastapi 8100` serves one of them. Each runs as the gateway does:
-one process, uvicorn with uvloop and httptools, no access log.
+`python tests/bench/peers.py bare_fastapi 8100` serves one peer. Each runs as the gateway does: one
+process, uvicorn with uvloop and httptools, no access log.
 """
 
 import os
@@ -31,7 +31,7 @@ EMPTY: Final = {"type": "http.response.body", "body": b""}
 
 
 def bare_fastapi() -> ASGIApp:
-    """Reads the same body and answers 200: FastAPI as most would write it."""
+    """Return an ordinary FastAPI application that reads the body and answers 200."""
     app = FastAPI()
 
     @app.post("/webhooks/stripe")
@@ -43,9 +43,9 @@ def bare_fastapi() -> ASGIApp:
 
 
 class RawAsgi:
-    """Verifies, routes and produces as the gateway does, and not a line more.
+    """An endpoint that verifies, routes and produces as the gateway does, and nothing more.
 
-    No limits, no deadline, no headers on the record, no metrics, no error answers.
+    It has no limits, deadlines, record headers, metrics or error answers.
     """
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class RawAsgi:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
             return
-        if scope["method"] != "POST":  # whoever waits for the server to be there
+        if scope["method"] != "POST":  # the readiness check of the benchmark
             await send(OK)
             await send(EMPTY)
             return

@@ -1,7 +1,8 @@
-"""`make bench`: every figure beside a peer or a limit of the same run, as a table and as JSON.
+"""`make bench`: runs the benchmarks, and prints each figure with its peer or limit.
 
-Each part has a stack of its own with only what it needs, so that no part's leftovers are another's
-load. Writes `var/bench.json`, a list of `Figure`s; `make bench ARGS=normalizer` measures one part.
+Each part has an isolated stack with only the components that it needs, so earlier parts do not slow
+it. The result is `var/bench.json`, a list of `Figure`s. `make bench ARGS=normalizer` measures one
+part.
 """
 
 import json
@@ -45,9 +46,9 @@ class Part(NamedTuple):
 
     figures: Callable[[Settings], list[Figure]]
     needs: tuple[str, ...] | None = ()
-    """`None`: the whole pipeline."""
+    """None means the whole pipeline."""
     groups: tuple[str, ...] = ()
-    """What runs beside the whole pipeline."""
+    """Groups of components besides the whole pipeline."""
 
 
 PARTS: Final = {
@@ -65,12 +66,14 @@ PARTS: Final = {
 
 
 def main(names: list[str]) -> int:
-    """Measure the named parts, all of them if none is named; 2 for a name that is no part's."""
+    """Measure the named parts, or all parts, and return the exit code: 2 for an unknown name."""
     if unknown := set(names) - PARTS.keys():
-        console.print(f"No part {', '.join(sorted(unknown))}: there are {', '.join(PARTS)}.")
+        console.print(
+            f"Unknown part: {', '.join(sorted(unknown))}. The parts are {', '.join(PARTS)}."
+        )
         return 2
     WRITTEN.parent.mkdir(exist_ok=True)
-    # Told to end, it ends its stack first, as after Ctrl-C.
+    # After SIGTERM the stack stops before this process exits, as after Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     figures: list[dict[str, object]] = []
     try:
@@ -79,14 +82,14 @@ def main(names: list[str]) -> int:
                 console.print(f"measuring {name} …")
                 figures += map(asdict, measure(PARTS[name], Path(folder) / name))
                 WRITTEN.write_text(json.dumps(figures, indent=2) + "\n")
-    finally:  # what a later part fails at is no loss of these
+    finally:  # a later part that fails must not hide these figures
         stack_text.console().print(table(figures))
     console.print(f"written to {WRITTEN}")
     return 0
 
 
 def measure(part: Part, var: Path) -> list[Figure]:
-    """One part on a stack of its own; models trained for an earlier part are taken along."""
+    """Measure one part on an isolated stack, with models that an earlier part has trained."""
     var.mkdir()
     for trained in var.parent.glob("*/models"):
         shutil.copytree(trained, var / "models")
@@ -101,7 +104,7 @@ def measure(part: Part, var: Path) -> list[Figure]:
 
 
 def table(figures: list[dict[str, object]]) -> Table:
-    """The figures as a person reads them."""
+    """Return the figures as a table for the terminal."""
     shown = Table("figure", "value", "unit", "against", "its value", "ratio", "target", "met")
     for figure in figures:
         value, reference, ratio = (

@@ -1,8 +1,8 @@
-"""Is granian faster than uvicorn under the gateway's work? Decision 1's measurement.
+"""Compares granian with uvicorn under the gateway's work: the measurement of decision 1.
 
-The same raw ASGI endpoint under both, on a running Kafka; runs alternate. Printed are the best
-rate of all runs, since a shared machine only ever slows one down, and the least CPU time.
-`pip install granian`, `payments up --only kafka`, then
+Both serve the same raw ASGI endpoint on a running Kafka, in alternating runs. The output is the
+best rate and the least CPU time of all runs, because other work on the machine only slows a run.
+Run `pip install granian`, `payments up --only kafka`, then
 `PYTHONPATH=tests python tests/bench/servers.py`.
 """
 
@@ -31,7 +31,7 @@ GRANIAN: Final = (
 
 
 def measure(name: str, settings: Settings) -> tuple[float, float, float]:
-    """Requests/s, p99 in ms, and the server's CPU seconds per 1,000 requests, of one run."""
+    """Return requests/s, p99 in ms, and CPU seconds per 1,000 requests of one run."""
     port = free_port()
     with _served(name, settings, port) as server:
         plan = Plan(port, SECRET, seconds=SECONDS)
@@ -67,7 +67,7 @@ def _wait(port: int) -> None:
             return
         except OSError:
             time.sleep(0.1)
-    raise RuntimeError("the server is not there")
+    raise RuntimeError(f"The server on port {port} is not ready after 30 s.")
 
 
 def _cpu_s(server: psutil.Process) -> float:

@@ -1,8 +1,8 @@
-"""What do spans cost? CPU of the five stages an event: without, at 1 in 100, and for every event.
+"""Measures the CPU cost of spans per event: no spans, spans of 1 event in 100, and of every event.
 
-Each variant is a whole pipeline of its own; its spans go to a collector that throws them away and
-whose time is not counted. Variants alternate, and the least of each is taken: another's load on the
-machine only ever adds.
+Each variant runs on a separate pipeline. Its spans go to a collector that discards them; the time
+of the collector does not count. The variants alternate, and the least CPU time of each counts,
+because other work on the machine only adds time.
 """
 
 import shutil
@@ -29,7 +29,7 @@ EVERY_TARGET: Final = 2.5
 
 
 def tracing_figures(settings: Settings) -> list[Figure]:
-    """Start and stop the pipeline for each run; takes about five minutes."""
+    """Start and stop the pipeline for each run, in about five minutes."""
     with discarding_collector() as endpoint:
         variants: dict[str, dict[str, object]] = {
             "off": {},
@@ -48,7 +48,7 @@ def tracing_figures(settings: Settings) -> list[Figure]:
 
 
 def cpu_us(settings: Settings, name: str) -> float:
-    """What the five stages spend on one event, in microseconds, on a pipeline of its own."""
+    """Return the CPU time of the five stages per event, in microseconds, on a new pipeline."""
     own = settings.model_copy(update={"var": settings.var / name})
     own.var.mkdir()
     _share_models(settings.var, own.var)
@@ -68,7 +68,7 @@ def cpu_us(settings: Settings, name: str) -> float:
 
 @contextmanager
 def discarding_collector() -> Iterator[str]:
-    """A base URL for OTLP over HTTP, where nothing is kept."""
+    """Yield the base URL of an OTLP collector over HTTP that discards everything."""
 
     class Discard(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -78,7 +78,7 @@ def discarding_collector() -> Iterator[str]:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Discard)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -90,7 +90,7 @@ def discarding_collector() -> Iterator[str]:
 
 
 def _share_models(parent: Path, own: Path) -> None:
-    """Models that an earlier run trained."""
+    """Copy the models that an earlier run has trained."""
     for trained in [*parent.glob("models"), *parent.glob("*/models")][:1]:
         shutil.copytree(trained, own / "models", dirs_exist_ok=True)
 

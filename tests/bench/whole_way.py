@@ -1,7 +1,8 @@
-"""How fast is the whole way, POST to bronze row, with the load generator on the same machine?
+"""Measures the whole way from POST to bronze row, with the load generator on the same machine.
 
-At full speed: events over the time from the first POST to the last row, nothing lost. At 50
-events/s: how long from the receipt to the row. And what each stage costs in CPU and memory.
+At full speed it measures the events per second from the first receipt to the last row, and that
+nothing is lost. At 50 events/s it measures the time from receipt to row. It also measures the CPU
+time and memory of each component.
 """
 
 import json
@@ -22,29 +23,29 @@ from support import commands
 
 FULL_SPEED_EVENTS = 160_000
 SUSTAINED_TARGET = 1200
-"""Events/s, for `SUSTAINED_S`."""
+"""Events/s over at least `SUSTAINED_S`."""
 SUSTAINED_S = 60.0
 CALM_RATE = 50
 CALM_EVENTS = 1500
 CALM_P95_TARGET_S = 1.0
 SAMPLE_S = 1.0
 FLAT = 1.1
-"""Peak of a component's own memory in the run's last third over its middle third, at most."""
+"""Limit for the peak memory of a component in the last third, relative to the middle third."""
 
 
 class Sample(NamedTuple):
-    """What a component held and had spent at one moment."""
+    """Memory and CPU time of a component at one time."""
 
     at_s: float
-    """Since the epoch."""
+    """Seconds since the epoch."""
     memory_bytes: int
     own_bytes: int
-    """Of that, what grows without a limit: not the pages of files, nor what processes share."""
+    """Memory without pages of files and without shared memory, which both have limits."""
     cpu_s: float
 
 
 class Cost:
-    """One component's CPU-seconds and its memory, sampled while the load runs."""
+    """CPU time and memory of one component, sampled while the load runs."""
 
     def __init__(self) -> None:
         self.samples: list[Sample] = []
@@ -64,14 +65,14 @@ class Cost:
         self.samples.append(Sample(time.time(), memory_bytes, own_bytes, spent_s))
 
     def until(self, ended_s: float) -> Self:
-        """Without what came after a moment: the audit costs too, and isn't the load."""
+        """Return the samples up to a time. The audit after the load must not count."""
         kept = type(self)()
         kept.samples = [sample for sample in self.samples if sample.at_s <= ended_s]
         return kept
 
     @property
     def cpu_s(self) -> float:
-        """Spent between the first sample and the last."""
+        """CPU seconds between the first and the last sample."""
         return self.samples[-1].cpu_s - self.samples[0].cpu_s
 
     @property
@@ -79,35 +80,35 @@ class Cost:
         return max(sample.memory_bytes for sample in self.samples)
 
     def own_thirds(self) -> tuple[int, int]:
-        """Peak of its own memory in the middle and last third; the first one is warming up."""
+        """Return the peak of `own_bytes` in the middle and last third; the first is the warm-up."""
         third = len(self.samples) // 3
         held = [sample.own_bytes for sample in self.samples]
         return max(held[third : 2 * third]), max(held[2 * third :])
 
 
 def resident_bytes(process: psutil.Process) -> int:
-    """A process's own share of the memory: what PostgreSQL's processes share counts once."""
+    """Return a process's share of memory, in which PostgreSQL's shared memory counts only once."""
     if psutil.LINUX:
         return int(process.memory_full_info().pss)
     return int(process.memory_info().rss)
 
 
 def unshared_bytes(process: psutil.Process) -> int:
-    """A process's memory without the pages of files and without PostgreSQL's shared buffers.
+    """Return a process's memory without pages of files and without PostgreSQL's shared buffers.
 
-    Both are caches that fill over a run up to a limit of their own, so neither tells of a leak.
+    Both are caches that grow up to a limit during a run, so their growth is no leak.
     """
     memory = process.memory_info()
     return int(memory.rss - memory.shared) if psutil.LINUX else int(memory.rss)
 
 
 def vacuums(process: psutil.Process) -> bool:
-    """Whether it is a worker of PostgreSQL's autovacuum.
+    """Return whether the process is an autovacuum worker of PostgreSQL.
 
-    Such a one holds up to `autovacuum_work_mem` for as long as it takes, and is gone: what it held
-    in one third of a run and not in another tells of no leak.
+    A worker holds up to `autovacuum_work_mem` until it exits. Its memory in one third of a run is
+    no leak.
     """
-    return any("autovacuum worker" in word for word in process.cmdline())
+    return any("autovacuum worker" in argument for argument in process.cmdline())
 
 
 @contextmanager
@@ -137,7 +138,7 @@ def costs(settings: Settings) -> Iterator[dict[str, Cost]]:
 
 
 def whole_way_figures(settings: Settings) -> list[Figure]:
-    """Of a whole stack that is up and idle."""
+    """Measure on a whole stack that is up and idle."""
     ledgers = settings.var / "bench-ledgers"
     ledgers.mkdir(exist_ok=True)
     simulate(settings, ledgers / "warm.jsonl", events=2000, seed=1)
@@ -150,12 +151,12 @@ def whole_way_figures(settings: Settings) -> list[Figure]:
 
 
 def full_speed_figures(settings: Settings, ledger: Path) -> list[Figure]:
-    """As fast as the gateway answers, until the last row is in bronze."""
+    """Send as fast as the gateway answers, and wait until the last row is in bronze."""
     summary = simulate(settings, ledger, events=FULL_SPEED_EVENTS, seed=2)
     audit = commands.audit(settings, ledger, "--wait", "180")
     lost = audit["missing_count"] + audit["duplicated_count"]
     began, ended = span(settings, ledger)
-    # Rows: one in thirteen acknowledged events is of a type that no model covers.
+    # Rows, not acknowledged events: one in thirteen of these is unmodelled and has no row.
     rows = query(
         settings, "SELECT count(*) FROM payment_events WHERE event_id = ANY(%s)", event_ids(ledger)
     )
@@ -185,7 +186,7 @@ def full_speed_figures(settings: Settings, ledger: Path) -> list[Figure]:
 
 
 def calm_figures(settings: Settings, ledger: Path) -> list[Figure]:
-    """At a small company's rate: from the receipt to the row."""
+    """Measure the time from receipt to row at the rate of a small company."""
     simulate(settings, ledger, events=CALM_EVENTS, seed=3, rate=CALM_RATE)
     commands.audit(settings, ledger)
     p95_s = query(
@@ -210,7 +211,7 @@ def calm_figures(settings: Settings, ledger: Path) -> list[Figure]:
 
 
 def cost_figures(spent: dict[str, Cost]) -> list[Figure]:
-    """CPU-seconds, peak memory, and whether it grows, by component."""
+    """Return the CPU time, peak memory and memory growth of each component."""
     found = []
     all_cpu_s = sum(cost.cpu_s for cost in spent.values()) * 10_000 / FULL_SPEED_EVENTS
     all_mib = sum(cost.peak_bytes for cost in spent.values()) / 2**20
@@ -242,9 +243,9 @@ def cost_figures(spent: dict[str, Cost]) -> list[Figure]:
 def simulate(
     settings: Settings, ledger: Path, *, events: int, seed: int, rate: int = 0
 ) -> dict[str, Any]:
-    """The simulator's own summary of a run without faults."""
-    words = simulation(ledger, events=events, seed=seed, rate=rate)
-    done = commands.call(settings, *words)
+    """Simulate without faults, and return the simulator's summary."""
+    arguments = simulation(ledger, events=events, seed=seed, rate=rate)
+    done = commands.call(settings, *arguments)
     if done.returncode:
         raise RuntimeError(done.stderr)
     summary: dict[str, Any] = json.loads(done.stdout)
@@ -253,19 +254,19 @@ def simulate(
 
 
 def simulation(ledger: Path, *, events: int, seed: int, rate: int = 0) -> list[str]:
-    """The words that call for it."""
-    words = ["simulate", "--events", str(events), "--seed", str(seed), "--rate", str(rate)]
-    return [*words, "--ledger", str(ledger), "--json"]
+    """Return the arguments of `payments` for a simulation without faults."""
+    options = ["--events", str(events), "--seed", str(seed), "--rate", str(rate)]
+    return ["simulate", *options, "--ledger", str(ledger), "--json"]
 
 
 def event_ids(ledger: Path) -> list[str]:
-    """What was sent, by id."""
+    """Return the ids of the sent events."""
     lines = [json.loads(line) for line in ledger.read_text().splitlines()]
     return [line["event_id"] for line in lines]
 
 
 def span(settings: Settings, ledger: Path) -> tuple[float, float]:
-    """First receipt and last insert of a client's events, in seconds since the epoch."""
+    """Return the first receipt and last insert of the sent events, in seconds since the epoch."""
     ids = event_ids(ledger)
     first = query(
         settings,
@@ -281,9 +282,9 @@ def span(settings: Settings, ledger: Path) -> tuple[float, float]:
 
 
 def query(settings: Settings, sql: str, ids: list[str]) -> float:
-    """One number of bronze about some events."""
+    """Query one number about some events in bronze."""
     with psycopg.connect(settings.dsn) as connection:
         row = connection.execute(sql, (ids,)).fetchone()
     if row is None or row[0] is None:
-        raise RuntimeError("bronze has none of the events that were sent")
+        raise RuntimeError("Bronze has none of the sent events.")
     return float(row[0])

@@ -1,4 +1,4 @@
-"""Which bodies and signatures does the fuzzer make? Genuine ones, bent; and no ones at all."""
+"""Bodies and signatures for the fuzzer: changed copies of genuine ones."""
 
 import json
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.pairs import Pair
 
 EDITS_MAX: Final = 6
-# What parsers, databases and arithmetic have died of before.
+# Values that are known to break parsers, databases or arithmetic.
 NUMBERS: Final = ("1e999", "-0", "1e-400", "0.1", "9" * 400, "-9223372036854775809", "NaN", "1E5")
 TEXTS: Final = (
     *("", "\0", chr(0xD800), "\u202e", "\r\nx: y", "a" * 300, "null", "usd", "zzz", "USD", "é"),
@@ -39,16 +39,16 @@ WEIRD: Final = st.one_of(
 )
 
 
-def bent(pairs: list[Pair]) -> st.SearchStrategy[bytes]:
-    """Genuine bodies with fields dropped, replaced by anything, or swapped with one another."""
-    return _bent([json.loads(pair.body) for pair in pairs])
+def edited_json(pairs: list[Pair]) -> st.SearchStrategy[bytes]:
+    """Generate genuine bodies with fields dropped, replaced, or taken from other bodies."""
+    return _edited_json([json.loads(pair.body) for pair in pairs])
 
 
 @st.composite
-def _bent(draw: st.DrawFn, events: list[Any]) -> bytes:
+def _edited_json(draw: st.DrawFn, events: list[Any]) -> bytes:
     event = json.loads(json.dumps(draw(st.sampled_from(events))))
     for _ in range(draw(st.integers(1, EDITS_MAX))):
-        found = places(event)
+        found = paths(event)
         if not found:
             break
         *parents, last = draw(st.sampled_from(found))
@@ -64,13 +64,13 @@ def _bent(draw: st.DrawFn, events: list[Any]) -> bytes:
             holder[last] = f"\1{draw(st.sampled_from(NUMBERS))}\1"
         else:
             holder[last] = json.loads(json.dumps(draw(st.sampled_from(events))))
-    # A number as no JSON writer would write it, out of its quotes.
+    # Remove the quotes of the marked numbers, which no JSON writer would produce.
     return json.dumps(event).replace('"\\u0001', "").replace('\\u0001"', "").encode()
 
 
 @st.composite
-def broken(draw: st.DrawFn, pairs: list[Pair]) -> bytes:
-    """Genuine bodies with bytes cut out, doubled, flipped, or others put in."""
+def edited_bytes(draw: st.DrawFn, pairs: list[Pair]) -> bytes:
+    """Generate genuine bodies with bytes removed, doubled, flipped or inserted."""
     body = bytearray(draw(st.sampled_from(pairs)).body)
     for _ in range(draw(st.integers(1, EDITS_MAX))):
         start = draw(st.integers(0, len(body)))
@@ -88,7 +88,7 @@ def broken(draw: st.DrawFn, pairs: list[Pair]) -> bytes:
 
 
 def signatures(pair: Pair) -> st.SearchStrategy[str]:
-    """Headers near the genuine one, and any text that HTTP could carry."""
+    """Generate headers similar to the genuine one, and any text that HTTP can carry."""
     genuine = pair.signature
     parts = st.sampled_from([*genuine.split(","), "t=0", "v0=aa", "v1=", "=", "t=1,t=2", "v1=é"])
     return st.one_of(
@@ -99,11 +99,11 @@ def signatures(pair: Pair) -> st.SearchStrategy[str]:
     )
 
 
-def places(found: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The path of every value within."""
+def paths(found: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the path of every value in a JSON document."""
     inner: Iterable[tuple[Any, Any]] = ()
     if isinstance(found, dict):
         inner = found.items()
     elif isinstance(found, list):
         inner = enumerate(found)
-    return [each for key, value in inner for each in ((*path, key), *places(value, (*path, key)))]
+    return [each for key, value in inner for each in ((*path, key), *paths(value, (*path, key)))]

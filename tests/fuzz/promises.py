@@ -1,6 +1,6 @@
-"""What does every provider promise of any body and any signature?
+"""The promises that every provider keeps for any body and any signature.
 
-The functions raise `AssertionError`, or what the provider raised.
+Each function raises `AssertionError`, or the exception of the provider, if a promise is broken.
 """
 
 import re
@@ -23,14 +23,14 @@ from payment_pipeline.providers import (
 from support.pairs import CONTEXT, Pair, raw_event
 
 ANSWER_CPU_S_MAX: Final = 2.0
-"""For one body of some kilobytes, which takes milliseconds. Of the processor: an hour's fuzzing has
-to wait for it now and then."""
+"""Limit of CPU time for one body of some kilobytes, which usually takes milliseconds. CPU time,
+because during an hour of fuzzing the process sometimes waits for the processor."""
 _HEADER_SAFE: Final = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
-"""What may become a Kafka header: nothing that could end a line or a log entry."""
+"""Text that may become a Kafka header: no character can end a line or a log entry."""
 
 
 def any_body_has_an_answer(provider: str, body: bytes) -> None:
-    """Reading and normalizing end in one of their outcomes, in time, in storable text."""
+    """Reading and normalizing end in a defined outcome, in time, with text that can be stored."""
     began_s = process_time()
     _read(provider, body)
     _normalize(provider, body)
@@ -41,7 +41,7 @@ def any_body_has_an_answer(provider: str, body: bytes) -> None:
 
 
 def only_the_genuine_verifies(pair: Pair, signature: str) -> None:
-    """No other header verifies a body, and none raises; nor the genuine one another body."""
+    """Only the genuine header verifies a body, and only its own body. No header raises."""
     verify = providers()[pair.provider].verify
     now_s = pair.signed_at_s + 1
     answer = verify(pair.body, signature, (pair.secret,), now_s, 300)
@@ -77,7 +77,9 @@ def _normalize(provider: str, body: bytes) -> None:
         assert all("\0" not in error.path + error.message for error in outcome.errors)
     elif isinstance(outcome, EventBase):
         written = outcome.model_dump_json(exclude_none=True)
-        assert PAYMENT_EVENT.validate_json(written) == outcome, "read back, it is another"
+        assert PAYMENT_EVENT.validate_json(written) == outcome, (
+            "the event differs after it is written and read back"
+        )
         assert "\0" not in written
         assert "\\u0000" not in written
         assert (outcome.currency is None) == (outcome.currency_exponent is None)

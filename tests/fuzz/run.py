@@ -1,7 +1,7 @@
-"""Does any body or signature break a promise of a provider? Looks for one until the time is up.
+"""Searches for a body or signature that breaks a promise of a provider, until the time is up.
 
-`make fuzz ARGS="--seconds 3600"`; `--seed` begins as another run did. Needs no component. What
-breaks is made small, shown, and kept in `var/fuzz`; the exit code is 1 then.
+`make fuzz ARGS="--seconds 3600"`; `--seed` repeats an earlier run. Needs no component. An input
+that breaks a promise is made small, printed, and kept in `var/fuzz`; the exit code is then 1.
 """
 
 import argparse
@@ -28,7 +28,7 @@ Target = tuple[st.SearchStrategy[Any], Callable[[Any], None]]
 
 
 def targets() -> dict[str, Target]:
-    """What is tried, by name: how inputs are made, and what must hold of each."""
+    """Return the targets by name: a strategy for inputs, and the check of each input."""
     found: dict[str, Target] = {}
     known = pairs()
     for provider in sorted({pair.provider for pair in known}):
@@ -37,8 +37,8 @@ def targets() -> dict[str, Target]:
         def answered(body: bytes, provider: str = provider) -> None:
             promises.any_body_has_an_answer(provider, body)
 
-        found[f"{provider}, bent bodies"] = bodies.bent(own), answered
-        found[f"{provider}, broken bodies"] = bodies.broken(own), answered
+        found[f"{provider}, edited JSON"] = bodies.edited_json(own), answered
+        found[f"{provider}, edited bytes"] = bodies.edited_bytes(own), answered
         found[f"{provider}, any bytes"] = st.binary(max_size=400), answered
         found[f"{provider}, signatures"] = _signed(own), _verified
     return found
@@ -55,7 +55,7 @@ def _verified(given_: tuple[Pair, str]) -> None:
 
 
 def fuzz(seconds: float, first_seed: int) -> int:
-    """Try every target in turn, round after round; the exit code."""
+    """Test all targets in rounds until the time is up, and return the exit code."""
     tried: Counter[str] = Counter()
     began = monotonic()
     number = first_seed
@@ -100,7 +100,7 @@ def _round(
 
     try:
         one()
-    except Exception as failure:  # noqa: BLE001 - whatever a provider may raise is what is sought
+    except Exception as failure:  # noqa: BLE001 - the fuzzer searches for any exception
         return last[0], failure
     return None
 
@@ -108,15 +108,16 @@ def _round(
 def _show(name: str, number: int, broken: tuple[Any, BaseException]) -> None:
     value, failure = broken
     traceback.print_exception(failure)
-    body, told = (value, "") if isinstance(value, bytes) else (value[0].body, repr(value[1]))
+    is_body = isinstance(value, bytes)
+    body, signature = (value, "") if is_body else (value[0].body, repr(value[1]))
     KEPT.mkdir(parents=True, exist_ok=True)
     path = KEPT / f"{sha256(body).hexdigest()[:16]}.body"
     path.write_bytes(body)
-    print(f"{name}: seed {number} breaks a promise; the body is {path} {told}")
+    print(f"{name}: seed {number} breaks a promise. The body is in {path}. {signature}".rstrip())
 
 
 def main() -> int:
-    """Read the command line and fuzz."""
+    """Read the command line, and fuzz."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fuzz.bodies import bent, broken, signatures
+from fuzz.bodies import edited_bytes, edited_json, signatures
 from fuzz.promises import any_body_has_an_answer, only_the_genuine_verifies
 from payment_pipeline.domain.events import CONTROL_KINDS, KINDS, PAYMENT_EVENT, EventBase
 from payment_pipeline.domain.failures import FailureClass, Rejected
@@ -164,8 +164,8 @@ def test_a_body_that_is_no_event_has_an_answer_for_each_stage(
 
 @EACH_PROVIDER
 def test_a_changed_body_ends_in_one_of_the_outcomes(provider: Provider) -> None:
-    of_fields: st.SearchStrategy[bytes] = bent(own(provider))
-    of_bytes: st.SearchStrategy[bytes] = broken(own(provider))
+    of_fields: st.SearchStrategy[bytes] = edited_json(own(provider))
+    of_bytes: st.SearchStrategy[bytes] = edited_bytes(own(provider))
 
     @EXAMPLES
     @given(st.one_of(of_fields, of_bytes, st.binary(max_size=200)))
