@@ -159,3 +159,13 @@ def test_no_module_is_dead() -> None:
             continue
         dotted = ".".join(parts)
         assert dotted in imported or dotted in started, f"nothing uses {name_of(path)}"
+
+
+def test_no_two_modules_share_a_file_name() -> None:
+    """A file name says which subject the module is about. A registry folder says it for its own."""
+    seen: dict[str, Path] = {}
+    for path in modules:
+        if path.stem in {"__init__", "__main__"} or path.parent.name in REGISTRIES:
+            continue
+        assert path.stem not in seen, f"{name_of(path)} and {name_of(seen[path.stem])}"
+        seen[path.stem] = path

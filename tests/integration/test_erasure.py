@@ -24,7 +24,7 @@ from conftest import own_stack
 from local_stack.components import superset
 from orchestration_dagster.lake.lake_tables import TABLES
 from orchestration_dagster.lake.loader import load
-from payment_operations import erasure as erasure_run
+from payment_operations import erasure_run
 from payment_operations.dbt_command import rebuild
 from payment_operations.lakehouse_erasure import WholeLake
 from payment_pipeline.adapters import postgres

@@ -33,15 +33,15 @@ def forget(
     events stay. If it was interrupted, call it again. Delete the customer at the provider first:
     events that the provider sends later are of a new customer. See docs/runbooks/erasure.md.
     """
-    from payment_operations import erasure
+    from payment_operations import erasure_run
 
-    request = erasure.Request(
+    request = erasure_run.Request(
         provider, customer, through, dry_run=dry_run, confirmed=yes, as_json=as_json
     )
     config = settings.load()
     lakehouse = None
-    if through == erasure.FACTS:
+    if through == erasure_run.FACTS:
         from payment_operations.lakehouse_erasure import WholeLake
 
         lakehouse = WholeLake(config)
-    sys.exit(erasure.main(config, request, lakehouse))
+    sys.exit(erasure_run.main(config, request, lakehouse))
