@@ -70,7 +70,7 @@ class Publisher:
         self._context = context
         self._partitions_by_topic: dict[str, int] = {}
         self.acknowledged = True
-        """Whether Kafka acknowledged everything at the last attempt."""
+        """True if Kafka acknowledged everything at the last attempt."""
 
     async def publish(self, works: Sequence[Work]) -> None:
         """Return when Kafka has acknowledged every message.

@@ -73,7 +73,7 @@ class Normalizer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         self._lag_due_at_s = 0.0
 
     def ready(self) -> bool:
-        """Whether this process has joined the group and Kafka acknowledges its messages."""
+        """True if this process has joined the group and Kafka acknowledges its messages."""
         return self._joined and self._publisher.acknowledged
 
     async def run(self) -> None:

@@ -137,7 +137,7 @@ class RecoveryRequest:
     subject: Subject
     advice: Advice
     is_delayed: bool = False
-    """Whether the workflow's start was delayed until its first look at bronze is due."""
+    """True if the workflow's start was delayed until its first look at bronze is due."""
 
     @property
     def workflow_id(self) -> str:
@@ -152,7 +152,7 @@ class FollowUps:
     reviews: list[ReviewRequest] = field(default_factory=list)
     recoveries: list[RecoveryRequest] = field(default_factory=list)
     rescore: bool = False
-    """Whether rows of the batch have no scores because inference was down."""
+    """True if rows of the batch have no scores because inference was down."""
 
     def __bool__(self) -> bool:
         return bool(self.reviews or self.recoveries or self.rescore)
@@ -252,7 +252,7 @@ class PaymentNow:
 
     succeeded: bool = False
     failed_again: bool = False
-    """Whether a newer attempt failed and has a score."""
+    """True if a newer attempt failed and has a score."""
     advice: Advice | None = None
     """The advice for the newer failure; `None` if it must not be retried."""
 

@@ -49,7 +49,7 @@ class Headroom(NamedTuple):
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is lost and enough time is left."""
+        """True if nothing is lost and enough time is left."""
         return not self.lost and self.share <= SHARE_MAX
 
 

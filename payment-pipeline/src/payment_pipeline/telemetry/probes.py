@@ -43,7 +43,9 @@ async def serve_probes(port: int, host: str, ready: Callable[[], bool]) -> Async
         try:
             await web.TCPSite(runner, host, port).start()
         except OSError as error:
-            raise UserError(f"Port {port} on {host} can't be used: {error.strerror}.") from error
+            raise UserError(
+                f"Port {port} on {host} can't be used: {error.strerror}. Choose another port."
+            ) from error
         yield
     finally:
         await runner.cleanup()

@@ -20,7 +20,7 @@ class Span:
     """The span of a request that is being answered; this class sends it nowhere."""
 
     recording = False
-    """Whether attributes are kept. Ask before you compute them."""
+    """True if attributes are kept. Ask before you compute them."""
     __slots__ = ("traceparent",)
 
     def __init__(self, traceparent: str) -> None:
@@ -46,7 +46,7 @@ class Tracer:
     """A tracer that records nothing, for a process without a collector."""
 
     recording = False
-    """Whether spans are kept. Ask before you make one span for each event of a batch."""
+    """True if spans are kept. Ask before you make one span for each event of a batch."""
 
     def serve(self, name: str, traceparent: str | None, began_s: float) -> Span:
         """Return the span of a request, as a context manager; `began_s` is of `perf_counter`."""

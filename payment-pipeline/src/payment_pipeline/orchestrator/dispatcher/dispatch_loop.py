@@ -60,7 +60,7 @@ class Dispatcher:
         self._answered_at_s = -READY_WITHIN_S
 
     def ready(self) -> bool:
-        """Whether Kafka and Temporal have answered lately."""
+        """True if Kafka and Temporal have answered lately."""
         return monotonic() - self._answered_at_s < READY_WITHIN_S
 
     async def run(self) -> None:

@@ -135,7 +135,7 @@ async def assigned_cursors(
 
 
 def has_new_partitions(consumer: AIOKafkaConsumer, known: Sequence[PartitionCursor]) -> bool:
-    """Whether a topic has more partitions than the known cursors."""
+    """True if a topic has more partitions than the known cursors."""
     found = {cursor.topic: consumer.partitions_for_topic(cursor.topic) or () for cursor in known}
     return sum(map(len, found.values())) > len(known)
 
