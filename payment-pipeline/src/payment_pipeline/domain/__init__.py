@@ -1,1 +1,1 @@
-"""The pure core: money, events, failures, names. It imports nothing that does I/O."""
+"""The pure core: money, events, failures and names. It imports no module that does I/O."""

@@ -1,15 +1,17 @@
-"""What a client wrote down of its own deliveries: the witness that the audit can't talk to.
+"""The client ledger: a sender's own file of its delivery attempts.
 
-A file of JSON lines, one line for every delivery attempt, in the order of the answers:
+The audit compares it with what the pipeline stored. No component of the pipeline writes it, so it
+is independent evidence. It has one JSON line for each attempt, in the order of the answers:
 
     {"event_id": "evt_1…" | null, "sha256": "<hex of the body>", "answer": 200 | "unknown",
      "at": "2026-01-31T12:00:00.123456+00:00", "fault": "duplicate" | null}
 
-`event_id` is null where the body, as sent, holds no readable one. `answer` is the HTTP status, or
-`unknown` where none came (timeout, broken connection): such a body may be present or absent, never
-twice. `at` is when the attempt was sent, RFC 3339 in UTC. `fault` names what was wrong with the
-delivery on purpose (`simulator.faults.Fault`); null for a plain one. One body may have many lines:
-a 503 that was tried again, a duplicate. A body counts as acknowledged when any of them says 200.
+`event_id` is null when the sent body holds no readable id. `answer` is the HTTP status, or
+`unknown` when no answer came (timeout, broken connection). A body with an unknown answer may be
+stored once or not at all. `at` is the time of sending, RFC 3339 in UTC. `fault` names the fault
+that the sender made on purpose (`simulator.faults.Fault`); it is null for a plain delivery. One
+body may have many lines, for example after a 503 or as a duplicate. A body is acknowledged when any
+of its lines has the answer 200.
 """
 
 from typing import Final, Literal, NamedTuple
@@ -20,7 +22,7 @@ UNKNOWN: Final = "unknown"
 
 
 class Attempt(NamedTuple):
-    """One line: one attempt to deliver one body."""
+    """One line of the ledger: one attempt to deliver one body."""
 
     event_id: str | None
     sha256: str
@@ -30,12 +32,12 @@ class Attempt(NamedTuple):
 
 
 def dump(attempt: Attempt) -> bytes:
-    """The attempt as one line, its newline included."""
+    """Writes an attempt as one line with its newline."""
     return orjson.dumps(attempt._asdict(), option=orjson.OPT_APPEND_NEWLINE)
 
 
 def load(line: bytes) -> Attempt | None:
-    """Read one line; `None` for one that is cut short, as the last of a killed client may be."""
+    """Reads one line; `None` for a truncated line, which a killed client may leave at the end."""
     try:
         read = orjson.loads(line)
         return Attempt(**read)

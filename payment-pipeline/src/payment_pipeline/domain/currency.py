@@ -1,8 +1,9 @@
-"""Which currencies exist, and how many decimals does each have?
+"""The currencies of ISO 4217, with the number of decimals of each.
 
-Sources: ISO 4217 list one (active codes and their minor units, as of 2026: Bulgaria pays in euros)
-and list three (withdrawn codes). Codes whose minor unit is "N.A." (metals, SDR, test codes) can't
-be paid with and are left out. What a provider does differently lives with the provider.
+Sources: ISO 4217 list one (active codes and their minor units, as of 2026, when Bulgaria has the
+euro) and list three (withdrawn codes). Codes whose minor unit is "N.A." (metals, SDR, test codes)
+are no means of payment and are left out. A provider's differences from ISO 4217 are in the
+provider's module.
 """
 
 from collections.abc import Iterable, Mapping
@@ -38,19 +39,21 @@ ISO_4217: Final[Mapping[str, int]] = dict(
         )
     )
 )
-"""Every active code that has a minor unit → its exponent (decimals of the major unit)."""
+"""Each active code that has a minor unit → its exponent (decimals of the major unit)."""
 
 WITHDRAWN: Final[Mapping[str, int]] = dict(_same("ANG BGN CUC HRK MRO SLL STD VEF ZWL", 2))
-"""Codes withdrawn since 2018 → exponent: late refunds, disputes and replays still carry them."""
+"""Codes withdrawn since 2018 → exponent. Late refunds, disputes and replays still carry them."""
 
 EXPONENTS: Final[Mapping[str, int]] = {**ISO_4217, **WITHDRAWN}
-"""Every code that an event may carry → ISO 4217's exponent."""
+"""Each code that an event may carry → ISO 4217's exponent."""
 
 
 def major(amount_minor: int, exponent: int) -> Decimal:
-    """The amount in the major unit, exactly: no float and no rounding, whatever the context.
+    """The exact amount in the major unit, without floats and without rounding.
 
-    `exponent` is the provider's (0 to 4), beside the amount in every event.
+    Args:
+        amount_minor: the amount in the provider's minor unit.
+        exponent: the provider's exponent, 0 to 4. Every event carries it with the amount.
     """
     sign, digits, _ = Decimal(amount_minor).as_tuple()
     return Decimal((sign, digits, -exponent))

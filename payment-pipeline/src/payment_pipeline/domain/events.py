@@ -1,11 +1,11 @@
-"""`PaymentEvent`: one provider-neutral schema for what happens to money and to those who pay it.
+"""`PaymentEvent`: the provider-neutral schema of payment events.
 
-A discriminated union on `kind`. Every kind has the common columns of `EventBase`; what only some
-have is a field of its own kind and lands in bronze's `attributes`: a new event type costs no DDL.
+It is a discriminated union on `kind`. Every kind has the common columns of `EventBase`. The other
+fields of a kind are stored in bronze's column `attributes`, so a new event type needs no DDL.
 
-Amounts are integers in the provider's minor unit, beside the currency and the exponent that the
-provider uses for it (`domain.currency`). No personal datum enters: no name, e-mail, address or
-metadata; a card is a keyed hash of its fingerprint.
+Amounts are integers in the provider's minor unit. Each event carries the currency, and the exponent
+that the provider uses for it (`domain.currency`). An event holds no personal data: no name, e-mail,
+address or metadata. A card is a keyed hash of its fingerprint.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
 class Part(BaseModel):
-    """What every piece of an event shares: immutable, and no field that the schema doesn't name."""
+    """The base of every part of an event: immutable, with no field beyond its schema."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -37,41 +37,41 @@ class EventBase(Part):
     """Whether the ledger adds up the amounts of this kind.
 
     True for a kind that moves money or bills it. `Provider.control_total` must then read the amount
-    of its bodies. A subscription's or a customer's amount moves nothing by itself.
+    of its bodies. False for a subscription or a customer: their amounts move no money.
     """
 
     schema_version: Literal[1] = 1
     provider: Id
     event_id: Id
     provider_event_type: Code
-    """The provider's own name, e.g. `payment_intent.payment_failed`."""
+    """The provider's name of the type, e.g. `payment_intent.payment_failed`."""
     occurred_at: AwareDatetime
     """When the provider says it happened (Stripe: whole seconds), UTC."""
     received_at: AwareDatetime
-    """When the gateway had it, UTC."""
+    """When the gateway had the whole body, UTC."""
     api_version: Code | None = None
     livemode: bool
     merchant_id: Id | None = None
-    """The connected account (Stripe Connect); `None` is the platform itself."""
+    """The connected account (Stripe Connect); `None` stands for the platform account."""
     customer_id: Id | None = None
     payment_id: Id | None = None
-    """The payment that this is about: the payment intent, or the charge where there is none."""
+    """The payment of this event: the payment intent, or the charge if there is no intent."""
     object_id: Id | None = None
-    """The provider's object; `None` only where the provider sends none (`invoice.upcoming`)."""
+    """The provider's object; `None` only if the provider sends no id (`invoice.upcoming`)."""
     status: Code | None = None
     amount_minor: MinorUnits | None = None
     currency: CurrencyCode | None = None
     currency_exponent: Annotated[int, Field(ge=0, le=4)] | None = None
-    """Power of ten from the provider's minor unit to the major one. Set wherever currency is."""
+    """Power of ten from the provider's minor unit to the major unit. Set if currency is set."""
     body_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     source: Coordinates
-    """The raw topic's record this was made from."""
+    """The coordinates of the raw record that this event was made from."""
     traceparent: Code | None = None
     normalizer_version: Code
 
 
 class Decline(Part):
-    """Why an attempt failed, as the provider and the card network say it."""
+    """The provider's and the card network's reasons for a failed attempt."""
 
     code: Code | None = None
     decline_code: Code | None = None
@@ -84,7 +84,7 @@ class Decline(Part):
 
 
 class PaymentMethod(Part):
-    """How it was paid, without what identifies a person."""
+    """The payment method, without anything that identifies a person."""
 
     type: Code | None = None
     brand: Code | None = None
@@ -93,14 +93,14 @@ class PaymentMethod(Part):
     country: Code | None = None
     wallet: Code | None = None
     card_hash: Code | None = None
-    """Keyed hash of the provider's card fingerprint: equal cards match, none can be looked up."""
+    """Keyed hash of the provider's card fingerprint. Equal cards have equal hashes."""
     cvc_check: Code | None = None
     postal_code_check: Code | None = None
     three_d_secure: Code | None = None
 
 
 class Risk(Part):
-    """The provider's own opinion (Stripe Radar)."""
+    """The provider's risk assessment (Stripe Radar)."""
 
     level: Code | None = None
     score: Count | None = None
@@ -109,7 +109,7 @@ class Risk(Part):
 
 
 class Payment(EventBase):
-    """A payment as the merchant asked for it (Stripe: PaymentIntent)."""
+    """A payment that a merchant asked for (Stripe: PaymentIntent)."""
 
     has_control_total = True
     kind: Literal["payment"] = "payment"
@@ -162,7 +162,7 @@ class Charge(EventBase):
 
 
 class Dispute(EventBase):
-    """A chargeback or an inquiry. Its state is `status`, not the event's type."""
+    """A chargeback or an inquiry. Its state is in `status`, not in the event type."""
 
     has_control_total = True
     kind: Literal["dispute"] = "dispute"
@@ -179,13 +179,13 @@ class Dispute(EventBase):
     is_charge_refundable: bool | None = None
     evidence_due_at: AwareDatetime | None = None
     net_balance_minor: MinorUnits | None = None
-    """Sum of its balance transactions' net: what the dispute has moved so far, signed."""
+    """Signed sum of the net amounts of its balance transactions: the money moved so far."""
     net_balance_currency: CurrencyCode | None = None
-    """The balance's (settlement) currency, which need not be the dispute's."""
+    """The settlement currency, which may differ from the dispute's currency."""
 
 
 class Refund(EventBase):
-    """Money given back."""
+    """Money that goes back to the payer."""
 
     has_control_total = True
     kind: Literal["refund"] = "refund"
@@ -196,7 +196,7 @@ class Refund(EventBase):
 
 
 class Payout(EventBase):
-    """Money to the merchant's bank. Negative when it is drawn from there."""
+    """Money to the merchant's bank. The amount is negative when money comes from the bank."""
 
     has_control_total = True
     kind: Literal["payout"] = "payout"
@@ -217,7 +217,7 @@ class Payout(EventBase):
 
 
 class Invoice(EventBase):
-    """A bill; `amount_minor` is what was due."""
+    """A bill; `amount_minor` is the amount due."""
 
     has_control_total = True
     kind: Literal["invoice"] = "invoice"
@@ -254,7 +254,7 @@ class Invoice(EventBase):
 
 
 class Subscription(EventBase):
-    """A recurring contract; `amount_minor` is one billing period's sum over its items."""
+    """A recurring contract; `amount_minor` is the sum of its items for one billing period."""
 
     kind: Literal["subscription"] = "subscription"
     event_type: Literal[
@@ -282,7 +282,7 @@ class Subscription(EventBase):
 
 
 class Customer(EventBase):
-    """A payer, or what hangs on one: a source, a discount, a tax id. No personal datum."""
+    """A payer, or a source, a discount or a tax id of a payer. No personal data."""
 
     kind: Literal["customer"] = "customer"
     event_type: Literal[
@@ -309,7 +309,7 @@ class Customer(EventBase):
 
 
 class FraudWarning(EventBase):
-    """The issuer says that the cardholder calls it fraud (Stripe: radar.early_fraud_warning)."""
+    """The issuer reports that the cardholder claims fraud (Stripe: radar.early_fraud_warning)."""
 
     kind: Literal["fraud_warning"] = "fraud_warning"
     event_type: Literal["fraud_warning.created", "fraud_warning.updated"]
@@ -319,7 +319,7 @@ class FraudWarning(EventBase):
 
 
 class Review(EventBase):
-    """The provider put a payment before a person (Stripe Radar), or closed that review."""
+    """The provider opened or closed a manual review of a payment (Stripe Radar)."""
 
     kind: Literal["review"] = "review"
     event_type: Literal["review.opened", "review.closed"]
@@ -344,7 +344,7 @@ PaymentEvent: TypeAlias = Annotated[
 ]
 
 PAYMENT_EVENT: TypeAdapter[PaymentEvent] = TypeAdapter(PaymentEvent)
-"""Reads and writes `PaymentEvent`; built once, since building costs milliseconds."""
+"""Reads and writes `PaymentEvent`. Built once, because building takes milliseconds."""
 
 KINDS: Final[Mapping[str, type[EventBase]]] = {
     model.model_fields["kind"].default: model for model in get_args(get_args(PaymentEvent)[0])

@@ -1,4 +1,4 @@
-"""Failures as values: what the pure steps return beside success, and what a dead letter says."""
+"""Failures as values: the other results of the pure steps, and the content of a dead letter."""
 
 from base64 import b64decode, b64encode
 from enum import StrEnum
@@ -17,49 +17,49 @@ from .raw import Coordinates
 
 
 class FailureClass(StrEnum):
-    """Why an event is where it is. The first question at 3 a.m., so the set is closed and small."""
+    """The class of failure of a rejected event. The set is closed and small on purpose."""
 
     UNPARSEABLE = "unparseable"
-    """Signed, but the body is not the provider's event: not JSON, not an object, no id or type."""
+    """The signature is valid, but the body is no event: not JSON, not an object, no id or type."""
     UNSTORABLE_TEXT = "unstorable_text"
     """A string holds U+0000, which no PostgreSQL text or jsonb can hold."""
     INVALID = "invalid"
-    """A field is missing, of the wrong type, or out of its range."""
+    """A field is missing, has the wrong type, or is out of range."""
     UNKNOWN_CURRENCY = "unknown_currency"
-    """Not an ISO 4217 code that is in use."""
+    """The currency is not an ISO 4217 code in use."""
     CONFLICTING_BODY = "conflicting_body"
-    """The event's id is in bronze with another body: one of the two is not what was sent first."""
+    """Bronze has the event's id with another body. The body that arrived first stays in bronze."""
     UNPROCESSABLE = "unprocessable"
-    """A defect of ours: the step raised on this event. The event is kept, the partition goes on."""
+    """A bug in the pipeline: a step raised on this event. The event is kept as a dead letter."""
 
 
 class FieldError(BaseModel):
-    """One thing that is wrong, and where."""
+    """One error and its place in the body."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     path: str
-    """Dotted path into the provider's body, e.g. `data.object.amount`; empty for the whole.
+    """Dotted path in the provider's body, e.g. `data.object.amount`; empty for the whole body.
 
-    Or a field of `PaymentEvent`, e.g. `traceparent`, where only that schema refuses the event.
+    It is a field of `PaymentEvent`, e.g. `traceparent`, if only that schema rejects the event.
     """
     message: str
 
     @property
     def line(self) -> str:
-        """Both, as a person reads them; the queries of `dlq` have the same."""
+        """Path and message in one line. The queries of `dlq` build the same line."""
         return f"{self.path}: {self.message}" if self.path else self.message
 
 
 class Rejected(NamedTuple):
-    """A pure step's answer for an event that can't become a `PaymentEvent`."""
+    """The result of a pure step for an event that can't become a `PaymentEvent`."""
 
     failure: FailureClass
     errors: tuple[FieldError, ...]
 
 
 class Unmodelled(NamedTuple):
-    """A pure step's answer for a genuine event of a type that no model covers."""
+    """The result of a pure step for a genuine event of a type without a model."""
 
     provider_event_type: str
 
@@ -73,9 +73,9 @@ Base64Bytes = Annotated[
 
 
 class BadRecord(BaseModel):
-    """A dead letter: everything needed to see what was wrong, to mend it and to send it again.
+    """A dead letter: everything that is needed to diagnose the event, repair it and send it again.
 
-    The value of each record on `payments.validation.dlq`.
+    It is the value of each record on `payments.validation.dlq`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
@@ -83,9 +83,9 @@ class BadRecord(BaseModel):
     schema_version: int = 1
     failure: FailureClass
     errors: tuple[FieldError, ...]
-    """What is wrong: at most 100 faults, or 20 places of U+0000."""
+    """The errors: at most 100 of them, or at most 20 paths of U+0000."""
     component: str
-    """Who rejected it, e.g. `normalizer`."""
+    """The component that rejected the event, e.g. `normalizer`."""
     component_version: str
     provider: str
     event_id: str | None
@@ -95,14 +95,14 @@ class BadRecord(BaseModel):
     body_sha256: str
     received_at: AwareDatetime
     verdict: str
-    """How the gateway verified it when it came: a dead letter is still a signed one."""
+    """How the gateway verified the signature. Every dead letter had a valid signature."""
     traceparent: str | None = None
     rejected_at: AwareDatetime
-    """When the component gave up on it, UTC."""
+    """When the component rejected the event, UTC."""
 
 
 class UserError(Exception):
-    """What a person can mend: the message is one sentence that says how."""
+    """An error that a person can fix. The message says how."""
 
     def __init__(self, message: str, exit_code: int = 2) -> None:
         super().__init__(message)

@@ -1,15 +1,16 @@
-"""Online features: what is known of a customer, a merchant and a card at the moment of an event.
+"""Online features: the history of a customer, a merchant and a card just before an event.
 
-One fold serves the bronze writer (which keeps the state in PostgreSQL, in the event's transaction),
-the scorer (which reads it) and training (which replays it over history): no skew, no leakage.
+The bronze writer, the scorer and training use the same fold. The writer stores the states in
+PostgreSQL in the event's transaction, the scorer reads them, and training folds them over history.
+So serving and training see the same features, and no feature knows the future.
 
-Every operation on the state is commutative and associative (counts, sums, minima, maxima, capped
-sorted sets), so late, shuffled and parallel input end in the same state. Duplicates are kept out by
-the writer: it applies only the events that it really inserted.
+Each operation on a state is commutative and associative: counts, sums, minima, maxima, and sorted
+sets with a maximum size. Late-arriving, shuffled and parallel input therefore give the same state.
+The writer keeps duplicates out: it folds only the events that it inserted.
 
-A charge is an attempt: attempts are counted from `charge.succeeded` and `charge.failed` alone, so a
-payment and its charge, which say the same thing, count once. Windows end at the event's own
-`occurred_at`, never at the clock: a replay sees what the first run saw.
+An attempt is a `charge.succeeded` or a `charge.failed`. A payment and its charge report the same
+attempt, so payments are not counted. A time window ends at the event's `occurred_at`, never at the
+current time: a replay then computes the same features as the first run.
 """
 
 from bisect import bisect_right, insort
@@ -23,26 +24,26 @@ from typing import Final, NamedTuple
 from .events import Charge, Customer, Payment, PaymentEvent, PaymentMethod, Subscription
 
 RECENT_MAX: Final = 20
-"""How many of the latest attempts and failures a state remembers."""
+"""The number of latest attempts and of latest failures that a state keeps."""
 COUNTERPARTIES_MAX: Final = 50
-"""How many distinct cards of a customer, or customers of a card, a state can tell apart."""
+"""The number of distinct cards of a customer, or customers of a card, that a state keeps."""
 PLATFORM: Final = "platform"
-"""The merchant's id where an event names no connected account."""
+"""The merchant id of an event that names no connected account."""
 
 
 class Entity(StrEnum):
-    """Whom a state is about."""
+    """The entities that have a state."""
 
     CUSTOMER = "customer"
     MERCHANT = "merchant"
     CARD = "card"
 
-    # Enum's own hash is Python code, and a key is hashed several times an event.
+    # The hash of Enum is Python code, and a key is hashed several times for each event.
     __hash__ = str.__hash__
 
 
 class EntityKey(NamedTuple):
-    """Names one state; tuples sort, and rows are locked in that order."""
+    """The key of one state. Keys sort as tuples, and rows are locked in that order."""
 
     provider: str
     entity: Entity
@@ -51,7 +52,7 @@ class EntityKey(NamedTuple):
 
 @dataclass(slots=True)
 class AmountTotals:
-    """Amounts of attempts in one currency, in minor units. Never summed across currencies."""
+    """Totals of the attempts in one currency, in minor units."""
 
     count: int = 0
     sum_minor: int = 0
@@ -60,7 +61,7 @@ class AmountTotals:
 
 @dataclass(slots=True)
 class EntityState:
-    """What is remembered of one entity. A row of `entity_features`, column for field."""
+    """The history of one entity. Its fields are the columns of `entity_features`."""
 
     events: int = 0
     attempts: int = 0
@@ -76,55 +77,55 @@ class EntityState:
     recent_attempts_at: list[datetime] = field(default_factory=list)
     """The latest `RECENT_MAX`, oldest first."""
     recent_failures_at: list[datetime] = field(default_factory=list)
-    """The latest `RECENT_MAX`, oldest first; those after `last_success_at` are the failure run."""
+    """The latest `RECENT_MAX`, oldest first. Those after `last_success_at` are the failure run."""
     counterparties: list[str] = field(default_factory=list)
-    """Distinct cards of a customer, customers of a card; the `COUNTERPARTIES_MAX` smallest."""
+    """Distinct cards of a customer, or customers of a card: the `COUNTERPARTIES_MAX` smallest."""
     amounts: dict[str, AmountTotals] = field(default_factory=dict)
     """By currency code."""
     subscription_status: str | None = None
     subscription_status_at: datetime | None = None
-    """Latest wins; between equals the greater status, so that order doesn't matter."""
+    """The latest event decides; of two at the same time, the status that sorts last."""
 
 
 FEATURES: Final[Mapping[str, str]] = {
     # Of the event itself.
     "amount_log10_major": "log10 of 1 + the amount in the currency's major unit",
-    "risk_score": "the provider's own risk score, 0 to 100 (Stripe Radar)",
-    "cvc_check_failed": "1 when the issuer says that the security code is wrong, 0 when right",
-    "postal_check_failed": "1 when the issuer says that the postal code is wrong, 0 when right",
+    "risk_score": "the provider's risk score, 0 to 100 (Stripe Radar)",
+    "cvc_check_failed": "1 if the issuer found the security code wrong, 0 if right",
+    "postal_check_failed": "1 if the issuer found the postal code wrong, 0 if right",
     "is_prepaid": "1 for a prepaid card, 0 for any other funding",
-    "is_wallet": "1 when paid through a device wallet, 0 for a bare card",
-    "three_d_secure_passed": "1 when the cardholder was authenticated, 0 when it was tried and not",
-    "cancels_at_period_end": "subscription events: 1 when it is set to end with its period",
+    "is_wallet": "1 for a card in a device wallet, 0 for a card alone",
+    "three_d_secure_passed": "1 if the cardholder was authenticated, 0 if that failed",
+    "cancels_at_period_end": "subscription events: 1 if it is set to end with its period",
     # Of the customer.
     "customer_age_days": "days since the customer's first event",
     "customer_attempts_1h": f"attempts in the last hour, at most {RECENT_MAX}",
     "customer_failures_30d": f"failed attempts in the last 30 days, at most {RECENT_MAX}",
     "customer_failure_run": f"failed attempts since the last success, at most {RECENT_MAX}",
-    "customer_decline_rate": "share of attempts that failed, drawn to 0.1 by 5 attempts",
+    "customer_decline_rate": "share of failed attempts, smoothed to 0.1 with 5 attempts",
     "customer_distinct_cards": f"distinct cards seen, at most {COUNTERPARTIES_MAX}",
-    "amount_over_customer_mean": "amount over the customer's mean attempt in the same currency",
+    "amount_over_customer_mean": "amount per mean attempt of the customer, in the same currency",
     "days_since_last_success": "days since the customer's last successful attempt",
     "days_since_last_seen": "days since the customer's previous event",
-    "invoices_failed": "invoices whose payment failed, ever",
-    "subscription_past_due": "1 past due or unpaid, 0 not; left out without a live subscription",
-    "subscription_trialing": "1 in trial, 0 not; left out without a live subscription",
+    "invoices_failed": "all invoices whose payment failed",
+    "subscription_past_due": "1 if past due or unpaid, else 0; absent without a live subscription",
+    "subscription_trialing": "1 if in trial, else 0; absent without a live subscription",
     # Of the card.
     "card_age_days": "days since the card's first event",
     "card_attempts_1h": f"attempts on the card in the last hour, at most {RECENT_MAX}",
-    "card_failures_24h": f"failed attempts on it in the last 24 hours, at most {RECENT_MAX}",
-    "card_failures_30d": f"failed attempts on it in the last 30 days, at most {RECENT_MAX}",
-    "card_distinct_customers": f"distinct customers that used it, at most {COUNTERPARTIES_MAX}",
+    "card_failures_24h": f"failed attempts on the card in the last 24 hours, at most {RECENT_MAX}",
+    "card_failures_30d": f"failed attempts on the card in the last 30 days, at most {RECENT_MAX}",
+    "card_distinct_customers": f"distinct customers of the card, at most {COUNTERPARTIES_MAX}",
     # Of the merchant.
-    "merchant_dispute_rate": "disputes over successful attempts, drawn to 0.005 by 100 attempts",
-    "merchant_decline_rate": "share of attempts that failed, drawn to 0.1 by 50 attempts",
-    "amount_over_merchant_mean": "amount over the merchant's mean attempt in the same currency",
+    "merchant_dispute_rate": "disputes per successful attempt, smoothed to 0.005 with 100 attempts",
+    "merchant_decline_rate": "share of failed attempts, smoothed to 0.1 with 50 attempts",
+    "amount_over_merchant_mean": "amount per mean attempt of the merchant, in the same currency",
 }
-"""Every feature that `vector` can give, and what it says."""
+"""Each feature that `vector` can give → its meaning."""
 
 
 def entities(event: PaymentEvent) -> tuple[EntityKey, ...]:
-    """Whose states an event touches and is scored with; sorted."""
+    """The entities of an event, sorted. Its features come from their states."""
     provider = event.provider
     merchant = EntityKey(provider, Entity.MERCHANT, event.merchant_id or PLATFORM)
     method, customer_id = _method(event), event.customer_id
@@ -139,7 +140,7 @@ def entities(event: PaymentEvent) -> tuple[EntityKey, ...]:
 
 
 def apply(state: EntityState, key: EntityKey, event: PaymentEvent) -> None:
-    """Fold one event into one of its entities' states, in place."""
+    """Folds one event into the state of one of its entities, in place."""
     at = event.occurred_at
     state.events += 1
     if state.first_seen_at is None or at < state.first_seen_at:
@@ -167,9 +168,11 @@ def apply(state: EntityState, key: EntityKey, event: PaymentEvent) -> None:
 def fold(
     events: Iterable[PaymentEvent], states: dict[EntityKey, EntityState]
 ) -> Iterable[tuple[PaymentEvent, dict[str, float]]]:
-    """Walk events in order: yield each with its features as of just before it, and apply it.
+    """Yields each event with its features just before it, and folds the event into the states.
 
-    `states` is both the start and, changed in place, the end; an event that was yielded is in it.
+    Args:
+        events: in the order in which they happened.
+        states: the states at the start. They are changed in place, before each yield.
     """
     for event in events:
         keys = entities(event)
@@ -182,7 +185,7 @@ def fold(
         yield event, features
 
 
-# The state's parts, each commutative and associative.
+# --- the parts of a state, each commutative and associative ---
 
 
 def _apply_attempt(state: EntityState, event: PaymentEvent) -> None:
@@ -206,14 +209,14 @@ def _apply_attempt(state: EntityState, event: PaymentEvent) -> None:
 
 
 def _remember(latest: list[datetime], at: datetime) -> None:
-    """Keep the `RECENT_MAX` latest, sorted: the same whatever order they come in."""
+    """Keeps the `RECENT_MAX` latest times, sorted. The order of arrival makes no difference."""
     insort(latest, at)
     if len(latest) > RECENT_MAX:
         del latest[0]
 
 
 def _apply_counterparty(state: EntityState, key: EntityKey, event: PaymentEvent) -> None:
-    """Keep the smallest distinct ids, sorted: a cap by arrival would depend on the order."""
+    """Keeps the smallest distinct ids, sorted. The first ids would depend on the order."""
     if key.entity is Entity.CUSTOMER:
         method = _method(event)
         other = method.card_hash if method is not None else None
@@ -232,7 +235,7 @@ def _apply_subscription(state: EntityState, at: datetime, status: str) -> None:
         state.subscription_status, state.subscription_status_at = status, at
 
 
-# The vector's parts.
+# --- the parts of a vector ---
 
 _NEVER_SEEN: Final = EntityState()
 _HOUR: Final = timedelta(hours=1)
@@ -319,7 +322,7 @@ def _of_customer(
     seen_days = _days(state.last_seen_at, at)
     if seen_days is not None:
         features["days_since_last_seen"] = seen_days
-    # A subscription's own event knows its status already; the state has the one before.
+    # An event of a subscription carries the new status; the state still has the old one.
     status = event.status if isinstance(event, Subscription) else state.subscription_status
     if status in _LIVE_SUBSCRIPTION:
         features["subscription_past_due"] = float(status in ("past_due", "unpaid"))
@@ -343,9 +346,9 @@ def _of_merchant(features: dict[str, float], state: EntityState, event: PaymentE
 
 
 def _within(times: list[datetime], since: datetime | None, until: datetime) -> float:
-    """How many of the sorted times are after `since`, up to `until`.
+    """The number of the sorted times after `since` and up to `until`.
 
-    An event that comes late is not judged by what happened after it.
+    Later times don't count, so a late-arriving event sees only what happened before it.
     """
     if not times:
         return 0.0

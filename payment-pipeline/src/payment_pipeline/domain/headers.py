@@ -1,7 +1,7 @@
-"""The Kafka headers of a webhook, from the gateway to the last topic.
+"""The names of the Kafka headers that a webhook carries, from the gateway to the last topic.
 
-CloudEvents 1.0, Kafka protocol binding in binary mode (`ce_` attributes), W3C Trace Context
-(`traceparent`), and what the receipt itself established.
+The standards are CloudEvents 1.0, Kafka protocol binding in binary mode (`ce_` attributes), and W3C
+Trace Context (`traceparent`). The gateway adds the other headers when it receives a webhook.
 """
 
 from typing import Final, TypeAlias
@@ -10,28 +10,34 @@ CE_SPECVERSION: Final = "ce_specversion"
 CE_ID: Final = "ce_id"
 CE_TYPE: Final = "ce_type"
 CE_SOURCE: Final = "ce_source"
-"""`/webhooks/<provider>`, followed by `/<account>` for an event of a connected account."""
+"""`/webhooks/<provider>`, or `/webhooks/<provider>/<account>` for a connected account."""
 CE_TIME: Final = "ce_time"
 """When the provider says it happened, RFC 3339 in UTC."""
 TRACEPARENT: Final = "traceparent"
 BODY_SHA256: Final = "body_sha256"
-"""Lower-case hex SHA-256 of the record's value, byte for byte what was signed."""
+"""Lower-case hex SHA-256 of the signed body, which is the record's value."""
 RECEIVED_AT: Final = "received_at"
 """When the gateway had the whole body, RFC 3339 in UTC with microseconds."""
 VERDICT: Final = "verdict"
-"""How the receipt was verified, e.g. `verified:stripe:9f2c1a` (which secret, by fingerprint)."""
+"""How the gateway verified the body: provider and fingerprint of the secret.
+
+For example `verified:stripe:9f2c1a00`.
+"""
 REASON: Final = "reason"
-"""On `webhooks.dlq` only: why no event could be read, e.g. `not_json`."""
+"""Only on `webhooks.dlq`: why no event could be read from the body, e.g. `not_json`."""
 SOURCE_TOPIC: Final = "source_topic"
-"""With the next two, on `payments.unmodelled` only: which raw record the value was copied from."""
+"""Only on `payments.unmodelled`: the topic of the raw record that the value was copied from."""
 SOURCE_PARTITION: Final = "source_partition"
-"""Decimal digits, as is the offset."""
+"""The partition of that raw record, in decimal digits."""
 SOURCE_OFFSET: Final = "source_offset"
+"""The offset of that raw record, in decimal digits."""
 
 REDRIVEN_FROM: Final = "redriven_from"
-"""On what a redrive sent only: `topic/partition/offset` of the record whose dead letter it was."""
+"""Only on redriven records: `topic/partition/offset` of the rejected record."""
 PATCHED_FROM: Final = "patched_from"
-"""On what a redrive patched only: the SHA-256 of the body that was signed, which this one is not.
-`verdict` is that body's."""
+"""Only on redriven records with a patch: the SHA-256 of the signed body.
+
+The value of such a record is not the signed body. `verdict` belongs to the signed body.
+"""
 
 Headers: TypeAlias = tuple[tuple[str, bytes], ...]

@@ -1,16 +1,16 @@
-"""What is the workflow of a range of offsets called, and of which range is a workflow?"""
+"""Ranges of offsets, and the ids of the workflows that process them."""
 
 import re
 from typing import Final, NamedTuple
 
-# What follows an @ tells a range from one of the same offsets in a log that was wiped.
+# The part after @ is set when a topic was wiped: its offsets then start again at 0.
 _ID: Final = re.compile(
     r"ingest/(?P<topic>.+)/(?P<partition>\d+)/(?P<start>\d+)-(?P<end>\d+)(@\d+)?"
 )
 
 
 class Range(NamedTuple):
-    """Offsets of one partition, `start` included, `end` not."""
+    """The offsets of one partition from `start` (included) to `end` (excluded)."""
 
     topic: str
     partition: int
@@ -19,17 +19,20 @@ class Range(NamedTuple):
 
 
 def prefix(topic: str, partition: int) -> str:
-    """How the ids of a partition's ranges begin."""
+    """The common beginning of the workflow ids of a partition."""
     return f"ingest/{topic}/{partition}/"
 
 
 def workflow_id(topic: str, partition: int, start: int, end: int) -> str:
-    """Deterministic, so that a range is started once however often it is dispatched."""
+    """The id of a range's workflow.
+
+    The same range always has the same id, so Temporal starts its workflow once.
+    """
     return f"{prefix(topic, partition)}{start}-{end}"
 
 
 def range_of(workflow_id: str) -> Range | None:
-    """The range of a workflow, if it is a range's."""
+    """The range of a workflow id; `None` for other workflows."""
     found = _ID.fullmatch(workflow_id)
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""A webhook as it lies on a raw topic, and the coordinates that name it for good."""
+"""A record of a raw topic, and the coordinates that identify it."""
 
 import re
 from dataclasses import dataclass
@@ -8,13 +8,14 @@ from typing import Annotated, Final, NamedTuple, Self
 from pydantic import ConfigDict, Field
 
 _COORDINATES: Final = re.compile(r"([\w.-]{1,249})/([0-9]{1,9})/([0-9]{1,18})", re.ASCII)
-"""A topic's name as Kafka allows it; numbers that fit 32 and 64 bits."""
+"""A topic name that Kafka allows, and numbers that fit 32 and 64 bits."""
 
 
-# Validated where one is read from JSON. One is made for each record, and has what Kafka says.
+# A plain dataclass, because one is made for each record from what Kafka says. Pydantic validates it
+# only when it is read from JSON.
 @dataclass(frozen=True, slots=True)
 class Coordinates:
-    """Where a record lies in Kafka: the key that makes every later write idempotent."""
+    """Topic, partition and offset of a Kafka record: the key that makes later writes idempotent."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -27,7 +28,7 @@ class Coordinates:
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """What `str` made of them; `None` if it is no such text."""
+        """Reads the text that `str` gives; `None` for any other text."""
         found = _COORDINATES.fullmatch(text)
         return cls(found[1], int(found[2]), int(found[3])) if found else None
 
@@ -35,18 +36,19 @@ class Coordinates:
 class RawEvent(NamedTuple):
     """One record of a `webhooks.<provider>.<resource>` topic.
 
-    A plain tuple, not a model: nothing here is trusted or parsed yet, and one is made per record.
+    It is a plain tuple and not a Pydantic model: its body is not parsed yet, and one is made for
+    each record.
     """
 
     provider: str
     coordinates: Coordinates
     body: bytes
-    """Exactly the bytes that were signed."""
+    """The signed bytes, unchanged."""
     event_id: str | None
-    """What the gateway read as the event's id; `None` on `webhooks.dlq`."""
+    """The event's id as the gateway read it; `None` on `webhooks.dlq`."""
     body_sha256: str
     received_at: datetime
     verdict: str
     traceparent: str | None
     event_type: str | None = None
-    """What the gateway read as the provider's type; `None` on `webhooks.dlq`."""
+    """The provider's event type as the gateway read it; `None` on `webhooks.dlq`."""

@@ -1,8 +1,8 @@
-"""The one HTTP contract between stages: what the orchestrator asks of inference, and its answer.
+"""The HTTP contract between the orchestrator and inference.
 
-`POST /v1/score` takes a `ScoreRequest` of 1 to 1,000 events and answers a `ScoreResponse` with one
-`EventScores` an event, in the same order. Every event may be asked about: which models apply to it
-is the models' to say, and an event that none applies to comes back without a score.
+`POST /v1/score` takes a `ScoreRequest` with 1 to 1,000 events. It answers a `ScoreResponse` with
+one `EventScores` for each event, in the same order. The request may contain any event. The models
+decide which of them apply to it. An event to which no model applies comes back without a score.
 """
 
 from collections.abc import Mapping
@@ -20,20 +20,20 @@ class _Message(BaseModel):
 
 
 class ScoreItem(_Message):
-    """One event and the features as they stood just before it (`domain.features.vector`)."""
+    """One event and its features just before it (`domain.features.vector`)."""
 
     event_id: str
     kind: str
     event_type: str
     occurred_at: AwareDatetime
     features: dict[str, float]
-    """By feature name; a feature that isn't known is left out."""
+    """Features by name, without the unknown ones."""
     decline: dict[str, str] | None = None
-    """Of a failed attempt only: what `decline_inputs` gives."""
+    """Only for a failed attempt: the result of `decline_inputs`."""
 
 
 class ScoreRequest(_Message):
-    """A batch."""
+    """The request: a batch of events."""
 
     events: Annotated[list[ScoreItem], Field(min_length=1, max_length=BATCH_MAX)]
 
@@ -43,26 +43,26 @@ class Reason(_Message):
 
     feature: str
     contribution: float
-    """In the model's own unit (log-odds for a classifier); positive raises the score."""
+    """In the model's unit (log-odds for a classifier). A positive value raises the score."""
 
 
 class Score(_Message):
     """One model's answer for one event."""
 
     value: float | str
-    """A calibrated probability in [0, 1], or the chosen strategy's name."""
+    """A calibrated probability in [0, 1], or the name of the chosen strategy."""
     model: str
     version: str
     reasons: list[Reason]
     detail: dict[str, float | str] | None = None
-    """What else the model says, e.g. a strategy's `delay_s` and `attempts_left`, or its `rule`."""
+    """More of the model's answer, e.g. a strategy's `delay_s`, `attempts_left` or `rule`."""
 
 
 class EventScores(_Message):
-    """Every model's answer for one event; `None` where the model doesn't apply to the event.
+    """Every model's answer for one event; `None` if the model doesn't apply to the event.
 
-    Named here are the answers that have a column of their own or start a review or a recovery. Any
-    other model's answer comes under its `output` all the same, and lands in bronze's `scores`.
+    The fields here have a column in bronze, or start a review or a recovery. Another model's answer
+    comes as an extra field with the name of its `output`, and is stored in bronze's `scores`.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -75,19 +75,19 @@ class EventScores(_Message):
 
     @property
     def scored(self) -> bool:
-        """Whether any model had an answer."""
+        """True if any model gave an answer."""
         named = self.fraud_score or self.churn_score or self.retry_strategy
         return bool(named) or any(self.__pydantic_extra__.values())
 
 
 class ScoreResponse(_Message):
-    """The batch's answers, in the request's order."""
+    """The answers in the order of the request."""
 
     scores: list[EventScores]
 
 
 def score_item(event: PaymentEvent, features: Mapping[str, float]) -> ScoreItem:
-    """What to ask inference about an event, given `domain.features.vector`'s answer for it."""
+    """The request item of an event, with its features from `domain.features.vector`."""
     return ScoreItem(
         event_id=event.event_id,
         kind=event.kind,
@@ -99,10 +99,10 @@ def score_item(event: PaymentEvent, features: Mapping[str, float]) -> ScoreItem:
 
 
 def decline_inputs(event: PaymentEvent) -> dict[str, str] | None:
-    """What the networks' retry rules ask about a failed attempt; `None` if none failed.
+    """The inputs of the networks' retry rules; `None` for an event that is no failed attempt.
 
-    Keys, each left out when unknown: `Decline`'s field names; `network`, `card_country` and
-    `funding` of the card; `attempt_count` of an invoice.
+    The keys are the field names of `Decline`, `network`, `card_country` and `funding` of the card,
+    and `attempt_count` of an invoice. Unknown keys are left out.
     """
     if isinstance(event, Invoice):
         if event.event_type != "invoice.payment_failed":

@@ -1,4 +1,4 @@
-"""The names by which reviews and recoveries are found in Temporal; all are of its type Keyword."""
+"""The Temporal search attributes of reviews and recoveries. Each one has the type Keyword."""
 
 from typing import Final
 

@@ -1,23 +1,23 @@
-"""Which Kafka topics exist, and what a record on them carries."""
+"""The Kafka topics and the content of their records."""
 
 from typing import Final
 
 DLQ_WEBHOOKS: Final = "webhooks.dlq"
-"""Signed by the provider, but no event could be read from the body."""
+"""Webhooks with a valid signature from whose body no event could be read."""
 NORMALIZED: Final = "payments.normalized"
-"""One `PaymentEvent` as JSON a record, keyed by payment."""
+"""Each record is one `PaymentEvent` as JSON, keyed by payment."""
 DLQ_VALIDATION: Final = "payments.validation.dlq"
-"""One `BadRecord` as JSON a record: events that no valid `PaymentEvent` could be made of."""
+"""Each record is one `BadRecord` as JSON: an event that could not become a `PaymentEvent`."""
 UNMODELLED: Final = "payments.unmodelled"
-"""Genuine events of a type that no model covers: the body unchanged, headers of the raw record."""
+"""Genuine events of a type without a model: the unchanged body with the raw record's headers."""
 
 DEAD_LETTERS: Final = (DLQ_WEBHOOKS, DLQ_VALIDATION)
 PIPELINE: Final = (DLQ_WEBHOOKS, NORMALIZED, DLQ_VALIDATION, UNMODELLED)
 
 
 def raw(provider: str, resource: str) -> str:
-    """The topic of a provider's unchanged webhooks about one kind of resource.
+    """The raw topic of a provider's unchanged webhooks about one resource.
 
-    `resource` comes from a closed list of the provider's (`Provider.resources`), never from a body.
+    `resource` comes from the provider's closed list (`Provider.resources`), never from a body.
     """
     return f"webhooks.{provider}.{resource}"
