@@ -365,7 +365,7 @@ async def test_an_audit_waits_for_who_is_behind_and_for_what_is_on_its_way(
         await until(lambda: any("normalizer" in line and "behind" in line for line in said))
         for group in (settling.NORMALIZER, settling.DISPATCHER):
             await pipeline.catch_up(group)
-        await until(lambda: "waiting: 1 events on their way" in said)
+        await until(lambda: "waiting: 1 events in progress" in said)
         await pipeline.store(raw)
 
     report, _ = await asyncio.gather(pipeline.audit(None, 60, said.append), work_meanwhile())

@@ -37,7 +37,7 @@ def test_what_is_no_time_is_refused_in_a_sentence(text: str) -> None:
     if not text:
         assert parse(text, None, NOW).since is None
         return
-    with pytest.raises(UserError, match="is no time"):
+    with pytest.raises(UserError, match="is not a time"):
         parse(text, None, NOW)
 
 

@@ -1,6 +1,6 @@
-"""Where does an audit's answer stay? A row of counts in bronze, and so in the lake and a dashboard.
+"""Stores the counts of each audit as a row of bronze, which the lake and a dashboard show.
 
-Without names: which events are missing is for whoever asked, and in Dagster.
+The row has no names of events. The command's output and Dagster's check have them.
 """
 
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from .distinct_events import Summary
 from .stages import Stage
 
 AskedBy: TypeAlias = Literal["schedule", "operator"]
-"""Who wanted to know: Dagster each hour, or a person."""
+"""Who ran the audit: Dagster's hourly schedule, or a person."""
 
 log = structlog.get_logger()
 
@@ -30,18 +30,18 @@ _COUNTED: Final = (
     *(Stage.RAW, Stage.NORMALIZED, Stage.REJECTED, Stage.UNMODELLED),
     *(Stage.BRONZE, Stage.QUARANTINE, Stage.LAKE, Stage.FACTS),
 )
-"""The stages whose events are kept, in the order of the columns."""
+"""The stages whose counts are stored, in the order of the columns."""
 
 
 async def audited(
     settings: Settings, request: Request, progress: Progress, asked_by: AskedBy
 ) -> Report:
-    """Audit the pipeline, and keep what was counted.
+    """Audit the pipeline, and store the counts.
 
-    Whoever asked has the answer even where bronze doesn't take it.
+    The report is returned even if bronze can't store the row.
 
     Raises:
-        UserError: as `run`.
+        UserError: as `audit_runner.run`.
     """
     report = await run(settings, request, progress)
     try:

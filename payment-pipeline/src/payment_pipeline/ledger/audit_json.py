@@ -15,11 +15,11 @@ _WORDS: Final = {
     Stage.RAW: "received",
     Stage.BRONZE: "stored",
 }
-"""What the events of an audit's first stage are called."""
+"""The name of an audit's events, by its first stage."""
 
 
 def as_json(report: Report) -> dict[str, Any]:
-    """The audit as `payments audit --json` prints it."""
+    """Return the audit as `payments audit --json` prints it."""
     audit = report.audit
     return {
         "ok": report.ok,
@@ -48,7 +48,7 @@ def as_json(report: Report) -> dict[str, Any]:
 
 
 def verdict(report: Report) -> str:
-    """The answer in one sentence."""
+    """Return the result of the audit in one sentence."""
     audit = report.audit
     if audit.ok and not report.ok:
         if not any(report.attempts or ()):
@@ -92,7 +92,7 @@ def _absent(report: Report) -> dict[str, str]:
 
 
 def shown(report: Report) -> list[tuple[Stage, Summary]]:
-    """The stages to show: the client's attempts only where a client ledger was given."""
+    """Return the stages to show. Without a client ledger its attempts are left out."""
     return [
         (stage, summary)
         for stage, summary in report.audit.stages.items()

@@ -1,9 +1,9 @@
-"""How does an audit get from the stores to an answer?
+"""Runs an audit: waits for the stages, reads the stores, and compares what they hold.
 
-It waits until the stages are done with what lay on their topics, reads the tables, then the topics
-against the data's way, reconciles, and looks up what is missing by name. If events are missing
-still, and there is time, it reads on: a workflow may be at work on them. The lakehouse is read when
-it is there, and waited for when it was asked for.
+The audit waits until the consumer groups have caught up. It reads the lakehouse, the tables and the
+topics, the last stages first, and compares them. It searches the tables for missing events by name.
+If events are still missing and time is left, it reads again: a workflow may be at work on them. The
+lakehouse is read if it exists, and waited for if the request names it.
 """
 
 import asyncio
@@ -30,45 +30,45 @@ from .stages import Reading, Stage, up_to
 LOOK_AGAIN_S: Final = 1.0
 WAIT_S_DEFAULT: Final = 60.0
 THROUGH: Final = (Stage.BRONZE, Stage.LAKE, Stage.FACTS)
-"""Where an audit may be told to end."""
+"""The stages that an audit may end at."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of an audit."""
+    """The parameters of an audit."""
 
     window: Window
     open_ended: bool
     """The window ends now."""
     client_ledger: Path | None = None
     wait_s: float = WAIT_S_DEFAULT
-    """How long the pipeline may take to settle; 0 audits what is there now."""
+    """How long to wait for the pipeline to catch up; 0 audits what is there now."""
     through: Stage | None = None
-    """One of `THROUGH`: audit up to it, without it there is no answer, and nothing may be pending
-    there. `None` is as far as there is something to audit."""
+    """One of `THROUGH`: the stage must exist, and no event may be pending there. `None`: audit as
+    far as stages exist."""
     client_edge: timedelta = client_attempts.EDGE
-    """Attempts so near to the window's ends are left out; zero where the client and the gateway
-    have one clock."""
+    """Attempts this close to the ends of the window are left out. Zero if the client and the
+    gateway use one clock."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """An audit, and under which circumstances it was made."""
+    """An audit and how it was made."""
 
     audit: Audit
     window: Window
-    """What was audited: less than was asked for where the topics hold less."""
+    """The window that was audited. It is shorter than requested if the topics hold less."""
     settled: bool
-    """No stage was behind when it was read."""
+    """True if no stage lagged when it was read."""
     attempts: client_attempts.Attempts | None
-    """Of the client's ledger, if one was given."""
+    """The attempts of the client ledger, if one was given."""
     elapsed_s: float
     absent: dict[Stage, str] = field(default_factory=dict)
-    """Why a stage that wasn't asked for by name isn't audited."""
+    """Why a stage that the request does not name is not audited."""
 
     @property
     def ok(self) -> bool:
-        """No fault was found, and not because the window left out all that the client did."""
+        """True if no fault was found, and the window covers an attempt of the client ledger."""
         return self.audit.ok and not (self.attempts and self.attempts.nothing_judged)
 
 
@@ -81,7 +81,7 @@ async def run(
     """Audit the pipeline.
 
     Raises:
-        UserError: a store does not answer, or the client's ledger can't be read.
+        UserError: a store does not answer, or the client ledger can't be read.
     """
     began = monotonic()
     reading = Reading()
@@ -108,7 +108,7 @@ async def run(
         excuse = request.through is None
         audit = await look(stores, window, reading, progress, excuse_pending=excuse)
         while audit.missing.count and monotonic() < deadline:
-            progress(f"waiting: {audit.missing.count:,} events on their way")
+            progress(f"waiting: {audit.missing.count:,} events in progress")
             await asyncio.sleep(LOOK_AGAIN_S)
             audit = await look(stores, window, reading, progress, excuse_pending=excuse)
     return Report(audit, window, settled, attempts, monotonic() - began, absent)
@@ -117,7 +117,7 @@ async def run(
 async def _held(
     stores: "Stores", kafka: audited_topics.Topics, wanted: Window, settings: Settings
 ) -> Window:
-    """As much of the window as the topics hold, which retention and erasures shorten."""
+    """Return the part of the window that the topics hold. Retention and erasures shorten it."""
     whole_from = await audited_tables.topics_whole_from(stores.pool)
     if whole_from is not None:
         wanted = wanted.after(whole_from)
@@ -126,19 +126,19 @@ async def _held(
 
 @dataclass(frozen=True)
 class Stores:
-    """What an audit reads."""
+    """The stores that an audit reads."""
 
     pool: asyncpg.Pool
     lakehouse: Lakehouse | None
     kafka: audited_topics.Topics | None
-    """`None` leaves out what comes before the tables."""
+    """`None`: the stages before the tables are not read."""
 
 
 @asynccontextmanager
 async def opened(
     settings: Settings, lakehouse: Lakehouse | None, kafka: audited_topics.Topics | None = None
 ) -> AsyncIterator[Stores]:
-    """The stores with bronze's connections, and the lakehouse closed at the end.
+    """Connect to bronze, and close it and the lakehouse at the end.
 
     Raises:
         UserError: bronze does not answer, or has no tables.
@@ -157,10 +157,10 @@ async def opened(
 async def find_lakehouse(
     settings: Settings, through: Stage | None, schemas: Schemas
 ) -> audited_lakehouse.Found:
-    """The lakehouse as far as it is wanted and there.
+    """Connect to the stages of the lakehouse that the audit covers.
 
     Raises:
-        UserError: it isn't there as far as `through`.
+        UserError: a stage up to `through` does not exist.
     """
     wanted = up_to(through or Stage.FACTS)
     found = await asyncio.to_thread(audited_lakehouse.find, settings, wanted, schemas)
@@ -181,8 +181,8 @@ async def look(
     *,
     excuse_pending: bool,
 ) -> Audit:
-    """Read what is there now, the last stages first, and hold it against each other."""
-    reached: Mapping[Stage, audited_lakehouse.Place] = {}
+    """Read the stages, the last ones first, and compare them."""
+    reached: Mapping[Stage, audited_lakehouse.LoadPosition] = {}
     if stores.lakehouse:
         progress("reading the facts and the lake")
         reached = await asyncio.to_thread(stores.lakehouse.read, window, reading)

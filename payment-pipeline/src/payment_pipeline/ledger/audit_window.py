@@ -1,4 +1,4 @@
-"""Which receipts does an audit look at?"""
+"""The window of receipt times that an audit covers."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -8,18 +8,18 @@ from payment_pipeline.domain.failures import UserError
 
 _AGO: Final = re.compile(r"(\d{1,9})([smhd])")
 _ROOM: Final = timedelta(days=1)
-"""Between an end and the calendar's: clocks differ, so those who read topics look beyond an end."""
+"""Distance of an end from the limits of the calendar: topics are read a little beyond an end."""
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class Window(NamedTuple):
-    """What the gateway received from `since` on and before `until`, by `received_at`, in UTC."""
+    """Receipt times (`received_at`, UTC) from `since`, included, to `until`, excluded."""
 
     since: datetime | None
-    """`None` is from the first event on."""
+    """`None`: from the first event."""
     until: datetime
     complete: bool = True
-    """False if more was asked for: Kafka holds no more, and `since` is where it begins."""
+    """False if Kafka holds less than was asked for. `since` is then the earliest time it holds."""
 
     def __contains__(self, at: object) -> bool:
         if not isinstance(at, datetime):
@@ -27,24 +27,24 @@ class Window(NamedTuple):
         return at < self.until and (self.since is None or at >= self.since)
 
     def within(self, retention: timedelta, now: datetime) -> "Window":
-        """As much of the window as topics that have lost records still hold.
+        """Return the part of the window that topics hold whose oldest records were deleted.
 
-        A topic deletes nothing younger than its retention; what is older may be there or not.
+        A topic deletes no record younger than its retention. Older records may still be there.
         """
         return self.after(now - retention)
 
     def after(self, held_since: datetime) -> "Window":
-        """As much of the window as is not before an instant."""
+        """Return the part of the window from an instant on."""
         if self.since is not None and self.since >= held_since:
             return self
         return Window(held_since, max(self.until, held_since), complete=False)
 
 
 def parse(since: str | None, until: str | None, now: datetime) -> Window:
-    """A window from its ends as a person gives them: RFC 3339, or `90s`, `15m`, `2h`, `7d` ago.
+    """Parse the ends of a window: RFC 3339, or `90s`, `15m`, `2h`, `7d` ago.
 
     Raises:
-        UserError: an end can't be read, or the window is empty.
+        UserError: an end can't be parsed, or the window is empty.
     """
     end = _instant(until, now) if until else now
     start = _instant(since, now) if since else None
@@ -62,6 +62,6 @@ def _instant(text: str, now: datetime) -> datetime:
         _ = at - _ROOM, at + _ROOM
     except (ValueError, OverflowError):
         raise UserError(
-            f"{text!r} is no time: give RFC 3339 (2026-01-31T12:00:00Z) or 90s, 15m, 2h, 7d ago."
+            f"{text!r} is not a time. Use RFC 3339 (2026-01-31T12:00:00Z) or 90s, 15m, 2h, 7d."
         ) from None
     return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -1,8 +1,8 @@
-"""Which events do the lake and the facts hold, and how far have they been loaded?
+"""Streams the rows of the lake and the facts from Trino, with their watermarks.
 
-Streamed from Trino, the facts before the lake and the lake before bronze: what is in a later stage
-was in the earlier one before. Each stage's watermark is taken before its rows, so what lies at or
-below it is among them, or it is missing; what lies above it is the next load's.
+The facts are read before the lake, and the lake before bronze: a row of a later stage was in the
+earlier one before. The watermark of a stage is read before its rows. A row at or below the watermark
+must be among the rows, or it is missing. A row above the watermark is for the next load.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ QUARANTINE_TABLE: Final = "payment_events_quarantine"
 FACTS_TABLE: Final = "fct_payment_events"
 XID_PROPERTY: Final = "payments.watermark.ingest-xid"
 ID_PROPERTY: Final = "payments.watermark.id"
-"""The loader's, `orchestration_dagster.lake.watermark`; a test holds them against it."""
+"""The loader's names, from `orchestration_dagster.lake.watermark`. A test compares them."""
 
 _IN_WINDOW: Final = "received_at >= ? AND received_at < ?"
 _OF_IDS: Final = "event_id IN (SELECT * FROM unnest(?))"
@@ -40,24 +40,24 @@ _OF_BODIES: Final = "body_sha256 IN (SELECT * FROM unnest(?))"
 _BEGINNING: Final = datetime(EPOCH.year, EPOCH.month, EPOCH.day, tzinfo=UTC)
 
 
-class Place(NamedTuple):
-    """Where a row stands in the loader's order."""
+class LoadPosition(NamedTuple):
+    """Position of a row in the loader's order."""
 
     xid: int = 0
     id: int = 0
 
 
 class LookedUp(NamedTuple):
-    """What bronze has of events that are missing in the window."""
+    """The events that are missing in the window and were found in bronze."""
 
     ids: list[str]
-    """Events'."""
+    """Ids of events."""
     bodies: list[str]
-    """Dead letters' hashes."""
+    """Body hashes of dead letters."""
 
 
 class Schemas(NamedTuple):
-    """Where the loader and dbt write."""
+    """The schemas that the loader and dbt write to."""
 
     data: str = "data"
     marts: str = "marts"
@@ -67,7 +67,7 @@ SCHEMAS: Final = Schemas()
 
 
 class Lakehouse:
-    """The lakehouse's stages that are there, and how to read them."""
+    """Reads the stages of the lakehouse that exist."""
 
     def __init__(self, connection: "Connection", schemas: Schemas, wanted: Sequence[Stage]) -> None:
         self._connection = connection
@@ -75,28 +75,28 @@ class Lakehouse:
         self.stages = tuple(wanted)
 
     def close(self) -> None:
-        """Leave Trino."""
+        """Close the connection to Trino."""
         self._connection.close()  # type: ignore[no-untyped-call]  # trino types only a part
 
-    def reached(self) -> dict[Stage, Place]:
-        """How far each stage has been loaded.
+    def reached(self) -> dict[Stage, LoadPosition]:
+        """Return the watermark of each stage.
 
         Raises:
-            UserError: Trino doesn't answer.
+            UserError: Trino does not answer.
         """
-        places = {
+        watermarks = {
             Stage.LAKE: lambda: self._watermark(EVENTS_TABLE),
             Stage.LAKE_QUARANTINE: lambda: self._watermark(QUARANTINE_TABLE),
             Stage.FACTS: self._facts_reached,
         }
         with _one_sentence():
-            return {stage: places[stage]() for stage in self.stages}
+            return {stage: watermarks[stage]() for stage in self.stages}
 
-    def read(self, window: Window, reading: Reading) -> dict[Stage, Place]:
-        """Read the rows of a window anew; return how far each stage had been loaded before.
+    def read(self, window: Window, reading: Reading) -> dict[Stage, LoadPosition]:
+        """Read the rows of a window; return the watermark that each stage had before.
 
         Raises:
-            UserError: Trino doesn't answer to the end.
+            UserError: Trino fails before the last row.
         """
         span = [(window.since or _BEGINNING).astimezone(UTC), window.until.astimezone(UTC)]
         reached = self.reached()
@@ -114,12 +114,12 @@ class Lakehouse:
         self,
         found: LookedUp,
         reading: Reading,
-        reached: Mapping[Stage, Place],
+        reached: Mapping[Stage, LoadPosition],
     ) -> None:
-        """Add what the stages hold of events whose rows in bronze are from outside the window.
+        """Add the rows of events whose rows in bronze lie outside the window.
 
         Raises:
-            UserError: Trino doesn't answer to the end.
+            UserError: Trino fails before the last row.
         """
         for stage in reversed(self.stages):
             quarantined = stage is Stage.LAKE_QUARANTINE
@@ -129,7 +129,7 @@ class Lakehouse:
                 for start in range(0, len(wanted), LOOKUP_EVENTS_MAX):
                     some = [list(wanted[start : start + LOOKUP_EVENTS_MAX])]
                     for row in self._rows(stage, which, some, reached):
-                        # A dead letter counts once a body, as in bronze's own look-up.
+                        # A dead letter counts once per body, as in the search of bronze.
                         name = row[0].body_sha256 if quarantined else str(len(rows))
                         rows[name] = row
             for seen, day, pending in rows.values():
@@ -138,16 +138,16 @@ class Lakehouse:
                     reading.pending[Stage.FACTS].add(seen, day)
 
     def _rows(
-        self, stage: Stage, which: str, given: list[Any], reached: Mapping[Stage, Place]
+        self, stage: Stage, which: str, given: list[Any], reached: Mapping[Stage, LoadPosition]
     ) -> Iterator[tuple[Seen, int, bool]]:
-        """The rows of a stage: what was seen, on which day, and whether the facts wait for it."""
+        """Yield the rows of a stage, each with its day and whether it is pending for the facts."""
         if stage is Stage.LAKE_QUARANTINE:
             for provider, event_id, body_sha256, day in self._ask(stage.value, given, which):
                 yield Seen(provider, event_id, body_sha256, UNSTATED), day, False
             return
         parameters = given
         if stage is Stage.LAKE:
-            xid, row_id = reached.get(Stage.FACTS, Place())
+            xid, row_id = reached.get(Stage.FACTS, LoadPosition())
             parameters = [xid, xid, row_id, *given]
         facts_wait = stage is Stage.LAKE and Stage.FACTS in self.stages
         for row in self._ask(stage.value, parameters, which):
@@ -155,13 +155,13 @@ class Lakehouse:
             money = money_of(kind, amount_minor, currency)
             yield Seen(provider, event_id, body_sha256, money), day, pending and facts_wait
 
-    def _watermark(self, table: str) -> Place:
+    def _watermark(self, table: str) -> LoadPosition:
         found = dict(self._ask("watermark", [], table=table))
-        return Place(int(found.get(XID_PROPERTY, 0)), int(found.get(ID_PROPERTY, 0)))
+        return LoadPosition(int(found.get(XID_PROPERTY, 0)), int(found.get(ID_PROPERTY, 0)))
 
-    def _facts_reached(self) -> Place:
+    def _facts_reached(self) -> LoadPosition:
         ((xid, row_id),) = self._ask("facts_reached", [])
-        return Place(xid or 0, row_id or 0)
+        return LoadPosition(xid or 0, row_id or 0)
 
     def _ask(
         self, name: str, parameters: list[Any], which: str = "", table: str = ""
@@ -174,15 +174,15 @@ class Lakehouse:
 
 
 class Found(NamedTuple):
-    """What there is of the lakehouse."""
+    """The stages of the lakehouse that exist, and why others do not."""
 
     lakehouse: Lakehouse | None
     absent: dict[Stage, str]
-    """Why a stage that was wanted can't be audited."""
+    """Why a requested stage can't be audited."""
 
 
 def find(settings: Settings, wanted: Sequence[Stage], schemas: Schemas = SCHEMAS) -> Found:
-    """Which of the wanted stages can be audited, and why not the others."""
+    """Find the requested stages that can be audited, and say why the others can't."""
     if not wanted:
         return Found(None, {})
     try:
@@ -190,24 +190,24 @@ def find(settings: Settings, wanted: Sequence[Stage], schemas: Schemas = SCHEMAS
         tables = _tables(connection, schemas)
     except NoTrinoError as why:
         return Found(None, dict.fromkeys(wanted, str(why)))
-    places = {
+    tables_of = {
         Stage.LAKE: (schemas.data, EVENTS_TABLE),
         Stage.LAKE_QUARANTINE: (schemas.data, QUARANTINE_TABLE),
         Stage.FACTS: (schemas.marts, FACTS_TABLE),
     }
-    there = [stage for stage in wanted if places[stage] in tables]
+    there = [stage for stage in wanted if tables_of[stage] in tables]
     if Stage.LAKE not in there:
         there = []
-    absent = {stage: f"there is no {'.'.join(places[stage])} yet" for stage in wanted}
+    absent = {stage: f"there is no {'.'.join(tables_of[stage])} yet" for stage in wanted}
     absent = {stage: why for stage, why in absent.items() if stage not in there}
     return Found(Lakehouse(connection, schemas, there) if there else None, absent)
 
 
 def _tables(connection: "Connection", schemas: Schemas) -> set[tuple[str, str]]:
-    """Which tables there are.
+    """Return the tables that exist.
 
     Raises:
-        NoTrinoError: it doesn't answer as Trino does.
+        NoTrinoError: the server does not answer as Trino does.
     """
     from trino.exceptions import TrinoQueryError
 
@@ -223,19 +223,19 @@ def _tables(connection: "Connection", schemas: Schemas) -> set[tuple[str, str]]:
 
 @contextmanager
 def _one_sentence() -> Iterator[None]:
-    """Turn what Trino's client raises into a sentence."""
+    """Turn an error of Trino's client into a `UserError` with one sentence."""
     try:
         yield
     except _failures() as refusal:
         said = getattr(refusal, "message", None) or type(refusal).__name__
         raise UserError(
-            f"Trino can't be asked to the end ({said}): see `payments logs trino`, or audit "
-            "without the lakehouse: `payments audit --through bronze`."
+            f"A query on Trino failed ({said}). See `payments logs trino`, or audit without the "
+            "lakehouse: `payments audit --through bronze`."
         ) from None
 
 
 def _failures() -> tuple[type[Exception], ...]:
-    """What Trino's client raises, beside defects of our own."""
+    """Return the errors of Trino's client that are no defects of this code."""
     from requests import RequestException
     from trino.exceptions import Error, HttpError
 

@@ -1,4 +1,4 @@
-"""Which events do bronze and the quarantine hold, streamed from PostgreSQL?"""
+"""Streams the rows of bronze and the quarantine from PostgreSQL into a reading."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -9,7 +9,7 @@ import asyncpg
 from payment_pipeline.adapters.sql import queries
 
 from .audit_window import Window
-from .audited_lakehouse import LookedUp, Place
+from .audited_lakehouse import LoadPosition, LookedUp
 from .distinct_events import Lost
 from .record_reader import kept_total, money_of
 from .stage_tally import IDENTITY_HEX, Seen, day_of
@@ -17,7 +17,7 @@ from .stages import TABLES, Reading, Stage
 
 ROWS_A_FETCH: Final = 5_000
 BODIES_A_FETCH: Final = 32
-"""Dead letters come with their bodies, of up to a megabyte each."""
+"""Small, because a dead letter comes with its body of up to a megabyte."""
 LOOKUP_EVENTS_MAX: Final = 5_000
 
 SQL: Final = queries("payment_pipeline.ledger", "queries.sql")
@@ -26,15 +26,15 @@ _QUARANTINED_BY_IDENTITY: Final = SQL["quarantined_by_identity"].format(stage=SQ
 
 
 async def read(
-    pool: asyncpg.Pool, window: Window, reading: Reading, reached: Mapping[Stage, Place]
+    pool: asyncpg.Pool, window: Window, reading: Reading, reached: Mapping[Stage, LoadPosition]
 ) -> None:
-    """Read the rows of a window anew, both tables at one instant.
+    """Read the rows of a window, both tables at the same instant.
 
     Args:
-        pool: on bronze.
-        window: of receipts.
-        reading: where they are added, those past the lake's watermark also as pending.
-        reached: the lake's watermarks, taken before; empty when it isn't audited.
+        pool: connections to bronze.
+        window: the receipt times to read.
+        reading: takes the rows. Rows past the lake's watermark are added as pending too.
+        reached: the lake's watermarks, read before the tables; empty if the lake is not audited.
     """
     for stage in TABLES:
         reading.renew(stage)
@@ -53,11 +53,15 @@ async def read(
 
 
 async def look_up(
-    pool: asyncpg.Pool, lost: Sequence[Lost], reading: Reading, reached: Mapping[Stage, Place]
+    pool: asyncpg.Pool,
+    lost: Sequence[Lost],
+    reading: Reading,
+    reached: Mapping[Stage, LoadPosition],
 ) -> LookedUp:
-    """Add what the tables hold of these events after all, outside the window or since it was read.
+    """Search the tables for missing events: rows outside the window, or newer than the reading.
 
-    What is added is in neither table's tally yet, else it would not be lost.
+    The rows found are added to the reading. They are not in it yet, or the events would not be
+    missing.
     """
     found = LookedUp([], [])
     mark, quarantine_mark = _mark(reached, Stage.LAKE), _mark(reached, Stage.LAKE_QUARANTINE)
@@ -79,23 +83,26 @@ async def look_up(
 
 
 async def topics_whole_from(pool: asyncpg.Pool) -> datetime | None:
-    """Since when the topics are whole: an erasure cuts them. `None` if none ever did."""
+    """Return the time from which the topics are complete: an erasure deletes what came before.
+
+    `None` if no erasure was ever run.
+    """
     at: datetime | None = await pool.fetchval(SQL["topics_whole_from"])
     return at
 
 
-async def newest(pool: asyncpg.Pool) -> dict[Stage, Place]:
-    """The last rows of both tables in the loader's order, by the stage that they go on to."""
+async def newest(pool: asyncpg.Pool) -> dict[Stage, LoadPosition]:
+    """Return the last row of both tables in the loader's order, by the stage it is loaded into."""
     row = await pool.fetchrow(SQL["newest"])
     return {
-        stage: Place(int(row[stage.value][0]), row[stage.value][1])
+        stage: LoadPosition(int(row[stage.value][0]), row[stage.value][1])
         for stage in (Stage.LAKE, Stage.LAKE_QUARANTINE)
         if row[stage.value]
     }
 
 
-def _mark(reached: Mapping[Stage, Place], stage: Stage) -> tuple[str | None, int | None]:
-    """A watermark as the queries take it: xid8 has no number in Python."""
+def _mark(reached: Mapping[Stage, LoadPosition], stage: Stage) -> tuple[str | None, int | None]:
+    """Return a watermark as query parameters. An xid8 is passed as text."""
     if stage not in reached:
         return None, None
     return str(reached[stage].xid), reached[stage].id
@@ -108,7 +115,9 @@ def _add_event(reading: Reading, row: asyncpg.Record) -> None:
 
 
 def _add_dead_letter(reading: Reading, row: asyncpg.Record) -> None:
-    if row["stage"] is None:  # closed for an event that isn't there, which is named as missing
+    if (
+        row["stage"] is None
+    ):  # closed, but its event is not in bronze: the audit reports it as missing
         return
     money = kept_total(row["provider"], row["body"])
     seen = Seen(row["provider"], row["event_id"], row["body_sha256"], money)

@@ -1,7 +1,7 @@
-"""What lies on the topics now, read on from where the last look ended, within bounded memory?
+"""Reads the topics of the pipeline in bounded memory. Each reading continues after the last one.
 
-Topics are read one at a time, those at the end of the data's way first: what is in a later stage
-was in the earlier one before, so a pipeline that is at work is never seen to have made things up.
+The topics are read one at a time, the last stages first. An event of a later stage was in the
+earlier one before, so reading a running pipeline never finds events without an origin.
 """
 
 from collections.abc import AsyncIterator, Callable, Collection
@@ -29,20 +29,20 @@ from .stage_tally import day_of
 from .stages import Reading, Stage
 
 CLOCK_SLACK: Final = timedelta(minutes=1)
-"""How far a record's own timestamp may lie before its receipt: two clocks, or one that was set."""
+"""How far a record's timestamp may lie before its receipt time: two clocks may differ."""
 
-_NOBODY_KNOWS_YET: Final = (
+_GROUP_UNKNOWN_YET: Final = (
     GroupCoordinatorNotAvailableError,
     GroupLoadInProgressError,
     NotCoordinatorForGroupError,
 )
-"""What a broker answers about a group just after its start, and while no group ever committed."""
+"""A broker's answers about a group just after its start, and before any group committed."""
 
 Progress: TypeAlias = Callable[[str], None]
 
 
 class Topics:
-    """The pipeline's topics, and how far they have been read."""
+    """The topics of the pipeline, and the offsets that the reading has reached."""
 
     def __init__(self, consumer: AIOKafkaConsumer, admin: AIOKafkaAdminClient) -> None:
         self._admin = admin
@@ -51,10 +51,10 @@ class Topics:
         self._positions: Offsets = {}
 
     async def discover(self) -> None:
-        """Learn which topics and partitions there are.
+        """Find the topics and their partitions.
 
         Raises:
-            UserError: one that every pipeline has isn't there.
+            UserError: a topic that every pipeline has does not exist.
         """
         described = await self._admin.describe_topics()
         found = {each["topic"]: each["partitions"] for each in described if not each["error_code"]}
@@ -66,13 +66,13 @@ class Topics:
             if record_reader.stages_of(topic)
             for partition in partitions
         ]
-        # All at once, or the client would learn of the topics one by one, at 0.1 s each; and none
-        # is fetched before its turn, so that one topic's records at most are in memory.
+        # Assigned in one call, because the client takes 0.1 s for each new topic. Paused, so that
+        # the records of at most one topic are in memory.
         self._consumer.assign(self._partitions)
         self._consumer.pause(*self._partitions)
 
     async def begin(self, window: Window, retention: timedelta) -> Window:
-        """Go to the window's start; return the window as far as the topics still hold it."""
+        """Seek the start of the window; return the part that the topics still hold."""
         first = await self.starts()
         if any(first.values()):
             window = window.within(retention, datetime.now(UTC))
@@ -83,32 +83,33 @@ class Topics:
         return window
 
     async def starts(self) -> Offsets:
-        """The first offset that each partition still holds."""
+        """Return the first offset that each partition still holds."""
         return dict(await self._consumer.beginning_offsets(self._partitions))
 
     async def ends(self) -> Offsets:
-        """Where each partition ends now."""
+        """Return the end offset of each partition."""
         return dict(await self._consumer.end_offsets(self._partitions))
 
     async def committed(self, group: str) -> Offsets:
-        """How far a consumer group has come; a partition that it never committed is left out."""
+        """Return the committed offsets of a consumer group, without partitions never committed."""
         try:
             found = await self._admin.list_consumer_group_offsets(group)
-        except _NOBODY_KNOWS_YET:
+        except _GROUP_UNKNOWN_YET:
             return {}
-        return {place: held.offset for place, held in found.items()}
+        return {partition: held.offset for partition, held in found.items()}
 
     async def read_on(self, window: Window, reading: Reading, progress: Progress) -> None:
-        """Add what has come since the last call.
+        """Add the records that arrived since the last call.
 
         Raises:
-            UserError: the broker brings nothing, though there is more.
+            UserError: the broker delivers no records although there are more.
         """
         for topic in self._last_stages_first():
             progress(f"reading {topic}")
-            # Asked for topic by topic: what comes meanwhile is in no later stage that was read.
-            places = [place for place in self._partitions if place.topic == topic]
-            ends = await self._consumer.end_offsets(places)
+            # The end is asked for when the topic's turn comes: newer records are not in a later
+            # stage that was read before.
+            partitions = [each for each in self._partitions if each.topic == topic]
+            ends = await self._consumer.end_offsets(partitions)
             await self._read_topic(topic, ends, window, reading)
 
     async def find(
@@ -118,22 +119,23 @@ class Topics:
         progress: Progress,
         only: Collection[str] = (),
     ) -> AsyncIterator[list[ConsumerRecord]]:
-        """What is wanted among the newest `records_max` of each topic, the last stages first."""
+        """Search the newest `records_max` records of each topic, the last stages first."""
         starts = await self.starts()
         for topic in self._last_stages_first():
             if only and topic not in only:
                 continue
             progress(f"searching {topic}")
-            places = [place for place in self._partitions if place.topic == topic]
-            ends = dict(await self._consumer.end_offsets(places))
-            for place, end in ends.items():
-                self._positions[place] = max(starts[place], end - records_max // len(places))
+            partitions = [each for each in self._partitions if each.topic == topic]
+            ends = dict(await self._consumer.end_offsets(partitions))
+            for partition, end in ends.items():
+                newest = end - records_max // len(partitions)
+                self._positions[partition] = max(starts[partition], newest)
             batches = read_up_to(self._consumer, self._positions, ends)
             yield [r async for batch in batches for r in batch if is_wanted(r)]
 
     def _last_stages_first(self) -> list[str]:
         order = list(Stage)
-        names = {place.topic for place in self._partitions}
+        names = {partition.topic for partition in self._partitions}
         return sorted(
             names, key=lambda name: (-order.index(record_reader.stages_of(name)[0]), name)
         )
@@ -153,10 +155,10 @@ class Topics:
 
 @asynccontextmanager
 async def connected(settings: Settings) -> AsyncIterator[Topics]:
-    """The topics of a broker.
+    """Connect to the topics of the broker.
 
     Raises:
-        UserError: it does not answer.
+        UserError: the broker does not answer.
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
     async with kafka.reader(settings) as consumer:

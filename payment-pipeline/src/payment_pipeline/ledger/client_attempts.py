@@ -1,4 +1,4 @@
-"""What does the client's own ledger say was acknowledged, refused, or never answered?"""
+"""Reads the client ledger: the attempts that were acknowledged, refused or never answered."""
 
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -14,16 +14,16 @@ from .stage_tally import UNSTATED, Seen, Tally
 from .stages import Reading, Stage
 
 EDGE: Final = timedelta(minutes=1)
-"""The client's clock and the gateway's differ: attempts so near to the window's ends are left out,
-unless the window has no such end, or the clocks are known to be one."""
+"""Attempts this close to an end of the window are left out, because the clocks of the client and
+the gateway differ. A window without that end, or with one clock for both, needs no margin."""
 
 
 class Attempts(NamedTuple):
-    """How many attempts of the file take part in an audit, and how many don't."""
+    """The number of attempts in the file, by whether they take part in the audit."""
 
     judged: int
     at_edge: int
-    """So near to an end of the window that two clocks may differ about them."""
+    """Too close to an end of the window: two clocks may disagree."""
     outside: int
     """Clearly before or after the window."""
     unread: int
@@ -31,24 +31,24 @@ class Attempts(NamedTuple):
 
     @property
     def nothing_judged(self) -> bool:
-        """The window leaves out every attempt that there is, or there is none."""
+        """True if the audit covers no attempt at all."""
         return not self.judged
 
 
 def read(
     path: Path, window: Window, reading: Reading, *, open_ended: bool, edge: timedelta = EDGE
 ) -> Attempts:
-    """Add the file's attempts within the window; return how many those are, and the others.
+    """Add the attempts of the window to a reading; return how many attempts there are.
 
     Args:
-        path: the file, as `domain.client_ledger` describes it.
-        window: `since` and `until` of the audit.
-        reading: where they are added.
-        open_ended: the window ends now, so that no attempt is too late for it.
-        edge: how far the client's clock and the gateway's may be apart.
+        path: the file. `domain.client_ledger` describes its lines.
+        window: the window of the audit.
+        reading: takes the attempts.
+        open_ended: the window ends now, so no attempt is too late.
+        edge: the largest difference between the clocks of the client and the gateway.
 
     Raises:
-        UserError: there is no such file, or nothing in it is a client's ledger.
+        UserError: the file can't be read, or no line of it is an attempt.
     """
     ends = [end for end in (window.since, None if open_ended else window.until) if end]
     lines = judged = at_edge = unread = 0
@@ -71,12 +71,12 @@ def read(
     except OSError as error:
         raise UserError(f"The client ledger {path} can't be read: {error.strerror}.") from None
     if lines and unread == lines:
-        raise UserError(f"{path} is no client ledger: not one of its lines can be read.")
+        raise UserError(f"{path} is not a client ledger: none of its lines can be parsed.")
     return Attempts(judged, at_edge, lines - judged - at_edge - unread, unread)
 
 
 def _sent_at(attempt: Attempt) -> datetime | None:
-    """When it was sent; `None` if a field of the line isn't what it should be."""
+    """Return when the attempt was sent, or `None` if a field of the line is invalid."""
     try:
         at = datetime.fromisoformat(attempt.at)
         digest = bytes.fromhex(attempt.sha256)
@@ -87,7 +87,7 @@ def _sent_at(attempt: Attempt) -> datetime | None:
 
 
 def _tally(answer: object, reading: Reading) -> Tally:
-    """A 5xx is no answer: what timed out in the gateway may be in Kafka all the same."""
+    """Return the tally of an answer. A 5xx counts as no answer: Kafka may have the event."""
     hundreds = answer // 100 if isinstance(answer, int) else None
     if hundreds == 2:
         return reading.stages[Stage.ACKNOWLEDGED]

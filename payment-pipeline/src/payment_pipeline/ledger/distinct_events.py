@@ -1,6 +1,6 @@
-"""Which distinct events are in a reading, and what does each stage say of them?
+"""The distinct events of a reading, and what each stage says about them.
 
-Columns, one value a record or an event: a million events take a second, not a minute.
+The values are numpy columns, one value per record or event. A million events take a second.
 """
 
 from datetime import date, timedelta
@@ -13,15 +13,15 @@ from .stage_tally import EPOCH, UNDATED, UNSTATED_CODE, Tally, currency_of
 from .stages import LAKEHOUSE, Reading, Stage
 
 Flags: TypeAlias = npt.NDArray[np.bool_]
-"""One truth value an event."""
+"""One truth value per event."""
 Column: TypeAlias = npt.NDArray[np.integer[Any]]
-"""One number a record or an event."""
+"""One number per record or event."""
 
 _CURRENCY_BITS: Final = 16
 
 
 class Summary(NamedTuple):
-    """One stage in figures."""
+    """The figures of one stage."""
 
     events: int
     """Distinct events."""
@@ -31,7 +31,7 @@ class Summary(NamedTuple):
 
 
 class Part(NamedTuple):
-    """One stage's part of a day."""
+    """The figures of one stage on one day."""
 
     events: int
     """Distinct events."""
@@ -40,33 +40,33 @@ class Part(NamedTuple):
 
 
 class Named(NamedTuple):
-    """One event that is not as it should be."""
+    """An event with a fault."""
 
     event_id: str
     seen_in: tuple[Stage, ...]
-    """In the data's order: the last is where it was last seen."""
+    """In the order of the pipeline: the last stage is where the event was last seen."""
 
 
 class Lost(NamedTuple):
-    """A missing event as the tables can be asked for it."""
+    """A missing event, with the values that a table can be searched by."""
 
     event_id: str | None
     identity: str
-    """The first hex digits of its body's SHA-256."""
+    """The first hex digits of the SHA-256 of its body."""
 
 
 class Events:
-    """Distinct events, numbered, with what each tally says of them as one array a question."""
+    """The distinct events of a reading, numbered. Each attribute is one array over all events."""
 
     def __init__(self, reading: Reading) -> None:
         tallies = reading.tallies()
         self.stages = frozenset(reading.stages)
-        self._places = list(tallies)
+        self._names = list(tallies)
         self._tallies = list(tallies.values())
         self._bounds = np.cumsum([0, *map(len, self._tallies)])
         high, low = self._column("bodies_high"), self._column("bodies_low")
         nameless = np.concatenate([np.diff(np.asarray(t.ends)) == 0 for t in self._tallies])
-        # An event's records side by side, those with a name first, so that the first can name it.
+        # Sorts the records by event. A record with an id comes first, so that it names the event.
         self._order = np.lexsort((nameless, low, high))
         high, low = high[self._order], low[self._order]
         new = np.ones(len(high), dtype=np.bool_)
@@ -87,16 +87,16 @@ class Events:
         self.keys = np.maximum.reduceat(self._record_keys, self._starts) if len(high) else high
 
     def none(self) -> Flags:
-        """No event."""
+        """Return flags that mark no event."""
         return np.zeros(len(self._starts), dtype=np.bool_)
 
     def same_id_twice(self, among: Flags) -> Flags:
-        """Events whose id more than one of `among` has."""
+        """Return the events whose id belongs to more than one event of `among`."""
         keys, counts = np.unique(self.keys[among], return_counts=True)
         return np.isin(self.keys, keys[(counts > 1) & (keys > 0)])
 
     def mismatched(self) -> Flags:
-        """Events whose records disagree about id, currency or amount."""
+        """Return the events whose records state different ids, currencies or amounts."""
         currencies = self._column("currencies")[self._order]
         silent = currencies == UNSTATED_CODE
         return (
@@ -106,28 +106,29 @@ class Events:
         )
 
     def summary(self, stage: Stage) -> Summary:
-        """A stage in figures."""
-        place = self._places.index(stage)
-        numbers, currencies, amounts = self._firsts(place)
+        """Return the figures of a stage."""
+        index = self._names.index(stage)
+        numbers, currencies, amounts = self._firsts(index)
         codes, totals = _totals(currencies.astype(np.int64), amounts)
         total = {
             currency_of(code): amount
             for code, amount in zip(codes.tolist(), totals, strict=True)
             if code not in (0, UNSTATED_CODE)
         }
-        return Summary(len(numbers), len(self._tallies[place]), dict(sorted(total.items())))
+        return Summary(len(numbers), len(self._tallies[index]), dict(sorted(total.items())))
 
     def days(self) -> dict[date, dict[Stage, Part]]:
-        """Every stage's part of each UTC day, in order; an event is of the day it first came.
+        """Return the figures of every stage by UTC day, in order of days.
 
-        An event that only the client knows is of no day.
+        An event counts on the day of its first receipt. An event that only the client ledger has
+        counts on no day.
         """
         first_days = self._first_days()
         parts: dict[date, dict[Stage, Part]] = {}
-        for place, stage in enumerate(self._places):
+        for index, stage in enumerate(self._names):
             if not isinstance(stage, Stage):
                 continue
-            numbers, currencies, amounts = self._firsts(place)
+            numbers, currencies, amounts = self._firsts(index)
             days = first_days[numbers].astype(np.int64)
             codes, totals = _totals(days << _CURRENCY_BITS | currencies, amounts)
             found, counts = np.unique(days[days != UNDATED], return_counts=True)
@@ -141,7 +142,7 @@ class Events:
         return dict(sorted(parts.items()))
 
     def named(self, flags: Flags, names_max: int) -> tuple[Named, ...]:
-        """The first of the flagged events by name."""
+        """Return the first `names_max` flagged events, sorted by name."""
         named = []
         for number in np.flatnonzero(flags)[:names_max].tolist():
             tally, row = self._first_record(number)
@@ -150,7 +151,7 @@ class Events:
         return tuple(sorted(named))
 
     def last_seen(self, flags: Flags) -> dict[Stage, int]:
-        """The flagged events by the last stage that they are in, in the stages' order."""
+        """Count the flagged events by the last stage that they are in, in the stages' order."""
         counts, left = dict[Stage, int](), flags
         for stage in reversed(Stage):
             counts[stage] = int(np.count_nonzero(left & self.present[stage]))
@@ -158,20 +159,20 @@ class Events:
         return {stage: counts[stage] for stage in Stage if counts[stage]}
 
     def lost(self, flags: Flags) -> tuple[Lost, ...]:
-        """The flagged events as the tables can be asked for them."""
+        """Return the flagged events with the values that a table can be searched by."""
         records = map(self._first_record, np.flatnonzero(flags).tolist())
         return tuple(Lost(tally.event_id(row), tally.identity(row)) for tally, row in records)
 
     def _first_record(self, number: int) -> tuple[Tally, int]:
         record = int(self._order[self._starts[number]])
-        place = int(np.searchsorted(self._bounds, record, side="right")) - 1
-        return self._tallies[place], record - int(self._bounds[place])
+        index = int(np.searchsorted(self._bounds, record, side="right")) - 1
+        return self._tallies[index], record - int(self._bounds[index])
 
-    def _firsts(self, place: int) -> tuple[Column, Column, Column]:
-        """The distinct events of a place, with currency and amount of the first record of each."""
-        own = self._number[self._bounds[place] : self._bounds[place + 1]]
+    def _firsts(self, index: int) -> tuple[Column, Column, Column]:
+        """Return the events of a tally, with currency and amount of the first record of each."""
+        own = self._number[self._bounds[index] : self._bounds[index + 1]]
         numbers, firsts = np.unique(own, return_index=True)
-        tally = self._tallies[place]
+        tally = self._tallies[index]
         return numbers, np.asarray(tally.currencies)[firsts], np.asarray(tally.amounts)[firsts]
 
     def _first_days(self) -> Column:
@@ -185,12 +186,12 @@ class Events:
     def _column(self, name: str) -> Column:
         return np.concatenate([np.asarray(getattr(tally, name)) for tally in self._tallies])
 
-    def _counts(self, place: int) -> Column:
-        numbers = self._number[self._bounds[place] : self._bounds[place + 1]]
+    def _counts(self, index: int) -> Column:
+        numbers = self._number[self._bounds[index] : self._bounds[index + 1]]
         return np.bincount(numbers, minlength=len(self._starts))
 
     def _differs(self, values: Column, silent: Flags) -> Flags:
-        """Events of which two records that aren't silent have different values."""
+        """Return the events of which two records state different values."""
         if not len(values):
             return self.none()
         limits = np.iinfo(values.dtype)
@@ -200,7 +201,7 @@ class Events:
 
 
 def _totals(codes: Column, amounts: Column) -> tuple[Column, list[int]]:
-    """The distinct codes, and the sum of each one's amounts: in full, past 64 bits."""
+    """Return the distinct codes, and the exact sum of each code's amounts, beyond 64 bits too."""
     if not len(codes):
         return codes, []
     order = np.argsort(codes, kind="stable")

@@ -1,7 +1,8 @@
-"""What is the whole life of an event, a payment or a workflow?
+"""Traces an event, a payment or a workflow through every stage.
 
-Tables are asked first, since all but the unmodelled end there; what is in neither is looked for on
-the topics, the newest records to a limit, and told where it stands and who is behind.
+The tables are searched first, because all events but the unmodelled ones end there. If no table has
+the event, the newest records of each topic are searched. The trace then says how far the consumer
+group of that topic is.
 """
 
 import re
@@ -29,53 +30,53 @@ from .stages import Stage
 from .workflow_runs import Run, Runs
 
 ROWS_MAX: Final = 200
-"""Of a payment or a workflow; a batch's workflow writes up to 1,000 rows."""
+"""Rows shown of a payment or a workflow. The workflow of a range writes up to 1,000 rows."""
 FIND_RECORDS_MAX: Final = 1_000_000
-"""The newest records of a topic that are searched for what no table holds: seconds for each."""
+"""Records of each topic that are searched for an event that no table has. Takes seconds."""
 BODY_PREFIX: Final = "sha256:"
-"""Begins the name that the audit gives an event without an id."""
+"""Prefix of the name that the audit gives an event without an id."""
 COORDINATES: Final = TypeAdapter(Coordinates)
 _FOLLOW_UP: Final = re.compile(r"(?:review|recovery)/[^/]+/(?P<payment_id>.+)")
 
 
 @dataclass(frozen=True)
 class Sighting:
-    """One event in one place."""
+    """One event in one stage."""
 
     stage: Stage
     provider: str
     event_id: str | None
     event_type: str | None
-    """Provider-neutral in bronze, the provider's own elsewhere."""
+    """Provider-neutral in bronze; elsewhere the provider's own type."""
     received_at: datetime
     source: Coordinates
-    """Its raw record; where the place doesn't say, the record that was found."""
+    """Coordinates of the raw record, or of the record that was found if the raw one is unknown."""
     trace_id: str | None
     workflow_id: str | None
     more: Mapping[str, Any]
-    """What else the place says: a table's columns; on a topic `found_at` and `standing`."""
+    """Further values: the columns of a table; `found_at` and `standing` on a topic."""
 
 
 @dataclass(frozen=True)
 class Trace:
-    """What was found."""
+    """The result of a trace."""
 
     wanted: str
     sightings: tuple[Sighting, ...]
-    """Of one event: each place that it is in. Of a payment: its events as they happened."""
+    """Of an event: every stage that has it. Of a payment: its events in order of occurrence."""
     workflows: tuple[Run, ...]
-    """The workflows of these events; a payment's reviews and recoveries last."""
+    """The workflows of these events, then the reviews and recoveries of a payment."""
     decisions: tuple[Mapping[str, Any], ...]
-    """What reviews and recoveries decided about the payment, in order."""
+    """The decisions of reviews and recoveries about the payment, in order."""
     temporal_silence: str | None
-    """Why nothing is known of the workflows; `None` if Temporal answered."""
+    """Why there are no workflows; `None` if Temporal answered."""
 
 
 async def trace(settings: Settings, wanted: str, progress: audited_topics.Progress) -> Trace:
     """Find an event, a payment or a workflow by its id.
 
     Raises:
-        UserError: nothing has that id (exit code 1), or a store does not answer.
+        UserError: nothing has the id (exit code 1), or a store does not answer.
     """
     progress("asking bronze and the quarantine")
     pool = await postgres.pool(settings, application="payments-trace", service="reader")
@@ -113,14 +114,14 @@ def _workflow_ids(wanted: str, sightings: list[Sighting]) -> list[str]:
 
 
 def _payment_id(sightings: list[Sighting]) -> str | None:
-    """The payment that all of them are about, if it is one."""
+    """Return the payment of the sightings, if all are about the same one."""
     found = {seen.more.get("payment_id") for seen in sightings} - {None}
     return found.pop() if len(found) == 1 else None
 
 
 def _nowhere(wanted: str, temporal_silence: str | None) -> str:
     if "/" in wanted:
-        return temporal_silence or f"Temporal knows no workflow {wanted}, and no row names it."
+        return temporal_silence or f"Temporal has no workflow {wanted}, and no row names it."
     return (
         f"No event, payment or workflow has the id {wanted}: not in bronze, not in the "
         f"quarantine, not among the newest {FIND_RECORDS_MAX:,} records of any topic."
@@ -161,7 +162,7 @@ def _row(stage: Stage, row: asyncpg.Record, event_type: str) -> Sighting:
 
 
 def _trace_id(traceparent: str | None) -> str | None:
-    """W3C Trace Context: `version-traceid-parentid-flags`."""
+    """Return the trace id of a W3C `traceparent`: `version-traceid-parentid-flags`."""
     parts = (traceparent or "").split("-")
     return parts[1] if len(parts) > 1 else None
 
@@ -176,9 +177,14 @@ async def _on_topics(
     progress: audited_topics.Progress,
     only: Collection[str] = (),
 ) -> list[Sighting]:
-    """Where an event or a payment's events are that no table holds: the furthest place of each.
+    """Find on the topics the events of an id that no table has; the last stage of each event.
 
-    Of `only` these topics; of all that there are if none is named.
+    Args:
+        settings: the address of Kafka.
+        wanted: the id of an event or a payment, or the name of a body.
+        temporal: looks up the workflow of a record.
+        progress: is called with what is being done.
+        only: the topics to search; all if none is given.
     """
     id_bytes = wanted.encode(errors="replace")
     body = wanted.removeprefix(BODY_PREFIX)
@@ -196,22 +202,22 @@ async def _on_topics(
             for record in found:
                 furthest.setdefault(raw_event(record).body_sha256, record)
             if any(record.key != id_bytes for record in found):
-                break  # an event, not a payment, and its furthest place
-        return [await _standing(kafka, record, temporal) for record in furthest.values()]
+                break  # an event, not a payment, in its last stage
+        return [await _sighting(kafka, record, temporal) for record in furthest.values()]
 
 
-async def _standing(
+async def _sighting(
     kafka: audited_topics.Topics, record: ConsumerRecord, temporal: Runs
 ) -> Sighting:
     raw = raw_event(record)
     stage = record_reader.stages_of(record.topic)[-1]
-    place = TopicPartition(record.topic, record.partition)
-    run, standing = None, "no model covers its type, so this is the end of its way"
+    partition = TopicPartition(record.topic, record.partition)
+    run, standing = None, "no model covers its type, so the event stays here"
     if group := settling.group_of(record.topic):
-        reached = (await kafka.committed(group)).get(place, 0)
-        standing = f"the {group} is past it: its logs and the audit know more"
+        reached = (await kafka.committed(group)).get(partition, 0)
+        standing = f"the {group} has processed it: see its logs and the audit"
         if reached <= record.offset:
-            standing = f"the {group} has {record.offset - reached:,} records before it"
+            standing = f"the {group} has {record.offset - reached:,} records to process before it"
     if stage is not Stage.UNMODELLED:
         run = await temporal.of_record(record.topic, record.partition, record.offset)
     return Sighting(
@@ -228,7 +234,7 @@ async def _standing(
 
 
 def _source_of(record: ConsumerRecord) -> Coordinates | None:
-    """The raw record that an unmodelled one was copied from, or a later stage's JSON names."""
+    """Return the raw record that an unmodelled record was copied from, or that the JSON names."""
     given = dict(record.headers)
     try:
         if headers.SOURCE_TOPIC in given:
@@ -241,6 +247,6 @@ def _source_of(record: ConsumerRecord) -> Coordinates | None:
             )
         if record.topic in (NORMALIZED, DLQ_VALIDATION):
             return COORDINATES.validate_python(orjson.loads(record.value or b"")["source"])
-    except (LookupError, TypeError, ValueError):  # whoever wrote it
+    except (LookupError, TypeError, ValueError):  # written by a foreign producer
         pass
     return None

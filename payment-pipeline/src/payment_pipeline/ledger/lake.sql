@@ -1,18 +1,18 @@
--- What the ledger asks of the lakehouse, through Trino. In braces: the schemas; ? is a parameter.
+-- The ledger's queries on the lakehouse, through Trino. Braces hold schemas; ? is a parameter.
 
 -- name: tables
--- Which of the tables that are audited exist.
+-- The audited tables that exist.
 SELECT table_schema, table_name
 FROM information_schema.tables
 WHERE table_schema IN ('{data}', '{marts}')
 
 -- name: watermark
--- How far a table has been loaded: the loader commits it with the rows (ingest_xid, id).
+-- The watermark (ingest_xid, id) of a table. The loader commits it with the rows.
 SELECT key, value FROM {data}."{table}$properties"
 
 -- name: facts_reached
--- How far the facts have been built: the newest row that they have, in the loader's order. A
--- transaction may come in parts, so its rows in the lake tell how much of it was there.
+-- The watermark of the facts: their newest row in the loader's order. The rows of one transaction
+-- may be loaded in parts, so its rows in the lake tell how many of them the facts have.
 WITH newest AS (
     SELECT provider, event_id, ingest_xid
     FROM {marts}.fct_payment_events
@@ -28,7 +28,7 @@ LEFT JOIN {data}.payment_events AS loaded
         AND newest.ingest_xid = loaded.ingest_xid
 
 -- name: lake
--- Every event of a window of receipts: ? since, ? until; before them the watermark of the facts.
+-- Every event of a window of receipt times. Parameters: watermark of the facts, since, until.
 SELECT
     provider, event_id, body_sha256, kind, amount_minor, currency,
     date_diff('day', DATE '1970-01-01', CAST(received_at AT TIME ZONE 'UTC' AS date)) AS day,
@@ -37,7 +37,7 @@ FROM {data}.payment_events
 WHERE {which}
 
 -- name: facts
--- The same of the marts.
+-- Every event of a window of receipt times in the marts.
 SELECT
     provider, event_id, body_sha256, kind, amount_minor, currency,
     date_diff('day', DATE '1970-01-01', CAST(received_at AT TIME ZONE 'UTC' AS date)) AS day,
@@ -46,8 +46,8 @@ FROM {marts}.fct_payment_events
 WHERE {which}
 
 -- name: lake_quarantine
--- Every dead letter of a window of receipts. Its identity is taken from the bytes, if it has any:
--- the same bytes are the same money, so they need not be sent here.
+-- Every dead letter of a window of receipt times. Its identity comes from its bytes, if it has any:
+-- the same bytes are the same money, so the bytes need not be sent.
 SELECT
     provider,
     event_id,

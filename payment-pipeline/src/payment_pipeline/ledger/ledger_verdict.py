@@ -1,7 +1,7 @@
-"""Does nothing go missing? The ledger's verdict as asset checks ask it.
+"""The ledger's verdict for Dagster's asset checks.
 
-Of the tables alone it may be asked at any time: what the next load brings is no fault. Of the whole
-way, from the signed webhook on, it reads the topics too, and waits for what is still on its way.
+`ledger_verdict` compares the tables only and may run at any time: rows that the next load brings
+are no fault. `whole_verdict` also reads the topics, and waits for events in progress.
 """
 
 import asyncio
@@ -20,13 +20,13 @@ from .stages import Stage, tables_only
 
 
 class Verdict(NamedTuple):
-    """Whether nothing is missing and nothing there twice."""
+    """The result of an audit for an asset check."""
 
     ok: bool
     sentence: str
-    """What is wrong, with names; or that nothing is."""
+    """The faults with the names of events, or that there are none."""
     figures: dict[str, Any]
-    """As `payments audit --json`: counts and hash totals by stage, currency and day."""
+    """The same as `payments audit --json`: counts and totals by stage, currency and day."""
 
 
 def ledger_verdict(
@@ -35,30 +35,30 @@ def ledger_verdict(
     through: Stage | None = None,
     schemas: Schemas = audited_lakehouse.SCHEMAS,
 ) -> Verdict:
-    """Hold bronze and its quarantine against the lake and the facts.
+    """Compare bronze and its quarantine with the lake and the facts.
 
     Args:
-        settings: whose PostgreSQL and Trino are asked.
-        when: a UTC day of receipts, or a window of them.
-        through: `LAKE` or `FACTS`, which must be there then; `None` is as far as there are tables.
-        schemas: where the loader and dbt write.
+        settings: the addresses of PostgreSQL and Trino.
+        when: a UTC day of receipts, or a window.
+        through: `LAKE` or `FACTS`, which must then exist. `None`: as far as tables exist.
+        schemas: the schemas that the loader and dbt write to.
 
     Raises:
-        UserError: a store doesn't answer, or has no such table yet.
+        UserError: a store does not answer, or a table does not exist yet.
     """
     return asyncio.run(_verdict(settings, when, through, schemas))
 
 
 def whole_verdict(settings: Settings, window: Window, wait_s: float = WAIT_S_DEFAULT) -> Verdict:
-    """Hold the raw topics against all that comes behind them, and keep the counts.
+    """Compare the raw topics with all later stages, and store the counts.
 
     Args:
-        settings: whose Kafka, PostgreSQL and, where it is there, Trino are asked.
-        window: of receipts; all of them are read from the topics.
-        wait_s: how long what is on its way may take.
+        settings: the addresses of Kafka, PostgreSQL and, if it runs, Trino.
+        window: the receipt times to read from the topics.
+        wait_s: how long events in progress may take, in seconds.
 
     Raises:
-        UserError: Kafka or PostgreSQL doesn't answer.
+        UserError: Kafka or PostgreSQL does not answer.
     """
     asked = Request(window, open_ended=False, wait_s=wait_s)
     found = asyncio.run(audited(settings, asked, lambda _said: None, "schedule"))

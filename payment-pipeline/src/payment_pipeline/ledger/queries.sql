@@ -1,8 +1,8 @@
--- What the ledger asks of bronze. Parameters are asyncpg's.
+-- The ledger's queries on bronze. Parameters are asyncpg's.
 
 -- name: events_received
--- Every event of a window of receipts, streamed by the index on received_at. Those that lie past
--- the lake's watermark ($3, $4) are pending; null when the lake isn't audited.
+-- Every event of a window of receipt times, streamed by the index on received_at. Events past the
+-- lake's watermark ($3, $4) are pending. The watermark is null when the lake is not audited.
 SELECT
     provider, event_id, body_sha256, kind, amount_minor, currency, received_at,
     coalesce((ingest_xid, id) > ($3::text::xid8, $4::bigint), false) AS pending
@@ -10,8 +10,8 @@ FROM payment_events
 WHERE ($1::timestamptz IS NULL OR received_at >= $1) AND received_at < $2
 
 -- name: stage
--- The stage that a letter stands in, as a part of the queries below. Where one was closed because
--- bronze has its event, bronze is asked: if it doesn't, the letter is in no stage.
+-- The stage of a dead letter, as a part of the queries below. A dead letter that was closed because
+-- bronze has its event is in no stage if bronze does not have the event.
 CASE
     WHEN resolution IS NULL OR resolution = 'dismissed' THEN 'quarantine'
     WHEN
@@ -28,7 +28,7 @@ CASE
 END
 
 -- name: quarantined_received
--- Every dead letter of a window of receipts, the body for its control total.
+-- Every dead letter of a window of receipt times, with the body for its control total.
 SELECT
     provider, event_id, body_sha256, body, received_at,
     {stage} AS stage,
@@ -37,8 +37,8 @@ FROM payment_events_quarantine AS letter
 WHERE ($1::timestamptz IS NULL OR received_at >= $1) AND received_at < $2
 
 -- name: events_by_identity
--- Of these events (ids $1, beginnings of their bodies' hashes $2) those in bronze, whenever they
--- were received: a duplicate delivery in the window finds the row that the first one left.
+-- The events with these ids ($1) and beginnings of body hashes ($2) that bronze has, at any receipt
+-- time: for a duplicate delivery in the window this finds the row of the first delivery.
 SELECT
     provider, event_id, body_sha256, kind, amount_minor, currency, received_at,
     coalesce((ingest_xid, payment_events.id) > ($3::text::xid8, $4::bigint), false) AS pending
@@ -47,7 +47,7 @@ JOIN unnest($1::text[], $2::text[]) AS lost (id, identity)
     ON event_id = lost.id AND starts_with(body_sha256, lost.identity)
 
 -- name: quarantined_by_identity
--- The same of the dead letters; one of a body, however often it was delivered.
+-- The dead letters with these bodies; one per body, however often it was delivered.
 SELECT DISTINCT ON (body_sha256)
     provider, event_id, body_sha256, body, received_at,
     {stage} AS stage,
@@ -56,11 +56,11 @@ FROM payment_events_quarantine AS letter
 WHERE left(body_sha256, $2) = ANY ($1::text[])
 
 -- name: topics_whole_from
--- Since when Kafka's topics are whole, if an erasure has ever cut them.
+-- The time from which Kafka's topics are complete, if an erasure ever deleted records.
 SELECT max(topics_whole_from) FROM erasures
 
 -- name: newest
--- The last rows of both tables in the loader's order: what a full load reaches.
+-- The last row of both tables in the loader's order: what a complete load reaches.
 SELECT
     (
         SELECT (ingest_xid::text, id)
@@ -76,17 +76,18 @@ SELECT
     ) AS lake_quarantine
 
 -- name: trace_events
--- The rows of an event, of a payment's events in the order they happened (whole seconds, so the
--- row's order decides then), or of a workflow: each has an index, and no id is another's.
+-- The rows of an event, of a payment or of a workflow. The events of a payment are in order of
+-- occurrence, and within one second in order of rows. Each kind of id has an index, and the kinds
+-- of ids never coincide.
 SELECT * FROM payment_events
 WHERE event_id = $1 OR payment_id = $1 OR workflow_id = $1
 ORDER BY occurred_at, id
 LIMIT $2
 
 -- name: trace_quarantined
--- The dead letters of an event, of a workflow, of a body by the beginning of its hash ($2), or, where
--- the id is a payment's ($3), of whatever names it. The body stays where it is: it is not for a
--- screen.
+-- The dead letters of an event, of a workflow, of a body by the beginning of its hash ($2), or, if
+-- the id is a payment's ($3), of every event that names it. Bodies are not selected, because they
+-- must not be shown on a screen.
 SELECT
     provider, event_id, provider_event_type, failure, errors, component, component_version,
     verdict, received_at, rejected_at, ingested_at, source_topic, source_partition, source_offset,
@@ -102,7 +103,7 @@ ORDER BY id
 LIMIT $4
 
 -- name: trace_decisions
--- What reviews and recoveries decided about a payment, in order.
+-- The decisions of reviews and recoveries about a payment, in order.
 SELECT workflow_id, step, kind, event_id, outcome, decided_at, fraud_score, strategy, due_at,
     attempts_left, decided_by, note
 FROM payment_decisions
@@ -110,11 +111,11 @@ WHERE payment_id = $1
 ORDER BY decided_at, step
 
 -- name: may_write
--- The role's transactions only read unless they say otherwise.
+-- Allows writes: the role's transactions are read-only by default.
 SET TRANSACTION READ WRITE
 
 -- name: keep
--- What an audit counted.
+-- Stores the counts of an audit.
 INSERT INTO ledger_audits (
     audit_id, audited_at, asked_by, window_since, window_until, is_clean, is_settled,
     has_client_ledger, received_events, normalized_events, rejected_events,

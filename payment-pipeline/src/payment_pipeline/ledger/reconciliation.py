@@ -1,17 +1,18 @@
-"""What came in, where did it end, and what is missing or twice? Pure: tallies in, findings out.
+"""Compares the stages of the pipeline and finds missing, duplicated and mismatched events.
 
-The rules, on distinct events (an event is its body; the same id with another body is another):
+This module is pure: tallies in, findings out. Its rules apply to distinct events. Two records are
+the same event if their bodies are the same; the same id with another body is another event.
 
-- what is in a stage is in one of the stages that follow it, or it is missing;
-- what is in a stage was in one of the stages before it, or it is unexplained;
-- what is in a place that excludes another is in no other, and has one row in each table;
-- a duplicate delivery may be quarantined once a delivery, never more often;
-- a dead letter that was redriven is its event, which is where bronze has it;
-- what no model covered when it came may be normalized since, by a replay;
-- every record of an event says the same id, currency and amount, or it is mismatched;
-- what the next load brings is pending, and not missing yet, unless it was waited for.
+- An event of a stage must be in one of the stages that follow, or the event is missing.
+- An event of a stage must have been in a stage before, or the event is unexplained.
+- Some destinations exclude each other: an event is in one of them only, with one row per table.
+- A duplicate delivery may be quarantined once per delivery, not more often.
+- A redriven dead letter counts as its event, which is in bronze.
+- An event that no model covered may have been normalized later, by a replay.
+- All records of an event state the same id, currency and amount, or the event is mismatched.
+- An event that the next load brings is pending, and not missing, unless the audit waited for it.
 
-A stage that wasn't read takes part in no rule.
+A stage that was not read takes part in no rule.
 """
 
 from collections.abc import Mapping
@@ -25,12 +26,12 @@ from .distinct_events import Events, Flags, Lost, Named, Part, Summary
 from .stages import EXCLUSIVE, LAKEHOUSE, ONE_ROW, ONWARD, TABLES, Reading, Stage, downstream
 
 NAMED_MAX: Final = 100
-"""How many events of a finding are named; the count beside is the true one."""
+"""How many events a finding names. `Finding.count` counts all of them."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """All events with one fault: how many, and the first `NAMED_MAX` by name."""
+    """The events with one fault: their number, and the names of the first `NAMED_MAX`."""
 
     count: int
     named: tuple[Named, ...]
@@ -38,44 +39,44 @@ class Finding:
 
 @dataclass(frozen=True)
 class Audit:
-    """The answer."""
+    """The result of an audit."""
 
     stages: dict[Stage, Summary]
-    """Those that were read."""
+    """The stages that were read."""
     days: dict[date, dict[Stage, Part]]
-    """The same by UTC day of the first receipt."""
+    """The same figures by UTC day of the first receipt."""
     missing: Finding
     last_seen: dict[Stage, int]
-    """How many of the missing were last seen in which stage."""
+    """The number of missing events by the stage that they were last seen in."""
     pending: dict[Stage, int]
-    """How many events the next load brings into which of the lakehouse's stages."""
+    """The number of events that the next load brings, by stage of the lakehouse."""
     duplicated: Finding
     unexplained: Finding
-    """In a stage, but in none before it; or stored although it was refused."""
+    """Events in a stage but in none before it, and events stored although they were refused."""
     mismatched: Finding
-    """Its records disagree about its id, currency or amount."""
+    """Events whose records state different ids, currencies or amounts."""
     unknown: Finding
-    """Attempts that were never answered: no fault, whether they are present or absent."""
+    """Attempts that were never answered. They are no fault, present or absent."""
     conflicts: int
-    """Bodies in quarantine because their id is in bronze with another body: no fault here."""
+    """Bodies in quarantine because bronze has their id with another body. They are no fault."""
     others: int
-    """Events that the client's ledger doesn't name: other senders'."""
+    """Events of other senders: the client ledger does not name them."""
     lost: tuple[Lost, ...]
-    """Every missing event that no table has: one from before the window may."""
+    """Every missing event that no table read so far has. A row from before the window may exist."""
 
     @property
     def ok(self) -> bool:
-        """Nothing missing, twice, unexplained or mismatched."""
+        """True if no event is missing, duplicated, unexplained or mismatched."""
         faults = (self.missing, self.duplicated, self.unexplained, self.mismatched)
         return not any(fault.count for fault in faults)
 
 
 def reconcile(reading: Reading, *, excuse_pending: bool = True) -> Audit:
-    """Hold the stages against each other.
+    """Compare the stages of a reading with each other.
 
     Args:
-        reading: what was found.
-        excuse_pending: what the next load brings into the lake or the facts is not missing yet.
+        reading: the records that were found in each stage.
+        excuse_pending: do not count as missing what the next load brings into the lake or facts.
     """
     events = Events(reading)
     pending = _pending(events)
@@ -117,7 +118,7 @@ def _missing(events: Events, excused: Mapping[Stage, Flags]) -> Flags:
 
 
 def _pending(events: Events) -> dict[Stage, Flags]:
-    """Of each stage of the lakehouse that was read, the events that its next load brings."""
+    """Return, for each stage of the lakehouse that was read, the events its next load brings."""
     pending = {}
     for stage in LAKEHOUSE:
         if stage in events.stages:
@@ -134,14 +135,14 @@ def _duplicated(events: Events) -> Flags:
         present = events.present[table]
         twice |= (events.records[table] > 1) | (present & events.same_id_twice(present))
     held = events.present
-    # What it was rejected as, and where it was sent on from, is behind a letter that was redriven.
-    standing = {
+    # A redriven dead letter is no longer rejected, and a replayed event no longer unmodelled.
+    current = {
         **held,
         Stage.REJECTED: held[Stage.REJECTED] & ~held[Stage.REDRIVEN],
         Stage.UNMODELLED: held[Stage.UNMODELLED] & ~held[Stage.NORMALIZED],
     }
-    for places in EXCLUSIVE:
-        twice |= np.sum([standing[place] for place in places], axis=0) > 1
+    for destinations in EXCLUSIVE:
+        twice |= np.sum([current[each] for each in destinations], axis=0) > 1
     letters = events.records[Stage.QUARANTINE] + events.records[Stage.REDRIVEN]
     if Stage.RAW in events.stages:
         twice |= letters > np.maximum(events.records[Stage.RAW], 1)
@@ -151,7 +152,7 @@ def _duplicated(events: Events) -> Flags:
 
 def _unexplained(events: Events) -> Flags:
     unexplained: Flags = events.refused & ~events.answered & events.present[Stage.RAW]
-    for stage in events.stages - {Stage.RAW}:  # other senders keep no ledger
+    for stage in events.stages - {Stage.RAW}:  # other senders have no client ledger
         before = {earlier for earlier, onward in ONWARD.items() if stage in onward}
         if before and before <= events.stages:
             explained = np.any([events.present[earlier] for earlier in before], axis=0)

@@ -1,4 +1,4 @@
-"""What does a Kafka record say to the ledger: which event, in which stages, received when?"""
+"""Reads from a Kafka record what the ledger needs: the event, its stages and its receipt time."""
 
 from base64 import b64decode
 from collections.abc import Callable, Mapping
@@ -21,14 +21,14 @@ Kind = TypeVar("Kind", str, int)
 
 
 class Read(NamedTuple):
-    """One record as the ledger sees it."""
+    """One record, as far as the ledger needs it."""
 
     seen: Seen
     received_at: datetime
 
 
 def stages_of(topic: str) -> tuple[Stage, ...]:
-    """The stages that a topic's records are counted in; none for a topic that isn't ours."""
+    """Return the stages that count the records of a topic; none for a foreign topic."""
     if topic == topics.DLQ_WEBHOOKS:
         return Stage.RAW, Stage.REJECTED
     if topic.startswith("webhooks."):
@@ -37,39 +37,42 @@ def stages_of(topic: str) -> tuple[Stage, ...]:
 
 
 def read(record: ConsumerRecord) -> Read:
-    """Read a record of any of the pipeline's topics; never raises, whoever wrote it."""
+    """Read a record of any topic of the pipeline. Never raises, whatever the record holds."""
     reader = _READERS.get(record.topic)
     if reader is not None:
         try:
             value = orjson.loads(record.value or b"")
             if isinstance(value, dict):
                 return reader(value)
-        except (ValueError, LookupError, TypeError):  # not what the topic's contract says
+        except (ValueError, LookupError, TypeError):  # the record breaks the contract of its topic
             pass
     return _unchanged(record)
 
 
 def control_total(provider: str, body: bytes) -> Money | None:
-    """A body's money by the provider's short reading, not the normalizer's."""
+    """Return the money of a body, read by the provider's control total, not by the normalizer."""
     known = providers().get(provider)
     total = known.control_total(body) if known else None
     return Money(total.currency, total.amount_minor) if total else None
 
 
 def kept_total(provider: str, body: bytes) -> Money | None:
-    """The control total of a body as a dead letter keeps it: none is kept of one too large."""
+    """Return the control total of a dead letter's body. Bodies that are too large are not kept."""
     return control_total(provider, body) if body else UNSTATED
 
 
 def money_of(kind: str, amount_minor: int | None, currency: str | None) -> Money | None:
-    """The money of a normalized event or a row, as far as the control total counts it."""
+    """Return the money of a normalized event or a row, if the control total counts its kind."""
     if kind not in CONTROL_KINDS or amount_minor is None or currency is None:
         return None
     return Money(currency, amount_minor)
 
 
 def _unchanged(record: ConsumerRecord) -> Read:
-    """A record that holds the signed bytes. Their hash is taken anew: a header proves nothing."""
+    """Read a record that holds the signed bytes.
+
+    The hash is computed from the bytes, because a header proves nothing.
+    """
     raw = raw_event(record)
     body_sha256 = sha256(raw.body).hexdigest()
     money = control_total(raw.provider, raw.body)
@@ -77,7 +80,10 @@ def _unchanged(record: ConsumerRecord) -> Read:
 
 
 def _normalized(event: dict[str, Any]) -> Read:
-    amount_minor, currency = event.get("amount_minor"), event.get("currency")  # nulls are left out
+    amount_minor, currency = (
+        event.get("amount_minor"),
+        event.get("currency"),
+    )  # the topic leaves out nulls
     if amount_minor is not None:
         amount_minor, currency = _of(int, amount_minor), _of(str, currency)
     seen = Seen(

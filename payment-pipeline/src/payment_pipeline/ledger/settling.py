@@ -1,4 +1,4 @@
-"""Has the pipeline worked off what lay on its topics, and if not, who is behind?"""
+"""Waits until the consumer groups and the lake have caught up, or says which one lags."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,29 +10,29 @@ from aiokafka import TopicPartition
 from payment_pipeline.adapters.kafka import Offsets
 from payment_pipeline.domain.topics import DEAD_LETTERS, NORMALIZED
 
-from .audited_lakehouse import Lakehouse, Place
+from .audited_lakehouse import Lakehouse, LoadPosition
 from .audited_topics import Progress, Topics
 from .stages import Stage
 
 NORMALIZER: Final = "normalizer"
 DISPATCHER: Final = "dispatcher"
-"""The consumer groups of the stages, as the stages name them."""
+"""Names of the consumer groups."""
 
 ASK_AGAIN_S: Final = 0.5
 
 
 async def settled(topics: Topics, deadline: float, progress: Progress) -> bool:
-    """Wait until each group has committed all that lies on its topics at the time of the call.
+    """Wait until each group has committed all records that its topics hold at the call.
 
-    New events that come meanwhile are not waited for, so it ends under traffic too.
+    Records that arrive later are not waited for, so the wait ends under traffic too.
 
     Args:
-        topics: found, and connected.
-        deadline: as of `time.monotonic`.
-        progress: told who is behind, and by how many records.
+        topics: connected topics.
+        deadline: a value of `time.monotonic`.
+        progress: is called with the groups that lag, and by how many records.
 
     Returns:
-        False if somebody is still behind at the deadline.
+        False if a group still lags at the deadline.
     """
     starts, ends = await topics.starts(), await topics.ends()
 
@@ -44,25 +44,25 @@ async def settled(topics: Topics, deadline: float, progress: Progress) -> bool:
 
 
 async def loaded(
-    lakehouse: Lakehouse, goal: Mapping[Stage, Place], deadline: float, progress: Progress
+    lakehouse: Lakehouse, goal: Mapping[Stage, LoadPosition], deadline: float, progress: Progress
 ) -> bool:
-    """Wait until the lake, and the facts if they are audited, have come as far as bronze had.
+    """Wait until the lake, and the facts if they are audited, have loaded the last rows of bronze.
 
     Args:
-        lakehouse: whose watermarks are asked.
-        goal: bronze's last rows, by the stage that they go on to.
-        deadline: as of `time.monotonic`.
-        progress: told who is behind.
+        lakehouse: has the watermarks.
+        goal: the last rows of bronze, by the stage that they are loaded into.
+        deadline: a value of `time.monotonic`.
+        progress: is called with the stages that lag.
 
     Returns:
-        False if one is still behind at the deadline.
+        False if a stage still lags at the deadline.
     """
     if Stage.LAKE in goal:
         goal = {**goal, Stage.FACTS: goal[Stage.LAKE]}
 
     async def behind() -> str:
         reached = await asyncio.to_thread(lakehouse.reached)
-        return ", ".join(s for s, place in reached.items() if place < goal.get(s, Place()))
+        return ", ".join(s for s, at in reached.items() if at < goal.get(s, LoadPosition()))
 
     said = "waiting for the next load"
     return await _until_nobody_is(behind, deadline, lambda who: progress(f"{said}: {who}"))
@@ -71,7 +71,7 @@ async def loaded(
 async def _until_nobody_is(
     behind: Callable[[], Awaitable[str]], deadline: float, progress: Progress
 ) -> bool:
-    """Ask who is behind until nobody is; false at the deadline."""
+    """Poll until nobody lags. Returns False at the deadline."""
     while who := await behind():
         if monotonic() >= deadline:
             return False
@@ -86,16 +86,16 @@ async def _lag(topics: Topics, group: str, starts: Offsets, ends: Offsets) -> in
 
 
 def lag(group: str, committed: Mapping[TopicPartition, int], starts: Offsets, ends: Offsets) -> int:
-    """How many records of its topics a group has yet to commit."""
+    """Return the consumer lag of a group: the records of its topics that it has not committed."""
     return sum(
-        max(0, end - max(committed.get(place, 0), starts[place]))
-        for place, end in ends.items()
-        if group_of(place.topic) == group
+        max(0, end - max(committed.get(partition, 0), starts[partition]))
+        for partition, end in ends.items()
+        if group_of(partition.topic) == group
     )
 
 
 def group_of(topic: str) -> str | None:
-    """The group that consumes a topic; `None` where the data's way ends."""
+    """Return the group that consumes a topic, or `None` if no group does."""
     if topic in (NORMALIZED, *DEAD_LETTERS):
         return DISPATCHER
     return NORMALIZER if topic.startswith("webhooks.") else None

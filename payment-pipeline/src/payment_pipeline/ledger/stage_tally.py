@@ -1,7 +1,7 @@
-"""How do a million events of a stage fit in memory and still be told apart and named?
+"""Holds the events of one stage in columns, about 80 bytes per event.
 
-Same bytes are the same event: the provider signs its id inside the body, so an event is known by
-its body's SHA-256, of which the first 128 bits are kept. An event takes about 80 bytes a stage.
+Records with the same bytes are the same event, because the provider signs the event's id inside the
+body. The first 128 bits of the body's SHA-256 identify an event.
 """
 
 import re
@@ -12,16 +12,16 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 
 NAME_BYTES_MAX: Final = 255
-"""Longer ids are cut where they are named; they are still told apart in full."""
+"""Longer ids are shortened when they are shown. Comparisons use the full id."""
 IDENTITY_HEX: Final = 32
-"""How many hex digits of a body's SHA-256 tell events apart: 128 bits."""
+"""Hex digits of the body's SHA-256 that identify an event: 128 bits."""
 _HALF: Final = IDENTITY_HEX // 2
 _LETTERS: Final = 26
 UNSTATED_CODE: Final = 0xFFFF
-"""What a `Tally.currencies` value is where no money is stated; 0 is where there is none."""
+"""Value in `Tally.currencies` for a record that states no money. 0 means that it moves none."""
 EPOCH: Final = date(1970, 1, 1)
 UNDATED: Final = 0
-"""What a `Tally.days` value is where the receipt isn't known."""
+"""Value in `Tally.days` for an unknown receipt time."""
 _EPOCH_ORDINAL: Final = EPOCH.toordinal()
 _DAYS_MAX: Final = 0xFFFE
 _AMOUNT_MAX: Final = 2**63 - 1
@@ -36,25 +36,25 @@ class Money(NamedTuple):
 
 
 UNSTATED: Final = Money("", 0)
-"""Of a record that can't say what money it is about, which is not the same as none."""
+"""The money of a record that does not state it, which is not the same as no money."""
 
 
 class Seen(NamedTuple):
     """One record or row of a stage, as far as the ledger needs it."""
 
     provider: str | None
-    """`None` where only the id is known, as the client's ledger does."""
+    """`None` in the client ledger, which states the id alone."""
     event_id: str | None
-    """`None` where no id could be read."""
+    """`None` if no id could be read."""
     body_sha256: str
     """Lower-case hex."""
     money: Money | None = None
-    """What the control total counts; `None` for kinds of event that move no money, and `UNSTATED`
-    where there is no way to know."""
+    """The money that the control total counts. `None` for kinds of event that move no money,
+    `UNSTATED` if the record does not state it."""
 
 
 class Tally:
-    """The events of one stage in columns: what was seen, in the order it was added."""
+    """The records of one stage in columns, in the order they were added."""
 
     __slots__ = (
         *("_names", "amounts", "bodies_high", "bodies_low"),
@@ -65,20 +65,20 @@ class Tally:
         self.bodies_high = array("Q")
         self.bodies_low = array("Q")
         self.keys = array("Q")
-        """Hash of provider and event id; 0 where one of them isn't known."""
+        """Hash of provider and event id; 0 if one of them is unknown."""
         self.currencies = array("H")
         self.amounts = array("q")
         self.days = array("H")
         """UTC day of the receipt, in days since `EPOCH`."""
         self._names = bytearray()
         self.ends = array("Q", (0,))
-        """Where each name ends, after a 0: two equal neighbours are a record without an id."""
+        """The end of each name, after a leading 0. Two equal neighbours: a record without an id."""
 
     def __len__(self) -> int:
         return len(self.keys)
 
     def add(self, seen: Seen, day: int = UNDATED) -> None:
-        """Count one record or row that was received on a day, as `day_of` has it."""
+        """Count one record or row. `day` is its day of receipt, as `day_of` returns it."""
         self.bodies_high.append(int(seen.body_sha256[:_HALF], 16))
         self.bodies_low.append(int(seen.body_sha256[_HALF:IDENTITY_HEX], 16))
         self.keys.append(_key(seen.provider, seen.event_id))
@@ -91,26 +91,26 @@ class Tally:
         self.ends.append(len(self._names))
 
     def event_id(self, row: int) -> str | None:
-        """The id of the event in a row, `None` where none could be read."""
+        """Return the id of the event in a row, or `None` if no id could be read."""
         name = self._names[self.ends[row] : self.ends[row + 1]]
         return name.decode(errors="replace") or None
 
     def identity(self, row: int) -> str:
-        """The first `IDENTITY_HEX` hex digits of the SHA-256 of the body in a row."""
+        """Return the first `IDENTITY_HEX` hex digits of the SHA-256 of the body in a row."""
         return f"{self.bodies_high[row]:0{_HALF}x}{self.bodies_low[row]:0{_HALF}x}"
 
     def name(self, row: int) -> str:
-        """What a person calls the event in a row: its id, or the start of its body's hash."""
+        """Return the name to show for the event in a row: its id, or the start of its hash."""
         return self.event_id(row) or f"sha256:{self.identity(row)}"
 
 
 def day_of(received_at: datetime) -> int:
-    """The UTC day of a receipt, in days since `EPOCH`."""
+    """Return the UTC day of a receipt, in days since `EPOCH`."""
     return received_at.astimezone(UTC).toordinal() - _EPOCH_ORDINAL
 
 
 def currency_of(code: int) -> str:
-    """The ISO 4217 code that a `Tally.currencies` value stands for, neither 0 nor unstated."""
+    """Return the ISO 4217 code of a `Tally.currencies` value other than 0 and `UNSTATED_CODE`."""
     rest, third = divmod(code - 1, _LETTERS)
     first, second = divmod(rest, _LETTERS)
     return "".join(chr(ord("A") + letter) for letter in (first, second, third))
@@ -124,7 +124,7 @@ def _key(provider: str | None, event_id: str | None) -> int:
 
 
 def _storable(money: Money | None) -> tuple[int, int]:
-    """Money that no bronze row could hold counts as none: its event has to be rejected anyway."""
+    """Encode money. An amount that no bronze row can hold counts as none: it must be rejected."""
     if money is UNSTATED:
         return UNSTATED_CODE, 0
     if money is None or abs(money.amount_minor) > _AMOUNT_MAX:
@@ -133,7 +133,7 @@ def _storable(money: Money | None) -> tuple[int, int]:
     return code, money.amount_minor if code else 0
 
 
-@lru_cache(maxsize=1_000)  # there are some 180 currencies; what else is sent must not pile up
+@lru_cache(maxsize=1_000)  # there are about 180 currencies; invalid ones must not fill the memory
 def _code(currency: str) -> int:
     if not _CURRENCY.fullmatch(currency):
         return 0

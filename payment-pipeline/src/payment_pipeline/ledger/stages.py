@@ -1,4 +1,4 @@
-"""Where can an event be, where does it go from there, and what was found of it?"""
+"""The stages of an event's way, and the records that an audit found in each of them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,25 +9,25 @@ from .stage_tally import Tally
 
 
 class Stage(StrEnum):
-    """Where an event can be, in the order of the data's way."""
+    """Where an event can be, from the webhook to the facts."""
 
     ACKNOWLEDGED = "acknowledged"
-    """Answered 2xx, says the client's own ledger."""
+    """The client ledger says that the gateway answered 2xx."""
     RAW = "raw"
-    """On a raw topic, `webhooks.dlq` included."""
+    """On a raw topic, including `webhooks.dlq`."""
     NORMALIZED = "normalized"
     REJECTED = "rejected"
-    """On `payments.validation.dlq` or `webhooks.dlq`: no event could be made of it."""
+    """On `payments.validation.dlq` or `webhooks.dlq`: the body could not be normalized."""
     UNMODELLED = "unmodelled"
     BRONZE = "bronze"
     QUARANTINE = "quarantine"
-    """Dead letters that are no event: open, dismissed, or another's duplicate."""
+    """Dead letters that did not become an event: open, dismissed, or a duplicate."""
     REDRIVEN = "redriven"
-    """Dead letters that are an event now; of those in bronze, bronze was asked."""
+    """Dead letters that became an event. Bronze was asked whether it has the event."""
     LAKE = "lake"
     LAKE_QUARANTINE = "lake_quarantine"
     FACTS = "facts"
-    """In the marts: a row of `fct_payment_events`."""
+    """In the marts, as a row of `fct_payment_events`."""
 
 
 TABLES: Final = (Stage.BRONZE, Stage.QUARANTINE, Stage.REDRIVEN)
@@ -44,21 +44,21 @@ ONWARD: Final[Mapping[Stage, tuple[Stage, ...]]] = {
     Stage.REDRIVEN: (Stage.LAKE_QUARANTINE,),
     Stage.LAKE: (Stage.FACTS,),
 }
-"""Where an event goes from a stage; a stage that isn't here is an end."""
+"""The stages that an event goes to from a stage. A stage without an entry is a destination."""
 
 EXCLUSIVE: Final = (
     (Stage.NORMALIZED, Stage.REJECTED, Stage.UNMODELLED),
     (Stage.BRONZE, Stage.QUARANTINE, Stage.UNMODELLED),
 )
-"""Of each of these an event is in one at most; what was rejected and redriven, or unmodelled and
-replayed, counts where it is now."""
+"""An event is in at most one stage of each group. A rejected event that was redriven, and an
+unmodelled event that was replayed, count where they are now."""
 
 ONE_ROW: Final = (Stage.BRONZE, Stage.LAKE, Stage.FACTS)
-"""Where an event has one row, and an id one event."""
+"""The stages in which an event has one row, and an id belongs to one event."""
 
 
 def downstream(stage: Stage) -> set[Stage]:
-    """Every stage that an event can reach from this one."""
+    """Return every stage that an event can reach from this stage."""
     reached: set[Stage] = set()
     for following in ONWARD.get(stage, ()):
         reached |= {following, *downstream(following)}
@@ -66,7 +66,7 @@ def downstream(stage: Stage) -> set[Stage]:
 
 
 def up_to(last: Stage) -> tuple[Stage, ...]:
-    """The lakehouse's stages that an audit through `last` holds; none for an earlier one."""
+    """Return the stages of the lakehouse that an audit through `last` reads."""
     if last is Stage.FACTS:
         return LAKEHOUSE
     return LAKEHOUSE[:-1] if last is Stage.LAKE else ()
@@ -78,20 +78,20 @@ def _tallies(stages: Iterable[Stage]) -> dict[Stage, Tally]:
 
 @dataclass(frozen=True)
 class Reading:
-    """What was found in a window: every record of every stage, and what the client says."""
+    """The records of every stage in a window, and the attempts of the client ledger."""
 
     stages: dict[Stage, Tally] = field(default_factory=lambda: _tallies(PIPELINE))
-    """Those that are audited; about any other nothing is claimed."""
+    """The stages that are audited. The audit says nothing about other stages."""
     pending: dict[Stage, Tally] = field(default_factory=lambda: _tallies(LAKEHOUSE))
-    """Of the lakehouse's stages what the next load brings: rows of the stage before that lie past
-    this one's watermark. They may be there already."""
+    """By stage of the lakehouse, the events that its next load brings: rows of the stage before
+    that lie past its watermark. The stage may have them already."""
     unanswered: Tally = field(default_factory=Tally)
-    """The client's attempts that were never answered, or answered 5xx: present or absent."""
+    """The client's attempts without an answer, or answered 5xx. Their events may be present."""
     refused: Tally = field(default_factory=Tally)
-    """The client's attempts that were answered 4xx: never stored."""
+    """The client's attempts that were answered 4xx. Their events must not be stored."""
 
     def renew(self, stage: Stage) -> Tally:
-        """Forget what was read of a stage, and what it waits for; return its empty tally."""
+        """Empty the tally of a stage and of what waits for the next one; return the tally."""
         self.stages[stage] = Tally()
         for following in ONWARD.get(stage, ()):
             if following in self.pending:
@@ -99,7 +99,7 @@ class Reading:
         return self.stages[stage]
 
     def tallies(self) -> dict[object, Tally]:
-        """Every tally under a name of its own: the stages in their order, then what is beside."""
+        """Return every tally by name: the stages in order, then pending and client attempts."""
         tallies: dict[object, Tally] = {
             stage: self.stages[stage] for stage in Stage if stage in self.stages
         }
@@ -108,5 +108,5 @@ class Reading:
 
 
 def tables_only() -> Reading:
-    """An empty reading of bronze and the quarantine, without what comes before them."""
+    """Return an empty reading of bronze and the quarantine, without the stages before them."""
     return Reading(stages=_tallies(TABLES))

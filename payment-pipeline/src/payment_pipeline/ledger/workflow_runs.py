@@ -1,4 +1,4 @@
-"""Which workflows does Temporal know of an event or a payment, and where are they looked at?"""
+"""Finds the Temporal workflows of an event or a payment, with their links."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -16,9 +16,9 @@ from payment_pipeline.domain.search_attributes import OUTCOME, PAYMENT_ID
 from payment_pipeline.settings import Settings
 
 RUNS_MAX: Final = 100
-"""Reviews and recoveries of a payment; it has one of each, as a rule."""
+"""Limit for the reviews and recoveries of one payment, which normally has one of each."""
 RANGES_MAX: Final = 1_000
-"""The newest ranges of a partition among which the one of a record is looked for."""
+"""How many of the newest ranges of a partition are searched for the range of a record."""
 _OUTCOME: Final = SearchAttributeKey.for_keyword(OUTCOME)
 
 
@@ -29,25 +29,25 @@ class Run(NamedTuple):
     url: str
     """In the Temporal UI."""
     type: str | None = None
-    """`None`, as all below, for one that Temporal has forgotten: its retention has passed."""
+    """`None`, like all fields below, if Temporal has deleted the workflow after its retention."""
     status: str | None = None
     outcome: str | None = None
-    """Of a review or a recovery: its search attribute `Outcome`."""
+    """The search attribute `Outcome` of a review or a recovery."""
     started_at: datetime | None = None
     closed_at: datetime | None = None
 
 
 class Runs:
-    """Temporal, as far as it answers: a trace without workflows is better than none."""
+    """Looks up workflows. Without Temporal a trace has no workflows, but is still useful."""
 
     def __init__(self, settings: Settings, client: Client | None, silence: str | None) -> None:
         self.silence = silence
-        """Why it doesn't answer."""
+        """Why Temporal does not answer; `None` if it does."""
         self._settings = settings
         self._client = client
 
     async def of(self, workflow_id: str) -> Run:
-        """A workflow by its id."""
+        """Return a workflow by its id."""
         forgotten = Run(workflow_id, self._url(workflow_id))
         if self._client is None:
             return forgotten
@@ -59,12 +59,12 @@ class Runs:
             return forgotten
 
     async def of_payment(self, payment_id: str) -> list[Run]:
-        """The reviews and the recoveries of a payment, the newest first."""
+        """Return the reviews and recoveries of a payment, the newest first."""
         literal = payment_id.replace("'", "''")
         return [run async for run in self._list(f"{PAYMENT_ID} = '{literal}'", RUNS_MAX)]
 
     async def of_record(self, topic: str, partition: int, offset: int) -> Run | None:
-        """The workflow of the range that a record is in, if it is among the newest ones."""
+        """Return the workflow of the range that holds a record, if it is among the newest."""
         prefix = ranges.prefix(topic, partition)
         async for run in self._list(f"WorkflowId STARTS_WITH '{prefix}'", RANGES_MAX):
             found = ranges.range_of(run.id)
@@ -102,7 +102,7 @@ class Runs:
 
 
 async def connected(settings: Settings) -> Runs:
-    """Temporal's workflows; if it doesn't answer, just their URLs."""
+    """Connect to Temporal. If it does not answer, workflows have their URLs only."""
     try:
         return Runs(settings, await temporal.connect(settings), None)
     except UserError as refusal:
