@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from payment_operations.safe_text import printable, printable_bytes
 from payment_pipeline.dlq.dead_letter_store import Group
 from payment_pipeline.dlq.redrive import Result
 from payment_pipeline.dlq.redrive_plan import SETTLED, Outcome
-from payment_pipeline.dlq.safe_text import printable, printable_bytes
 from payment_pipeline.domain.failures import FailureClass, FieldError
 
 from .terminal import fixed_column, instant, minute, number_column, show_table, table, text_column

@@ -290,7 +290,7 @@ async def test_two_operators_at_once_double_nothing(story: Story, pool: asyncpg.
     async with dead_letter_clients.alone(pool):
         refused = story.dlq("redrive", "--by", "test", "--all")
     assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
-    assert "Another redrive is under way" in refused.stderr
+    assert "Another redrive is at work" in refused.stderr
 
 
 async def test_conflicts_and_the_unmodelled_stay_apart(story: Story) -> None:

@@ -64,7 +64,7 @@ def test_a_misfit_is_told_without_the_bodys_values(operations: list[dict[str, An
 
 def test_a_patch_that_leaves_no_json_is_told() -> None:
     answer = patched([{"op": "add", "path": "/a", "value": 1}], b'{"amount": NaN}')
-    assert answer == NotPatched("what the patch leaves is no JSON")
+    assert answer == NotPatched("the patched document is not JSON")
 
 
 def test_a_misfit_names_the_patchs_own_path() -> None:

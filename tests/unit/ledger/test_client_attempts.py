@@ -87,7 +87,7 @@ def test_a_window_that_leaves_out_every_attempt_judges_nothing(tmp_path: Path) -
 
 
 def test_a_file_that_is_no_ledger_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no client ledger"):
+    with pytest.raises(UserError, match="not a client ledger"):
         read(tmp_path, b"hello\n")
     with pytest.raises(UserError, match="can't be read"):
         client_attempts.read(tmp_path / "none", Window(None, NOW), Reading(), open_ended=True)

@@ -1,1 +1,1 @@
-"""Dead letters as a working place: list them, look at one, send them on their way again."""
+"""Dead letters: list them, show one, redrive or dismiss them."""

@@ -1,4 +1,4 @@
-"""Which clients does the dead-letter desk work with, and who else is at it?"""
+"""The connections that the dead-letter commands use, and the lock of a redrive."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -12,19 +12,18 @@ from payment_pipeline.adapters.kafka_ranges import RangeReader
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
-from .large_bodies import Bodies
 from .redrive import Stores
-from .unmodelled_arrivals import Unmodelled
+from .redrive_topics import Bodies, Unmodelled
 
 APPLICATION: Final = "payments-dlq"
-"""As `pg_stat_activity` shows it."""
+"""The application name that `pg_stat_activity` shows."""
 LOCK_KEY: Final = 0x7061792D646C71
-"""The advisory lock's number: the ASCII of "pay-dlq"."""
+"""The number of the advisory lock: the ASCII codes of "pay-dlq"."""
 
 
 @asynccontextmanager
 async def quarantine(settings: Settings) -> AsyncIterator[asyncpg.Pool]:
-    """A pool on the quarantine.
+    """Open a pool of connections to the quarantine.
 
     Raises:
         UserError: PostgreSQL does not answer, or its schema is older than this code.
@@ -33,26 +32,30 @@ async def quarantine(settings: Settings) -> AsyncIterator[asyncpg.Pool]:
     try:
         yield pool
     except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError):
-        raise UserError("Bronze's schema is of before: `payments migrate`.") from None
+        raise UserError(
+            "The database schema is older than this code. Run `payments migrate`."
+        ) from None
     finally:
         await pool.close()
 
 
 def alone(pool: asyncpg.Pool) -> AbstractAsyncContextManager[asyncpg.Connection]:
-    """Be the only redrive. Two would do no harm, bronze sees to that, but all the work twice.
+    """Hold the lock of the only redrive.
 
-    Nor is anybody erased meanwhile: what was read of them before would be sent after the proof.
+    Two redrives would do no harm, because bronze keeps each event once, but they would do the work
+    twice. An erasure takes the lock too: a redrive could send events of the person after the
+    erasure was proved.
 
     Raises:
-        UserError: somebody else is at it.
+        UserError: another redrive or an erasure holds the lock.
     """
-    refusal = "Another redrive is under way, or an erasure: wait for its end, then look again."
+    refusal = "Another redrive is at work, or an erasure. Wait until it ends, then try again."
     return postgres.exclusive(pool, LOCK_KEY, refusal)
 
 
 @asynccontextmanager
 async def redrive_stores(settings: Settings, pool: asyncpg.Pool) -> AsyncIterator[Stores]:
-    """What a redrive reads and writes.
+    """Open what a redrive reads and writes.
 
     Raises:
         UserError: the broker does not answer.
@@ -64,7 +67,9 @@ async def redrive_stores(settings: Settings, pool: asyncpg.Pool) -> AsyncIterato
         yield Stores(pool, Bodies(ranges), producer, unmodelled)
     except KafkaError as refusal:
         away = kafka.unreachable(settings, refusal)
-        raise UserError(f"{away} What was sent is found again by the same command.", 1) from None
+        raise UserError(
+            f"{away} Run the same command again: it finds the events that were already sent.", 1
+        ) from None
     finally:
         await unmodelled.close()
         await ranges.close()

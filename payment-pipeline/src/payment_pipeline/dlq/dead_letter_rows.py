@@ -1,4 +1,4 @@
-"""How does a record become a dead letter, so that it can be asked for in SQL?"""
+"""Turns records of the dead-letter topics, and records that bronze refuses, into `BadRecord`s."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -21,28 +21,28 @@ COMPONENT_VERSION: Final = version("payment-pipeline")
 
 
 def of_dead_letters(records: Iterable[Record]) -> list[BadRecord]:
-    """The letters on a dead-letter topic, whichever of the two it is."""
+    """Read the dead letters of a dead-letter topic: `payments.validation.dlq` or `webhooks.dlq`."""
     return [_validated(record) or _signed_but_unreadable(record) for record in records]
 
 
 def of_refused(record: Record, failure: FailureClass, reason: str) -> BadRecord:
-    """A record that bronze could not take."""
+    """Return the dead letter of a record that bronze could not store."""
     return _letter(record, failure, reason, COMPONENT)
 
 
 def _validated(record: Record) -> BadRecord | None:
-    """What the normalizer wrote, or ours on what it wrote and we can't read."""
+    """Read a dead letter of the normalizer; one that can't be parsed becomes a new dead letter."""
     if record.topic != DLQ_VALIDATION:
         return None
     try:
         return BadRecord.model_validate_json(record.value or b"")
     except ValidationError:
-        reason = "the dead letter is no BadRecord of this version"
+        reason = "the dead letter is not a BadRecord of this version"
         return of_refused(record, FailureClass.UNPROCESSABLE, reason)
 
 
 def _signed_but_unreadable(record: Record) -> BadRecord:
-    """What the gateway put on `webhooks.dlq`: the body, and why in a header."""
+    """Read a record of `webhooks.dlq`: the gateway writes the body, and the reason in a header."""
     reason = _header(record, names.REASON) or "no event could be read"
     return _letter(record, FailureClass.UNPARSEABLE, reason, "gateway")
 
@@ -59,12 +59,12 @@ def _letter(record: Record, failure: FailureClass, reason: str, component: str) 
         provider_event_type=_header(record, names.CE_TYPE),
         source=raw.coordinates,
         body=raw.body,
-        # Not the header's: on a topic that isn't raw, that is another body's.
+        # Computed: on a topic that is not raw, the header has the hash of another body.
         body_sha256=sha256(raw.body).hexdigest(),
         received_at=raw.received_at,
         verdict=raw.verdict,
         traceparent=raw.traceparent,
-        # Of the record, so that a second try says the same.
+        # The time of the record, so that a second attempt returns the same value.
         rejected_at=datetime.fromtimestamp(record.timestamp / 1000, UTC),
     )
 

@@ -1,4 +1,4 @@
-"""Which dead letters does a person mean?"""
+"""The filter that chooses dead letters, from the options of the command line."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -8,28 +8,31 @@ from payment_pipeline.domain.failures import BadRecord, FailureClass, FieldError
 from payment_pipeline.ledger import audit_window
 
 LETTERS_MAX: Final = 100_000
-"""Of one call; their ids are held in memory."""
+"""Dead letters of one call. Their ids are held in memory."""
 
 
 class Selection(NamedTuple):
-    """A filter; what isn't given is `None` and excludes nothing."""
+    """A filter. A field that is `None` excludes nothing."""
 
     failures: tuple[str, ...] | None = None
     error: str | None = None
-    """Part of an error as `payments dlq list` shows it; case doesn't matter."""
+    """Part of an error as `payments dlq list` shows it, in any case."""
     event_types: tuple[str, ...] | None = None
-    """The provider's names."""
+    """The provider's names of event types."""
     since: datetime | None = None
-    """Of the receipt, as `until`, which is not included."""
+    """Earliest receipt time; `until` is the first one that is excluded."""
     until: datetime | None = None
     ids: tuple[str, ...] | None = None
-    """Letters' ids, events' ids, or sources."""
+    """Ids of dead letters, ids of events, or source coordinates."""
     conflicts: bool = False
-    """Letters whose id came before with another body, too."""
+    """Include dead letters whose event id bronze has with another body."""
     limit: int = LETTERS_MAX
 
     def takes(self, letter: BadRecord) -> bool:
-        """Whether a letter that is not in the quarantine yet is meant; as the query `select`."""
+        """Tell whether the filter includes a dead letter that is not in the quarantine yet.
+
+        The query `select` is the same filter for the quarantine.
+        """
         return (
             (self.failures is None or letter.failure in self.failures)
             and (self.error is None or any(map(self._is_in, letter.errors)))
@@ -55,21 +58,21 @@ def select(
     conflicts: bool = False,
     limit: int = LETTERS_MAX,
 ) -> Selection:
-    """A filter from the command line's words.
+    """Build a filter from the options of the command line.
 
     Raises:
-        UserError: a class or a time isn't one; or nothing was said, and not `everything` either.
+        UserError: a class or a time is invalid, or there is neither a filter nor `everything`.
     """
     for failure in failures:
         if failure not in list(FailureClass):
-            raise UserError(f"No class {failure}: there are {', '.join(FailureClass)}.")
+            raise UserError(f"No failure class {failure}: there are {', '.join(FailureClass)}.")
     if not (everything or failures or error or event_types or since or until or ids):
-        raise UserError("Say which letters: --class, --error, --type, --since, --id, or --all.")
+        raise UserError("Choose dead letters: --class, --error, --type, --since, --id, or --all.")
     if FailureClass.CONFLICTING_BODY in failures and not conflicts:
         raise UserError(
-            "A conflict is an event whose id bronze holds with another body, and bronze keeps the "
-            "first: look at both with `payments dlq show`, then dismiss the second, or say "
-            "--conflicts to have it tried all the same."
+            "A conflict is an event whose id bronze has with another body. Bronze keeps the first. "
+            "Look at both with `payments dlq show`, then dismiss the second one, or add "
+            "--conflicts to redrive it."
         )
     start = end = None
     if since or until:

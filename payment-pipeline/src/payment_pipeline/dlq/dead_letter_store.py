@@ -1,4 +1,4 @@
-"""How does the quarantine answer, and how is a letter closed there?"""
+"""The quarantine in PostgreSQL: its queries, and how dead letters are closed there."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -19,36 +19,39 @@ from .redrive_plan import Letter, Ready
 SQL: Final = queries("payment_pipeline.dlq", "queries.sql")
 GROUPS_MAX: Final = 200
 SHOWN_MAX: Final = 20
-"""Letters of one event; there is one a delivery that failed."""
+"""Dead letters shown of one event. Each failed delivery leaves one."""
 ID_MAX: Final = 2**63 - 1
 
 
 class Group(NamedTuple):
-    """Letters of one cause."""
+    """Dead letters with the same cause."""
 
     provider: str
     failure: str
     component: str
     error: str | None
-    """The first of their errors, with its path."""
+    """The first error of the dead letters, with its path."""
     resolution: str | None
-    """`None`: they are open."""
+    """`None` if the dead letters are open."""
     letters: int
     oldest_received_at: datetime
     newest_received_at: datetime
     example_id: int | str
-    """A letter's id; of one that lies only on a topic its source, `topic/partition/offset`."""
+    """Id of one dead letter, or its source `topic/partition/offset` if it is on a topic only."""
 
 
 class Closer(NamedTuple):
-    """Who closes letters, and why; kept with each."""
+    """Who closes dead letters, and why. Stored with each dead letter."""
 
     by: str
     note: str | None = None
 
 
 async def groups(pool: asyncpg.Pool, selection: Selection, *, closed: bool) -> list[Group]:
-    """The open letters by class and error, the most of a cause first; also the `closed` ones."""
+    """Return the open dead letters by class and error, the largest group first.
+
+    With `closed` the closed ones are included.
+    """
     given = (closed, selection.failures, selection.since, selection.until, GROUPS_MAX)
     return [Group(**row) for row in await pool.fetch(SQL["groups"], *given)]
 
@@ -56,26 +59,29 @@ async def groups(pool: asyncpg.Pool, selection: Selection, *, closed: bool) -> l
 async def select(
     pool: asyncpg.Pool, selection: Selection, resolution: Resolution | None = None
 ) -> list[int]:
-    """The ids of the letters that are meant and open, or closed in one way, the oldest first."""
+    """Return the ids of the selected dead letters that are open, or that have a resolution.
+
+    The oldest come first.
+    """
     rows = await pool.fetch(SQL["select"], resolution, *selection)
     return [row["id"] for row in rows]
 
 
 async def letters(pool: asyncpg.Pool, ids: Sequence[int]) -> list[Letter]:
-    """Those of the letters that are open, with their bodies."""
+    """Return those of the dead letters that are open, with their bodies."""
     return [_letter(row) for row in await pool.fetch(SQL["letters"], ids)]
 
 
 async def show(pool: asyncpg.Pool, wanted: str, *, body: bool) -> list[Mapping[str, Any]]:
-    """Every letter under a letter's id, an event's, or a source's `topic/partition/offset`."""
-    place = Coordinates.parse(wanted)
-    source = (place.topic, place.partition, place.offset) if place else (None, None, None)
+    """Return the dead letters with an id, an event id, or a source `topic/partition/offset`."""
+    at = Coordinates.parse(wanted)
+    source = (at.topic, at.partition, at.offset) if at else (None, None, None)
     number = number_of(wanted)
     return list(map(dict, await pool.fetch(SQL["show"], wanted, body, number, SHOWN_MAX, *source)))
 
 
 def number_of(wanted: str) -> int | None:
-    """A letter's id, if it can be one."""
+    """Return the text as the id of a dead letter, or `None` if it can't be one."""
     number = int(wanted) if wanted.isascii() and wanted.isdigit() else None
     return None if number is None or number > ID_MAX else number
 
@@ -83,7 +89,7 @@ def number_of(wanted: str) -> int | None:
 async def intend(
     pool: asyncpg.Pool, ready: Sequence[Ready], patch: list[dict[str, Any]] | None
 ) -> None:
-    """Write down what is about to be sent, before it is."""
+    """Store which events are about to be sent, before they are sent."""
     columns = ([r.letter.id for r in ready], [r.event_id for r in ready])
     digests = [r.body_sha256 for r in ready]
     await pool.execute(SQL["intend"], *columns, digests, patch and to_json(patch))
@@ -92,14 +98,17 @@ async def intend(
 async def settle(
     pool: asyncpg.Pool, sent: Mapping[int, Coordinates | None], closer: Closer
 ) -> dict[int, Resolution]:
-    """Close those letters whose event bronze has; say of each whether it was this sending's."""
-    places = list(sent.values())
+    """Close the dead letters whose event is in bronze; return the resolution of each.
+
+    The resolution says whether the record that was sent now wrote the row.
+    """
+    sent_to = list(sent.values())
     rows = await pool.fetch(
         SQL["settle"],
         list(sent),
-        [place.topic if place else None for place in places],
-        [place.partition if place else None for place in places],
-        [place.offset if place else None for place in places],
+        [at.topic if at else None for at in sent_to],
+        [at.partition if at else None for at in sent_to],
+        [at.offset if at else None for at in sent_to],
         closer.by,
         closer.note,
     )
@@ -107,7 +116,7 @@ async def settle(
 
 
 class Rejected(NamedTuple):
-    """An open letter, and the raw record that it is of."""
+    """An open dead letter and the coordinates of its raw record."""
 
     id: int
     body_sha256: str
@@ -117,7 +126,7 @@ class Rejected(NamedTuple):
 async def rejected_by(
     pool: asyncpg.Pool, component: str, events: Sequence[PaymentEvent]
 ) -> list[Rejected]:
-    """The open letters that a component left of what is an event now, with the same body."""
+    """Return a component's open dead letters whose body is an event now."""
     rows = await pool.fetch(
         SQL["rejected_by"],
         component,
@@ -129,12 +138,12 @@ async def rejected_by(
 
 
 async def conflicts(pool: asyncpg.Pool, ids: Sequence[int]) -> set[int]:
-    """Those of the letters whose event bronze has with another body."""
+    """Return those of the dead letters whose event id bronze has with another body."""
     return {row["id"] for row in await pool.fetch(SQL["conflicts"], ids)}
 
 
 class Rejection(NamedTuple):
-    """The letter that a record which was sent again became."""
+    """The new dead letter of a record that was redriven and rejected again."""
 
     id: int
     failure: str
@@ -142,14 +151,14 @@ class Rejection(NamedTuple):
 
 
 async def rejections(
-    pool: asyncpg.Pool, places: Sequence[Coordinates]
+    pool: asyncpg.Pool, sent_to: Sequence[Coordinates]
 ) -> dict[Coordinates, Rejection]:
-    """By the record's coordinates."""
+    """Return the new dead letters of redriven records, by the coordinates of the record."""
     rows = await pool.fetch(
         SQL["rejections"],
-        [place.topic for place in places],
-        [place.partition for place in places],
-        [place.offset for place in places],
+        [at.topic for at in sent_to],
+        [at.partition for at in sent_to],
+        [at.offset for at in sent_to],
     )
     return {
         _source(row): Rejection(row["id"], row["failure"], first_error(row["errors"]))
@@ -158,7 +167,7 @@ async def rejections(
 
 
 async def closed(pool: asyncpg.Pool, ids: Sequence[int]) -> dict[int, str]:
-    """Those of the letters that are closed by now: how, and by whom."""
+    """Return those of the dead letters that are closed: how, and by whom."""
     rows = await pool.fetch(SQL["closed"], ids)
     return {row["id"]: f"{row['resolution']} by {row['resolved_by']}" for row in rows}
 
@@ -166,17 +175,17 @@ async def closed(pool: asyncpg.Pool, ids: Sequence[int]) -> dict[int, str]:
 async def close(
     pool: asyncpg.Pool, ids: Sequence[int], resolution: Resolution, closer: Closer
 ) -> int:
-    """Close letters without bronze's word; return how many were open."""
+    """Close dead letters without asking bronze; return how many were open."""
     return len(await pool.fetch(SQL["close"], ids, resolution, closer.by, closer.note))
 
 
 async def reopen(pool: asyncpg.Pool, ids: Sequence[int]) -> int:
-    """Take dismissals back; return how many."""
+    """Reopen dismissed dead letters; return how many."""
     return len(await pool.fetch(SQL["reopen"], ids))
 
 
 def first_error(errors: Sequence[Mapping[str, Any]]) -> str:
-    """A letter's first error as a line."""
+    """Return the first error of a dead letter as one line."""
     for error in errors:
         return FieldError(**error).line
     return ""

@@ -1,7 +1,7 @@
-"""What does a body read after a JSON patch (RFC 6902)? The same patch gives the same bytes.
+"""Applies a JSON patch (RFC 6902) to a body. The same patch gives the same bytes.
 
-The standard library's parser, not the pipeline's: it reads what orjson refuses (NaN, a lone
-surrogate, an integer of many digits), and just that may be what is to be mended.
+The standard library parses the body, because it reads what orjson refuses (NaN, a lone surrogate,
+an integer of many digits), and the patch may repair exactly that.
 """
 
 import json
@@ -23,16 +23,16 @@ OPERATIONS_MAX: Final = 100
 
 
 class NotPatched(NamedTuple):
-    """Why a body can't be patched, without any of the body's values."""
+    """Why a body can't be patched. The reason quotes no value of the body."""
 
     reason: str
 
 
 def read(given: str) -> JsonPatch:
-    """The patch on the command line: the array itself, or the name of a file that holds it.
+    """Read the patch of the command line: a JSON array, or the name of a file with one.
 
     Raises:
-        UserError: it is no JSON patch, or there is no such file.
+        UserError: the text is no JSON patch, or the file can't be read.
     """
     if given.lstrip().startswith("["):
         return parse(given)
@@ -44,10 +44,10 @@ def read(given: str) -> JsonPatch:
 
 
 def parse(text: str) -> JsonPatch:
-    """A patch as a person wrote it.
+    """Parse a patch.
 
     Raises:
-        UserError: it is no JSON patch.
+        UserError: the text is no JSON patch.
     """
     try:
         operations = json.loads(text)
@@ -55,17 +55,17 @@ def parse(text: str) -> JsonPatch:
             raise UserError(f"A patch is a JSON array of 1 to {OPERATIONS_MAX} operations.")
         return JsonPatch(operations)
     except (ValueError, RecursionError):
-        raise UserError("The patch is no JSON.") from None
+        raise UserError("The patch is not JSON.") from None
     except (JsonPatchException, JsonPointerException) as wrong:
-        raise UserError(f"The patch is no JSON patch (RFC 6902): {_said(wrong)}.") from None
+        raise UserError(f"The patch is not a JSON patch (RFC 6902): {_said(wrong)}.") from None
 
 
 def apply(patch: JsonPatch, body: bytes) -> bytes | NotPatched:
-    """The patched body, compact and in ASCII; keys keep their order."""
+    """Return the patched body: compact JSON in ASCII, keys in their order."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError
-        return NotPatched("the body is no JSON, so there is nothing to patch")
+        return NotPatched("the body is not JSON, so it can't be patched")
     try:
         patched = patch.apply(document)
         return json.dumps(patched, separators=(",", ":"), allow_nan=False).encode()
@@ -74,17 +74,17 @@ def apply(patch: JsonPatch, body: bytes) -> bytes | NotPatched:
     except (JsonPatchException, JsonPointerException) as wrong:
         return NotPatched(f"the patch does not fit: {_said(wrong)}")
     except (ValueError, RecursionError, TypeError):
-        return NotPatched("what the patch leaves is no JSON")
+        return NotPatched("the patched document is not JSON")
 
 
 def operations(patch: JsonPatch) -> list[dict[str, Any]]:
-    """The patch as it is kept beside the letter."""
+    """Return the patch as it is stored with the dead letter."""
     found: Iterable[dict[str, Any]] = patch.patch
     return list(found)
 
 
 def _said(wrong: Exception) -> str:
-    """The library's words on the patch; of a body only which of the patch's paths it lacks."""
+    """Return the library's message about the patch, or the path that the body lacks."""
     if isinstance(wrong, InvalidJsonPatch):
         return str(wrong.args[0]) if wrong.args else "an operation is invalid"
     location = getattr(getattr(wrong, "op", None), "location", None)

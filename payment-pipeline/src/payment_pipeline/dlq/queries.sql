@@ -1,8 +1,8 @@
--- What the dead-letter desk asks of the quarantine: dlq/dead_letter_store.py. Parameters are asyncpg's.
--- A filter is null where it wasn't given; an error reads as `payments dlq list` shows it.
+-- The queries of dlq/dead_letter_store.py on the quarantine. Parameters are asyncpg's. A filter that
+-- was not given is null. An error reads as `payments dlq list` shows it.
 
 -- name: groups
--- The letters in groups of one cause: how many, since when, until when, and one to look at.
+-- The dead letters grouped by cause: their number, first and last receipt time, and an example.
 SELECT
     provider,
     failure,
@@ -27,7 +27,7 @@ ORDER BY resolution NULLS FIRST, letters DESC, failure, error
 LIMIT $5
 
 -- name: select
--- The letters that a filter means, the oldest first. A conflict only where it was asked for.
+-- The dead letters of a filter, the oldest first. Conflicts only if the filter includes them.
 SELECT id
 FROM payment_events_quarantine
 WHERE
@@ -57,7 +57,7 @@ ORDER BY id
 LIMIT $9
 
 -- name: letters
--- Letters with their bodies, those that are still open.
+-- The open ones of these dead letters, with their bodies.
 SELECT
     id, failure, provider, event_id, body, body_sha256, verdict,
     received_at, traceparent, source_topic, source_partition, source_offset
@@ -66,7 +66,7 @@ WHERE id = ANY ($1::bigint[]) AND resolution IS NULL
 ORDER BY id
 
 -- name: show
--- The letters under a letter's id, an event's id or a source; the body only on request.
+-- The dead letters with an id, an event id or a source; the body only on request.
 SELECT
     id, provider, event_id, provider_event_type, failure, errors, component, component_version,
     verdict, received_at, rejected_at, ingested_at, source_topic, source_partition, source_offset,
@@ -83,7 +83,7 @@ ORDER BY id
 LIMIT $4
 
 -- name: known
--- Which of these letters the quarantine has.
+-- The keys of these dead letters that the quarantine has.
 SELECT source_topic, source_partition, source_offset, failure
 FROM payment_events_quarantine
 JOIN unnest($1::text[], $2::integer[], $3::bigint[], $4::text[]) AS wanted (
@@ -91,7 +91,7 @@ JOIN unnest($1::text[], $2::integer[], $3::bigint[], $4::text[]) AS wanted (
 ) USING (source_topic, source_partition, source_offset, failure)
 
 -- name: intend
--- Say what is about to be sent, so that whoever comes after a crash knows it again.
+-- Stores what is about to be sent, so that a redrive after a crash recognizes it.
 UPDATE payment_events_quarantine AS letter
 SET
     redriven_event_id = given.event_id,
@@ -101,8 +101,8 @@ FROM unnest($1::bigint[], $2::text[], $3::text[]) AS given (id, event_id, body_s
 WHERE letter.id = given.id AND letter.resolution IS NULL
 
 -- name: rejected_by
--- The open letters that a component ($1) left of these events (providers $2, ids $3, hashes of
--- bodies $4), unless a redrive has sent another body for one.
+-- The open dead letters of a component ($1) with these events (providers $2, ids $3, hashes of
+-- bodies $4), except those for which a redrive sent another body.
 SELECT
     letter.id, letter.body_sha256,
     letter.source_topic, letter.source_partition, letter.source_offset
@@ -114,10 +114,10 @@ WHERE
     AND coalesce(letter.redriven_body_sha256, letter.body_sha256) = letter.body_sha256
 
 -- name: settle
--- Close the letters whose event is in bronze, with the body that was signed or with the one that
--- was sent: bronze itself is asked, so nothing is closed that isn't there. Whose raw record made
--- the row tells whether this redrive, or this replay, wrote it. The new transaction id puts the letter before the
--- lake again.
+-- Closes the dead letters whose event is in bronze, with the signed body or with the one that was
+-- sent. Bronze is asked in the same statement, so a dead letter without an event stays open. The raw
+-- record of the row tells whether this redrive or replay wrote it. The new transaction id makes the
+-- loader load the dead letter again.
 UPDATE payment_events_quarantine AS letter
 SET
     resolution = CASE
@@ -148,7 +148,7 @@ WHERE
 RETURNING letter.id, letter.resolution
 
 -- name: conflicts
--- Of these letters those whose event is in bronze with a body that is neither of the letter's.
+-- The dead letters whose event is in bronze with neither the signed body nor the one that was sent.
 SELECT letter.id
 FROM payment_events_quarantine AS letter
 JOIN payment_events AS event
@@ -162,7 +162,7 @@ WHERE
     )
 
 -- name: rejections
--- The letters that these records left, sent again, became.
+-- The new dead letters of these redriven records.
 SELECT id, source_topic, source_partition, source_offset, failure, errors
 FROM payment_events_quarantine
 JOIN unnest($1::text[], $2::integer[], $3::bigint[]) AS sent (
@@ -170,13 +170,13 @@ JOIN unnest($1::text[], $2::integer[], $3::bigint[]) AS sent (
 ) USING (source_topic, source_partition, source_offset)
 
 -- name: closed
--- Which of these letters are closed by now, and by whom.
+-- The dead letters that are closed, and by whom.
 SELECT id, resolution, resolved_by
 FROM payment_events_quarantine
 WHERE id = ANY ($1::bigint[]) AND resolution IS NOT NULL
 
 -- name: close
--- Close letters without bronze's word: dismissed, a duplicate, or seen on payments.unmodelled.
+-- Closes dead letters without asking bronze: dismissed, a duplicate, or on payments.unmodelled.
 UPDATE payment_events_quarantine
 SET
     resolution = $2,
@@ -188,7 +188,7 @@ WHERE id = ANY ($1::bigint[]) AND resolution IS NULL
 RETURNING id
 
 -- name: reopen
--- Take dismissals back.
+-- Reopens dismissed dead letters.
 UPDATE payment_events_quarantine
 SET
     resolution = NULL,

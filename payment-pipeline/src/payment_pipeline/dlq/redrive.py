@@ -1,10 +1,9 @@
-"""How do dead letters go on their way again, each once at most, and each with its answer?
+"""Redrives dead letters: sends their events through the pipeline again, and records the outcome.
 
-A letter's event is put on the raw topic that the gateway would have put it on, with the headers of
-its first receipt, and takes the usual way. Bronze arbitrates: its `(provider, event_id)` takes an
-event once, whoever sends it how often. A letter is closed only when bronze itself, asked in the
-same statement, has its event. So the same call again, after whatever crash, repeats no effect:
-what was sent is found there, and what was not is sent.
+The event is sent to the raw topic that the gateway would have used, with the headers of its first
+receipt. From there it takes the usual way. Bronze keeps each `(provider, event_id)` once, however
+often it is sent. A dead letter is closed only if bronze has its event; the same statement asks. So
+a redrive may be repeated after any crash: it finds the events that were sent, and sends the rest.
 """
 
 import asyncio
@@ -25,21 +24,20 @@ from payment_pipeline.domain.raw import Coordinates
 from . import dead_letter_store
 from . import json_patch as patches
 from .dead_letter_store import Closer
-from .large_bodies import Bodies
 from .redrive_plan import SETTLED, Held, Letter, Outcome, Ready, plan
-from .unmodelled_arrivals import Unmodelled
+from .redrive_topics import Bodies, Unmodelled
 
 PAGE_LETTERS: Final = 50
-"""Read, judged and sent at a time: their bodies, of up to a megabyte each, are in memory."""
+"""Dead letters read and sent at a time. Their bodies, up to a megabyte each, are in memory."""
 IN_FLIGHT_MAX: Final = 1_000
-"""Sent and not settled: more would only wait in Kafka."""
+"""Events sent and not settled. More would only wait in Kafka."""
 ASK_AGAIN_S: Final = 0.25
 WAIT_S_DEFAULT: Final = 60.0
 RATE_DEFAULT: Final = 100.0
 
 
 class Result(NamedTuple):
-    """What became of one letter."""
+    """The outcome of one dead letter."""
 
     letter_id: int
     event_id: str | None
@@ -53,21 +51,21 @@ class Result(NamedTuple):
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of a redrive."""
+    """The parameters of a redrive."""
 
     closer: Closer
     patch: JsonPatch | None = None
     dry_run: bool = False
     rate: float | None = RATE_DEFAULT
-    """Events a second; `None` is as fast as the pipeline takes them."""
+    """Events per second; `None`: as fast as the pipeline takes them."""
     wait_s: float = WAIT_S_DEFAULT
-    """How long the pipeline may take over the last ones."""
+    """Seconds to wait for the outcome of the last events."""
     body_bytes_max: int = 1_048_576
 
 
 @dataclass(frozen=True)
 class Stores:
-    """What a redrive reads and writes."""
+    """The clients that a redrive uses."""
 
     pool: asyncpg.Pool
     bodies: Bodies
@@ -76,7 +74,7 @@ class Stores:
 
 
 Progress = Callable[[int, int], None]
-"""Told how many letters have their answer, and how many were sent and wait for theirs."""
+"""Is called with the number of dead letters with an outcome, and the number sent without one."""
 
 
 @dataclass
@@ -90,7 +88,7 @@ class Redrive:
     _waiting: dict[int, "_Sent"] = field(default_factory=dict)
 
     async def run(self, ids: Sequence[int]) -> list[Result]:
-        """Redrive the letters, in the order of their ids; a closed one is passed over."""
+        """Redrive dead letters in the order of their ids. Closed ones are skipped."""
         began, sent = monotonic(), 0
         rest = iter(ids)
         while page := list(islice(rest, self._page_letters())):
@@ -112,16 +110,16 @@ class Redrive:
             await asyncio.sleep(ASK_AGAIN_S)
             await self._settle()
         for one in self._waiting.values():
-            self._answer(one.ready, Outcome.UNDER_WAY, "in no table yet", one.place)
+            self._answer(one.ready, Outcome.UNDER_WAY, "in no table yet", one.at)
         return self.results
 
     def _page_letters(self) -> int:
-        """Not more than a second's, so that a low rate is an even one."""
+        """Return the page size: at most one second of the rate, so that a low rate is even."""
         rate = self.request.rate
         return PAGE_LETTERS if not rate else max(1, min(PAGE_LETTERS, int(rate)))
 
     async def _judge(self, page: Sequence[int]) -> list[Ready]:
-        """Those of a page that are worth sending; the others have their answer."""
+        """Return the dead letters of a page to send. The others get their outcome here."""
         ready: list[Ready] = []
         for letter in await dead_letter_store.letters(self.stores.pool, page):
             whole = await self.stores.bodies.of(letter)
@@ -135,22 +133,22 @@ class Redrive:
         return ready
 
     async def _settle_before(self, ready: Sequence[Ready]) -> list[Ready]:
-        """Without what bronze has, from an earlier try or from the provider; that is answered."""
+        """Return the dead letters whose event is not in bronze. The others get their outcome."""
         pool, patch = self.stores.pool, self.request.patch
         by_id = {one.letter.id: one for one in ready}
-        # What an earlier try says it sent is asked for before this one says otherwise.
+        # Settle what an earlier attempt sent, before this attempt overwrites what it stored.
         await self._settle_found(by_id)
         await dead_letter_store.intend(
             pool, list(by_id.values()), patches.operations(patch) if patch else None
         )
         await self._settle_found(by_id)
         for letter_id in await dead_letter_store.conflicts(pool, list(by_id)):
-            reason = "bronze has its id with another body, and keeps it"
+            reason = "bronze keeps another body with the same event id"
             self._answer(by_id.pop(letter_id), Outcome.CONFLICT, reason)
         return list(by_id.values())
 
     async def _settle_found(self, by_id: dict[int, Ready]) -> None:
-        """Take out and answer those whose event is in bronze."""
+        """Remove the dead letters whose event is in bronze, and record their outcome."""
         found = await dead_letter_store.settle(
             self.stores.pool, dict.fromkeys(by_id), self.request.closer
         )
@@ -161,12 +159,12 @@ class Redrive:
         if any(one.unmodelled for one in ready):
             await self.stores.unmodelled.begin()
         records = [Outgoing(one.topic, one.key, one.body, one.headers) for one in ready]
-        places = await send_all(self.stores.producer, records)
-        for one, place in zip(ready, places, strict=True):
-            self._waiting[one.letter.id] = _Sent(one, place)
+        sent_to = await send_all(self.stores.producer, records)
+        for one, at in zip(ready, sent_to, strict=True):
+            self._waiting[one.letter.id] = _Sent(one, at)
 
     async def _settle(self) -> None:
-        """Answer whatever of the sent ones has arrived somewhere."""
+        """Record the outcome of every sent event that has reached a destination."""
         if self._waiting:
             await self._settle_stored()
             await self._settle_unmodelled()
@@ -174,9 +172,9 @@ class Redrive:
         self.progress(len(self.results), len(self._waiting))
 
     async def _settle_stored(self) -> None:
-        pool, places = self.stores.pool, {i: one.place for i, one in self._waiting.items()}
+        pool, sent_to = self.stores.pool, {i: one.at for i, one in self._waiting.items()}
         for letter_id, resolution in (
-            await dead_letter_store.settle(pool, places, self.request.closer)
+            await dead_letter_store.settle(pool, sent_to, self.request.closer)
         ).items():
             self._arrived(letter_id, Outcome(resolution))
         for letter_id, how in (await dead_letter_store.closed(pool, list(self._waiting))).items():
@@ -184,7 +182,7 @@ class Redrive:
 
     async def _settle_unmodelled(self) -> None:
         seen = await self.stores.unmodelled.seen()
-        ids = [letter_id for letter_id, one in self._waiting.items() if one.place in seen]
+        ids = [letter_id for letter_id, one in self._waiting.items() if one.at in seen]
         if ids:
             closer = self.request.closer
             await dead_letter_store.close(self.stores.pool, ids, Resolution.UNMODELLED, closer)
@@ -192,22 +190,22 @@ class Redrive:
             self._arrived(letter_id, Outcome.UNMODELLED, "no model covers its type")
 
     async def _settle_rejected(self) -> None:
-        """The running code thinks otherwise than this one, or another body was faster."""
-        waiting = {one.place: letter_id for letter_id, one in self._waiting.items()}
+        """Handle new rejections: the running code differs from this one, or bronze conflicts."""
+        waiting = {one.at: letter_id for letter_id, one in self._waiting.items()}
         found = await dead_letter_store.rejections(self.stores.pool, list(waiting))
         if not found:
             return
-        # The letter itself stays open: what this try left is closed as a duplicate of it.
+        # The dead letter stays open. The new one of this attempt is closed as its duplicate.
         closer = Closer(self.request.closer.by, "left by a redrive")
         duplicates = [rejection.id for rejection in found.values()]
         await dead_letter_store.close(self.stores.pool, duplicates, Resolution.DUPLICATE, closer)
-        for place, rejection in found.items():
+        for at, rejection in found.items():
             reason = f"{rejection.failure}, {rejection.error}"
-            self._arrived(waiting[place], Outcome.REJECTED, reason)
+            self._arrived(waiting[at], Outcome.REJECTED, reason)
 
     def _arrived(self, letter_id: int, outcome: Outcome, reason: str | None = None) -> None:
         one = self._waiting.pop(letter_id)
-        self._answer(one.ready, outcome, reason, one.place)
+        self._answer(one.ready, outcome, reason, one.at)
 
     def _hold(self, held: Held) -> None:
         self._result(held.letter, held.outcome, held.reason)
@@ -217,11 +215,11 @@ class Redrive:
         ready: Ready,
         outcome: Outcome,
         reason: str | None = None,
-        place: Coordinates | None = None,
+        at: Coordinates | None = None,
     ) -> None:
         patched = ready.body_sha256 != ready.letter.body_sha256
-        sent_to = str(place) if place else None
-        # The id that could be read by now: what the gateway couldn't read had none.
+        sent_to = str(at) if at else None
+        # The event id as it is read now: the gateway may not have been able to read it.
         named = ready.letter._replace(event_id=ready.event_id)
         self._result(named, outcome, reason, patched=patched, sent_to=sent_to)
 
@@ -240,12 +238,12 @@ class Redrive:
 
 
 class _Sent(NamedTuple):
-    """On its way."""
+    """An event that was sent and has no outcome yet."""
 
     ready: Ready
-    place: Coordinates
+    at: Coordinates
 
 
 def all_settled(results: Sequence[Result]) -> bool:
-    """Whether none of the letters is open any more."""
+    """Tell whether all dead letters are closed now."""
     return all(result.outcome in SETTLED for result in results)

@@ -1,7 +1,7 @@
-"""What is to be sent for a dead letter, or why is there no use in it? Pure.
+"""Decides what to send for a dead letter, or why nothing is sent. Pure.
 
-The provider's code of this version judges the body before it goes out, so that what would only be
-rejected again stays where it is and leaves no second letter.
+The normalizer of this version checks the body before it is sent. A body that would be rejected
+again is not sent, so it leaves no second dead letter.
 """
 
 from datetime import datetime
@@ -30,37 +30,37 @@ from payment_pipeline.providers import (
 from . import json_patch as patches
 
 JUDGE: Final = Context(pseudonym_key=b"judged only", normalizer_version="judge")
-"""What the judgement needs: its event is thrown away, so the real key has no business here."""
+"""Context of the check. Its event is thrown away, so the check needs no real key."""
 
 
 class Outcome(StrEnum):
-    """What became of a letter, as a redrive says it."""
+    """The outcome of a dead letter in a redrive."""
 
     READY = "ready"
-    """In a dry run: it would be sent."""
+    """In a dry run: the event would be sent."""
     WRITTEN = "written"
     ALREADY_THERE = "already_there"
     UNMODELLED = "unmodelled"
     REJECTED = "rejected_again"
     CONFLICT = "conflict"
-    """Bronze has its id with another body, and keeps it."""
+    """Bronze keeps another body with the same event id."""
     NOT_PATCHED = "not_patched"
     BODY_LOST = "body_lost"
-    """Too large for a letter, and Kafka's retention has taken the record that had it."""
+    """The body was too large to embed, and retention deleted its record."""
     UNDER_WAY = "under_way"
-    """Sent, and in no table yet: the same call again settles it."""
+    """Sent, and in no table yet. The same command again settles it."""
     CLOSED = "closed_meanwhile"
-    """Somebody else closed it."""
+    """Another operator closed the dead letter."""
 
 
 SETTLED: Final = frozenset(
     {Outcome.WRITTEN, Outcome.ALREADY_THERE, Outcome.UNMODELLED, Outcome.CLOSED}
 )
-"""With these the letter is closed."""
+"""The outcomes that close a dead letter."""
 
 
 class Letter(NamedTuple):
-    """An open letter of the quarantine."""
+    """An open dead letter of the quarantine."""
 
     id: int
     failure: str
@@ -75,7 +75,7 @@ class Letter(NamedTuple):
 
 
 class Ready(NamedTuple):
-    """What to send for a letter."""
+    """The record to send for a dead letter."""
 
     letter: Letter
     topic: str
@@ -85,11 +85,11 @@ class Ready(NamedTuple):
     event_id: str
     body_sha256: str
     unmodelled: bool
-    """No model covers it: it will end on `payments.unmodelled`, in no table."""
+    """No model covers the event: its destination is `payments.unmodelled`, not a table."""
 
 
 class Held(NamedTuple):
-    """Why nothing is sent for a letter."""
+    """A dead letter for which nothing is sent, and why."""
 
     letter: Letter
     outcome: Outcome
@@ -97,20 +97,20 @@ class Held(NamedTuple):
 
 
 def plan(letter: Letter, patch: JsonPatch | None, body_bytes_max: int) -> Ready | Held:
-    """Judge one letter whose body is at hand.
+    """Decide about one dead letter.
 
     Args:
-        letter: as the quarantine has it.
-        patch: is applied to the body first; the id of an event that has one can't be changed.
-        body_bytes_max: what the gateway would take.
+        letter: the dead letter with its body.
+        patch: is applied to the body first. It can't change the id of the event.
+        body_bytes_max: the largest body that the gateway accepts.
     """
     provider = providers().get(letter.provider)
     if provider is None:
         return Held(letter, Outcome.REJECTED, "no provider of that name")
     if sha256(letter.body).hexdigest() != letter.body_sha256:
-        reason = "the bytes are not those that were signed"
+        reason = "the body is not the one that was signed"
         if not letter.body:
-            reason = "too large for a letter, and Kafka no longer has the record that held it"
+            reason = "the body was too large to embed, and Kafka no longer has its record"
         return Held(letter, Outcome.BODY_LOST, reason)
     body = letter.body
     if patch is not None:
@@ -119,7 +119,9 @@ def plan(letter: Letter, patch: JsonPatch | None, body_bytes_max: int) -> Ready 
             return Held(letter, Outcome.NOT_PATCHED, patched.reason)
         body = patched
     if len(body) > body_bytes_max:
-        return Held(letter, Outcome.NOT_PATCHED, f"over {body_bytes_max:,} bytes, patched")
+        return Held(
+            letter, Outcome.NOT_PATCHED, f"the patched body exceeds {body_bytes_max:,} bytes"
+        )
     return _judged(letter, provider, body)
 
 
@@ -164,14 +166,14 @@ def _normalized(
     )
     try:
         return provider.normalize(raw, JUDGE)
-    except Exception as defect:  # noqa: BLE001 - any: it is the letter's, not ours
+    except Exception as defect:  # noqa: BLE001 - a defect of the normalizer must not end the redrive
         message = f"the normalizer raised {type(defect).__name__}"
         error = FieldError(path="", message=message)
         return Rejected(FailureClass.UNPROCESSABLE, (error,))
 
 
 def _receipt(letter: Letter, digest: str) -> Headers:
-    """The first receipt's, whenever this is sent: when it came, and how it was verified."""
+    """Return the headers of the first receipt: when the event was received and how verified."""
     headers: Headers = (
         (names.BODY_SHA256, digest.encode()),
         (names.RECEIVED_AT, letter.received_at.isoformat(timespec="microseconds").encode()),

@@ -1,7 +1,7 @@
-"""Which dead letters lie on the topics and not in the quarantine? They can be seen, or brought.
+"""Finds the dead letters that are on the topics and not in the quarantine yet, and stores them.
 
-Usually none, a moment after they came; all of them while Temporal or the worker is away. Until it
-is in the quarantine a letter has no id, and is called by its source: `topic/partition/offset`.
+Usually there are none. While Temporal or the worker is down, all new dead letters are on the topics
+only. Such a dead letter has no id; its source `topic/partition/offset` names it.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -27,29 +27,29 @@ from .dead_letter_selection import Selection
 from .dead_letter_store import GROUPS_MAX, SHOWN_MAX, SQL, Group
 
 WORKFLOW: Final = "dlq/collect"
-"""What `workflow_id` says of a letter that no workflow brought."""
+"""The `workflow_id` of a dead letter that this module stored."""
 CHUNK_OFFSETS: Final = 100
 RECORDS_MAX: Final = 100_000
-"""The newest records of each topic's partition that are looked at."""
+"""How many of the newest records of each partition are read."""
 ONLY_IN_THE_QUARANTINE: Final = (
     *("ingested_at", "workflow_id", "resolution", "resolved_at", "resolved_by"),
     *("resolution_note", "redriven_event_id", "redriven_body_sha256", "patch"),
 )
 
 Key = tuple[str, int, int, str]
-"""The quarantine's: source and failure."""
+"""The key of the quarantine: source coordinates and failure class."""
 
 
 async def bring(settings: Settings, pool: asyncpg.Pool) -> int:
-    """Put what the quarantine lacks there; return how many letters that were.
+    """Store the dead letters that the quarantine lacks; return how many.
 
-    Whoever brings the same letter at the same time changes nothing.
+    Storing the same dead letter twice, even at the same time, changes nothing.
 
     Raises:
         UserError: the broker does not answer.
     """
     brought = 0
-    async with _only_there(settings, pool) as chunks:
+    async with _only_on_topics(settings, pool) as chunks:
         async for lacking in chunks:
             if lacking:
                 await writer.quarantine(pool, lacking, WORKFLOW)
@@ -58,13 +58,13 @@ async def bring(settings: Settings, pool: asyncpg.Pool) -> int:
 
 
 async def groups(settings: Settings, pool: asyncpg.Pool, selection: Selection) -> list[Group]:
-    """What the quarantine lacks of a selection, by cause; the most of a cause first.
+    """Group the selected dead letters that the quarantine lacks by cause, the largest first.
 
     Raises:
         UserError: the broker does not answer.
     """
     found: dict[tuple[str | None, ...], Group] = {}
-    async with _only_there(settings, pool) as chunks:
+    async with _only_on_topics(settings, pool) as chunks:
         async for lacking in chunks:
             for letter in filter(selection.takes, lacking):
                 one = _group(letter)
@@ -76,13 +76,15 @@ async def groups(settings: Settings, pool: asyncpg.Pool, selection: Selection) -
 async def show(
     settings: Settings, pool: asyncpg.Pool, wanted: str, *, body: bool
 ) -> list[dict[str, Any]]:
-    """What the quarantine lacks under an event's id or a source, as `store.show` has the others.
+    """Return the dead letters of an event id or a source that the quarantine lacks.
+
+    The rows are like those of `dead_letter_store.show`.
 
     Raises:
         UserError: the broker does not answer.
     """
     found: list[dict[str, Any]] = []
-    async with _only_there(settings, pool) as chunks:
+    async with _only_on_topics(settings, pool) as chunks:
         async for lacking in chunks:
             found += [
                 _row(letter, body=body)
@@ -95,23 +97,23 @@ async def show(
 
 
 @asynccontextmanager
-async def _only_there(
+async def _only_on_topics(
     settings: Settings, pool: asyncpg.Pool
 ) -> AsyncIterator[AsyncGenerator[list[BadRecord], None]]:
-    """The letters in chunks, some of them empty: a body may be large, and there may be many."""
+    """Read the dead letters in chunks, to bound the memory. A chunk may be empty."""
     ranges = RangeReader(settings)
     async with kafka.reader(settings) as consumer:
-        places = await kafka.partitions(settings, DEAD_LETTERS)
-        consumer.assign(places)
-        consumer.pause(*places)  # its offsets are wanted, not its records
-        starts = await consumer.beginning_offsets(places)
-        ends = await consumer.end_offsets(places)
+        partitions = await kafka.partitions(settings, DEAD_LETTERS)
+        consumer.assign(partitions)
+        consumer.pause(*partitions)  # this consumer is asked for offsets only
+        starts = await consumer.beginning_offsets(partitions)
+        ends = await consumer.end_offsets(partitions)
         try:
             async with aclosing(_chunks(starts, ends, ranges, pool)) as chunks:
                 yield chunks
         except RangeStalledError as stalled:
             raise UserError(
-                f"Kafka brings nothing of a topic ({stalled}): is it well?", 1
+                f"Kafka delivers no records of a topic ({stalled}). See `payments logs kafka`.", 1
             ) from None
         finally:
             await ranges.close()
@@ -120,13 +122,13 @@ async def _only_there(
 async def _chunks(
     starts: Offsets, ends: Offsets, ranges: RangeReader, pool: asyncpg.Pool
 ) -> AsyncGenerator[list[BadRecord], None]:
-    seen: set[Key] = set()  # a producer that died may have sent one twice
-    for place, last in ends.items():
-        for start in range(max(starts[place], last - RECORDS_MAX), last, CHUNK_OFFSETS):
+    seen: set[Key] = set()  # a producer that crashed may have sent a record twice
+    for partition, last in ends.items():
+        for start in range(max(starts[partition], last - RECORDS_MAX), last, CHUNK_OFFSETS):
             end = min(start + CHUNK_OFFSETS, last)
             try:
-                records = await ranges.read(place.topic, place.partition, start, end)
-            except RangeExpiredError:  # retention took them since
+                records = await ranges.read(partition.topic, partition.partition, start, end)
+            except RangeExpiredError:  # retention deleted the records meanwhile
                 continue
             found = {_key(letter): letter for letter in dead_letter_rows.of_dead_letters(records)}
             lacking = await _lacking(pool, [key for key in found if key not in seen])
@@ -135,7 +137,7 @@ async def _chunks(
 
 
 async def _lacking(pool: asyncpg.Pool, keys: Sequence[Key]) -> list[Key]:
-    """Those that the quarantine does not have."""
+    """Return the keys that the quarantine does not have."""
     columns = list(zip(*keys, strict=True)) or [(), (), (), ()]
     known = set(map(tuple, await pool.fetch(SQL["known"], *columns)))
     return [key for key in keys if key not in known]
@@ -147,7 +149,7 @@ def _key(letter: BadRecord) -> Key:
 
 
 def _group(letter: BadRecord) -> Group:
-    """Of this one alone."""
+    """Return the group of one dead letter."""
     return Group(
         provider=letter.provider,
         failure=letter.failure.value,

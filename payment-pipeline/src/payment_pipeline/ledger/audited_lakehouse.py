@@ -1,8 +1,8 @@
 """Streams the rows of the lake and the facts from Trino, with their watermarks.
 
 The facts are read before the lake, and the lake before bronze: a row of a later stage was in the
-earlier one before. The watermark of a stage is read before its rows. A row at or below the watermark
-must be among the rows, or it is missing. A row above the watermark is for the next load.
+earlier one before. The watermark of a stage is read before its rows. A row at or below it must be
+among the rows, or the row is missing. A row above it is for the next load.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

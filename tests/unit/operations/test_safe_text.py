@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payment_pipeline.dlq.safe_text import printable, printable_bytes
+from payment_operations.safe_text import printable, printable_bytes
 
 
 @pytest.mark.parametrize(

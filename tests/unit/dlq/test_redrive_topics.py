@@ -1,4 +1,4 @@
-"""Does a letter that was too large for its bytes find them at its source, while they are there?"""
+"""The body of a dead letter that was too large to embed is fetched from its source record."""
 
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from payment_pipeline.adapters.kafka_ranges import RangeExpiredError
-from payment_pipeline.dlq.large_bodies import Bodies
 from payment_pipeline.dlq.redrive_plan import Letter
+from payment_pipeline.dlq.redrive_topics import Bodies
 from payment_pipeline.domain.raw import Coordinates
 
 BODY = b"x" * 10
