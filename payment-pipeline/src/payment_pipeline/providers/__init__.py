@@ -1,7 +1,8 @@
-"""One module a provider: how it signs, how its body reads, how it becomes a `PaymentEvent`.
+"""The registry of payment providers, and the protocol of a provider.
 
-The folder is the registry: a module `providers/<name>.py` (or package) that has a `PROVIDER` is a
-provider, and `/webhooks/<name>` exists. Nothing here does I/O or reads a clock.
+The folder is the registry. A module or package `providers/<name>` with a `PROVIDER` is a provider,
+and the gateway then serves `/webhooks/<name>`. A provider verifies signatures, reads bodies and
+makes `PaymentEvent`s of them. No code here does I/O or reads a clock.
 """
 
 import pkgutil
@@ -21,7 +22,7 @@ from payment_pipeline.domain.topics import PIPELINE, raw
 
 
 class Refusal(StrEnum):
-    """Why a webhook's signature was not accepted: the typed part of a 400 or 401."""
+    """The reason why a signature was refused: the `code` of the answer 400 or 401."""
 
     MISSING = "signature_missing"
     MALFORMED = "signature_malformed"
@@ -31,65 +32,71 @@ class Refusal(StrEnum):
 
 
 class Verified(NamedTuple):
-    """The body was signed with one of the live secrets, near now."""
+    """The body was signed with a live secret, and the signing time is within the tolerance."""
 
     secret_index: int
-    """Which of the given secrets matched."""
+    """The position of the matching secret in the given secrets."""
 
 
 class Envelope(NamedTuple):
-    """What the gateway needs of a verified body to route it, and not a field more."""
+    """The fields of a verified body that the gateway needs to route it."""
 
     event_id: str
     event_type: str
     resource: str
-    """One of the provider's `resources`: names the topic."""
+    """One of the provider's `resources`. It selects the raw topic."""
     key: str
-    """The payment's id where the body names one, else the object's: orders one payment's events."""
+    """The id of the payment, or of the object if the body names no payment.
+
+    It is the Kafka key, so the events of one payment stay in order.
+    """
     occurred_at: datetime | None
     account: str | None
 
 
 class Unparseable(NamedTuple):
-    """Signed, but not an event: goes to `webhooks.dlq` with this reason."""
+    """A signed body that is no event. It goes to `webhooks.dlq` with this reason."""
 
     reason: str
 
 
 class Unsupported(NamedTuple):
-    """Signed and understood, but of a class that carries no snapshot (a thin event)."""
+    """A signed event of a class that carries no snapshot of its object (a thin event)."""
 
     event_class: str
     event_id: str | None
 
 
 class ControlTotal(NamedTuple):
-    """A body's amount, read apart from the normalizer, so that the ledger can check it."""
+    """The amount of a body, read without the normalizer, so that the ledger can compare them."""
 
     currency: str
     amount_minor: int
 
 
 class Context(NamedTuple):
-    """What `normalize` may use beside the event."""
+    """The inputs of `normalize` besides the event."""
 
     pseudonym_key: bytes
-    """Keys the hash that stands for a card's fingerprint (HMAC-SHA256)."""
+    """The key of the HMAC-SHA256 that replaces a card's fingerprint."""
     normalizer_version: str
 
 
 class Provider(Protocol):
-    """What a provider module's `PROVIDER` must offer. Pure: same input, same answer, no raise."""
+    """The protocol of a module's `PROVIDER`.
+
+    Each method is pure: the same input gives the same result, and no input raises.
+    """
 
     name: str
-    """As in `/webhooks/<name>` and `webhooks.<name>.<resource>`."""
+    """The name in the path `/webhooks/<name>` and in the topics `webhooks.<name>.<resource>`."""
     signature_header: str
-    """The HTTP header of the signature, lower case."""
+    """The HTTP header of the signature, in lower case."""
     resources: Sequence[str]
-    """The closed list of raw topics' last parts, `other` included."""
+    """The last parts of the raw topics, as a closed list with `other`."""
 
     def new_secret(self, random: str) -> str:
-        """A new signing secret in the provider's form.
+        """A new signing secret in the form that the provider uses.
 
         `random` is at least 32 random characters of `A-Z a-z 0-9 _ -`. The secret holds all of
         them, and neither a comma nor white space, which separate secrets in a file.
@@ -97,9 +104,9 @@ class Provider(Protocol):
         ...
 
     def is_secret(self, text: str) -> bool:
-        """False for a placeholder that was never filled in, such as a prefix alone.
+        """False for an empty text and for a placeholder, such as a prefix alone.
 
-        Anybody knows a placeholder, so it must verify nothing.
+        A placeholder is public knowledge, so no signature made with it may be accepted.
         """
         ...
 
@@ -111,28 +118,37 @@ class Provider(Protocol):
         now_s: float,
         tolerance_s: float,
     ) -> Verified | Refusal:
-        """Check the raw bytes against every live secret, and the time of signing against now.
+        """Checks a body against each live secret, and the signing time against the current time.
 
-        `signature` is the `signature_header`'s value, `None` when the request has none.
+        Args:
+            body: the raw bytes.
+            signature: the value of `signature_header`; `None` if the request has no such header.
+            secrets: the live secrets, newest first.
+            now_s: the current Unix time.
+            tolerance_s: the largest difference between `now_s` and the signing time.
         """
         ...
 
     def read(self, body: bytes) -> Envelope | Unparseable | Unsupported:
-        """Read a verified body just far enough to route it."""
+        """Reads the fields of a verified body that routing needs."""
         ...
 
     def normalize(self, raw: RawEvent, context: Context) -> PaymentEvent | Rejected | Unmodelled:
-        """Turn a raw record into one `PaymentEvent`, or say why not."""
+        """Makes one `PaymentEvent` of a raw record, or says why that is not possible."""
         ...
 
     def control_total(self, body: bytes) -> ControlTotal | None:
-        """The amount and the currency that `normalize` must arrive at, by the shortest reading."""
+        """The amount and the currency of a body; `None` if its kind has no control total.
+
+        Read the body directly, without the code of `normalize`: the ledger compares the two. See
+        `EventBase.has_control_total`.
+        """
         ...
 
 
 @cache
 def providers() -> Mapping[str, Provider]:
-    """Every provider found in this folder, by name."""
+    """Each provider of this folder, by its name."""
     modules = (
         import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)
     )
@@ -142,18 +158,18 @@ def providers() -> Mapping[str, Provider]:
 
 
 def topics() -> tuple[str, ...]:
-    """Every topic that must exist: the pipeline's own and each provider's raw ones."""
+    """Each topic that must exist: those of the pipeline and each provider's raw topics."""
     found = providers().values()
     return (*PIPELINE, *(raw(each.name, resource) for each in found for resource in each.resources))
 
 
 def source(provider: str, account: str | None = None) -> str:
-    """Where a provider's events come in: CloudEvents' `source`, and the webhook's path."""
+    """The CloudEvents `source` of a provider's events, which is also the path of its webhooks."""
     return f"/webhooks/{provider}" if account is None else f"/webhooks/{provider}/{account}"
 
 
 def event_headers(provider: str, event: Envelope) -> Headers:
-    """CloudEvents' attributes of a record; each value has passed the provider's closed format."""
+    """The CloudEvents headers of a record. The provider has checked the format of each value."""
     headers: Headers = (
         (names.CE_SPECVERSION, b"1.0"),
         (names.CE_ID, event.event_id.encode()),

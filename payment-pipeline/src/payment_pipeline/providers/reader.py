@@ -1,11 +1,11 @@
-"""How does a field of a provider's body become a value, or an error that names its place?
+"""Reads typed values from a JSON body, and records each error with its path.
 
-A `Reader` walks one JSON object. It never raises: what is wrong is noted with its path, the read
-answers `None`, and the caller goes on, so that a dead letter lists every error and not the first.
+A `Reader` reads the fields of one JSON object. It never raises. On an error it records the path and
+a message, and returns `None`, so a dead letter lists all errors of a body and not only the first.
 
-Nulls are normalized here: a missing field, `null`, `""` and `"null"` are all `None`. Messages name
-types, never values: a wrong field may hold anything, a card number included. What looks like an
-e-mail address never passes, whatever field it stands in: it becomes its pseudonym.
+A missing field, `null`, `""` and `"null"` are all read as `None`. Messages name types and never
+values, because a wrong field may hold anything, even a card number. A text that contains `@` may be
+an e-mail address, so its pseudonym is returned instead, whatever the field.
 """
 
 import hmac
@@ -19,35 +19,38 @@ from payment_pipeline.domain.failures import FailureClass, FieldError, Rejected
 
 Json: TypeAlias = Mapping[str, object]
 Fields: TypeAlias = dict[str, object]
-"""An event's fields by name, each as its model takes it."""
+"""The fields of an event by name, with values that its model accepts."""
 
 TEXT_CHARACTERS_MAX: Final = 255
-"""Ids and codes, as `domain.events.Id` and `Code` bound them."""
+"""The maximum length of ids and codes, as in `domain.events`."""
 BIGINT_MAX: Final = 2**63 - 1
 COUNT_MAX: Final = 2**31 - 1
 TIMESTAMP_MAX_S: Final = 253_370_764_800
-"""9999-01-01 UTC: a year short of Python's end, so that no time zone or sum runs past it."""
+"""9999-01-01 UTC: one year before Python's last date, so that no time zone or sum exceeds it."""
 FAULTS_MAX: Final = 100
-"""More than any object has fields that are read; a list of a million wrong items ends here."""
+"""More faults than any object has fields. A list of a million wrong items stops here."""
 PSEUDONYM_CHARACTERS: Final = 32
-"""128 bits in hex: no two cards collide."""
+"""128 bits in hexadecimal, so no two cards collide."""
 
 NULL: Final = "null"
-"""A string that means nothing, as the empty one does."""
+"""A string that means no value, like the empty string."""
 ADDRESS_SIGN: Final = "@"
-"""In no code and no id of a provider's, and in every address: some merchants use one as an id."""
+"""Every e-mail address has this sign, and no code or id of a provider has it.
+
+Some merchants use an address as an id.
+"""
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,12})?", re.ASCII)
 
 
 class Fault(NamedTuple):
-    """One error and the class that it puts the event in."""
+    """One error, and the class of failure that it gives the event."""
 
     failure: FailureClass
     error: FieldError
 
 
 class Reading:
-    """What the readers of one body share: the faults found, and the key of pseudonyms."""
+    """The shared state of the readers of one body: the faults, and the key of the pseudonyms."""
 
     __slots__ = ("faults", "pseudonym_key")
 
@@ -56,14 +59,17 @@ class Reading:
         self.pseudonym_key = pseudonym_key
 
     def rejected(self) -> Rejected:
-        """Every fault as one failure: the first's class, or `INVALID` where they differ."""
+        """All faults as one failure: their common class, or `INVALID` if they differ."""
         classes = {fault.failure for fault in self.faults}
         failure = classes.pop() if len(classes) == 1 else FailureClass.INVALID
         return Rejected(failure, tuple(fault.error for fault in self.faults))
 
 
 class Reader:
-    """One JSON object of the body; false when it was absent, and then every field is `None`."""
+    """Reads one JSON object of the body.
+
+    The reader of an absent object is false, and each of its fields is `None`.
+    """
 
     __slots__ = ("_object", "_path", "_within", "reading")
 
@@ -71,7 +77,7 @@ class Reader:
         self, found: Json, path: str, reading: Reading, within: "Reader | None" = None
     ) -> None:
         self._object = found
-        self._path = path  # from the object that it is within: only a fault asks for all of it
+        self._path = path  # relative to `within`, because only a fault needs the whole path
         self._within = within
         self.reading = reading
 
@@ -79,9 +85,12 @@ class Reader:
         return bool(self._object)
 
     def text(self, name: str, *, required: bool = False) -> str | None:
-        """A code or an id: a string of at most `TEXT_CHARACTERS_MAX`; an address's pseudonym."""
+        """A code or an id: a string of at most `TEXT_CHARACTERS_MAX`.
+
+        A string with `@` is returned as its pseudonym.
+        """
         value = self._object.get(name)
-        if value is None and not required:  # as most fields of most objects are
+        if value is None and not required:  # the most frequent case
             return None
         if type(value) is not str or not value or value == NULL:
             self._unread(name, value, "a string", required=required)
@@ -92,7 +101,7 @@ class Reader:
         return None
 
     def texts(self, *names: str) -> Fields:
-        """Several at once, those that are there."""
+        """The texts of several fields, without the absent ones."""
         fields: Fields = {}
         get = self._object.get
         for name in names:
@@ -101,14 +110,14 @@ class Reader:
         return fields
 
     def reference(self, name: str) -> str | None:
-        """Another object's id, given as the id or as the (expanded or deleted) object itself."""
+        """The id of another object. The body holds the id, or the (expanded or deleted) object."""
         value = self._object.get(name)
         if value is None:
             return None
         return self.text(name) if type(value) is str else self.child(name).text("id")
 
     def amount(self, name: str, *, required: bool = False) -> int | None:
-        """An integer in the minor unit that fits a `bigint`."""
+        """An amount in the minor unit: an integer that fits a `bigint`."""
         return self._integer(name, -BIGINT_MAX - 1, BIGINT_MAX, required=required)
 
     def count(self, name: str) -> int | None:
@@ -116,7 +125,7 @@ class Reader:
         return self._integer(name, 0, COUNT_MAX)
 
     def decimal(self, name: str) -> Fraction | None:
-        """A decimal number in a string, exactly."""
+        """The exact value of a decimal number in a string."""
         value = self.text(name)
         if value is not None and not _DECIMAL.fullmatch(value):
             self.fault(name, "should be a decimal number")
@@ -124,12 +133,12 @@ class Reader:
         return None if value is None else Fraction(value)
 
     def moment(self, name: str, *, required: bool = False) -> datetime | None:
-        """Unix seconds, as UTC."""
+        """A time from Unix seconds, in UTC."""
         seconds = self._integer(name, 0, TIMESTAMP_MAX_S, required=required)
         return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
     def flag(self, name: str, *, required: bool = False) -> bool | None:
-        """A boolean; nothing else passes for one."""
+        """A boolean. Any other type is a fault."""
         value = self._object.get(name)
         if value is True or value is False:
             return value
@@ -138,7 +147,7 @@ class Reader:
         return None
 
     def choice(self, name: str, among: Collection[str]) -> str | None:
-        """A code out of a closed list."""
+        """A code of a closed list."""
         value = self.text(name)
         if value is not None and value not in among:
             self.fault(name, f"should be one of {', '.join(sorted(among))}")
@@ -146,12 +155,12 @@ class Reader:
         return value
 
     def pseudonym(self, name: str) -> str | None:
-        """A keyed hash in the place of what identifies a person: equal inputs match."""
+        """A keyed hash of a text that identifies a person. Equal texts have equal hashes."""
         value = self.text(name)
         return None if value is None else self._keyed(value)
 
     def child(self, name: str) -> "Reader":
-        """The reader of a nested object; of an empty one where it is absent."""
+        """The reader of a nested object, or `ABSENT`."""
         value = self._object.get(name)
         if type(value) is dict:
             return Reader(value, name, self.reading, self)
@@ -160,12 +169,12 @@ class Reader:
         return ABSENT
 
     def expanded(self, name: str) -> "Reader":
-        """As `child`, but absent where the provider sent only its id."""
+        """Like `child`, but returns `ABSENT` if the provider sent only the object's id."""
         value = self._object.get(name)
         return Reader(value, name, self.reading, self) if type(value) is dict else ABSENT
 
     def children(self, name: str) -> "list[Reader]":
-        """The readers of a list of objects; empty where it is absent."""
+        """The readers of a list of objects; empty if the list is absent."""
         value = self._object.get(name)
         if type(value) is list:
             return list(self._each(name, value))
@@ -174,12 +183,12 @@ class Reader:
         return []
 
     def path(self, name: str) -> str:
-        """Where a field stands in the body: `data.object.items.0.price`."""
+        """The path of a field from the root of the body, e.g. `data.object.items.0.price`."""
         within = f"{self._path}.{name}" if self._path else name
         return self._within.path(within) if self._within is not None else within
 
     def fault(self, name: str, message: str, failure: FailureClass = FailureClass.INVALID) -> None:
-        """Note that a field is wrong."""
+        """Records an error of a field."""
         if len(self.reading.faults) < FAULTS_MAX:
             error = FieldError(path=self.path(name), message=message)
             self.reading.faults.append(Fault(failure, error))
@@ -207,7 +216,7 @@ class Reader:
                 self._unread(item, value, "an object")
 
     def _unread(self, name: str, value: object, wanted: str, *, required: bool = False) -> None:
-        """A field that didn't read is null, which may be right, or of a wrong type, which isn't."""
+        """Records a fault for a wrong type, or for a required field without a value."""
         if value not in (None, "", NULL):
             found = _NAMES.get(type(value), "something else")
             self.fault(name, f"should be {wanted}, is {found}")
@@ -216,7 +225,7 @@ class Reader:
 
 
 ABSENT: Final = Reader({}, "", Reading(b""))
-"""What stands for an object that isn't there: nothing in it is required, so nothing is wrong."""
+"""The reader of an absent object."""
 
 _NAMES: Final[Mapping[type, str]] = {
     bool: "a boolean",
@@ -226,4 +235,4 @@ _NAMES: Final[Mapping[type, str]] = {
     list: "a list",
     str: "a string",
 }
-"""JSON's types. An integer past 64 bits arrives as a float: orjson reads it so."""
+"""The names of JSON's types. orjson reads an integer of more than 64 bits as a float."""

@@ -1,7 +1,7 @@
-"""Stripe: how its webhooks are signed, read and turned into `PaymentEvent`s.
+"""The provider Stripe.
 
-A package, since Stripe is big: `signature` and `envelope` are the gateway's half, `normalize` the
-normalizer's. Facts and their sources are in each module.
+The gateway uses `signature` and `envelope`, the normalizer uses `normalize`. Each module names the
+sources of its facts.
 """
 
 from collections.abc import Sequence
@@ -25,18 +25,18 @@ from . import envelope, normalize, signature
 
 
 class Stripe:
-    """The parts put together; see `providers.Provider` for what each method promises."""
+    """Stripe as a provider. `providers.Provider` describes the methods."""
 
     name = "stripe"
     signature_header = "stripe-signature"
     resources: Sequence[str] = envelope.RESOURCES
 
     def new_secret(self, random: str) -> str:
-        """A secret as Stripe's dashboard shows it."""
+        """A secret in the form of Stripe's dashboard."""
         return signature.SECRET_PREFIX + random
 
     def is_secret(self, text: str) -> bool:
-        """False for nothing, and for the bare prefix."""
+        """False for an empty text and for the prefix alone."""
         return text not in ("", signature.SECRET_PREFIX)
 
     def verify(
@@ -47,19 +47,19 @@ class Stripe:
         now_s: float,
         tolerance_s: float,
     ) -> Verified | Refusal:
-        """Check the `Stripe-Signature` header."""
+        """Checks the `Stripe-Signature` header."""
         return signature.verify(body, signature_header, secrets, now_s, tolerance_s)
 
     def read(self, body: bytes) -> Envelope | Unparseable | Unsupported:
-        """Route a snapshot event; recognise a thin one."""
+        """Reads the routing fields of a snapshot event, and recognizes a thin event."""
         return envelope.read(body)
 
     def normalize(self, raw: RawEvent, context: Context) -> PaymentEvent | Rejected | Unmodelled:
-        """Turn an event of any API version from 2020-08-27 on into a `PaymentEvent`."""
+        """Makes a `PaymentEvent` of an event of any API version since 2020-08-27."""
         return normalize.normalize(raw, context)
 
     def control_total(self, body: bytes) -> ControlTotal | None:
-        """The amount of the kinds that have one; `None` for the others."""
+        """The amount of the kinds that have a control total; `None` for the others."""
         return envelope.control_total(body)
 
 

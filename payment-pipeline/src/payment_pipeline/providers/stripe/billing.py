@@ -1,8 +1,9 @@
-"""How do Stripe's objects about what is billed again and again read: invoices and subscriptions?
+"""Reads Stripe's objects of recurring billing: invoices and subscriptions.
 
-Source: Stripe's API reference and changelog. With 2025-03-31.basil an invoice lost `subscription`,
+Source: Stripe's API reference and changelog. 2025-03-31.basil moved an invoice's `subscription`,
 `payment_intent` and `charge` to `parent.subscription_details` and `payments`, and a subscription's
-`current_period_*` moved to its items. An item has a `price`; before, and beside it, a `plan`.
+`current_period_*` to its items. An item has a `price`. Older versions have a `plan`, and some
+bodies have both.
 """
 
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ INTERVALS: Final = ("day", "week", "month", "year")
 
 
 def invoice(found: Reader) -> Fields:
-    """An Invoice; one that is only upcoming has no id."""
+    """Reads an Invoice. An upcoming invoice has no id."""
     subscription = found.child("parent").child("subscription_details")
     return {
         **money(found, "amount_due"),
@@ -38,10 +39,11 @@ def invoice(found: Reader) -> Fields:
 
 
 def subscription(found: Reader) -> Fields:
-    """A Subscription. Its period is the one that ends first, should its items' periods differ.
+    """Reads a Subscription.
 
-    Should the intervals differ that its items are billed at, it has neither an amount nor an
-    interval: $10 a month and $120 a year have no sum, and a year's twelfth is seldom whole cents.
+    If the periods of its items differ, its period is the one that ends first. If the billing
+    intervals of its items differ, it has no amount and no interval: $10 a month and $120 a year
+    have no sum, and a twelfth of a yearly price is seldom a whole number of cents.
     """
     listed = found.child("items")
     items = [_item(item) for item in listed.children("data")]
@@ -74,19 +76,19 @@ class Period(NamedTuple):
 
 
 class Cycle(NamedTuple):
-    """How often something is billed: every `interval_count` intervals."""
+    """A billing cycle: one bill every `interval_count` intervals."""
 
     interval: str | None
     interval_count: int | None
 
 
 class Item(NamedTuple):
-    """What a subscription's item adds to the whole."""
+    """One item of a subscription."""
 
     amount_minor: Fraction | int | None
-    """`None` when it can't be known beforehand: tiers, or a price that the payer chooses."""
+    """`None` if it is not known in advance: tiers, or a price that the payer chooses."""
     quantity: int
-    """0 for what is metered: its usage isn't known beforehand, and the sum is of what is."""
+    """0 for a metered item: its usage is not known in advance, so the sum leaves it out."""
     currency: Currency | None
     cycle: Cycle
     period: Period
@@ -116,7 +118,7 @@ def _item(item: Reader) -> Item:
 
 
 def _bundles(quantity: int, bundle: Reader) -> int:
-    """How many units of the price the quantity is: it may be sold by the dozen."""
+    """The number of price units in a quantity. A price may be for a dozen."""
     divide_by = bundle.count("divide_by") or 1
     return -(-quantity // divide_by) if bundle.text("round") == "up" else quantity // divide_by
 
@@ -126,14 +128,14 @@ def _times(unit_minor: Fraction | int | None, bundles: int) -> Fraction | int | 
 
 
 def _cycle(items: list[Item]) -> Cycle | None:
-    """The one that all are billed at; `None` when they differ. What adds nothing has no say."""
+    """The common billing cycle, or `None` if they differ. Items without an amount don't count."""
     adding = [item for item in items if item.amount_minor != 0] or items[:1]
     cycles = {item.cycle for item in adding}
     return cycles.pop() if len(cycles) == 1 else None
 
 
 def _sum(found: Reader, items: list[Item]) -> int | None:
-    """One period's sum in minor units, halves up; `None` when an item's can't be known."""
+    """The sum of one period in minor units, rounded half up; `None` if an amount is unknown."""
     amounts = [item.amount_minor for item in items if item.amount_minor is not None]
     if not items or len(amounts) < len(items):
         return None
@@ -153,7 +155,7 @@ _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 def _payment_id(found: Reader) -> str | None:
-    """The payment intent, or the charge, that pays the invoice; its default one since basil."""
+    """The payment intent or the charge that pays the invoice. Since basil, the default payment."""
     before_basil = found.reference("payment_intent") or found.reference("charge")
     if before_basil is not None:
         return before_basil

@@ -1,6 +1,6 @@
-"""How do Stripe's objects about a payer read: the customer, and what hangs on one?
+"""Reads Stripe's objects about a payer: customers, discounts, tax ids and sources.
 
-Nothing personal passes: no name, address, e-mail or tax number; a country is as near as it gets.
+No personal data is read: no name, address, e-mail or tax number. The country is read.
 """
 
 from payment_pipeline.providers.reader import Fields, Reader
@@ -10,7 +10,7 @@ from .parts import legacy_card, present
 
 
 def customer(found: Reader) -> Fields:
-    """A Customer, or what is left of a deleted one."""
+    """Reads a Customer, which has few fields after its deletion."""
     return {
         "customer_id": found.text("id"),
         **in_currency(currency(found)),
@@ -23,12 +23,12 @@ def customer(found: Reader) -> Fields:
 
 
 def discount(found: Reader) -> Fields:
-    """A Discount."""
+    """Reads a Discount."""
     return {"coupon_id": _coupon_id(found)}
 
 
 def tax_id(found: Reader) -> Fields:
-    """A TaxId, without the number."""
+    """Reads a TaxId, without the number."""
     return {
         "customer_id": found.reference("customer") or found.child("owner").reference("customer"),
         "status": found.child("verification").text("status"),
@@ -37,7 +37,7 @@ def tax_id(found: Reader) -> Fields:
 
 
 def source(found: Reader) -> Fields:
-    """A Card, a BankAccount, a Source, or whatever else a customer once paid with."""
+    """Reads a Card, a BankAccount or a Source: the predecessors of payment methods."""
     object_ = found.text("object")
     if object_ == "card":
         return {"payment_method": legacy_card(found)}
@@ -48,5 +48,5 @@ def source(found: Reader) -> Fields:
 
 
 def _coupon_id(discounted: Reader) -> str | None:
-    """The coupon stands in the discount, since 2025-09-30.clover in the discount's source."""
+    """The coupon of a discount. Since 2025-09-30.clover it is in the discount's `source`."""
     return discounted.reference("coupon") or discounted.child("source").reference("coupon")

@@ -1,9 +1,8 @@
-"""Where does a verified Stripe event belong: which topic, which key, which id?
+"""The routing of a verified Stripe event: topic, key and id.
 
-Reads no field that routing doesn't need; whether the rest makes sense is the normalizer's question.
-The bodies of every API version since 2020-08-27 are read: an expandable field is an id or an
-object, and since the basil versions (2025-03-31) an invoice names its payments in `payments` and
-its subscription in `parent`.
+Only the fields that routing needs are read. The normalizer checks the rest. Bodies of each API
+version since 2020-08-27 are read: an expandable field is an id or an object. Since the basil
+versions (2025-03-31) an invoice names its payments in `payments` and its subscription in `parent`.
 """
 
 import re
@@ -28,15 +27,15 @@ RESOURCES: Final = (
     "review",
     "other",
 )
-"""The raw topics' last parts."""
+"""The last parts of the raw topics."""
 
 THIN: Final = "v2.core.event"
-"""The `object` of a thin event: it names what happened and carries no snapshot of the object."""
+"""The `object` of a thin event, which carries no snapshot of the object that changed."""
 
 CREATED_MAX_S: Final = 253_370_764_800
-"""9999-01-01 UTC: a year short of what Python's and PostgreSQL's calendars share."""
+"""9999-01-01 UTC: one year before the last date of Python's and PostgreSQL's calendars."""
 
-# The longest prefix decides, so the more special stands first. `charge.refunded` carries a charge.
+# The first match decides, so the longer prefix comes first. `charge.refunded` carries a charge.
 _FAMILIES: Final = (
     ("charge.dispute.", "dispute"),
     ("charge.refund.", "refund"),
@@ -51,7 +50,7 @@ _FAMILIES: Final = (
     ("review.", "review"),
 )
 
-# The amount that the ledger adds up, by the beginning of an event's type.
+# The field of the amount that the ledger adds up, by the beginning of the event type.
 _CONTROL_FIELDS: Final = (
     ("charge.", "amount"),  # disputes and refunds too
     ("invoice.", "amount_due"),
@@ -65,9 +64,9 @@ _TYPE: Final = re.compile(r"[a-z][a-z0-9_.]{0,254}", re.ASCII)
 
 
 def read(body: bytes) -> Envelope | Unparseable | Unsupported:
-    """Read a body just far enough to route it; any bytes have an answer, none raises."""
+    """Reads the routing fields of a body. No input raises."""
     try:
-        event = orjson.loads(body)  # refuses NaN, lone surrogates and depth past 1,024
+        event = orjson.loads(body)  # refuses NaN, lone surrogates and a depth over 1,024
     except orjson.JSONDecodeError:
         return Unparseable("not_json")
     if not isinstance(event, dict):
@@ -99,9 +98,9 @@ def read(body: bytes) -> Envelope | Unparseable | Unsupported:
 
 
 def control_total(body: bytes) -> ControlTotal | None:
-    """The amount and the currency of the kinds that move money; `None` for the others.
+    """The amount and the currency of the kinds with a control total; `None` for the others.
 
-    Deliberately not the normalizer's reading: the ledger holds the one against the other.
+    It uses no code of the normalizer, because the ledger compares the two readings.
     """
     try:
         event = orjson.loads(body)
@@ -116,18 +115,18 @@ def control_total(body: bytes) -> ControlTotal | None:
 
 
 def resource_of(event_type: str) -> str:
-    """One of `RESOURCES`, whatever the type."""
+    """The resource of an event type: one of `RESOURCES`."""
     for prefix, resource in _FAMILIES:
         if event_type.startswith(prefix):
             return resource
     return "other"
 
 
-# --- the key: one payment's events in one partition -------------------------------------------
+# --- the key, which keeps the events of one payment in one partition ---
 
 
 def _candidates(resource: str, subject: dict[str, Any]) -> Iterator[object]:
-    """What may name the payment, the best first; then who or what else keeps an order."""
+    """The fields that may name the payment, best first, then those that name another object."""
     if resource != "payment_intent":
         yield subject.get("payment_intent")
         if resource == "invoice":

@@ -1,7 +1,6 @@
-"""Which of Stripe's event types are modelled, and as what?
+"""The event types of Stripe that have a model, with the kind of each.
 
-A new one is a line here, its name in `domain.events`, and a fixture in `tests/providers/stripe`.
-Source: Stripe, "Types of events".
+`docs/guides/extending.md` describes how to add a type. Source: Stripe, "Types of events".
 """
 
 from collections.abc import Callable, Mapping
@@ -15,14 +14,14 @@ from . import billing, customers, payments
 
 
 class Kind(NamedTuple):
-    """How one kind of `data.object` becomes one kind of event."""
+    """Reads one kind of `data.object` as one kind of event."""
 
     model: type[PaymentEvent]
     read: Callable[[Reader], Fields]
     objects: tuple[str, ...]
-    """What `data.object.object` may be."""
+    """The values that `data.object.object` may have."""
     identified: bool = True
-    """Whether the object must have an id."""
+    """True if the object must have an id."""
 
 
 PAYMENT: Final = Kind(events.Payment, payments.payment, ("payment_intent",))
@@ -55,7 +54,7 @@ MODELLED: Final[Mapping[str, tuple[Kind, str]]] = {
     "charge.expired": (CHARGE, "charge.expired"),
     "charge.failed": (CHARGE, "charge.failed"),
     "charge.pending": (CHARGE, "charge.pending"),
-    # It carries the charge, not the refund.
+    # This type carries the charge, not the refund.
     "charge.refunded": (CHARGE, "charge.refunded"),
     "charge.succeeded": (CHARGE, "charge.succeeded"),
     "charge.updated": (CHARGE, "charge.updated"),
@@ -123,4 +122,4 @@ MODELLED: Final[Mapping[str, tuple[Kind, str]]] = {
     "customer.tax_id.deleted": (TAX_ID, "customer.tax_id_deleted"),
     "customer.tax_id.updated": (TAX_ID, "customer.tax_id_updated"),
 }
-"""Stripe's type → how its object reads → the provider-neutral type."""
+"""Stripe's event type → the kind that reads its object, and the provider-neutral type."""

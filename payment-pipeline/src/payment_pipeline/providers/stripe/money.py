@@ -1,10 +1,10 @@
-"""In which unit does Stripe send an amount of a currency?
+"""The currencies of Stripe, with the unit in which Stripe sends their amounts.
 
 Source: Stripe, "Supported currencies" (zero-decimal, three-decimal and special cases), and ISO 4217
-for every currency that Stripe doesn't name.
+for each currency that Stripe doesn't name.
 
-HUF and TWD are "zero-decimal for payouts only": their amounts are in hundredths like everybody's, a
-payout's too; it only must be a whole multiple of 100. So they need no line here.
+HUF and TWD are "zero-decimal for payouts only". Stripe sends all their amounts in hundredths, and
+an amount of a payout must be a multiple of 100. So they have their ISO 4217 exponent here.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from payment_pipeline.providers.reader import Fields, Reader
 
 
 class Currency(NamedTuple):
-    """A currency as an event has it."""
+    """A currency of an event."""
 
     code: str
     exponent: int
@@ -26,12 +26,15 @@ ZERO_DECIMAL: Final = (
     *("BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA"),
     *("PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"),
 )
-"""Sent in the major unit. MGA has two decimals in ISO 4217, and none at Stripe."""
+"""Currencies sent in the major unit. MGA has two decimals in ISO 4217, and none at Stripe."""
 SENT_IN_HUNDREDTHS: Final = ("ISK", "UGX")
-"""Without decimals in ISO 4217 (UGX also in Stripe's own list), yet sent in hundredths: both once
-had two decimals, and Stripe kept the unit for those who had integrated it."""
+"""Currencies without decimals in ISO 4217 that Stripe sends in hundredths.
+
+Both had two decimals in the past, and Stripe kept the unit for existing integrations. Stripe's
+list of zero-decimal currencies names UGX too.
+"""
 THREE_DECIMAL: Final = ("BHD", "JOD", "KWD", "OMR", "TND")
-"""Sent in thousandths, the last digit 0."""
+"""Currencies sent in thousandths. The last digit is 0."""
 
 CURRENCIES: Final[Mapping[str, Currency]] = {
     code.lower(): Currency(code, exponent)
@@ -42,11 +45,11 @@ CURRENCIES: Final[Mapping[str, Currency]] = {
         **dict.fromkeys(THREE_DECIMAL, 3),
     }.items()
 }
-"""Stripe's lower-case code → the code and the exponent of the amounts that Stripe sends in it."""
+"""Stripe's lower-case code → the ISO code and the exponent of Stripe's amounts."""
 
 
 def currency(found: Reader, name: str = "currency", *, required: bool = False) -> Currency | None:
-    """The currency in the field `name`; a code that isn't one is a fault of its own class."""
+    """The currency in the field `name`. An unknown code has its own class of failure."""
     code = found.text(name, required=required)
     if code is None:
         return None
@@ -58,7 +61,7 @@ def currency(found: Reader, name: str = "currency", *, required: bool = False) -
 
 
 def money(found: Reader, amount: str) -> Fields:
-    """The common columns of an amount. Only a deleted object may be without it."""
+    """The common columns of an amount. Only a deleted object may lack the amount."""
     required = not found.flag("deleted")
     return {
         "amount_minor": found.amount(amount, required=required),

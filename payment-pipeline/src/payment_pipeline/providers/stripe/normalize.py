@@ -1,7 +1,7 @@
-"""How does a Stripe event become a `PaymentEvent`, whatever its API version?
+"""Makes a `PaymentEvent` of a Stripe event of any API version.
 
-A third of its time is JSON, a fifth the model's, and the rest the reading of some forty fields.
-Nothing raises for bad input: every error is a value with its path in the body.
+No input raises: each error is a value with its path in the body. A third of the time goes to JSON,
+a fifth to the Pydantic model, and the rest to reading about forty fields.
 """
 
 import re
@@ -19,18 +19,18 @@ from payment_pipeline.providers.reader import Fields, Json, Reader, Reading
 from .event_types import MODELLED, Kind
 
 ERRORS_MAX: Final = 20
-"""How many strings with U+0000 a dead letter names; more would say no more."""
+"""The maximum number of strings with U+0000 that a dead letter names."""
 PATH_CHARACTERS_MAX: Final = 500
 FREE_FORM: Final = "metadata"
-"""Whose keys are the merchant's words, not Stripe's."""
+"""A field with keys that the merchant chose."""
 UNNAMED: Final = "*"
-"""Stands for a key in a path that may be anybody's: an address, a name."""
+"""Replaces a key in a path that Stripe didn't choose: it may be an address or a name."""
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
-"""Stripe's names of fields; a list's positions are digits."""
+"""Matches Stripe's field names. Positions in a list are digits."""
 
 
 def normalize(raw: RawEvent, context: Context) -> PaymentEvent | Rejected | Unmodelled:
-    """Turn a raw record into one `PaymentEvent`, or say why not."""
+    """Makes one `PaymentEvent` of a raw record, or says why that is not possible."""
     body = _parse(raw.body)
     if isinstance(body, Rejected):
         return body
@@ -67,7 +67,7 @@ def normalize(raw: RawEvent, context: Context) -> PaymentEvent | Rejected | Unmo
 
 
 def _object(found: Reader, kind: Kind) -> Fields:
-    """What every object has, then what only this kind has, which knows better."""
+    """The fields that every object has, then those of its kind, which take precedence."""
     found.choice("object", kind.objects)
     fields: Fields = {
         "object_id": found.text("id", required=kind.identified),
@@ -80,7 +80,7 @@ def _object(found: Reader, kind: Kind) -> Fields:
 
 
 def _event(kind: Kind, fields: Fields) -> PaymentEvent | Rejected:
-    """The last word is the model's: what leaves here is as its schema promises."""
+    """Validates the fields with the model of the kind."""
     try:
         return kind.model.model_validate(fields, strict=True)
     except ValidationError as broken:
@@ -94,10 +94,10 @@ def _event(kind: Kind, fields: Fields) -> PaymentEvent | Rejected:
 
 
 def _parse(body: bytes) -> Json | Rejected:
-    """The body as an object of storable text.
+    """The body as a JSON object without U+0000.
 
-    orjson refuses what JSON has no word for (NaN, lone surrogates, 1e999), a depth over 1,024 and
-    an integer of 5,000 digits; one just past 64 bits it reads as a float, and no field takes those.
+    orjson refuses NaN, lone surrogates, 1e999, a depth over 1,024 and an integer of 5,000 digits.
+    It reads an integer of slightly more than 64 bits as a float, and no field accepts a float.
     """
     try:
         found = orjson.loads(body)
@@ -105,8 +105,8 @@ def _parse(body: bytes) -> Json | Rejected:
         return _rejected(FailureClass.UNPARSEABLE, f"is not JSON: {error.msg}")
     if not isinstance(found, dict):
         return _rejected(FailureClass.UNPARSEABLE, "is not a JSON object")
-    # A raw U+0000 is no JSON, so it can only stand escaped. Few bodies have a backslash at all, and
-    # one byte is looked for ten times as fast as six.
+    # JSON can hold U+0000 only escaped. Few bodies have a backslash, and the search for one byte is
+    # ten times as fast as the search for six.
     if b"\\" in body and b"\\u0000" in body and (paths := _unstorable(found)):
         message = "holds U+0000, which PostgreSQL can't store"
         errors = tuple(FieldError(path=path, message=message) for path in paths)
@@ -115,9 +115,10 @@ def _parse(body: bytes) -> Json | Rejected:
 
 
 def _unstorable(body: Json) -> list[str]:
-    """The paths of keys and strings that hold U+0000. A loop: depth may exceed Python's stack.
+    """The paths of keys and strings that hold U+0000.
 
-    Paths are kept where bodies are not, so they hold Stripe's words alone.
+    It is a loop because the depth may exceed Python's stack. Paths are stored in places where
+    bodies are not, so they contain only Stripe's names.
     """
     paths: list[str] = []
     left: list[tuple[str, object]] = [("", body)]
@@ -135,7 +136,7 @@ def _unstorable(body: Json) -> list[str]:
 
 
 def _known(path: str, key: str) -> str:
-    """A key as a path may say it."""
+    """The key as it may appear in a path."""
     free = path.rpartition(".")[2] in (FREE_FORM, UNNAMED)
     return key if _NAME.fullmatch(key) and not free else UNNAMED
 

@@ -1,6 +1,6 @@
-"""What do several of Stripe's objects say in the same way: how it was paid, why not, how risky?
+"""The parts that several of Stripe's objects share: payment method, decline and risk.
 
-Each part is `None` when none of its fields is there.
+A part is `None` if all of its fields are absent.
 """
 
 from collections.abc import Mapping
@@ -9,18 +9,18 @@ from typing import Final
 from payment_pipeline.providers.reader import Fields, Reader
 
 CARD_TYPES: Final = frozenset({"card", "card_present", "interac_present"})
-"""The types of payment method whose details are a card's."""
+"""The types of payment method that have the details of a card."""
 
 BRANDS: Final[Mapping[str, str]] = {
     "american express": "amex",
     "diners club": "diners",
     "eftpos australia": "eftpos_au",
 }
-"""The legacy card object's names that differ from today's, lower case → today's."""
+"""Brand names of the legacy card object, in lower case → today's names."""
 
 
 def payment_method(details: Reader) -> Fields | None:
-    """A charge's `payment_method_details`, or a PaymentMethod: they share their names."""
+    """Reads a charge's `payment_method_details` or a PaymentMethod, which share field names."""
     type_ = details.text("type")
     if type_ not in CARD_TYPES:
         return present({"type": type_})
@@ -39,7 +39,7 @@ def payment_method(details: Reader) -> Fields | None:
 
 
 def legacy_card(card: Reader) -> Fields:
-    """A Card, or the `card` of a Source: what payment methods were before there were any."""
+    """Reads a Card, or the `card` of a Source: the predecessors of payment methods."""
     brand = (card.text("brand") or "").lower()
     return {
         "type": "card",
@@ -52,9 +52,9 @@ def legacy_card(card: Reader) -> Fields:
 
 
 def decline(failure: Reader, decline_code: str | None, code: str | None) -> Fields | None:
-    """A PaymentIntent's `last_payment_error` or a Charge's `outcome`: they share three names."""
+    """Reads a PaymentIntent's `last_payment_error` or a Charge's `outcome`."""
     if not (failure or code):
-        return None  # as of nearly every payment
+        return None  # true for nearly every payment
     return present(
         {
             "code": code,
@@ -65,7 +65,7 @@ def decline(failure: Reader, decline_code: str | None, code: str | None) -> Fiel
 
 
 def risk(outcome: Reader) -> Fields | None:
-    """A Charge's `outcome`: what Radar thinks of it."""
+    """Reads Radar's assessment from a Charge's `outcome`."""
     if not outcome:
         return None
     return present(
@@ -79,7 +79,7 @@ def risk(outcome: Reader) -> Fields | None:
 
 
 def present(fields: Fields) -> Fields | None:
-    """The part, or `None` when it says nothing."""
+    """The part, or `None` if all of its fields are absent."""
     for value in fields.values():
         if value is not None:
             return fields

@@ -1,8 +1,8 @@
-"""How do Stripe's objects about one payment read: the intent, its charges, and what follows them?
+"""Reads Stripe's objects about one payment: intents, charges, disputes, refunds and others.
 
-Source: Stripe's API reference and changelog. A PaymentIntent embedded `charges.data[]`, newest
-first, before 2022-11-15; since then it names its `latest_charge`. `invoice` left both the
-PaymentIntent and the Charge with 2025-03-31.basil.
+Source: Stripe's API reference and changelog. Before 2022-11-15 a PaymentIntent embedded
+`charges.data[]`, newest first. Since then it names its `latest_charge`. 2025-03-31.basil removed
+`invoice` from the PaymentIntent and the Charge.
 """
 
 from typing import Final
@@ -13,11 +13,11 @@ from .money import currency, money
 from .parts import decline, payment_method, risk
 
 NO_RESPONSE_ALLOWED: Final = 0
-"""A dispute's `evidence_details.due_by` when the bank doesn't let one answer: it is no date."""
+"""A dispute's `evidence_details.due_by` if the bank accepts no evidence. It is not a date."""
 
 
 def payment(found: Reader) -> Fields:
-    """A PaymentIntent."""
+    """Reads a PaymentIntent."""
     attempt = _latest_attempt(found)
     failure = found.child("last_payment_error")
     method = (
@@ -42,10 +42,10 @@ def payment(found: Reader) -> Fields:
 
 
 def charge(found: Reader) -> Fields:
-    """A Charge."""
+    """Reads a Charge."""
     outcome = found.child("outcome")
     failure_code = found.text("failure_code")
-    # Only of a failed charge is the outcome's reason a decline code; else it is Radar's remark.
+    # The outcome's reason is a decline code only if the charge failed. Otherwise it is Radar's.
     declined_for = outcome.text("reason") if failure_code else None
     return {
         **money(found, "amount"),
@@ -64,7 +64,7 @@ def charge(found: Reader) -> Fields:
 
 
 def dispute(found: Reader) -> Fields:
-    """A Dispute; its customer is known only where its charge is expanded."""
+    """Reads a Dispute. Its customer is known only if its charge is expanded."""
     method = found.child("payment_method_details")
     detail = method.expanded(method.text("type") or "card")
     evidence = found.child("evidence_details")
@@ -83,7 +83,7 @@ def dispute(found: Reader) -> Fields:
 
 
 def refund(found: Reader) -> Fields:
-    """A Refund."""
+    """Reads a Refund."""
     return {
         **money(found, "amount"),
         **_about_charge(found),
@@ -92,7 +92,7 @@ def refund(found: Reader) -> Fields:
 
 
 def fraud_warning(found: Reader) -> Fields:
-    """An early fraud warning of the card's issuer."""
+    """Reads an early fraud warning of the card's issuer."""
     return {
         **_about_charge(found),
         **found.texts("fraud_type"),
@@ -101,7 +101,7 @@ def fraud_warning(found: Reader) -> Fields:
 
 
 def review(found: Reader) -> Fields:
-    """A Radar review."""
+    """Reads a Radar review."""
     return {
         **_about_charge(found),
         "status": {True: "open", False: "closed", None: None}[found.flag("open")],
@@ -110,7 +110,7 @@ def review(found: Reader) -> Fields:
 
 
 def payout(found: Reader) -> Fields:
-    """A Payout."""
+    """Reads a Payout."""
     return {
         **money(found, "amount"),
         **found.texts("method", "type", "failure_code"),
@@ -129,7 +129,7 @@ def _latest_attempt(intent: Reader) -> Reader:
 
 
 def _about_charge(found: Reader) -> Fields:
-    """What hangs on a charge: the charge, the payment, and the payer where one is named."""
+    """The charge, the payment, and the customer if the charge names one."""
     charged = found.expanded("charge")
     charge_id = found.reference("charge")
     payment_id = found.reference("payment_intent") or charged.reference("payment_intent")
@@ -139,7 +139,7 @@ def _about_charge(found: Reader) -> Fields:
 
 
 def _net_balance(found: Reader) -> Fields:
-    """What the dispute has moved; nothing is summed across currencies."""
+    """The money that the dispute has moved; nothing if it moved several currencies."""
     moves = found.children("balance_transactions")
     nets = [move.amount("net") for move in moves]
     currencies = {currency(move) for move in moves}

@@ -1,10 +1,12 @@
-"""Did Stripe sign these bytes, just now?
+"""Verifies the signature of a Stripe webhook, and its age.
 
-`Stripe-Signature: t=<unix seconds>,v1=<hex>[,v1=<hex>…]`: HMAC-SHA256 over `"<t>." + raw body`,
-keyed with the whole `whsec_…` string. While a secret is being rolled Stripe signs with both, so any
-`v1` may match any live secret; other schemes (`v0`, a test-mode leftover) are ignored.
-Source: Stripe, "Verify webhook signatures manually", and stripe-python's `WebhookSignature`, which
-unlike this accepts a time in the future and any number of entries.
+The header is `Stripe-Signature: t=<unix seconds>,v1=<hex>[,v1=<hex>…]`. Each `v1` is the
+HMAC-SHA256 of `"<t>." + raw body`, keyed with the whole `whsec_…` string. While a merchant rolls a
+secret, Stripe signs with the old and the new secret, so any `v1` may match any live secret. Other
+schemes, such as the `v0` of test mode, are ignored.
+
+Sources: Stripe, "Verify webhook signatures manually", and `WebhookSignature` of stripe-python.
+Unlike this module, stripe-python accepts a time in the future and any number of entries.
 """
 
 import hmac
@@ -15,21 +17,22 @@ from typing import Final
 from payment_pipeline.providers import Refusal, Verified
 
 ENTRIES_MAX: Final = 16
-"""`key=value` pairs of a header. Stripe sends two to four; ten thousand would cost 6 ms each."""
+"""The maximum number of `key=value` pairs. Stripe sends two to four; 10,000 would cost 6 ms."""
 
 SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - a prefix that is no secret
-"""How each of Stripe's signing secrets begins."""
+"""The beginning of each signing secret of Stripe."""
 
-# To the letter, so that what was signed has one spelling: no sign, space or leading zero.
+# Without sign, space or leading zero, so that each time has exactly one spelling.
 _TIME: Final = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
 
 
 def verify(
     body: bytes, header: str | None, secrets: Sequence[str], now_s: float, tolerance_s: float
 ) -> Verified | Refusal:
-    """Check the raw body against every live secret; any input has an answer, none raises.
+    """Checks the raw body against each live secret. No input raises.
 
-    The time is judged after the signature: who can't sign learns nothing from the clock.
+    The signing time is checked after the signature, so a sender without a secret learns nothing
+    about the gateway's clock.
     """
     if not header:
         return Refusal.MISSING
@@ -49,7 +52,7 @@ def verify(
 
 
 def _parse(header: str) -> tuple[bytes, list[bytes]] | None:
-    """The time as it was signed, and the `v1` signatures; `None` for what Stripe never sends."""
+    """The signing time and the `v1` signatures; `None` for a header that Stripe never sends."""
     entries = header.split(",", ENTRIES_MAX)
     if len(entries) > ENTRIES_MAX or not header.isascii():
         return None
@@ -70,7 +73,7 @@ def _parse(header: str) -> tuple[bytes, list[bytes]] | None:
 
 def _matching(signed: bytes, signatures: list[bytes], secrets: Sequence[str]) -> int | None:
     for index, secret in enumerate(secrets):
-        if not secret:  # an empty key would let anybody sign
+        if not secret:  # with an empty key, anyone could sign
             continue
         expected = hmac.digest(secret.encode(), signed, "sha256").hex().encode("ascii")
         for given in signatures:
