@@ -39,6 +39,10 @@ MICRO_BATCH: Final = "micro_batch"
 """The job that brings all events to the marts. Automation starts the job when Dagster starts."""
 COMPARISON: Final = "bronze_equals_lake"
 """The hourly job that compares the lake with bronze and the topics. The drill starts it at once."""
+NEWEST_RUN: Final = """
+query ($job: String!) {
+  runsOrError(filter: {pipelineName: $job}, limit: 1) { ... on Runs { results { runId } } } }
+"""
 JOB_S_MAX: Final = 600.0
 REQUEST_TIMEOUT_S: Final = 10.0
 
@@ -146,7 +150,7 @@ def _start_dashboards(context: DrillContext, settings: Settings) -> frozenset[st
 
 async def _run_dagster(settings: Settings) -> None:
     """Run Dagster's jobs, which write logs, events and metadata."""
-    before = await dagster.newest_run(settings, MICRO_BATCH)
+    before = await _newest_run(settings, MICRO_BATCH)
     await asyncio.to_thread(stack_start.up, settings, groups=(LAKEHOUSE,))
     async with asyncio.timeout(JOB_S_MAX):
         await _success(settings, await _next_run(settings, before))
@@ -155,10 +159,16 @@ async def _run_dagster(settings: Settings) -> None:
 
 async def _next_run(settings: Settings, before: str | None) -> str:
     while True:
-        run_id = await dagster.newest_run(settings, MICRO_BATCH)
+        run_id = await _newest_run(settings, MICRO_BATCH)
         if run_id not in (None, before):
             return str(run_id)
         await asyncio.sleep(1)
+
+
+async def _newest_run(settings: Settings, job: str) -> str | None:
+    """Return the id of the newest run of a job, or None without a run or an answer."""
+    found = (await dagster.ask(settings, NEWEST_RUN, {"job": job})).get("runsOrError", {})
+    return next((str(run["runId"]) for run in found.get("results", ())), None)
 
 
 async def _success(settings: Settings, run_id: str) -> None:

@@ -40,10 +40,6 @@ mutation ($job: JobOrPipelineSelector!) {
     ... on PythonError { message } } }
 """
 STATUS: Final = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
-NEWEST: Final = """
-query ($job: String!) {
-  runsOrError(filter: {pipelineName: $job}, limit: 1) { ... on Runs { results { runId } } } }
-"""
 
 
 def home(settings: Settings) -> Path:
@@ -109,12 +105,6 @@ async def run_status(settings: Settings, run_id: str) -> str:
     """A run's status in Dagster's terms: QUEUED, STARTED, SUCCESS, FAILURE and others."""
     found = (await ask(settings, STATUS, {"id": run_id})).get("runOrError", {})
     return str(found.get("status", "UNKNOWN"))
-
-
-async def newest_run(settings: Settings, job: str) -> str | None:
-    """The id of a job's newest run. None if there is no run, or no answer."""
-    found = (await ask(settings, NEWEST, {"job": job})).get("runsOrError", {})
-    return next((str(run["runId"]) for run in found.get("results", ())), None)
 
 
 async def ask(
