@@ -1,4 +1,4 @@
-"""Is bronze the same after a backup and a restore, and does the lake go on from it?"""
+"""Backup and restore of bronze, and the lake after a restore."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -59,7 +59,7 @@ def filled(fresh_stack: Callable[..., Settings]) -> Settings:
 
 
 def contents(settings: Settings) -> dict[str, list[tuple[object, ...]]]:
-    """Every row of every table, without the number of its transaction."""
+    """Every row of every table, without its transaction id."""
     with bronze(settings) as connection:
         return {
             table: connection.execute(
@@ -74,7 +74,7 @@ def one(settings: Settings, query: str) -> object:
         return (connection.execute(query).fetchone() or (None,))[0]
 
 
-def test_a_new_cluster_has_what_the_old_one_had(
+def test_a_restore_into_a_new_cluster_has_every_row(
     filled: Settings, fresh_stack: Callable[..., Settings], tmp_path: Path
 ) -> None:
     file = tmp_path / "bronze.dump"
@@ -100,7 +100,7 @@ def test_a_new_cluster_has_what_the_old_one_had(
 
 
 def cut_off(settings: Settings, file: Path, at: str) -> None:
-    """A restore into the emptied database that is killed at the call of a name of its module's."""
+    """Empty the database, and kill a restore when it calls the named function."""
     with bronze(settings) as connection:
         connection.execute(EMPTY)
 
@@ -119,7 +119,7 @@ BEFORE_THE_ROWS = "payment_operations.backup._run"
 AFTER_THE_ROWS = "psycopg.Connection.transaction"
 
 
-def test_a_restore_that_was_cut_off_begins_anew(filled: Settings, tmp_path: Path) -> None:
+def test_an_interrupted_restore_starts_again(filled: Settings, tmp_path: Path) -> None:
     file = tmp_path / "bronze.dump"
     backup(filled, file)
     before = contents(filled)
@@ -139,7 +139,7 @@ def test_a_restore_that_was_cut_off_begins_anew(filled: Settings, tmp_path: Path
     ],
     ids=["before the rows", "after the rows", "a score alone"],
 )
-def test_what_came_after_a_restore_that_was_cut_off_is_not_emptied(
+def test_rows_after_an_interrupted_restore_are_not_deleted(
     filled: Settings, tmp_path: Path, at: str, used: Callable[[Settings], None]
 ) -> None:
     file = tmp_path / "bronze.dump"
@@ -155,7 +155,7 @@ def test_what_came_after_a_restore_that_was_cut_off_is_not_emptied(
     assert restore(filled, file).events == 200
 
 
-def test_what_is_no_backup_is_refused_and_changes_nothing(
+def test_a_file_that_is_no_backup_changes_nothing(
     fresh_stack: Callable[..., Settings], tmp_path: Path
 ) -> None:
     empty = fresh_stack("postgres")
@@ -173,7 +173,7 @@ def house(
     fresh_stack: Callable[..., Settings],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[[], Settings]]:
-    """A maker of empty PostgreSQLs over one lake of the test's own."""
+    """Return a function that makes an empty PostgreSQL with the lake of this test."""
     monkeypatch.setattr(lake_tables, "NAMESPACE", f"test_{uuid4().hex}")
 
     def make() -> Settings:
@@ -187,7 +187,9 @@ def house(
     catalog.drop_namespace(lake_tables.NAMESPACE)
 
 
-def test_the_lake_goes_on_from_a_new_cluster(house: Callable[[], Settings], tmp_path: Path) -> None:
+def test_the_lake_continues_from_a_new_cluster(
+    house: Callable[[], Settings], tmp_path: Path
+) -> None:
     old = house()
     insert(old, "a", 6)
     rescore(old, "a1")

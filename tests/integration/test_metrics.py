@@ -1,4 +1,4 @@
-"""Does each stage serve every metric that the table says it has, with figures that move?"""
+"""The metrics that each stage serves, compared with the table."""
 
 import asyncio
 
@@ -27,7 +27,7 @@ async def page(stack: Settings, service: str) -> str:
 
 
 @pytest.mark.parametrize("service", PORTS)
-async def test_a_stage_serves_its_own_and_nobody_elses(stack: Settings, service: str) -> None:
+async def test_a_stage_serves_only_its_own_metrics(stack: Settings, service: str) -> None:
     served = await page(stack, service)
     for owner, owned in metrics().items():
         for each in owned:

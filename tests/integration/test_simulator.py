@@ -1,4 +1,4 @@
-"""Does `payments simulate` do as it says: exit codes, the ledger, where its traffic ends?"""
+"""`payments simulate`: its exit codes, its ledger, and the destinations of its traffic."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ UNTIL: Final = datetime(2026, 6, 1, tzinfo=UTC)
 
 @pytest.fixture
 def alone(tmp_path: Path) -> Settings:
-    """Settings with no stack behind them."""
+    """Settings without a running stack."""
     secret = tmp_path / "secrets" / "webhook_secrets_stripe"
     secret.parent.mkdir()
     secret.write_text("whsec_alone")
@@ -35,7 +35,7 @@ def alone(tmp_path: Path) -> Settings:
 
 @asynccontextmanager
 async def gateway(answer: Callable[[], bytes]) -> AsyncIterator[str]:
-    """Something that answers every request; yields its URL."""
+    """A server that answers every request; yields its URL."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -60,7 +60,7 @@ async def call(settings: Settings, *words: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-async def test_json_is_alone_on_standard_output_and_names_the_ledger(alone: Settings) -> None:
+async def test_standard_output_has_only_the_json_which_names_the_ledger(alone: Settings) -> None:
     async with gateway(lambda: OK) as url:
         code, stdout, _ = await call(
             alone, "--events", "300", "--duplicates", "0.1", "--url", url, "--json"
@@ -75,7 +75,7 @@ async def test_json_is_alone_on_standard_output_and_names_the_ledger(alone: Sett
     assert len(ledger.read_bytes().splitlines()) == summary["attempts"]
 
 
-async def test_a_person_sees_the_seed_the_ledger_and_the_answers(alone: Settings) -> None:
+async def test_the_text_shows_the_seed_the_ledger_and_the_answers(alone: Settings) -> None:
     async with gateway(lambda: OK) as url:
         code, stdout, stderr = await call(
             alone, "--events", "50", "--seed", "9", "--until", "2026-06-01", "--url", url
@@ -87,12 +87,12 @@ async def test_a_person_sees_the_seed_the_ledger_and_the_answers(alone: Settings
     assert "200: 50" in stdout
 
 
-async def test_a_wrong_answer_is_a_sentence_and_exit_1(alone: Settings) -> None:
+async def test_a_wrong_answer_is_one_sentence_and_exit_code_1(alone: Settings) -> None:
     refused = b"HTTP/1.1 401 No\r\ncontent-length: 0\r\n\r\n"
     async with gateway(lambda: refused) as url:
         code, _, stderr = await call(alone, "--events", "5", "--url", url)
     assert code == 1
-    assert "5 of 5 deliveries got another answer" in stderr
+    assert "5 of 5 deliveries got a wrong answer" in stderr
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ async def test_a_wrong_answer_is_a_sentence_and_exit_1(alone: Settings) -> None:
         (("--ledger", "/proc/no/such/file"), "can't be written"),
     ],
 )
-def test_a_mistake_is_one_sentence_and_exit_2(
+def test_a_mistake_is_one_sentence_and_exit_code_2(
     alone: Settings, words: tuple[str, ...], sentence: str
 ) -> None:
     done = commands.call(alone, "simulate", "--events", "1", *words)
@@ -119,9 +119,7 @@ def test_without_a_secret_nothing_is_sent(tmp_path: Path) -> None:
     assert "PAYMENTS_WEBHOOK_SECRETS_STRIPE" in done.stderr
 
 
-async def test_a_killed_run_leaves_a_ledger_of_what_was_answered(
-    alone: Settings, tmp_path: Path
-) -> None:
+async def test_a_killed_run_leaves_a_ledger_of_its_answers(alone: Settings, tmp_path: Path) -> None:
     answered = 0
     half_way = asyncio.Event()
 
@@ -152,7 +150,7 @@ FAULTS: Final = ("--duplicates", "0.1", "--malformed", "0.15", "--altered", "0.0
 
 
 async def places(settings: Settings) -> dict[str, set[str]]:
-    """By body hash: the tables it is in, a quarantine with its failure's class."""
+    """The tables of each body, by its hash; the quarantine with the failure class."""
     connection = await asyncpg.connect(settings.dsn)
     try:
         events = await connection.fetch("SELECT body_sha256 FROM payment_events")
