@@ -23,6 +23,11 @@ SUBCOMMANDS = {
     "review": {"list", "approve", "decline"},
     "lake": {"load", "status", "reload", "rebuild", "reanchor"},
 }
+COMMANDS = [
+    *((name,) for name in sorted(TOP - {"dbt"})),
+    *((group, name) for group, names in SUBCOMMANDS.items() for name in sorted(names)),
+]
+"""Every command with a help of its own: that of `payments dbt` is dbt's."""
 HEAVY = {
     *("aiokafka", "asyncpg", "dagster", "local_stack", "numpy", "orchestration_dagster"),
     *("pyiceberg", "sklearn", "temporalio"),
@@ -44,6 +49,13 @@ def test_every_command_is_in_the_help() -> None:
 def test_every_subcommand_is_in_the_help(group: str, subcommands: set[str]) -> None:
     listed = {line.split()[1] for line in help_of(group).splitlines() if line.startswith("│ ")}
     assert listed >= subcommands
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_no_help_is_cut_at_80_columns(words: tuple[str, ...]) -> None:
+    text = help_of(*words)
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_a_group_is_found_by_its_file() -> None:

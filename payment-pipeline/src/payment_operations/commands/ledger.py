@@ -37,10 +37,10 @@ def audit(
 ) -> None:
     """Prove that no event is lost or duplicated; exit 1 and name the events otherwise.
 
-    It compares the events on the raw topics with the normalized, rejected and unmodelled ones;
-    these with the rows of bronze and of the quarantine; and these with the lake and the facts, if
-    they exist. It compares body hashes, and the amounts of each currency. Rows that the next load
-    will bring to the lake are not missing, unless you give `--through`.
+    It makes three comparisons: the raw topics with the normalized, rejected and unmodelled events;
+    those events with the rows of bronze and of the quarantine; the rows with the lake and the
+    facts, if they exist. It compares body hashes, and the amounts of each currency. Rows that the
+    next load will bring to the lake are not missing, unless you give `--through`.
 
     With `--client-ledger` the proof does not depend on the pipeline's own records. Attempts within
     a minute of the window's ends are left out, because two clocks differ. If no other attempt is

@@ -82,9 +82,9 @@ def logs(
 def doctor(groups: Groups = "", as_json: ForMachine = False) -> None:
     """Check this machine and the running stores; exit 1 if a check is red.
 
-    For each red check it says what to do. It also checks stores that run: whether Kafka's retention
-    is longer than the pipeline is behind, and whether a transaction keeps rows from the lake. It
-    starts and changes nothing.
+    For each red check it says what to do. Of the stores that run, it also checks whether Kafka
+    keeps records long enough for a stage that is behind, and whether a transaction keeps rows from
+    the lake. It starts and changes nothing.
     """
     from local_stack import components, preflight
     from payment_operations import retention_checks, stack_text
