@@ -2,16 +2,16 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 PAYMENTS := $(BIN)/payments
-# Where a container forbids Python to keep what it has compiled, each start would compile it all again.
+# Without this line, a container with this variable would compile all modules again at each start.
 unexport PYTHONDONTWRITEBYTECODE
-# With hashes, without a registry's address.
+# The locks have hashes, and no address of a registry.
 RESOLVE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 	--no-header --no-emit-index-url --no-emit-find-links --quiet --upgrade
 
-# What `make gateway-simulator` sends when ARGS says nothing: mostly good, some of each bad kind.
+# The events of `make gateway-simulator` without ARGS: most are good, and some of each kind are bad.
 TRAFFIC := --events 3000 --duplicates 0.05 --malformed 0.02 --bad-signature 0.02 --altered 0.005
 
-# Licences that ask for the source of what is offered as a service, or forbid offering it.
+# Licences that demand the source code of a service, or forbid to offer the software as a service.
 UNWANTED_LICENSES := AGPL;Affero;SSPL;Server Side Public;Business Source;Commons Clause;Elastic
 
 .PHONY: help setup check pipeline-up pipeline-down orchestrator-up status logs migrate \
@@ -21,76 +21,76 @@ UNWANTED_LICENSES := AGPL;Affero;SSPL;Server Side Public;Business Source;Commons
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' Makefile
 
-setup: ## Create .venv from the locked packages; at once when it is there
+setup: ## Make .venv from the locked packages, if they changed
 	@infrastructure/local/setup
 
-check: setup ## What this machine lacks, and what to do about it
+check: setup ## Check this machine, with a remedy for each problem
 	@$(PAYMENTS) doctor
 
-pipeline-up: setup ## Start everything and wait until it is ready; again changes nothing
+pipeline-up: setup ## Start the pipeline and wait until it is ready
 	@$(PAYMENTS) up
 
-pipeline-down: setup ## Stop everything; the data stays in var/
+pipeline-down: setup ## Stop every component; the data stays in var/
 	@$(PAYMENTS) down
 
-orchestrator-up: setup ## Start only what Temporal's half needs
+orchestrator-up: setup ## Start inference, dispatcher, worker and their stores
 	@$(PAYMENTS) up --only inference,dispatcher,worker
 
-lakehouse-up: setup ## Start the pipeline, S3, the Iceberg catalog, Trino and Dagster
+lakehouse-up: setup ## Start the pipeline, S3, Iceberg, Trino and Dagster
 	@$(PAYMENTS) up --with lakehouse
 
-dashboards-up: setup setup-superset ## Start all that, and Superset with its dashboards
+dashboards-up: setup setup-superset ## Start the pipeline, the lakehouse and Superset
 	@$(PAYMENTS) up --with lakehouse,dashboards
 
-demo: setup setup-superset ## From nothing to dashboards: start, simulate, load, model, audit; again adds
+demo: setup setup-superset ## Start everything, send events, build marts, audit
 	@$(PAYMENTS) demo $(ARGS)
 
-setup-superset: setup # Create .venv-superset (700 MB) from its locked packages; at once when it is there
+setup-superset: setup # Make .venv-superset (700 MB) from its locked packages, if they changed
 	@infrastructure/local/setup-beside superset
 
-status: setup ## What runs where
+status: setup ## Show the status and address of each component
 	@$(PAYMENTS) status
 
-logs: setup ## What the components said last; ARGS="gateway --follow" goes on
+logs: setup ## Show the end of the logs; ARGS="gateway --follow"
 	@$(PAYMENTS) logs $(ARGS)
 
-migrate: setup ## Provision the stores: schema, topics, search attributes
+migrate: setup ## Update the schema, topics and search attributes
 	@$(PAYMENTS) migrate
 
-gateway-simulator: setup ## Send signed events; ARGS="--events 100 --seed 7" says which
+gateway-simulator: setup ## Send signed events; ARGS="--events 100 --seed 7"
 	@$(PAYMENTS) simulate $(or $(ARGS),$(TRAFFIC))
 
-audit: setup ## Is each acknowledged event in exactly one place?
+audit: setup ## Prove that each event has exactly one destination
 	@$(PAYMENTS) audit $(ARGS)
 
-test: setup setup-superset ## Every test, on a stack of its own; ARGS="-k ledger" chooses
+test: setup setup-superset ## Run every test; ARGS="-k ledger" chooses some
 	@$(BIN)/pytest --numprocesses auto $(ARGS)
 
-lint: setup ## Style, types, import contracts, architecture
+lint: setup ## Check style, types, imports and architecture
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/architecture
 
-dbt-docs: setup ## Describe every mart and its lineage; writes var/dbt/command/static_index.html
+dbt-docs: setup ## Write var/dbt/command/static_index.html
 	@$(PAYMENTS) dbt docs generate --static $(ARGS)
 
-bench: setup ## Measure each stage beside its limit (ARGS=gateway: one); writes var/bench.json
+bench: setup ## Measure each stage into var/bench.json; ARGS=gateway
 	@PYTHONPATH=tests $(BIN)/python -m bench.run $(ARGS)
 
-chaos: setup setup-superset ## Every drill on a stack of its own (ARGS="kills --rounds 20": one); writes var/drills.json
+chaos: setup setup-superset ## Run the drills; ARGS="kills --rounds 20"
 	@PYTHONPATH=tests $(BIN)/python -m drills.run $(ARGS)
 
-fuzz: setup ## Bodies and signatures that no one sent, at each provider; ARGS="--seconds 3600"
+fuzz: setup ## Try random webhooks; ARGS="--seconds 3600"
 	@PYTHONPATH=tests $(BIN)/python -m fuzz.run $(ARGS)
 
-audit-dependencies: setup ## Known vulnerabilities of what is locked; asks osv.dev
+audit-dependencies: setup ## Ask osv.dev for vulnerabilities of the packages
 	@for lock in requirements superset sbom; do \
 		$(BIN)/pip-audit --strict --disable-pip --vulnerability-service osv --progress-spinner off \
 			--requirement infrastructure/locks/$$lock.txt || exit 1; done
 
-sbom: setup setup-superset ## What all of it is made of, as CycloneDX: dist/sbom
+sbom: setup setup-superset ## Write bills of materials (CycloneDX) to dist/sbom
 	@infrastructure/local/setup-beside sbom
 	@mkdir -p dist/sbom
 	@for environment in .venv .venv-superset; do \
@@ -99,14 +99,14 @@ sbom: setup setup-superset ## What all of it is made of, as CycloneDX: dist/sbom
 	@$(BIN)/python -m local_stack.jar_sbom dist/sbom/jars.cdx.json
 	@ls dist/sbom/*
 
-licenses: setup setup-superset ## Each package's licence: dist/licenses; fails on one that binds a service
+licenses: setup setup-superset ## Write dist/licenses; fails on a forbidden licence
 	@mkdir -p dist/licenses
 	@for environment in .venv .venv-superset; do \
 		$(BIN)/pip-licenses --python $$environment/bin/python --format=markdown --with-urls \
 			--ignore-packages payment-pipeline --partial-match --fail-on="$(UNWANTED_LICENSES)" \
 			--output-file=dist/licenses/$${environment#.}.md || exit 1; done
 
-lock: setup ## Resolve the packages and Kafka's jars anew
+lock: setup ## Resolve packages and jars again; writes the locks
 	$(RESOLVE) pyproject.toml --all-extras --output-file infrastructure/locks/requirements.txt
 	for lock in superset sbom; do \
 		$(RESOLVE) infrastructure/locks/$$lock.in --output-file infrastructure/locks/$$lock.txt || exit 1; done

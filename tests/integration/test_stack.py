@@ -1,4 +1,4 @@
-"""Does the native stack come up once, bring back what dies, and leave nothing behind?"""
+"""Tests that the native stack starts once, restarts dead components, and leaves no process."""
 
 import asyncio
 import errno
@@ -57,7 +57,7 @@ def test_every_listener_is_on_loopback(stores: Settings) -> None:
     assert stores.temporal_ui_port in inside
 
 
-def test_up_again_changes_nothing(stores: Settings) -> None:
+def test_a_second_up_changes_nothing(stores: Settings) -> None:
     before = pids(stores)
     up(stores, only=STORES)
     assert pids(stores) == before
@@ -95,7 +95,7 @@ def test_down_leaves_no_process_and_up_finds_the_data(fresh_stack: StackOf) -> N
 
 
 @pytest.mark.faults
-def test_down_ends_what_a_killed_supervisor_left(fresh_stack: StackOf) -> None:
+def test_down_ends_the_processes_of_a_killed_supervisord(fresh_stack: StackOf) -> None:
     settings = fresh_stack("postgres", "temporal")
     left = pids(settings, ("postgres", "temporal"))
     os.kill(supervisor.call(settings, "getPID"), signal.SIGKILL)
@@ -107,7 +107,7 @@ def test_down_ends_what_a_killed_supervisor_left(fresh_stack: StackOf) -> None:
 
 
 @pytest.mark.faults
-def test_up_replaces_what_a_killed_supervisor_left(fresh_stack: StackOf) -> None:
+def test_up_replaces_the_processes_of_a_killed_supervisord(fresh_stack: StackOf) -> None:
     settings = fresh_stack("temporal")
     left = pids(settings, ("temporal",))
     os.kill(supervisor.call(settings, "getPID"), signal.SIGKILL)
@@ -117,7 +117,7 @@ def test_up_replaces_what_a_killed_supervisor_left(fresh_stack: StackOf) -> None
     assert processes.pid_of(settings, "temporal") not in left.values()
 
 
-def test_a_bystander_in_the_same_environment_is_not_ours(fresh_stack: StackOf) -> None:
+def test_a_process_with_the_same_settings_is_not_part_of_the_stack(fresh_stack: StackOf) -> None:
     settings = fresh_stack("temporal")
     environment = commands.environment(settings)
     with subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Does the whole pipeline come up in a stack of its own, and does each part of it say so?"""
+"""Tests that the whole pipeline starts, and that each component reports that it is ready."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ from support.listeners import ports_and_strangers
 pytestmark = pytest.mark.stack
 
 
-def test_status_tells_a_machine_that_everything_works(stack: Settings) -> None:
+def test_status_prints_json_that_says_everything_is_ready(stack: Settings) -> None:
     answer = subprocess.run(
         [sys.executable, "-m", "payment_operations.cli", "status", "--json"],
         env=commands.environment(stack),
@@ -26,7 +26,7 @@ def test_status_tells_a_machine_that_everything_works(stack: Settings) -> None:
     standings = json.loads(answer.stdout)
     ready = {standing["name"]: standing["ready"] for standing in standings}
     assert all(ready[component.name] for component in chosen())
-    # Another test's components may have been asked for, and stopped, on this shared stack.
+    # Another test on this shared stack may have started components that are stopped now.
     assert answer.returncode == (0 if all(ready.values()) else 1)
 
 
@@ -37,8 +37,8 @@ def test_every_listener_is_on_loopback(stack: Settings) -> None:
     assert {stack.normalizer_metrics_port, stack.worker_metrics_port} <= inside
 
 
-def test_only_who_has_business_in_postgresql_is_connected_to_it(stack: Settings) -> None:
-    """The gateway and the normalizer have no role there, and no way of asking for one."""
+def test_of_the_services_only_the_worker_is_connected_to_postgresql(stack: Settings) -> None:
+    """The other services have no role in PostgreSQL."""
     connected = {
         name
         for name in ("gateway", "normalizer", "dispatcher", "inference", "worker")

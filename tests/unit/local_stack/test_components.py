@@ -1,4 +1,4 @@
-"""The registry of components: its order, its ports, and the choice of what to start."""
+"""Tests the registry of components: its order, its ports, and the choice of components to start."""
 
 import pkgutil
 from collections.abc import Callable
@@ -46,7 +46,7 @@ def test_an_unknown_group_lists_the_known_ones() -> None:
         names(groups=("lakehose",))
 
 
-def test_a_choice_brings_what_it_needs() -> None:
+def test_a_choice_includes_all_that_it_needs() -> None:
     assert names("gateway") == ["kafka", "gateway"]
     assert names("worker") == ["postgres", "kafka", "temporal", "worker"]
 
@@ -74,7 +74,7 @@ def test_training_is_due_until_every_model_has_a_current_version(
     assert inference.trained(settings)
 
 
-def test_each_order_is_given_once() -> None:
+def test_no_two_components_have_the_same_order() -> None:
     orders = [each.order for each in components().values()]
     assert len(set(orders)) == len(orders)
 

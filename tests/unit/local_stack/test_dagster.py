@@ -1,4 +1,4 @@
-"""Is Dagster's instance configured as the settings say, and are its secrets kept?"""
+"""Tests the configuration of the Dagster instance, and the privacy of its secrets."""
 
 import json
 from collections.abc import Callable
@@ -27,7 +27,7 @@ def settings(isolated: SettingsOf) -> Settings:
     return made
 
 
-def test_its_storage_is_a_database_of_its_own(settings: Settings) -> None:
+def test_dagster_has_a_separate_database(settings: Settings) -> None:
     written = dagster.home(settings) / "dagster.yaml"
     instance = yaml.safe_load(written.read_text())
     url = instance["storage"]["postgres"]["postgres_url"]
@@ -37,31 +37,31 @@ def test_its_storage_is_a_database_of_its_own(settings: Settings) -> None:
     assert written.stat().st_mode & 0o777 == 0o600
 
 
-def test_runs_are_retried_pools_hold_and_nothing_is_reported(settings: Settings) -> None:
+def test_runs_are_retried_and_pools_limited_and_telemetry_is_off(settings: Settings) -> None:
     instance = yaml.safe_load((dagster.home(settings) / "dagster.yaml").read_text())
     assert instance["run_retries"]["enabled"] is True
     assert instance["concurrency"]["pools"] == {"granularity": "run", "default_limit": 1}
     assert instance["telemetry"]["enabled"] is False
 
 
-def test_the_code_is_reached_by_a_socket_that_no_port_leads_to(settings: Settings) -> None:
+def test_the_code_server_listens_on_a_socket_and_on_no_port(settings: Settings) -> None:
     workspace = json.loads((dagster.home(settings) / "workspace.yaml").read_text())
     [entry] = workspace["load_from"]
     assert entry["grpc_server"]["socket"] == str(dagster.code_socket(settings))
 
 
-def test_a_database_elsewhere_is_taken_as_it_is(isolated: SettingsOf) -> None:
+def test_a_given_database_is_used_unchanged(isolated: SettingsOf) -> None:
     given = "postgresql://dagster:pw@db.example/orchestration"
     assert isolated(dagster_dsn=given).dagster_storage == given
 
 
-def test_dbt_is_told_of_trinos_password_in_the_environment_alone(isolated: SettingsOf) -> None:
+def test_dbt_gets_trinos_password_only_in_its_environment(isolated: SettingsOf) -> None:
     assert "DBT_TRINO_PASSWORD" not in dagster.environment(isolated())
     told = dagster.environment(isolated(trino_password="pw"))
     assert told["DBT_TRINO_PASSWORD"] == "pw"
 
 
-def test_superset_asks_as_the_reader_and_only_its_environment_holds_secrets(
+def test_superset_queries_as_the_reader_and_its_secrets_are_only_in_its_environment(
     isolated: SettingsOf,
 ) -> None:
     settings = isolated(**KEYS)
@@ -73,7 +73,7 @@ def test_superset_asks_as_the_reader_and_only_its_environment_holds_secrets(
     assert "enter" not in " ".join(superset.COMPONENT.command(settings))
 
 
-def test_superset_asks_a_cluster_over_tls_with_its_password(isolated: SettingsOf) -> None:
+def test_superset_queries_a_cluster_over_tls_with_a_password(isolated: SettingsOf) -> None:
     settings = isolated(trino_url="https://trino.example:8443", trino_password="p/w")
     assert superset.trino_uri(settings) == (
         "trino://superset:p%2Fw@trino.example:8443/lakehouse?protocol=https"

@@ -1,4 +1,4 @@
-"""Does `.env.example` show every setting, with the default that it has and a line on what it is?"""
+"""Tests that `.env.example` shows every setting, with its default and a comment."""
 
 import re
 from pathlib import Path

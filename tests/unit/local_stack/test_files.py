@@ -1,4 +1,4 @@
-"""The generated secrets and their rights, and the length of socket paths."""
+"""Tests the generated secrets, their permissions, and the length of socket paths."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ from payment_pipeline.settings import Settings
 SettingsOf = Callable[..., Settings]
 
 
-def test_secrets_are_made_once_for_their_owner_alone(isolated: SettingsOf) -> None:
+def test_secrets_are_made_once_and_only_their_owner_can_read_them(isolated: SettingsOf) -> None:
     settings = isolated()
     files.make_folders(settings)
     generated_secrets.generate(settings)

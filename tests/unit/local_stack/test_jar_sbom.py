@@ -1,4 +1,4 @@
-"""Does the bill of materials name every jar and archive that a lock pins?"""
+"""Tests that the bill of materials names every locked jar and archive."""
 
 from local_stack import jar_sbom, jars
 from local_stack.components import kafka, trino

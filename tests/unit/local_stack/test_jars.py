@@ -1,4 +1,4 @@
-"""Is a jar that isn't the locked one refused, wherever its bytes went wrong?"""
+"""Tests that a jar with other bytes than the locked ones is refused."""
 
 import errno
 from hashlib import sha256
@@ -12,7 +12,7 @@ from jgo.maven import Artifact, MavenContext, PythonResolver
 from local_stack import jars
 from payment_pipeline.domain.failures import UserError
 
-GENUINE, OTHER = b"the locked bytes", b"somebody else's"
+GENUINE, OTHER = b"the locked bytes", b"other bytes"
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def lock(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """What the repository sends, a download each; jars are kept in a folder of the test's own."""
+    """The bytes that the repository sends, one item for each download."""
     sent: list[bytes] = []
 
     def download(_resolver: PythonResolver, artifact: Artifact) -> Path:
@@ -61,7 +61,7 @@ def test_a_jar_whose_bytes_differ_is_refused_and_not_kept(lock: Path, answers: l
     assert not jars.paths(lock)[0].exists()
 
 
-def test_one_that_was_exchanged_since_is_fetched_anew(lock: Path, answers: list[bytes]) -> None:
+def test_a_kept_jar_that_was_replaced_is_fetched_again(lock: Path, answers: list[bytes]) -> None:
     answers += [GENUINE, GENUINE]
     (jar,) = jars.fetch(lock)
     jar.write_bytes(OTHER)
@@ -69,7 +69,7 @@ def test_one_that_was_exchanged_since_is_fetched_anew(lock: Path, answers: list[
     assert jar.read_bytes() == GENUINE
 
 
-def test_a_folder_that_takes_no_jar_is_a_sentence(
+def test_a_folder_that_can_not_be_written_gives_an_error_with_the_remedy(
     lock: Path, answers: list[bytes], tmp_path: Path
 ) -> None:
     answers += [GENUINE]
@@ -86,7 +86,7 @@ def test_a_folder_that_takes_no_jar_is_a_sentence(
     ],
 )
 @pytest.mark.usefixtures("answers")
-def test_a_full_disk_is_told_from_a_dead_network(
+def test_a_full_disk_and_a_dead_network_give_different_errors(
     lock: Path, monkeypatch: pytest.MonkeyPatch, failure: OSError, said: str
 ) -> None:
     def fail(_resolver: PythonResolver, _artifact: Artifact) -> Path:

@@ -1,4 +1,4 @@
-"""Is `JAVA_HOME` used when it is new enough, and the packaged runtime when it isn't?"""
+"""Tests which Java runtime is used."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from payment_pipeline.domain.failures import UserError
 
 
 def runtime(home: Path, version: str) -> Path:
-    """A `java` that says what real ones say."""
+    """A program that prints its version as a real `java` does."""
     executable = home / "bin/java"
     executable.parent.mkdir(parents=True)
     executable.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\" 2025-04-15' >&2\n")
@@ -38,7 +38,7 @@ def test_java_home_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("version", ["11.0.2", "16.0.1"])
-def test_an_old_java_home_is_passed_over(
+def test_a_java_home_with_an_old_java_is_skipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
 ) -> None:
     runtime(tmp_path, version)
@@ -46,13 +46,13 @@ def test_an_old_java_home_is_passed_over(
     assert java.find(17).origin != "JAVA_HOME"
 
 
-def test_a_java_home_without_java_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_java_home_without_java_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JAVA_HOME", "/nowhere")
     assert java.find(17).origin != "JAVA_HOME"
 
 
 @pytest.mark.usefixtures("nothing_else")
-def test_without_a_package_the_path_is_searched(
+def test_without_the_packaged_runtime_the_path_is_searched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runtime(tmp_path, "24.0.1")
@@ -61,6 +61,6 @@ def test_without_a_package_the_path_is_searched(
 
 
 @pytest.mark.usefixtures("nothing_else")
-def test_none_at_all_says_what_to_do() -> None:
+def test_without_any_java_the_error_says_what_to_do() -> None:
     with pytest.raises(UserError, match="set JAVA_HOME"):
         java.find(17)

@@ -1,4 +1,4 @@
-"""Is every package locked with its hash, and one that differs refused?"""
+"""Tests that every package is locked with its hash, and that other bytes are refused."""
 
 import os
 import re
@@ -27,7 +27,7 @@ def test_each_package_has_one_version_and_its_hashes(lock: Path) -> None:
         assert re.search(r"--hash=sha256:[0-9a-f]{64}\b", package), package
 
 
-def test_no_script_installs_without_asking_for_hashes() -> None:
+def test_every_script_installs_with_required_hashes() -> None:
     scripts = [SCRIPTS / name for name in ("setup", "setup-beside", "uv-sync")]
     text = "\n".join(path.read_text().replace("\\\n", " ") for path in scripts)
     commands = [line for line in text.splitlines() if re.search(r"\bpip (install|sync)\b", line)]
@@ -39,7 +39,7 @@ def test_no_script_installs_without_asking_for_hashes() -> None:
 
 @pytest.mark.parametrize("exchanged", [False, True], ids=["genuine", "exchanged"])
 def test_a_package_whose_bytes_differ_is_not_installed(tmp_path: Path, exchanged: bool) -> None:
-    """As `make setup` installs, from a folder in the place of a registry."""
+    """Installs as `make setup` does, from a folder instead of a registry."""
     (tmp_path / ".venv").symlink_to(sys.prefix)
     venv.create(tmp_path / "made")
     digest = wheel(tmp_path / "wheels", "x = 1")
@@ -65,7 +65,7 @@ def test_a_package_whose_bytes_differ_is_not_installed(tmp_path: Path, exchanged
 
 
 def wheel(folder: Path, code: str) -> str:
-    """Write a package of one module; its hash."""
+    """Write a package of one module, and return its hash."""
     folder.mkdir(exist_ok=True)
     path = folder / "example-1.0-py3-none-any.whl"
     info = "example-1.0.dist-info"

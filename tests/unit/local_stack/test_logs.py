@@ -1,4 +1,4 @@
-"""Does following a log miss nothing when the file appears late or is rotated?"""
+"""Tests that a followed log misses no line when the file appears late or is rotated."""
 
 from contextlib import closing
 from itertools import islice
@@ -17,7 +17,7 @@ def test_tail_is_the_last_lines(tmp_path: Path) -> None:
     assert logs.tail(path, 2) == "line 99998\nline 99999"
 
 
-def test_following_sees_what_is_written_and_a_rotated_file(tmp_path: Path) -> None:
+def test_following_reads_new_lines_late_files_and_rotated_files(tmp_path: Path) -> None:
     old, late = tmp_path / "a.log", tmp_path / "b.log"
     old.write_text("before\n")
     with closing(logs.follow([old, late])) as lines:

@@ -1,4 +1,4 @@
-"""Whom does PostgreSQL run as, on a machine where nobody has prepared that user?"""
+"""Tests the user that PostgreSQL runs as, on a machine that does not have this user yet."""
 
 import os
 import pwd
@@ -14,7 +14,7 @@ Commands = list[list[str]]
 
 @pytest.fixture
 def fresh(monkeypatch: pytest.MonkeyPatch) -> Commands:
-    """A machine where we are root and know of nobody; the commands that were run on it."""
+    """The commands that ran on a machine where we are root and no other user exists."""
     ran: Commands = []
 
     def run(command: list[str], **_: object) -> None:
@@ -29,13 +29,13 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Commands:
     return ran
 
 
-def test_the_user_is_there_when_its_name_is_asked_for(fresh: Commands) -> None:
-    """The supervisor asks first, for its configuration, and refuses one that nobody has."""
+def test_the_user_is_made_before_its_name_is_used(fresh: Commands) -> None:
+    """Supervisord's configuration names the user, and supervisord refuses an unknown one."""
     assert postgres.runs_as() == postgres.ROOT_RUNS_AS
     assert fresh == [["useradd", "--system", postgres.ROOT_RUNS_AS]]
 
 
-def test_who_is_not_root_needs_no_other_user(
+def test_no_other_user_is_made_without_root(
     fresh: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
@@ -44,7 +44,9 @@ def test_who_is_not_root_needs_no_other_user(
 
 
 @pytest.mark.usefixtures("fresh")
-def test_a_machine_that_makes_no_users_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_useradd_gets_an_error_with_the_remedy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def missing(*_: object, **__: object) -> None:
         raise FileNotFoundError("useradd")
 

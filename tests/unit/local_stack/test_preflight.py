@@ -1,4 +1,4 @@
-"""Does a machine that can't run the stack get one clear sentence, and does nothing start then?"""
+"""Tests the checks before a start, and that nothing starts while one is red."""
 
 import json
 import os
@@ -31,12 +31,12 @@ def the_check(settings: Settings, name: str, *named: str) -> Check:
 
 @pytest.fixture
 def listener() -> Iterator[int]:
-    """A port that this very process listens on."""
+    """A port on which this process listens."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
 
-def test_taken_port_is_named_with_its_listener_and_its_setting(
+def test_a_taken_port_is_named_with_its_listener_and_its_setting(
     isolated: SettingsOf, listener: int
 ) -> None:
     check = the_check(isolated(gateway_port=listener), f"Port {listener}", "gateway")
@@ -62,7 +62,7 @@ def test_a_port_on_every_address_is_taken_on_loopback_too(isolated: SettingsOf) 
     assert not check.ok
 
 
-def test_a_listener_that_the_system_hides_still_makes_the_port_taken(
+def test_a_port_is_taken_even_if_the_system_hides_its_listener(
     isolated: SettingsOf, listener: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def hidden(_kind: str) -> None:
@@ -74,14 +74,16 @@ def test_a_listener_that_the_system_hides_still_makes_the_port_taken(
     assert check.finding == "gateway's port is taken"
 
 
-def test_two_components_on_one_port_are_told_apart(isolated: SettingsOf) -> None:
+def test_two_components_on_one_port_are_red(isolated: SettingsOf) -> None:
     settings = isolated(gateway_port=20_001, inference_port=20_001)
     check = the_check(settings, "Port 20001", "gateway", "inference")
     assert not check.ok
     assert "PAYMENTS_GATEWAY_PORT" in check.remedy
 
 
-def test_what_runs_elsewhere_needs_no_port_here(isolated: SettingsOf, listener: int) -> None:
+def test_a_component_that_runs_elsewhere_needs_no_port_here(
+    isolated: SettingsOf, listener: int
+) -> None:
     settings = isolated(kafka_port=listener, kafka_bootstrap_servers="kafka.example:9092")
     assert all(check.ok for check in preflight.checks(settings, (components()["kafka"],)))
 
@@ -89,19 +91,19 @@ def test_what_runs_elsewhere_needs_no_port_here(isolated: SettingsOf, listener: 
 def disks(
     monkeypatch: pytest.MonkeyPatch, free: dict[Path, int], others: int = 100 * 1024**3
 ) -> None:
-    """Bytes free by folder."""
+    """Set the free bytes of each folder."""
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10, 10, free.get(path, others)))
 
 
-def test_full_disk_is_red(isolated: SettingsOf, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_red(isolated: SettingsOf, monkeypatch: pytest.MonkeyPatch) -> None:
     disks(monkeypatch, {}, others=0)
     check = the_check(isolated(), "Disk", "kafka")
     assert not check.ok
     assert "PAYMENTS_VAR" in check.remedy
 
 
-def test_trino_is_not_fetched_into_a_cache_without_room(
+def test_a_cache_without_room_for_trino_is_red(
     isolated: SettingsOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other_disk = tmp_path / "cache"
@@ -110,15 +112,13 @@ def test_trino_is_not_fetched_into_a_cache_without_room(
     settings = isolated(cache=other_disk)
     assert the_check(settings, "Disk", "trino").ok
     assert not the_check(settings, "Cache", "trino").ok
-    trino.home(settings).mkdir()  # nothing is fetched any more
+    trino.home(settings).mkdir()  # Trino is unpacked already
     assert "Cache" not in {
         check.name for check in preflight.checks(settings, (components()["trino"],))
     }
 
 
-def test_trino_is_not_unpacked_into_a_cache_that_takes_nothing(
-    isolated: SettingsOf, tmp_path: Path
-) -> None:
+def test_a_cache_that_can_not_be_written_is_red(isolated: SettingsOf, tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("no folder")
     unwritable = the_check(isolated(cache=tmp_path / "cache"), "Cache", "trino")
     assert not unwritable.ok
@@ -126,7 +126,7 @@ def test_trino_is_not_unpacked_into_a_cache_that_takes_nothing(
     assert "PAYMENTS_CACHE" in unwritable.remedy
 
 
-def test_jars_are_not_fetched_into_a_home_that_takes_none(
+def test_a_jar_folder_without_room_or_permission_is_red(
     isolated: SettingsOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "home"
@@ -144,7 +144,7 @@ def test_jars_are_not_fetched_into_a_home_that_takes_none(
     assert "Jars" not in {check.name for check in nothing_to_fetch}
 
 
-def test_jars_that_are_there_need_no_room(
+def test_jars_that_are_fetched_already_need_no_room(
     isolated: SettingsOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("M2_REPO", str(tmp_path))
@@ -155,7 +155,7 @@ def test_jars_that_are_there_need_no_room(
     assert "Jars" not in {check.name for check in found}
 
 
-def test_little_memory_is_enough_for_the_pipeline_and_not_for_trino(
+def test_memory_for_the_pipeline_may_be_too_little_for_trino(
     isolated: SettingsOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memory = namedtuple("memory", "available")
@@ -167,7 +167,7 @@ def test_little_memory_is_enough_for_the_pipeline_and_not_for_trino(
     assert "8,192 MiB needed" in check.finding
 
 
-def test_old_python_is_red(isolated: SettingsOf, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_python_is_red(isolated: SettingsOf, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "version_info", (3, 10, 4))
     check = the_check(isolated(), "Python")
     assert not check.ok
@@ -175,19 +175,21 @@ def test_old_python_is_red(isolated: SettingsOf, monkeypatch: pytest.MonkeyPatch
     assert "3.11" in check.remedy
 
 
-def test_folder_that_cannot_be_made_is_red(isolated: SettingsOf, tmp_path: Path) -> None:
+def test_a_folder_that_can_not_be_made_is_red(isolated: SettingsOf, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     check = the_check(isolated(var=tmp_path / "file" / "var"), "Folder")
     assert not check.ok
     assert "PAYMENTS_VAR" in check.remedy
 
 
-def test_folder_that_supervisord_would_cut_is_red(isolated: SettingsOf, tmp_path: Path) -> None:
+def test_a_folder_that_supervisord_would_read_as_a_comment_is_red(
+    isolated: SettingsOf, tmp_path: Path
+) -> None:
     assert not the_check(isolated(var=tmp_path / "stack #1"), "Folder").ok
 
 
 @pytest.mark.parametrize(("mode", "content", "word"), [(0o644, "secret", "chmod"), (0o600, "", "")])
-def test_open_or_empty_secret_is_red(
+def test_a_readable_or_empty_secret_file_is_red(
     isolated: SettingsOf, mode: int, content: str, word: str
 ) -> None:
     settings = isolated()
@@ -209,7 +211,9 @@ def test_no_java_is_red_and_says_what_to_set(
     assert "JAVA_HOME" in check.remedy
 
 
-def test_doctor_answers_a_machine_and_exits_1_when_red(isolated: SettingsOf, listener: int) -> None:
+def test_doctor_prints_json_and_exits_1_when_a_check_is_red(
+    isolated: SettingsOf, listener: int
+) -> None:
     settings = isolated(gateway_port=listener)
     answer = subprocess.run(
         [sys.executable, "-m", "payment_operations.cli", "doctor", "--json"],
@@ -224,7 +228,7 @@ def test_doctor_answers_a_machine_and_exits_1_when_red(isolated: SettingsOf, lis
     assert answer.stderr == ""
 
 
-def test_up_says_one_sentence_and_no_traceback(isolated: SettingsOf, listener: int) -> None:
+def test_up_prints_one_sentence_and_no_traceback(isolated: SettingsOf, listener: int) -> None:
     settings = isolated(gateway_port=listener)
     answer = subprocess.run(
         [sys.executable, "-m", "payment_operations.cli", "up"],
@@ -240,20 +244,18 @@ def test_up_says_one_sentence_and_no_traceback(isolated: SettingsOf, listener: i
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "8.8.8.8"])
-def test_a_stack_that_the_network_could_reach_does_not_start(
-    isolated: SettingsOf, host: str
-) -> None:
+def test_a_host_that_the_network_can_reach_is_red(isolated: SettingsOf, host: str) -> None:
     check = the_check(isolated(host=host), "Host")
     assert not check.ok
     assert "can be reached from outside" in check.finding
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
-def test_loopback_is_loopback_by_any_name(isolated: SettingsOf, host: str) -> None:
+def test_every_loopback_address_is_green(isolated: SettingsOf, host: str) -> None:
     assert the_check(isolated(host=host), "Host").ok
 
 
-def test_more_replicas_than_the_one_broker_are_refused_before_anything_starts(
+def test_more_replicas_than_one_broker_can_hold_are_red(
     isolated: SettingsOf,
 ) -> None:
     check = the_check(isolated(kafka_replication_factor=3), "Replicas", "kafka")
@@ -261,10 +263,10 @@ def test_more_replicas_than_the_one_broker_are_refused_before_anything_starts(
     assert "PAYMENTS_KAFKA_REPLICATION_FACTOR" in check.remedy
     elsewhere = isolated(kafka_replication_factor=3, kafka_bootstrap_servers="broker:9092")
     names = [each.name for each in preflight.checks(elsewhere, (components()["kafka"],))]
-    assert "Replicas" not in names, "whose cluster it is knows how many brokers it has"
+    assert "Replicas" not in names, "a cluster has more brokers"
 
 
-def test_another_users_secrets_are_a_red_line(
+def test_secrets_of_another_user_are_red(
     isolated: SettingsOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = isolated()

@@ -1,4 +1,4 @@
-"""Is nothing killed that might not be ours?"""
+"""Tests that no process of another program is killed."""
 
 import os
 import socket
@@ -30,7 +30,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def gateway(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[str]]:
-    """A process that the supervisor says is the gateway; it listens where it is told to."""
+    """A process that listens on the gateway's port, and is the gateway for the supervisor."""
     found = subprocess.Popen(
         [sys.executable, "-c", LISTENS, str(settings.gateway_port)],
         stdout=subprocess.PIPE,
@@ -46,14 +46,14 @@ def gateway(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[sub
     found.wait()
 
 
-def test_what_listens_on_its_port_is_killed(
+def test_a_component_that_listens_on_its_port_is_killed(
     settings: Settings, gateway: subprocess.Popen[str]
 ) -> None:
     assert processes.kill(settings, "gateway") == gateway.pid
     assert gateway.wait(10) < 0
 
 
-def test_a_process_whose_port_is_anothers_is_left_alone(
+def test_no_process_is_killed_when_another_holds_the_port(
     gateway: subprocess.Popen[str], tmp_path: Path
 ) -> None:
     other = isolated.settings(tmp_path / "other")
@@ -66,7 +66,7 @@ def test_a_process_whose_port_is_anothers_is_left_alone(
     assert gateway.poll() is None
 
 
-def test_an_isolated_stack_reads_nothing_of_the_users(
+def test_an_isolated_stack_ignores_the_environment_and_env_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PAYMENTS_POSTGRES_DSN", "postgresql://production")
@@ -83,7 +83,7 @@ def test_an_isolated_stack_reads_nothing_of_the_users(
     assert environment["PAYMENTS_KAFKA_BOOTSTRAP_SERVERS"] == ""
 
 
-def test_a_temporary_stack_takes_models_along_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_temporary_stack_copies_models_and_leaves_no_folder(tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
     (tmp_path / "models/fraud").write_text("trained")
     with isolated.temporary(tmp_path / "models", gateway_deadline_s=1.5) as found:

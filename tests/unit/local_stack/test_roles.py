@@ -1,4 +1,4 @@
-"""Does a server that is only slow get the time it needs, and no other password?"""
+"""Tests that a slow server gets enough time, and is not asked with another password."""
 
 import socket
 from pathlib import Path

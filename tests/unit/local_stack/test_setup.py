@@ -1,4 +1,4 @@
-"""Whether a machine that lacks what `make setup` needs is told so before anything is half done."""
+"""Tests that `make setup` refuses a machine without room before it makes anything."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ def program(folder: Path, name: str, script: str) -> None:
     (folder / name).chmod(0o755)
 
 
-def test_a_disk_without_room_is_a_sentence_before_anything_is_made(
+def test_a_disk_without_room_gives_an_error_before_anything_is_made(
     clone: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     programs = tmp_path_factory.mktemp("programs")

@@ -1,4 +1,4 @@
-"""Is an erased person found in what Superset has cached? Is what it shows never run as code?"""
+"""Tests Superset's access to Trino, its cache, and that it runs no text as code."""
 
 import pickle
 import runpy
@@ -16,14 +16,16 @@ LETTER_LONG = "cus_" + "9" * 61
 
 
 def cache(settings: Settings, name: str, answer: object) -> None:
-    """As cachelib writes it: when it expires, and the answer."""
+    """Write a file as cachelib does: the time at which it expires, and the answer."""
     folder = superset.cache(settings)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / name).write_bytes(b"\0\0\0\0" + pickle.dumps(answer))
 
 
 @pytest.mark.parametrize("customer", ["cus_jane", LETTER_LONG], ids=["short", "long"])
-def test_an_answer_with_the_person_is_found_and_goes(isolated: SettingsOf, customer: str) -> None:
+def test_cached_answers_with_the_person_are_found_and_deleted(
+    isolated: SettingsOf, customer: str
+) -> None:
     settings, person = isolated(), Person("stripe", customer)
     assert superset.cached(settings, person.patterns) == 0, "no Superset here"
     cache(settings, "row", {"df": [["cus_john"], [customer]]})

@@ -1,4 +1,4 @@
-"""Does supervisord get each component as it must run, and no secret in a file?"""
+"""Tests supervisord's configuration of each component, and that no file holds a secret."""
 
 import shlex
 from collections.abc import Callable
@@ -28,22 +28,26 @@ def test_every_component_is_restarted_and_killed_with_its_group(isolated: Settin
     config = written(isolated())
     for component in components().values():
         section = config[f"program:{component.name}"]
-        assert section["autostart"] == "false", "up starts it when what it needs is ready"
+        assert section["autostart"] == "false", (
+            "up starts it when the components that it needs are ready"
+        )
         assert section["autorestart"] == "true"
         assert section["killasgroup"] == "true"
 
 
-def test_every_process_is_marked_and_sees_what_up_saw(isolated: SettingsOf) -> None:
+def test_every_process_has_the_mark_and_the_settings_of_up(isolated: SettingsOf) -> None:
     settings = isolated(gateway_deadline_s=1.5)
     for component in components().values():
         environment = written(settings)[f"program:{component.name}"]["environment"]
         pairs = dict(pair.split("=", 1) for pair in shlex.split(environment.replace(",", " ")))
         assert pairs[supervisor.MARK] == str(settings.var)
         assert pairs["PAYMENTS_GATEWAY_DEADLINE_S"] == "1.5"
-        assert pairs["PAYMENTS_KAFKA_BOOTSTRAP_SERVERS"] == "", "a line of .env must not win"
+        assert pairs["PAYMENTS_KAFKA_BOOTSTRAP_SERVERS"] == "", (
+            "it has precedence over a line of .env"
+        )
 
 
-def test_no_secret_is_written(isolated: SettingsOf) -> None:
+def test_no_secret_is_written_to_the_configuration(isolated: SettingsOf) -> None:
     settings = isolated(webhook_secrets={"stripe": "whsec_given"})
     written(settings)
     text = supervisor.config_path(settings).read_text()
@@ -54,7 +58,7 @@ def test_no_secret_is_written(isolated: SettingsOf) -> None:
 def test_each_component_is_given_its_own_secrets_alone(
     isolated: SettingsOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is empty in its section hides what supervisord was given in the environment."""
+    """An empty value in its section hides the value in supervisord's environment."""
     plain = {name for name, field in Settings.model_fields.items() if "Secret" in str(field)}
     # The two DSNs would say that a component runs elsewhere.
     plain -= {"postgres_dsn", "dagster_dsn", "webhook_secrets"}
@@ -92,20 +96,20 @@ def test_a_provider_that_is_not_installed_has_its_secret_withheld_from_all(
         assert 'PAYMENTS_WEBHOOK_SECRETS_GONE=""' in environment
 
 
-def test_a_provider_without_a_given_secret_takes_it_from_no_line_of_env_file(
+def test_an_unset_provider_secret_is_passed_as_empty(
     isolated: SettingsOf,
 ) -> None:
     assert supervisor.environment(isolated())["PAYMENTS_WEBHOOK_SECRETS_STRIPE"] == ""
 
 
-def test_what_runs_elsewhere_is_not_supervised(isolated: SettingsOf) -> None:
+def test_a_component_that_runs_elsewhere_is_not_supervised(isolated: SettingsOf) -> None:
     config = written(isolated(kafka_bootstrap_servers="kafka.example:9092"))
     assert "program:kafka" not in config
     assert "program:postgres" in config
 
 
 @pytest.mark.parametrize("name", ["with space", "100%", 'quote"d', "it's", "comma,comma"])
-def test_odd_paths_survive_the_configuration(
+def test_a_path_with_special_characters_is_quoted(
     isolated: SettingsOf, tmp_path: Path, name: str
 ) -> None:
     settings = isolated(var=tmp_path / name)

@@ -1,4 +1,4 @@
-"""Does Trino's configuration say what the settings say, whoever runs the catalog and S3?"""
+"""Tests that Trino's configuration follows from the settings, for any catalog and S3."""
 
 import json
 from collections.abc import Callable
@@ -19,7 +19,7 @@ def configured(settings: Settings, name: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
-def test_listens_on_loopback_alone_where_the_settings_say(isolated: SettingsOf) -> None:
+def test_trino_listens_only_on_loopback_at_the_configured_port(isolated: SettingsOf) -> None:
     settings = isolated(**KEYS)
     config = configured(settings, "config.properties")
     assert config["http-server.http.port"] == str(settings.trino_port)
@@ -27,7 +27,7 @@ def test_listens_on_loopback_alone_where_the_settings_say(isolated: SettingsOf) 
     assert "$" not in "".join(path.read_text() for path in trino.etc(settings).glob("*.*"))
 
 
-def test_its_catalog_is_the_stacks(isolated: SettingsOf) -> None:
+def test_the_catalog_is_the_one_of_the_stack(isolated: SettingsOf) -> None:
     settings = isolated(**KEYS)
     catalog = configured(settings, "catalog/lakehouse.properties")
     assert catalog["iceberg.rest-catalog.uri"] == settings.catalog
@@ -35,7 +35,7 @@ def test_its_catalog_is_the_stacks(isolated: SettingsOf) -> None:
     assert catalog["s3.endpoint"] == settings.s3
 
 
-def test_polaris_over_minio_is_only_settings(isolated: SettingsOf) -> None:
+def test_polaris_on_minio_needs_only_settings(isolated: SettingsOf) -> None:
     settings = isolated(
         **KEYS,
         catalog_uri="http://polaris:8181/api/catalog",
@@ -55,7 +55,7 @@ def test_polaris_over_minio_is_only_settings(isolated: SettingsOf) -> None:
     assert catalog["s3.endpoint"] == "http://minio:9000"
 
 
-def test_a_catalog_that_wants_signatures_gets_no_token(isolated: SettingsOf) -> None:
+def test_a_catalog_with_signatures_gets_no_oauth_options(isolated: SettingsOf) -> None:
     settings = isolated(**KEYS, catalog_auth="sigv4", catalog_signing_name="glue")
     catalog = configured(settings, "catalog/lakehouse.properties")
     assert catalog["iceberg.rest-catalog.sigv4-enabled"] == "true"
@@ -63,7 +63,7 @@ def test_a_catalog_that_wants_signatures_gets_no_token(isolated: SettingsOf) -> 
     assert not [name for name in catalog if "oauth2" in name]
 
 
-def test_nobody_else_can_read_a_file_with_a_key(isolated: SettingsOf) -> None:
+def test_files_with_a_key_are_private(isolated: SettingsOf) -> None:
     settings = isolated(**KEYS)
     trino.write_config(settings)
     (settings.var / "run").mkdir()
@@ -75,7 +75,7 @@ def test_nobody_else_can_read_a_file_with_a_key(isolated: SettingsOf) -> None:
 
 
 @pytest.mark.parametrize("name", ["rules.json", "resource-groups.json"])
-def test_the_rules_know_our_two_users(isolated: SettingsOf, name: str) -> None:
+def test_the_rules_name_the_two_configured_users(isolated: SettingsOf, name: str) -> None:
     settings = isolated(**KEYS, trino_user="loader", trino_reader="looker")
     trino.write_config(settings)
     rules = json.loads((trino.etc(settings) / name).read_text())
@@ -91,12 +91,12 @@ def test_every_port_of_seaweedfs_is_a_setting(isolated: SettingsOf) -> None:
         if "=" in option
     )
     assert options["ip.bind"] == "127.0.0.1"
-    assert options["s3.port.lance"] == "0", "its default is the normalizer's port"
+    assert options["s3.port.lance"] == "0", "its default is the port of the normalizer"
     for option, name in seaweedfs.PORTS.items():
         assert options[option] == str(getattr(settings, name))
 
 
-def test_dbt_is_told_where_a_cluster_is(isolated: SettingsOf) -> None:
+def test_dbt_gets_the_address_of_a_given_cluster(isolated: SettingsOf) -> None:
     told = dbt_environment(isolated(trino_url="https://trino.example", trino_user="etl"))
     assert told["DBT_TRINO_HOST"] == "trino.example"
     assert (told["DBT_TRINO_SCHEME"], told["DBT_TRINO_PORT"]) == ("https", "443")

@@ -1,4 +1,4 @@
-"""The description of one component of the native stack: a supervised program and its needs."""
+"""The type of a component of the native stack, and the parts that its module makes it of."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ GROUPS: Final = (PIPELINE, LAKEHOUSE, DASHBOARDS)
 """The parts of the product. `payments up` starts the pipeline; `--with` adds the other groups."""
 
 STOP_WAIT_S: Final = 20
-"""Seconds that most components get to stop. No component needs more."""
+"""The longest time, in seconds, that a component may take to stop."""
 
 Work = Callable[[int, int], None]
-"""Reports the progress of a long preparation: units newly expected, units newly done."""
+"""Reports the progress of a long preparation: units that were added, units that were done."""
 
 
 class Check(NamedTuple):
@@ -41,12 +41,12 @@ class Component:
 
     name: str
     order: int
-    """Position in `payments status`: stores first, then the way of the data."""
+    """Its position in `payments status`: stores first, then from the webhook to the marts."""
     command: Callable[[Settings], list[str]]
     ready: Callable[[Settings], Awaitable[bool]]
-    """Asks once. True only when the component does its work, not when its process merely runs."""
+    """Asks once whether the component does its work. A running process alone is not enough."""
     address: Callable[[Settings], str]
-    """Where clients find it, without a secret."""
+    """The address for its clients, without a secret."""
     ports: tuple[str, ...] = ()
     """The settings that hold its ports."""
     needs: tuple[str, ...] = ()
@@ -55,7 +55,7 @@ class Component:
     """The components that it calls later, and does not need at its start. It stops before them."""
     group: str = PIPELINE
     prepare: Callable[[Settings, Work], None] = lambda _settings, _work: None
-    """Puts on disk what it needs to start. Called only when it is not running."""
+    """Writes the files that it needs to start. Called only while it is not running."""
     elsewhere: str = ""
     """The setting of its address on another machine. When that is set, nothing starts here."""
     secrets: tuple[str, ...] = ()
@@ -67,7 +67,7 @@ class Component:
     heap: str = ""
     """The setting of its heap in MiB. It wants that memory in addition."""
     disk_mib: int = 64
-    """Free disk that it wants in the stack's folder. The default is room for its logs."""
+    """Free disk that it wants in the stack's folder. The default is for its logs."""
     jars: tuple[JarLock, ...] = ()
     """The files that its preparation fetches from Maven."""
     downloads: Callable[[Settings], Iterable[Download]] = lambda _settings: ()
@@ -82,20 +82,20 @@ class Component:
     Asked only where the system hides a process's environment, which names the stack.
     """
     ready_wait_s: int = 90
-    """Seconds from its start until it is ready, at most, on a busy machine."""
+    """The longest time from its start until it is ready, on a busy machine."""
     stop_signal: str = "TERM"
     stop_wait_s: int = STOP_WAIT_S
-    """Seconds from the stop signal until it is killed."""
+    """The time from the stop signal until it is killed."""
     user: Callable[[], str | None] = lambda: None
-    """The user that root runs it as; None for root itself."""
+    """The user that root runs it as. None: root itself."""
 
 
 def program(name: str, find: Callable[[], str]) -> Check:
-    """Check that a program of this environment is there.
+    """Check that a program is installed.
 
     Args:
-        name: the program, as the doctor shows it.
-        find: returns where it is. Its `UserError` is `what is missing: what to do.`
+        name: of the check.
+        find: returns the program's path. Its `UserError` has the form "<finding>: <remedy>."
     """
     try:
         return Check(name, ok=True, finding=find())
@@ -105,7 +105,7 @@ def program(name: str, find: Callable[[], str]) -> Check:
 
 
 def command_names(word: str) -> Callable[[psutil.Process, Path], bool]:
-    """Recognize a process by a word of its command line that also names the stack's folder."""
+    """Recognize a process by a word of its command line, if that names the stack's folder too."""
 
     def recognized(process: psutil.Process, home: Path) -> bool:
         arguments = process.cmdline()
@@ -115,5 +115,5 @@ def command_names(word: str) -> Callable[[psutil.Process, Path], bool]:
 
 
 def runs_elsewhere(settings: Settings, component: Component) -> bool:
-    """Tell whether the settings give the address of a server that this stack doesn't start."""
+    """Whether the settings give the component's address on another machine."""
     return bool(component.elsewhere and getattr(settings, component.elsewhere))

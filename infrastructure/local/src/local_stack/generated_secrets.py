@@ -9,12 +9,12 @@ from payment_pipeline.settings import Settings
 
 
 def names() -> tuple[str, ...]:
-    """The names of all generated secrets, as the components ask for them."""
+    """The names of all generated secrets."""
     return tuple(name for each in components().values() for name in each.generated_secrets)
 
 
 def generate(settings: Settings) -> None:
-    """Generate each secret that is neither given nor in a file, readable by its owner only."""
+    """Generate each secret that is neither given nor in a file. The files are private."""
     given = settings.given_secrets
     for name in names():
         path = settings.secrets_dir / name
@@ -23,7 +23,7 @@ def generate(settings: Settings) -> None:
 
 
 def new_secret(name: str) -> str:
-    """Return a random secret. A provider's signing secret has that provider's form."""
+    """A random secret. A provider's signing secret has that provider's form."""
     random = secrets.token_urlsafe(32)
     provider = PROVIDERS.get(name)
     return provider.new_secret(random) if provider else random

@@ -1,4 +1,4 @@
-"""The signing secrets of every provider found, by the name of their setting."""
+"""The settings of the providers' signing secrets."""
 
 from typing import Final
 

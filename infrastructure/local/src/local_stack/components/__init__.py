@@ -27,11 +27,11 @@ def _component(module: str) -> Component:
 
 
 def chosen(only: tuple[str, ...] = (), groups: tuple[str, ...] = ()) -> tuple[Component, ...]:
-    """Return the components to start.
+    """The components to start.
 
     Args:
-        only: names of components. What these need comes with them.
-        groups: without `only`, the groups to start in addition to the pipeline.
+        only: names of components. The components that they need are added.
+        groups: the groups to start with the pipeline, if `only` is empty.
 
     Raises:
         UserError: there is no component or no group of a given name.
