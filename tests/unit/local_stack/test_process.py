@@ -57,7 +57,7 @@ def test_no_process_is_killed_when_another_holds_the_port(
     gateway: subprocess.Popen[str], tmp_path: Path
 ) -> None:
     other = isolated.settings(tmp_path / "other")
-    refusal = f"not gateway's, but pid {os.getpid()}'s"
+    refusal = f"of gateway is used by pid {os.getpid()}, which is another program"
     with (
         socket.create_server(("127.0.0.1", other.gateway_port)),
         pytest.raises(UserError, match=refusal),
