@@ -33,7 +33,7 @@ from payment_pipeline.normalizer.version import normalizer_version
 from payment_pipeline.providers import Context, Envelope, providers, source
 from payment_pipeline.replay import replay_runner as replaying
 from payment_pipeline.replay.replay_batch import Request
-from payment_pipeline.replay.replay_outcome import Report, Standing
+from payment_pipeline.replay.replay_outcome import ReplayOutcome, Report
 from payment_pipeline.settings import Settings
 from payment_pipeline.simulator import traffic
 from support import commands
@@ -186,8 +186,8 @@ async def test_a_bug_is_corrected_once_and_the_features_with_it(received: Receiv
     report = await received.replay()
     assert report.ok
     assert report.records == COUNT + len(pairs())
-    assert report.standings[Standing.CORRECTED] == len(broken) > 20
-    assert report.standings[Standing.UNCHANGED] == len(right) - len(broken)
+    assert report.outcomes[ReplayOutcome.CORRECTED] == len(broken) > 20
+    assert report.outcomes[ReplayOutcome.UNCHANGED] == len(right) - len(broken)
     assert report.columns == {"amount_minor": len(broken)}
     amounts = await received.pool.fetch("SELECT event_id, amount_minor FROM payment_events")
     assert dict(map(tuple, amounts)) == {each.event_id: each.amount_minor for each in right}
@@ -204,7 +204,7 @@ async def test_a_bug_is_corrected_once_and_the_features_with_it(received: Receiv
     assert await received.states() == states
 
     again = await received.replay()
-    assert again.standings[Standing.CORRECTED] == 0
+    assert again.outcomes[ReplayOutcome.CORRECTED] == 0
     assert again.refolded == 0
     history = "SELECT count(*) FROM payment_events_history"
     assert await received.pool.fetchval(history) == len(broken)
@@ -219,8 +219,8 @@ async def test_a_dry_run_says_the_same_and_writes_nothing(received: Received) ->
     assert await received.pool.fetch("SELECT * FROM payment_events ORDER BY id") == before
     assert await ends(received.settings, topics.NORMALIZED) == normalized
     did = await received.replay()
-    assert (would.standings, would.columns) == (did.standings, did.columns)
-    assert did.standings[Standing.SENT_ON] == 5
+    assert (would.outcomes, would.columns) == (did.outcomes, did.columns)
+    assert did.outcomes[ReplayOutcome.SENT_ON] == 5
 
 
 async def test_what_is_in_no_table_is_sent_on_as_it_came(received: Received) -> None:
@@ -228,7 +228,7 @@ async def test_what_is_in_no_table_is_sent_on_as_it_came(received: Received) -> 
     await received.write(right[3:])
     before = await ends(received.settings, topics.NORMALIZED)
     report = await received.replay()
-    assert report.standings[Standing.SENT_ON] == 3
+    assert report.outcomes[ReplayOutcome.SENT_ON] == 3
     sent = await came(received.settings, topics.NORMALIZED, before)
     found = {event.event_id: event for event in map(PAYMENT_EVENT.validate_json, sent)}
     assert found.keys() == {event.event_id for event in right[:3]}
@@ -247,11 +247,14 @@ async def test_what_no_model_covers_is_sent_on_if_it_is_on_no_topic(received: Re
     before = await ends(received.settings, topics.UNMODELLED)
     told = await received.replay(Request(received.window(), dry_run=True))
     first, second = await received.replay(), await received.replay()
-    assert told.standings == first.standings
-    assert first.standings[Standing.SENT_ON] == 1
-    assert first.standings[Standing.UNMODELLED] == known > 0
-    assert first.named[Standing.SENT_ON][0].event_id == "evt_unmodelled"
-    assert (second.standings[Standing.SENT_ON], second.standings[Standing.UNMODELLED]) == (
+    assert told.outcomes == first.outcomes
+    assert first.outcomes[ReplayOutcome.SENT_ON] == 1
+    assert first.outcomes[ReplayOutcome.UNMODELLED] == known > 0
+    assert first.named[ReplayOutcome.SENT_ON][0].event_id == "evt_unmodelled"
+    assert (
+        second.outcomes[ReplayOutcome.SENT_ON],
+        second.outcomes[ReplayOutcome.UNMODELLED],
+    ) == (
         0,
         known + 1,
     )
@@ -267,8 +270,8 @@ async def test_what_was_rejected_and_is_unmodelled_today_stays_a_letter(received
     assert isinstance(letter, BadRecord)
     await writer.quarantine(received.pool, [letter], "test")
     report = await received.replay()
-    assert report.standings[Standing.SENT_ON] == 0
-    assert report.standings[Standing.UNMODELLED] == len(received.unmodelled())
+    assert report.outcomes[ReplayOutcome.SENT_ON] == 0
+    assert report.outcomes[ReplayOutcome.UNMODELLED] == len(received.unmodelled())
 
 
 async def test_what_was_rejected_and_lost_is_quarantined_once(received: Received) -> None:
@@ -279,8 +282,12 @@ async def test_what_was_rejected_and_lost_is_quarantined_once(received: Received
     await received.send([json.dumps(body).encode()])
     assert isinstance(normalized(received.raws[-1], Context(b"", "0")), Rejected)
     first, second = await received.replay(), await received.replay()
-    assert first.standings[Standing.QUARANTINED] == second.standings[Standing.STILL_REJECTED] == 1
-    assert second.standings[Standing.QUARANTINED] == 0
+    assert (
+        first.outcomes[ReplayOutcome.QUARANTINED]
+        == second.outcomes[ReplayOutcome.STILL_REJECTED]
+        == 1
+    )
+    assert second.outcomes[ReplayOutcome.QUARANTINED] == 0
     (row,) = await received.pool.fetch("SELECT * FROM payment_events_quarantine")
     assert row["source_offset"] == received.raws[-1].coordinates.offset
     assert row["body"] == received.raws[-1].body
@@ -306,7 +313,9 @@ async def test_what_was_rejected_once_is_sent_on_and_its_letter_closed_once(
     before = await ends(received.settings, topics.NORMALIZED)
     for dry_run in (True, False):
         report = await received.replay(Request(received.window(), dry_run=dry_run, wait_s=0))
-        assert [report.standings[each] for each in (Standing.MENDED, Standing.REDRIVABLE)] == [3, 2]
+        assert [
+            report.outcomes[each] for each in (ReplayOutcome.MENDED, ReplayOutcome.REDRIVABLE)
+        ] == [3, 2]
         assert (report.letters_closed, report.letters_open, report.ok) == (0, 3, dry_run)
     sent = await came(received.settings, topics.NORMALIZED, before)
     events = [PAYMENT_EVENT.validate_json(value) for value in sent]
@@ -338,7 +347,7 @@ async def test_a_letter_of_what_bronze_has_from_elsewhere_is_closed_too(received
     await received.write([right[0].model_copy(update={"source": elsewhere}), *right[1:]])
     await received.reject(right[:1])
     told = await received.replay(Request(received.window(), dry_run=True))
-    assert (told.standings[Standing.UNCHANGED], told.letters_open) == (len(right), 1)
+    assert (told.outcomes[ReplayOutcome.UNCHANGED], told.letters_open) == (len(right), 1)
     assert (await received.replay()).letters_closed == 1
     (letter,) = await received.pool.fetch("SELECT * FROM payment_events_quarantine")
     assert letter["resolution"] == "already_there"
@@ -360,7 +369,7 @@ async def test_a_row_that_is_taken_no_more_stays_and_is_named(
     monkeypatch.setattr(STRIPE, "normalize", stricter)
     report = await received.replay()
     assert not report.ok
-    assert [each.event_id for each in report.named[Standing.NO_LONGER_TAKEN]] == [strict]
+    assert [each.event_id for each in report.named[ReplayOutcome.NO_LONGER_TAKEN]] == [strict]
     rows = await received.pool.fetchval("SELECT count(*) FROM payment_events")
     assert rows == len(right)
     assert await received.pool.fetchval("SELECT count(*) FROM payment_events_quarantine") == 0
@@ -371,7 +380,7 @@ async def test_only_what_is_asked_for_is_replayed(received: Received) -> None:
     await received.write([wrong(event) for event in right])
     failed = [event for event in right if event.event_type == "charge.failed"]
     report = await received.replay(Request(received.window(), event_type="charge.failed"))
-    assert report.records == len(failed) == report.standings[Standing.CORRECTED] > 0
+    assert report.records == len(failed) == report.outcomes[ReplayOutcome.CORRECTED] > 0
     middle = received.raws[COUNT // 2].received_at
     first_half = Window(received.since, middle)
     report = await received.replay(Request(first_half, dry_run=True))

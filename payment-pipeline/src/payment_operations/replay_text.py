@@ -2,20 +2,20 @@
 
 from rich.console import Console
 
-from payment_pipeline.replay.replay_outcome import Report, Standing
+from payment_pipeline.replay.replay_outcome import ReplayOutcome, Report
 
 from .terminal import number_column, show_table, table, text_column
 
 MEANINGS = {
-    Standing.UNCHANGED: "the same as in bronze",
-    Standing.CORRECTED: "corrected; the old rows are in payment_events_history",
-    Standing.SENT_ON: "in no table and on no topic: sent on, like new events",
-    Standing.QUARANTINED: "rejected and in no table: written to the quarantine",
-    Standing.MENDED: "rejected at first, valid today: sent on to payments.normalized",
-    Standing.REDRIVABLE: "valid today, in the quarantine for a decision: `payments dlq list`",
-    Standing.STILL_REJECTED: "in the quarantine, and still rejected",
-    Standing.UNMODELLED: "genuine, but of a type that no model covers",
-    Standing.NO_LONGER_TAKEN: "in bronze, but rejected today: left as they are, for you to decide",
+    ReplayOutcome.UNCHANGED: "the same as in bronze",
+    ReplayOutcome.CORRECTED: "corrected; the old rows are in payment_events_history",
+    ReplayOutcome.SENT_ON: "in no table and on no topic: sent on, like new events",
+    ReplayOutcome.QUARANTINED: "rejected and in no table: written to the quarantine",
+    ReplayOutcome.MENDED: "rejected at first, valid today: sent on to payments.normalized",
+    ReplayOutcome.REDRIVABLE: "valid today, in the quarantine for a decision: `payments dlq list`",
+    ReplayOutcome.STILL_REJECTED: "in the quarantine, and still rejected",
+    ReplayOutcome.UNMODELLED: "genuine, but of a type that no model covers",
+    ReplayOutcome.NO_LONGER_TAKEN: "in bronze, but rejected today: unchanged, you decide",
 }
 """What each outcome means."""
 SHOWN_MAX = 20
@@ -29,7 +29,7 @@ def as_json(report: Report) -> dict[str, object]:
         "dry_run": report.dry_run,
         "complete": report.complete,
         "records": report.records,
-        **{standing.value: report.standings[standing] for standing in Standing},
+        **{standing.value: report.outcomes[standing] for standing in ReplayOutcome},
         "columns": dict(report.columns),
         "named": {
             standing.value: [each._asdict() for each in names]
@@ -46,14 +46,14 @@ def show(report: Report, console: Console) -> None:
     """Print the result: counts by outcome, the named events, dead letters, features."""
     shown = table(number_column("events"), text_column("outcome"))
     for standing, meaning in MEANINGS.items():
-        if report.standings[standing]:
-            shown.add_row(f"{report.standings[standing]:,}", meaning)
+        if report.outcomes[standing]:
+            shown.add_row(f"{report.outcomes[standing]:,}", meaning)
     show_table(console, shown)
     for standing, names in report.named.items():
         for each in names[:SHOWN_MAX]:
             line = f"  {standing.value}: {each.event_id} ({each.about})"
             console.print(line, markup=False, soft_wrap=True)
-        if (more := report.standings[standing] - SHOWN_MAX) > 0:
+        if (more := report.outcomes[standing] - SHOWN_MAX) > 0:
             console.print(f"  {standing.value}: {more:,} more; `--json` names 100 of them")
     for line in _of_letters(report):
         console.print(line, soft_wrap=True)

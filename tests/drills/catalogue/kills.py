@@ -20,7 +20,7 @@ from local_stack import supervisor
 from payment_pipeline.ledger.audit_window import Window
 from payment_pipeline.ledger.stages import Stage
 from payment_pipeline.replay.replay_batch import Request
-from payment_pipeline.replay.replay_outcome import Standing
+from payment_pipeline.replay.replay_outcome import ReplayOutcome
 from payment_pipeline.replay.replay_runner import replay
 from payment_pipeline.simulator.simulation_run import Faults
 
@@ -115,7 +115,7 @@ def _control(context: DrillContext, findings: Findings) -> bool:
     )
     window = Window(context.began_at, datetime.now(UTC))
     replayed = asyncio.run(replay(settings, Request(window), lambda _said: None))
-    context.progress(f"a replay sent {replayed.standings[Standing.SENT_ON]} of them on")
+    context.progress(f"a replay sent {replayed.outcomes[ReplayOutcome.SENT_ON]} of them on")
     findings.require(
         settled_audit(context, ledger).ok, "a replay did not restore the events of the control"
     )

@@ -37,7 +37,7 @@ from payment_pipeline.ledger.audit_window import Window
 from payment_pipeline.providers import Context, Envelope, event_headers, providers
 from payment_pipeline.replay import replay_batch as replay
 from payment_pipeline.replay import replay_runner as replaying
-from payment_pipeline.replay.replay_outcome import Standing
+from payment_pipeline.replay.replay_outcome import ReplayOutcome
 from payment_pipeline.settings import Settings
 from support import commands
 from support.normalized_events import rows, until
@@ -264,13 +264,17 @@ async def test_a_replay_by_mended_code_empties_the_class_and_the_audit_is_clean(
     monkeypatch.setattr(stripe, "normalize", mended)
     request = replay.Request(Window(story.at, story.at + timedelta(seconds=1)))
     done = await replaying.replay(stack, request, lambda _: None)
-    assert (done.standings[Standing.MENDED], done.letters_closed, done.ok) == (5, 5, True)
+    assert (done.outcomes[ReplayOutcome.MENDED], done.letters_closed, done.ok) == (5, 5, True)
     assert story.open() == {}
     assert story.closed() == [("written", done.by, False)] * 5
     expected = [(story.event_id(n), sha256(body).hexdigest()) for n, body in enumerate(bodies)]
     assert [(event_id, digest) for event_id, digest, _ in story.stored()] == expected
     again = await replaying.replay(stack, request, lambda _: None)
-    assert (again.standings[Standing.UNCHANGED], again.letters_closed, again.ok) == (5, 0, True)
+    assert (again.outcomes[ReplayOutcome.UNCHANGED], again.letters_closed, again.ok) == (
+        5,
+        0,
+        True,
+    )
     assert len(story.stored()) == 5
     audit = story.audit()
     assert audit["ok"], audit

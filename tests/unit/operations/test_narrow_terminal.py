@@ -35,8 +35,8 @@ from payment_pipeline.ledger.stage_tally import Money, Seen
 from payment_pipeline.ledger.stages import Reading, Stage
 from payment_pipeline.ledger.workflow_runs import Run
 from payment_pipeline.orchestrator.reviews import OpenReview
+from payment_pipeline.replay.replay_outcome import ReplayOutcome as Outcome_
 from payment_pipeline.replay.replay_outcome import Report as Replay
-from payment_pipeline.replay.replay_outcome import Standing as Outcome_
 
 WIDTH = 80
 NOW = datetime(2026, 1, 31, 12, 0, 5, 250_000, UTC)
@@ -211,7 +211,7 @@ def test_an_erasure_has_every_location_and_both_counts() -> None:
 def test_a_replay_has_every_outcome_and_id() -> None:
     report = Replay("replay/2026-01-31T12:00:00Z", dry_run=False)
     for outcome in Outcome_:
-        report.standings[outcome] = 1_234_567
+        report.outcomes[outcome] = 1_234_567
     report.note(Outcome_.NO_LONGER_TAKEN, "stripe", EVENT, ERROR)
     text = printed(lambda console: replay_text.show(report, console))
     assert_nothing_is_cut(text, EVENT, "payment_events_history")

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from payment_operations import replay_text
-from payment_pipeline.replay.replay_outcome import Report, Standing
+from payment_pipeline.replay.replay_outcome import ReplayOutcome, Report
 
 BY = "replay/2026-01-31T12:00:00Z"
 
@@ -19,10 +19,10 @@ def said(report: Report) -> str:
 
 
 def test_every_outcome_has_its_meaning() -> None:
-    report = Report(BY, dry_run=False, standings=Counter(dict.fromkeys(Standing, 1)))
+    report = Report(BY, dry_run=False, outcomes=Counter(dict.fromkeys(ReplayOutcome, 1)))
     text = said(report)
     assert all(words in text for words in replay_text.MEANINGS.values())
-    assert replay_text.MEANINGS.keys() == set(Standing)
+    assert replay_text.MEANINGS.keys() == set(ReplayOutcome)
 
 
 @pytest.mark.parametrize(

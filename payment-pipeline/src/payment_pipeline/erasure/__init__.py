@@ -1,1 +1,1 @@
-"""How is a person erased everywhere, with a proof, while amounts and events stay?"""
+"""Erases a person from every store, with a proof. Events and amounts stay."""

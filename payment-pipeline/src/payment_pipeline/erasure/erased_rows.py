@@ -1,4 +1,4 @@
-"""Where in bronze is the person, and how does a token take their place, in one transaction?"""
+"""Finds a person in bronze, and replaces the person's id by a token in one transaction."""
 
 from collections.abc import Mapping
 from secrets import token_hex
@@ -67,23 +67,21 @@ async def open_letters(
 
     Args:
         connection: to bronze.
-        person: whose letters it empties.
-        cut_before: each partition that it cuts, with the first offset that stays; an open letter
-            there may be anybody's.
+        person: the erasure removes the bodies of this person's dead letters.
+        cut_before: each partition to cut, with the first offset that stays. An open dead letter
+            there may belong to anybody.
     """
-    places = [(place.topic, place.partition, offset) for place, offset in cut_before.items()]
-    columns = list(zip(*places, strict=True)) or [(), (), ()]
+    cuts = [(at.topic, at.partition, offset) for at, offset in cut_before.items()]
+    columns = list(zip(*cuts, strict=True)) or [(), (), ()]
     rows = await connection.fetch(_OPEN_LETTERS, *_in_bodies(person), *columns)
     return [row["id"] for row in rows]
 
 
 async def erase(connection: asyncpg.Connection, person: Person) -> Erased:
-    """Put a token in the person's place; all of it or nothing, and again is no change.
+    """Replace the person's id by a token, in one transaction. A repeat changes nothing.
 
-    Open dead letters keep their bytes.
-
-    Writers go on meanwhile: rows and features are locked in the order in which they lock them.
-    Decisions alone wait.
+    Open dead letters keep their bytes. Writers continue meanwhile: rows and features are locked in
+    the same order as writers lock them. Only writers of decisions wait.
     """
     token = _token()
     theirs = person.provider, person.customer_id
@@ -116,7 +114,7 @@ async def erase(connection: asyncpg.Connection, person: Person) -> Erased:
 
 
 def _in_bodies(person: Person) -> tuple[str, list[str], list[str]]:
-    """What `holding_one` asks with."""
+    """Return the parameters of the query `holding_one`."""
     return person.provider, person.ids, [*map(pattern, person.ids)]
 
 

@@ -1,8 +1,8 @@
-"""Where on the topics is the person, and how are the topics cut behind them?
+"""Finds a person on the topics, and deletes the records up to the last one about the person.
 
-Kafka deletes no single record, only the beginning of a partition. So each partition that names the
-person is cut up to the last record that does, and their neighbours' records before it go as well:
-those are in bronze, which `forget` has the ledger prove first. What is cut can't be replayed.
+Kafka can't delete single records, only the beginning of a partition. So each partition is cut after
+its last record about the person, and the earlier records of other people are deleted too. Bronze
+has their events, as an audit proves before the cut. A replay can't read deleted records.
 """
 
 from collections import Counter
@@ -25,47 +25,48 @@ from payment_pipeline.settings import Settings
 from .person import Person
 
 EVERYTHING: Final = 2**53
-"""More records than a topic has."""
+"""More records than any topic has."""
 RESOLUTION: Final = timedelta(microseconds=1)
-"""Of a receipt's time."""
+"""Resolution of a receipt time."""
 
 
 @dataclass
 class Cut:
-    """What is to go."""
+    """The records to delete."""
 
     before: dict[TopicPartition, int] = field(default_factory=dict)
-    """Each partition's first offset that stays."""
+    """The first offset that stays, by partition."""
     theirs: Counter[str] = field(default_factory=Counter)
-    """Records that name the person, by topic."""
+    """Records about the person, by topic."""
     neighbours: int = 0
-    """Records of others that go with them."""
+    """Records of other people that are deleted with them."""
     whole_from: datetime | None = None
-    """From this receipt on nothing is missing on any topic."""
+    """From this receipt time on, the topics are complete."""
 
 
 class _Scan:
-    """Reads each partition in order; what lies before a record of the person's goes with it."""
+    """Reads each partition in order and notes the last record about the person."""
 
     def __init__(self, person: Person) -> None:
         self.cut = Cut()
         self._person = person
         self._others: Counter[TopicPartition] = Counter()
-        """Neighbours since the partition's last record of the person's."""
+        """Records of other people since the last record about the person, by partition."""
         self._latest: dict[TopicPartition, datetime] = {}
-        """The latest receipt so far."""
+        """The latest receipt time so far, by partition."""
 
     def __call__(self, record: ConsumerRecord) -> bool:
-        place = TopicPartition(record.topic, record.partition)
+        partition = TopicPartition(record.topic, record.partition)
         received_at = raw_event(record).received_at
-        latest = self._latest[place] = max(received_at, self._latest.get(place, received_at))
+        known = self._latest.get(partition, received_at)
+        latest = self._latest[partition] = max(received_at, known)
         if not self._is_theirs(record):
-            self._others[place] += 1
+            self._others[partition] += 1
             return False
         cut = self.cut
-        cut.before[place] = record.offset + 1
+        cut.before[partition] = record.offset + 1
         cut.theirs[record.topic] += 1
-        cut.neighbours += self._others.pop(place, 0)
+        cut.neighbours += self._others.pop(partition, 0)
         cut.whole_from = max(latest + RESOLUTION, cut.whole_from or latest)
         return True
 
@@ -77,10 +78,10 @@ class _Scan:
 
 
 async def find(settings: Settings, person: Person, progress: Callable[[str], None]) -> Cut:
-    """Read every topic once, from its beginning to where it ends now.
+    """Read every topic once, from its beginning to its current end.
 
     Raises:
-        UserError: Kafka does not answer, or has not the topics.
+        UserError: Kafka does not answer, or lacks the topics.
     """
     scan = _Scan(person)
     async with audited_topics.connected(settings) as found:
@@ -90,10 +91,10 @@ async def find(settings: Settings, person: Person, progress: Callable[[str], Non
 
 
 async def apply(settings: Settings, cut: Cut) -> None:
-    """Cut; again is no change. No client can read what is cut from here on.
+    """Delete the records. A repeat changes nothing, and no client can read the records after it.
 
-    The bytes leave the broker's disk with their segment, at the latest when that is rolled and
-    past: `docs/runbooks/erasure.md`.
+    The bytes leave the broker's disk with their segment, after the segment is rolled:
+    `docs/runbooks/erasure.md`.
 
     Raises:
         UserError: Kafka does not answer, or refuses.
@@ -104,12 +105,12 @@ async def apply(settings: Settings, cut: Cut) -> None:
     try:
         await admin.start()
         await admin.delete_records(
-            {place: RecordsToDelete(offset) for place, offset in cut.before.items()}
+            {partition: RecordsToDelete(offset) for partition, offset in cut.before.items()}
         )
     except KafkaError as refusal:
         raise UserError(
-            f"Kafka at {settings.kafka} cut not everything ({type(refusal).__name__}): "
-            "call again, it goes on from here.",
+            f"Kafka at {settings.kafka} did not delete all records ({type(refusal).__name__}). "
+            "Run the command again: it continues.",
             exit_code=1,
         ) from None
     finally:
@@ -117,8 +118,8 @@ async def apply(settings: Settings, cut: Cut) -> None:
 
 
 def _letter(value: bytes) -> bytes:
-    """The signed bytes in a dead letter, which carries them as base64."""
+    """Return the signed bytes of a dead letter, which has them as base64."""
     try:
         return BadRecord.model_validate(orjson.loads(value)).body
-    except ValueError:  # not what the topic's contract says
+    except ValueError:  # the record breaks the contract of its topic
         return b""

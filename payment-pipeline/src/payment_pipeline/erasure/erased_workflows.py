@@ -1,8 +1,8 @@
-"""Which workflows name the person, and how are they taken out of Temporal?
+"""Finds the workflows that name a person, and deletes them from Temporal.
 
-Reviews and recoveries carry the customer's id so that they are found by it; the range that opened
-one has it in its history. A workflow is deleted whole, with its history and its visibility record:
-Temporal can't change what it has written. A review that is still open ends without an answer.
+Reviews and recoveries have the customer's id as a search attribute. The workflow of the range that
+opened them has it in its history. A workflow is deleted with its history and its visibility record,
+because Temporal can't change them. A review that is still open ends without an answer.
 """
 
 import asyncio
@@ -21,11 +21,11 @@ from payment_pipeline.domain.search_attributes import CUSTOMER_ID
 from .person import Person
 
 FOLLOW_UPS: Final = frozenset({"FraudReview", "PaymentRecovery"})
-"""About one payment: they end with the person. Any other that runs serves others too."""
+"""Workflows about one payment, which are deleted even while they run."""
 RESCORE: Final = "Rescore"
 IDS_A_QUERY: Final = 50
 GONE_WITHIN_S: Final = 120.0
-"""Temporal deletes in a queue, behind what it has yet to do: over 30 s on a busy machine."""
+"""Temporal deletes from a queue, which takes over 30 s on a busy machine."""
 ASK_AGAIN_S: Final = 0.2
 
 
@@ -35,14 +35,14 @@ class Run(NamedTuple):
     workflow_id: str
     run_id: str
     may_go: bool
-    """It is closed, or about nobody else."""
+    """True if the run is closed, or about nobody else."""
 
 
 async def find(client: Client, person: Person, progress: Callable[[str], None]) -> list[Run]:
-    """The runs whose history or search attributes name the person.
+    """Return the runs whose history or search attributes name the person.
 
     Raises:
-        RPCError: Temporal doesn't answer.
+        RPCError: Temporal does not answer.
     """
     progress("searching Temporal")
     found = {}
@@ -55,11 +55,11 @@ async def find(client: Client, person: Person, progress: Callable[[str], None]) 
 
 
 async def delete(client: Client, runs: list[Run]) -> None:
-    """Delete those that may go, and wait until Temporal has; one that is gone is no mistake.
+    """Delete the runs that may go, and wait until they are gone. A missing run is no error.
 
     Raises:
-        RPCError: Temporal doesn't answer.
-        TimeoutError: it has accepted the deletion and not done it.
+        RPCError: Temporal does not answer.
+        TimeoutError: Temporal accepted the deletion but did not finish it in time.
     """
     going = [run for run in runs if run.may_go]
     for run in going:
@@ -81,7 +81,7 @@ async def delete(client: Client, runs: list[Run]) -> None:
 
 
 async def _candidates(client: Client, person: Person) -> AsyncIterator[WorkflowExecution]:
-    """What could name them: their own, the ranges that wrote their rows, and late scores."""
+    """Yield the workflows that may name the person: reviews, recoveries, ranges, late scores."""
     queries = [f"{CUSTOMER_ID} = '{person.customer_id}'", f"WorkflowType = '{RESCORE}'"]
     ids = [workflow.replace("'", "''") for workflow in person.workflows]
     for start in range(0, len(ids), IDS_A_QUERY):
@@ -101,15 +101,18 @@ async def _names(client: Client, one: WorkflowExecution, person: Person) -> bool
             if _is_named_in(event, person):
                 return True
     except RPCError as error:
-        if error.status is not RPCStatusCode.NOT_FOUND:  # its retention has just passed
+        if (
+            error.status is not RPCStatusCode.NOT_FOUND
+        ):  # Temporal has just deleted it after its retention
             raise
     return False
 
 
 def _is_named_in(message: Message, person: Person) -> bool:
-    """On the wire a text stands between its length and the next tag, which may look like letters.
+    """Tell whether a message names the person.
 
-    So what may name the person is judged as text, where each value is quoted.
+    In the binary form a text stands between its length and the next tag, which may look like
+    letters. So the text form is searched, in which each value is quoted.
     """
     if person.customer_id.encode() not in message.SerializeToString():
         return False

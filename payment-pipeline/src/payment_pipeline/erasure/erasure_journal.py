@@ -1,6 +1,7 @@
-"""What is kept of an erasure itself? When, how much, which topics were cut; never who.
+"""Records each erasure, without the person, and holds the locks that an erasure needs.
 
-And who stays out meanwhile: another erasure, and whoever writes what they read before.
+The record says when, how much, and which topics were cut. The locks keep out another erasure, and
+replays and redrives, which would write back what they read before.
 """
 
 from collections.abc import AsyncIterator
@@ -17,31 +18,32 @@ from payment_pipeline.dlq import dead_letter_clients
 from .erased_topics import Cut
 
 LOCK_KEY = 0x657261736572
-"""The advisory lock's number: the ASCII of "eraser"."""
+"""The number of the advisory lock: the ASCII codes of "eraser"."""
 
 SQL = queries(__package__, "queries.sql")
 
 
 def alone(pool: asyncpg.Pool) -> AbstractAsyncContextManager[asyncpg.Connection]:
-    """Be the only erasure, on the connection that this yields.
+    """Hold the lock of the only erasure, on the connection that this yields.
 
     Raises:
-        UserError: another one is under way.
+        UserError: another erasure holds the lock.
     """
-    refusal = "Another erasure is under way: call again when it has ended."
+    refusal = "Another erasure is at work. Wait until it ends, then try again."
     return postgres.exclusive(pool, LOCK_KEY, refusal)
 
 
 @asynccontextmanager
 async def no_rewriting(pool: asyncpg.Pool) -> AsyncIterator[None]:
-    """Keep replays and redrives out: one would write the person back, after the proof, from before.
+    """Keep replays and redrives out: they could write the person back after the proof.
 
-    Taken after `alone`, and in this order; nobody waits for a lock, so nobody waits for another.
+    These locks are taken after `alone`, always in this order. Nobody waits for a lock, so there is
+    no deadlock.
 
     Raises:
-        UserError: one is at work.
+        UserError: a replay or a redrive is at work.
     """
-    refusal = "A {} is at work, which could write the person back: call again when it has ended."
+    refusal = "A {} is at work and could write the person back. Wait until it ends, then try again."
     async with (
         postgres.exclusive(pool, refold.LOCK_KEY, refusal.format("replay")),
         postgres.exclusive(pool, dead_letter_clients.LOCK_KEY, refusal.format("redrive")),
@@ -50,21 +52,25 @@ async def no_rewriting(pool: asyncpg.Pool) -> AsyncIterator[None]:
 
 
 async def begin(connection: asyncpg.Connection, provider: str, found: dict[str, int]) -> int:
-    """Note that one begins; return its number."""
+    """Record the start of an erasure; return its number."""
     number: int = await connection.fetchval(SQL["begin"], provider, found)
     return number
 
 
 async def cut(connection: asyncpg.Connection, number: int, planned: Cut) -> None:
-    """Note what is about to be cut; the ledger reads the topics from behind it."""
-    places = [_place(place, offset) for place, offset in sorted(planned.before.items())]
-    await connection.execute(SQL["cut"], number, planned.whole_from, places)
+    """Record which records are about to be deleted: audits read the topics from there on."""
+    cuts = [_cut(partition, offset) for partition, offset in sorted(planned.before.items())]
+    await connection.execute(SQL["cut"], number, planned.whole_from, cuts)
 
 
 async def finish(connection: asyncpg.Connection, number: int, remaining: dict[str, int]) -> None:
-    """Note the proof; an erasure that left something is not finished."""
+    """Record the proof. An erasure that left something is not finished."""
     await connection.execute(SQL["finish"], number, remaining, not any(remaining.values()))
 
 
-def _place(place: TopicPartition, offset: int) -> dict[str, str | int]:
-    return {"topic": place.topic, "partition": place.partition, "before_offset": offset}
+def _cut(partition: TopicPartition, offset: int) -> dict[str, str | int]:
+    return {
+        "topic": partition.topic,
+        "partition": partition.partition,
+        "before_offset": offset,
+    }

@@ -1,14 +1,15 @@
-"""In which order does a person go, so that a crash at any step leaves nothing that can't be found?
+"""The steps of an erasure, in an order that a crash at any step can be continued from.
 
-    topics     cut, once the ledger has proved that what goes with them is in bronze
-    workflows  deleted
-    bronze     a token in the person's place, in one transaction
-    lake       loads the rows that the transaction touched; the marts are built anew; snapshots go
-    proof      everything is searched again, and what is left is counted
+    topics     records are deleted, after an audit proved that bronze has their events
+    workflows  are deleted
+    bronze     a token replaces the person's id, in one transaction
+    lake       loads the changed rows; the marts are rebuilt; old snapshots are deleted
+    proof      every store is searched again, and what is left is counted
 
-Bronze comes after what is found by bronze's knowledge of the person, and before what is found by
-the customer's id alone. So a call after a crash finds the rest, whatever it is. Events flow on
-meanwhile: what came about the person in between is found by the proof and goes in another pass.
+Topics and workflows are searched with ids that bronze knows, so bronze is erased after them. The
+lake is searched by the customer's id alone, so it comes after bronze. After a crash the same call
+finds what is left. Events keep flowing: the proof finds an event about the person that arrives
+meanwhile, and another pass erases it.
 """
 
 import asyncio
@@ -31,36 +32,36 @@ from .erased_topics import Cut
 from .person import Person
 
 PASSES_MAX: Final = 3
-"""Somebody about whom events come faster than that is not erased at the provider yet."""
-AT_REST_WITHIN_S: Final = 120.0
+"""If new events about the person need more passes, the provider still has the person."""
+STORED_WITHIN_S: Final = 120.0
 LETTERS_NAMED_MAX: Final = 20
 
 Progress = Callable[[str], None]
 
 
 class Lakehouse(Protocol):
-    """What the tables behind bronze must do; each call blocks."""
+    """The operations on the lake and the marts. Each call blocks."""
 
     def find(self, patterns: Sequence[str]) -> dict[str, int]:
-        """Rows of files in which one of the patterns is found, by table."""
+        """Count the rows in files that match a pattern, by table."""
         ...
 
     def catch_up(self, xid: int) -> None:
-        """Load until a transaction of bronze is there."""
+        """Load until the lake has a transaction of bronze."""
         ...
 
     def rebuild(self) -> None:
-        """Build what is made of the lake's tables anew."""
+        """Rebuild the marts."""
         ...
 
     def forget_history(self, patterns: Sequence[str]) -> None:
-        """Leave each table its current state alone, and no older answer in a cache."""
+        """Delete the old snapshots of each table, and all cached answers."""
         ...
 
 
 @dataclass(frozen=True)
 class Stores:
-    """Where a person may be."""
+    """The stores that may hold a person's data."""
 
     settings: Settings
     connection: asyncpg.Connection
@@ -70,7 +71,7 @@ class Stores:
 
 @dataclass(frozen=True)
 class Found:
-    """Where the person is."""
+    """What a search found of the person in each store."""
 
     person: Person
     cut: Cut = field(default_factory=Cut)
@@ -78,10 +79,10 @@ class Found:
     runs: list[erased_workflows.Run] = field(default_factory=list)
     files: dict[str, int] = field(default_factory=dict)
     open_letters: list[int] = field(default_factory=list)
-    """What must be redriven or dismissed before anything is erased."""
+    """Dead letters that must be redriven or dismissed before the erasure."""
 
     def counts(self) -> dict[str, int]:
-        """Records, rows and workflows by place; none where there is nothing."""
+        """Count records, rows and workflows by store. Stores with nothing are left out."""
         return {
             **{f"topic {topic}": count for topic, count in sorted(self.cut.theirs.items())},
             **({"workflows": len(self.runs)} if self.runs else {}),
@@ -92,23 +93,23 @@ class Found:
 
 @dataclass(frozen=True)
 class Proof:
-    """What an erasure did."""
+    """The result of an erasure."""
 
     number: int
-    """In `erasures`."""
+    """Its number in the table `erasures`."""
     found: dict[str, int]
     left: dict[str, int]
     neighbours: int
-    """Records of others that were cut from the topics: in bronze, and not to be replayed."""
+    """Records of other people deleted from the topics. Bronze has them; no replay can read them."""
     replayable_from: datetime | None
-    """What was received before is not wholly on the topics any more."""
+    """Records received before this time are no longer complete on the topics."""
 
 
 async def search(stores: Stores, person: Person, progress: Progress) -> Found:
-    """Find the person in every place; what bronze knows of them leads on.
+    """Search every store for the person, with the ids that bronze knows.
 
     Raises:
-        UserError: a store doesn't answer.
+        UserError: a store does not answer.
     """
     progress("searching bronze")
     known = await erased_rows.known_by(stores.connection, person.provider, person.customer_id)
@@ -130,10 +131,10 @@ async def search(stores: Stores, person: Person, progress: Progress) -> Found:
 
 
 def refuse_open(letters: Sequence[int]) -> None:
-    """An event that was acknowledged is not erased before it has had its chance.
+    """Refuse an erasure while dead letters are open: it would delete the bytes to redrive.
 
     Raises:
-        UserError: some letters are open.
+        UserError: some dead letters are open.
     """
     if not letters:
         return
@@ -141,8 +142,8 @@ def refuse_open(letters: Sequence[int]) -> None:
     first = f", the first {LETTERS_NAMED_MAX} of them" if len(letters) > LETTERS_NAMED_MAX else ""
     are = "letters" if len(letters) > 1 else "letter"
     raise UserError(
-        f"{len(letters):,} open dead {are} would lose the bytes to redrive: "
-        f"`payments dlq redrive{named}` or `payments dlq dismiss{named}`{first}, then call again.",
+        f"{len(letters):,} open dead {are} would lose the bytes to redrive. Run "
+        f"`payments dlq redrive{named}` or `payments dlq dismiss{named}`{first}, then try again.",
         exit_code=1,
     )
 
@@ -151,8 +152,8 @@ async def forget(stores: Stores, found: Found, progress: Progress) -> Proof:
     """Erase what a search has found, and search again.
 
     Raises:
-        UserError: a store doesn't answer, events are not at rest in bronze yet, or dead letters
-            are open; the same call again goes on from there.
+        UserError: a store does not answer, events are not in bronze yet, or dead letters are open.
+            The same call again continues the erasure.
     """
     number = await erasure_journal.begin(stores.connection, found.person.provider, found.counts())
     first, neighbours, whole_from = found.counts(), 0, None
@@ -171,11 +172,11 @@ async def forget(stores: Stores, found: Found, progress: Progress) -> Proof:
 async def _pass(stores: Stores, found: Found, number: int, progress: Progress) -> None:
     person = found.person
     if found.cut.before:
-        await _prove_at_rest(stores.settings, progress)
+        await _prove_stored(stores.settings, progress)
     refuse_open(await erased_rows.open_letters(stores.connection, person, found.cut.before))
     if found.cut.before:
         await erasure_journal.cut(stores.connection, number, found.cut)
-        progress("cutting the topics")
+        progress("deleting records of the topics")
         await erased_topics.apply(stores.settings, found.cut)
     progress("deleting workflows")
     await erased_workflows.delete(stores.temporal, found.runs)
@@ -187,30 +188,30 @@ async def _pass(stores: Stores, found: Found, number: int, progress: Progress) -
     progress("loading the lake")
     await asyncio.to_thread(lakehouse.catch_up, erased.xid)
     if found.files:
-        progress("building the marts anew")
+        progress("rebuilding the marts")
         await asyncio.to_thread(lakehouse.rebuild)
         progress("expiring the lake's snapshots")
         await asyncio.to_thread(lakehouse.forget_history, person.patterns)
 
 
-async def _prove_at_rest(settings: Settings, progress: Progress) -> None:
-    """Everything that lies on the topics is in bronze, or nothing is cut.
+async def _prove_stored(settings: Settings, progress: Progress) -> None:
+    """Prove by an audit that bronze has all events of the topics.
 
     Raises:
-        UserError: events are on their way still, or lost.
+        UserError: events are still in progress, or missing.
     """
     window = Window(None, datetime.now(UTC))
-    request = ledger.Request(window, True, None, AT_REST_WITHIN_S, Stage.BRONZE)
+    request = ledger.Request(window, True, None, STORED_WITHIN_S, Stage.BRONZE)
     report = await ledger.run(settings, request, progress)
     if missing := report.audit.missing.count:
         raise UserError(
-            f"{missing:,} events on the topics are not in bronze, so nothing is cut: see "
-            "`payments audit`, then call again.",
+            f"Bronze lacks {missing:,} events of the topics, so nothing was deleted. Run "
+            "`payments audit` to see them, then try again.",
             exit_code=1,
         )
     if not report.settled:
         raise UserError(
-            "The normalizer or the dispatcher is behind, so nothing is cut: see `payments status`, "
-            "then call again.",
+            "The normalizer or the dispatcher lags, so nothing was deleted. Run `payments status`, "
+            "then try again.",
             exit_code=1,
         )

@@ -1,20 +1,20 @@
-"""Where does an id in a text begin and end? A longer one that holds it is somebody else's.
+"""A regular expression that finds an id in a text, but not a longer id that contains it.
 
-One regular expression for bytes on Kafka, PostgreSQL, the lake's files and Temporal's histories: it
-keeps to what Python, PostgreSQL and RE2, which looks neither ahead nor behind, all understand.
+The same expression searches bytes on Kafka, PostgreSQL, the lake's files and Temporal's histories.
+It uses only what Python, PostgreSQL and RE2 understand. RE2 has no lookahead and no lookbehind.
 """
 
 import re
 from typing import Final
 
 _OF_AN_ID: Final = "A-Za-z0-9_@+.:-"
-"""What an id goes on with: what ids are made of, and what makes an address of one."""
+"""Characters that continue an id: the ones in ids, and `@` and `+` of e-mail addresses."""
 _BEFORE: Final = rf"^|[^{_OF_AN_ID}]|%[0-9A-Fa-f]{{2}}|\\[bfnrt]|\\u[0-9A-Fa-f]{{4}}|\\[0-7]{{3}}"
-"""An escape ends in what looks like a part of an id: a URL's, JSON's, and that of bytes as text."""
+"""An escape of a URL, of JSON or of bytes as text ends in characters that look like an id."""
 _PUNCTUATION: Final = "[.:-]*"
-"""Goes on only if something follows: an id may end a sentence."""
+"""Part of an id only if more characters follow: an id may end a sentence."""
 
 
 def pattern(of: str) -> str:
-    """What finds an id, and no longer one."""
+    """Return the expression that finds an id, and no longer id that contains it."""
     return f"(?:{_BEFORE}){_PUNCTUATION}{re.escape(of)}{_PUNCTUATION}(?:$|[^{_OF_AN_ID}])"

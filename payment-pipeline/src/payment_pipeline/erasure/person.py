@@ -1,4 +1,4 @@
-"""By what is a person known here: which texts lead to them, in bytes, rows and histories?"""
+"""A person to erase: the ids and names that find the person in bytes, rows and histories."""
 
 import re
 from collections.abc import Iterable
@@ -11,24 +11,24 @@ from payment_pipeline.domain.failures import UserError
 from .id_patterns import pattern
 
 _CUSTOMER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{3,254}", re.ASCII)
-"""Shorter ones would be found in everything; others no provider's id may have."""
+"""Shorter ids would match too much. Other characters are in no provider's id."""
 _QUOTED: Final = re.compile(rb'"([^"\\\s]{3,255})"')
 
 
 @dataclass(frozen=True)
 class Person:
-    """A provider's customer, and what is theirs alone."""
+    """A provider's customer, and the ids that belong to that customer only."""
 
     provider: str
     customer_id: str
     objects: frozenset[str] = frozenset()
-    """Ids of their payments, charges, invoices and subscriptions: bodies about one of them may hold
-    an address without naming the customer, as a dispute's evidence does."""
+    """Ids of the customer's payments, charges, invoices and subscriptions. A body about one of them
+    may contain an address without the customer's id, for example the evidence of a dispute."""
     payments: tuple[str, ...] = ()
     cards: tuple[str, ...] = ()
-    """Keyed hashes; others may have used the same card."""
+    """Keyed hashes of cards. Other customers may have used the same card."""
     workflows: tuple[str, ...] = ()
-    """That wrote their rows."""
+    """The workflows that wrote the customer's rows."""
     _objects: frozenset[bytes] = field(init=False, repr=False)
     _named: re.Pattern[bytes] = field(init=False, repr=False)
 
@@ -39,38 +39,38 @@ class Person:
 
     @property
     def ids(self) -> list[str]:
-        """The customer's own and their objects', for a query."""
+        """The ids of the customer and of the customer's objects, for a query."""
         return [self.customer_id, *sorted(self.objects)]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What must be found nowhere at the end: the id, and the marts' key that is made of it."""
+        """The texts that must be nowhere at the end: the id, and the key of the marts for it."""
         return self.customer_id, surrogate_key((self.provider, self.customer_id))
 
     @property
     def patterns(self) -> tuple[str, ...]:
-        """What finds the names, and no longer ones."""
+        """The expressions that find the names, and no longer names that contain them."""
         return tuple(map(pattern, self.names))
 
     def is_in(self, body: bytes) -> bool:
-        """Whether bytes are about the person, JSON or not."""
+        """Tell whether bytes are about the person. They need not be JSON."""
         return self.is_named_in(body) or not self._objects.isdisjoint(_QUOTED.findall(body))
 
     def is_named_in(self, body: bytes) -> bool:
-        """Whether bytes hold the customer's own id."""
-        # Most bodies don't, and to look for a text is the faster question.
+        """Tell whether bytes contain the customer's id."""
+        # Most bodies do not, and searching a plain text is faster.
         return self.customer_id.encode() in body and self._named.search(body) is not None
 
 
 def checked(customer_id: str) -> str:
-    """The id, if it is one.
+    """Return the customer id if it is valid.
 
     Raises:
-        UserError: no provider's id reads so.
+        UserError: no provider has such an id.
     """
     if not _CUSTOMER.fullmatch(customer_id):
         raise UserError(
-            f"{customer_id!r} is no customer's id: give the provider's, 4 to 255 of A-Za-z0-9_.:-"
+            f"{customer_id!r} is not a customer id: 4 to 255 characters of A-Za-z0-9_.:-"
         )
     return customer_id
 

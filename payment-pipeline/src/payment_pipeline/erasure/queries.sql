@@ -1,11 +1,10 @@
--- Erasing a person from bronze: erasure/tables.py and erasure/journal.py. Everywhere $1 is the
--- provider and $2 the customer's id; what is called theirs is that customer's events, and the
--- events of their payments that name nobody.
+-- The queries of erasure/erased_rows.py and erasure/erasure_journal.py. $1 is the provider and $2 the
+-- customer's id. The customer's rows are the events that name the customer, and the events of the
+-- customer's payments that name nobody.
 
 -- name: known_by
--- What else leads to the person: the ids of their payments, charges, invoices and contracts, the
--- cards that were used, also by what a replay has corrected since, and the workflows that wrote the
--- rows.
+-- The other ids of the person: payments, charges, invoices and subscriptions, the cards used (in
+-- superseded row versions too), and the workflows that wrote the rows.
 WITH payments AS (
     SELECT DISTINCT payment_id FROM payment_events
     WHERE provider = $1 AND customer_id = $2 AND payment_id IS NOT NULL
@@ -40,8 +39,8 @@ SELECT
     array(SELECT DISTINCT workflow_id FROM theirs) AS workflows
 
 -- name: tables
--- Every table that could name somebody, and its columns of bytes, which a row's text has in hex.
--- What was partitioned is searched part by part.
+-- Every table that could name a person, with its columns of bytes, which a row's text shows in hex.
+-- A partitioned table is searched partition by partition.
 SELECT
     table_name,
     array(
@@ -57,13 +56,13 @@ WHERE table_schema = current_schema() AND table_type = 'BASE TABLE'
 ORDER BY table_name
 
 -- name: naming
--- How many rows of a table have a pattern ($1) anywhere: in their text, or in that of their bytes.
+-- The number of rows of a table that match a pattern ($1) in their text or in their bytes.
 SELECT count(*) FROM {table} AS each
 WHERE concat_ws(' ', each::text{of_bytes}) ~ $1
 
 -- name: holding_one
--- That a dead letter's bytes hold one of these ids ($2, whose patterns are $3), as a part of the
--- queries below. There are many ids, and a text is sooner looked for than a pattern.
+-- A condition of the queries below: the body of a dead letter contains one of these ids ($2, with
+-- patterns $3). There are many ids, and searching a plain text is faster than a pattern.
 provider = $1
 AND length(body) > 0
 AND EXISTS (
@@ -73,14 +72,14 @@ AND EXISTS (
 )
 
 -- name: quarantined
--- How many such dead letters there are.
+-- The number of such dead letters.
 SELECT count(*) FROM payment_events_quarantine
 WHERE {holding_one}
 
 -- name: open_letters
--- Open letters that could not be redriven any more: those that hold one of the ids, and, whoever they
--- are about, those that were too large and have their bytes on a topic ($4) and partition ($5) that
--- is to be cut before an offset ($6).
+-- The open dead letters that could not be redriven after the erasure: those that contain one of the
+-- ids, and those of anybody whose large body is on a topic ($4) and partition ($5) that is about to be
+-- cut before an offset ($6).
 SELECT id FROM payment_events_quarantine AS letter
 WHERE
     resolution IS NULL
@@ -102,28 +101,28 @@ WHERE
 ORDER BY id
 
 -- name: lock
--- Their rows, in the order in which every writer locks.
+-- Locks the customer's rows, in the order of every writer.
 SELECT FROM payment_events
 WHERE provider = $1 AND (customer_id = $2 OR payment_id = ANY ($3))
 ORDER BY provider, event_id
 FOR UPDATE
 
 -- name: lock_decisions
--- What is being decided is waited for, so that it is found below; what is decided later waits, and
--- finds the token.
+-- Waits for decisions that are being written, so that they are found below. Later ones wait, and then
+-- find the token.
 LOCK TABLE payment_decisions IN SHARE ROW EXCLUSIVE MODE
 
 -- name: remember_objects
--- So that what comes later about one of them ($4) takes the token ($3), not the name.
+-- Stores the objects ($4), so that later events about them get the token ($3).
 INSERT INTO erased_objects (provider, object_id, token)
 SELECT $1, each, $3 FROM unnest($4::text[]) AS each
 WHERE each <> $2
 ON CONFLICT (provider, object_id) DO NOTHING
 
 -- name: erase_events
--- The token ($4) for the customer, one ($6) for each card ($5); in the events, and in what a replay
--- has kept of them. The new transaction id puts the events before the lake again, which replaces
--- those that it has.
+-- Writes the token ($4) for the customer, and one ($6) for each card ($5), into the events and their
+-- superseded versions. The new transaction id makes the loader load the events again, and replace
+-- those of the lake.
 UPDATE {table}
 SET
     customer_id = CASE customer_id WHEN $2 THEN $4 ELSE customer_id END,
@@ -140,7 +139,7 @@ SET
 WHERE provider = $1 AND (customer_id = $2 OR payment_id = ANY ($3))
 
 -- name: erase_decisions
--- A note is free text, so it goes.
+-- Deletes notes, because they are free text.
 UPDATE payment_decisions
 SET
     customer_id = CASE customer_id WHEN $2 THEN $4 ELSE customer_id END,
@@ -149,14 +148,14 @@ SET
 WHERE provider = $1 AND (customer_id = $2 OR payment_id = ANY ($3))
 
 -- name: erase_quarantined
--- The signed bytes of such dead letters go, the letters stay: their hashes are what the ledger
--- knows them by. One that is open may become an event yet.
+-- Deletes the bodies of such dead letters. The dead letters stay, because audits know them by their
+-- hashes. Open ones keep their bodies, because they may still become events.
 UPDATE payment_events_quarantine
 SET body = ''::bytea, patch = NULL, ingest_xid = pg_current_xact_id()
 WHERE resolution IS NOT NULL AND {holding_one}
 
 -- name: lock_features
--- The states that know the person, in the order in which every writer locks; $3 are the cards.
+-- Locks the feature states of the person, in the order of every writer. $3 are the cards.
 SELECT FROM entity_features
 WHERE
     provider = $1
@@ -168,7 +167,7 @@ ORDER BY provider, entity, entity_id
 FOR UPDATE
 
 -- name: erase_features
--- The customer's state, and those of cards that nobody else has used.
+-- Deletes the state of the customer, and of cards that nobody else has used.
 DELETE FROM entity_features
 WHERE
     provider = $1
@@ -182,14 +181,13 @@ WHERE
     )
 
 -- name: leave_features
--- A card that others use too knows one customer less.
+-- Removes the customer from the states of cards that others use too.
 UPDATE entity_features
 SET counterparties = array_remove(counterparties, $2)
 WHERE provider = $1 AND entity = 'card' AND $2 = ANY (counterparties)
 
 -- name: erase_due
--- Features that a replay has yet to fold anew: there are none any more, nor of a card ($3) that no
--- event has now.
+-- Deletes pending recomputations of features of the customer, and of cards ($3) without events.
 DELETE FROM entity_features_due
 WHERE
     provider = $1
@@ -208,20 +206,20 @@ WHERE
     )
 
 -- name: transaction
--- Which transaction this is: what the lake must have reached to have it.
+-- The id of this transaction, which the lake must load.
 SELECT pg_current_xact_id()::text
 
 -- name: begin
--- That an erasure is under way, and what it found ($2).
+-- Records the start of an erasure, and what it found ($2).
 INSERT INTO erasures (provider, found) VALUES ($1, $2) RETURNING id
 
 -- name: cut
--- What is about to be cut from the topics, before it is: the ledger must never meet a hole that
--- nobody accounts for.
+-- Records what is about to be deleted from the topics, before it is: an audit must never find a gap
+-- without a cause.
 UPDATE erasures SET topics_whole_from = $2, cuts = $3 WHERE id = $1
 
 -- name: finish
--- What is left, and when that was known.
+-- Records what is left, and when that was found.
 UPDATE erasures
 SET
     remaining = $2::jsonb,

@@ -1,1 +1,1 @@
-"""Normalize again what was received, and bring bronze to what comes of it."""
+"""Replays raw records through today's normalizer, and corrects bronze where it differs."""

@@ -1,4 +1,4 @@
-"""Which raw records were received in a window? Read from the raw topics, in bounded memory."""
+"""Reads the raw records of a window from the raw topics, in bounded memory."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -17,14 +17,14 @@ from payment_pipeline.ledger.audited_topics import CLOCK_SLACK
 from payment_pipeline.settings import Settings
 
 AFTER_SLACK: Final = timedelta(minutes=10)
-"""How far a record's own timestamp may lie behind its receipt: a gateway that waits for its broker
-gives up long before."""
+"""How far a record's timestamp may lie after its receipt. A gateway that waits for its broker gives
+up long before."""
 
 Record: TypeAlias = "ConsumerRecord[bytes, bytes]"
 
 
 class RawTopics:
-    """Some raw topics, and what they hold of a window."""
+    """The records of a window on some raw topics."""
 
     def __init__(
         self, consumer: AIOKafkaConsumer, starts: Offsets, ends: Offsets, *, complete: bool
@@ -33,10 +33,10 @@ class RawTopics:
         self._starts = starts
         self._ends = ends
         self.complete = complete
-        """False if the topics' retention may have taken a part of the window."""
+        """False if retention may have deleted a part of the window."""
 
     def batches(self, records_max: int) -> AsyncIterator[list[Record]]:
-        """Every record of the spans: see `kafka.read_up_to`."""
+        """Yield every record of the window in batches: see `kafka.read_up_to`."""
         return kafka.read_up_to(self._consumer, dict(self._starts), self._ends, records_max)
 
 
@@ -44,27 +44,27 @@ class RawTopics:
 async def raw_topics(
     settings: Settings, topics: Sequence[str], window: Window
 ) -> AsyncIterator[RawTopics]:
-    """Those of the topics that exist, at the window's start.
+    """Open the topics that exist, at the start of the window.
 
     Raises:
-        UserError: the broker does not answer, or has none of them.
+        UserError: the broker does not answer, or has none of the topics.
     """
     async with kafka.reader(settings) as consumer:
         there = await consumer.topics()
         if not (wanted := [topic for topic in topics if topic in there]):
             raise UserError(f"Kafka has no topic {topics[0]}: create it with `payments migrate`.")
-        places = await kafka.partitions(settings, wanted)
-        # All at once and paused: none is fetched before its turn.
-        consumer.assign(places)
-        consumer.pause(*places)
-        yield await _located(consumer, places, window)
+        partitions = await kafka.partitions(settings, wanted)
+        # Paused: no topic is fetched before its turn.
+        consumer.assign(partitions)
+        consumer.pause(*partitions)
+        yield await _located(consumer, partitions, window)
 
 
 async def unmodelled(settings: Settings, window: Window) -> set[bytes]:
-    """The SHA-256 of each body on `payments.unmodelled` that was received in a window, or later.
+    """Return the SHA-256 of each body on `payments.unmodelled` received in the window or later.
 
     Raises:
-        UserError: the broker does not answer, or hasn't the topic.
+        UserError: the broker does not answer, or lacks the topic.
     """
     async with raw_topics(
         settings, (UNMODELLED,), window._replace(until=datetime.now(UTC))
@@ -77,15 +77,15 @@ async def unmodelled(settings: Settings, window: Window) -> set[bytes]:
 
 
 async def _located(
-    consumer: AIOKafkaConsumer, places: Sequence[TopicPartition], window: Window
+    consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition], window: Window
 ) -> RawTopics:
-    first = dict(await consumer.beginning_offsets(places))
-    ends = dict(await consumer.end_offsets(places))
+    first = dict(await consumer.beginning_offsets(partitions))
+    ends = dict(await consumer.end_offsets(partitions))
     starts = first
     if window.since is not None:
         starts = await kafka.offsets_at(consumer, window.since - CLOCK_SLACK, ends)
     ends = await kafka.offsets_at(consumer, window.until + AFTER_SLACK, ends)
-    # Where retention has deleted something and the window begins at what is left, it may have
-    # reached into the window too.
-    complete = all(not first[place] or starts[place] > first[place] for place in places)
+    # If retention has deleted records, and the window begins at the first record that is left,
+    # records of the window may be deleted too.
+    complete = all(not first[each] or starts[each] > first[each] for each in partitions)
     return RawTopics(consumer, starts, ends, complete=complete)

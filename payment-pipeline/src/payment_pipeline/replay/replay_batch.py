@@ -1,12 +1,12 @@
-"""How is one batch of raw records brought to bronze? Asked first, written only where it differs.
+"""Replays one batch of raw records. Bronze is compared first, and written only where it differs.
 
-raw record ─ today's normalizer ─┬─ as bronze has it            nothing is written
-                                 ├─ other than bronze has it    corrected in place
-                                 ├─ in no table                 sent on, like a new one
-                                 ├─ unmodelled, on no topic     sent on, too
-                                 ├─ a dead letter of its own    sent on, and the letter closed
-                                 ├─ rejected, and in no table   into the quarantine
-                                 └─ what a person must judge    named, not touched
+raw record ─ today's normalizer ─┬─ equal to bronze             nothing is written
+                                 ├─ different from bronze       corrected in place
+                                 ├─ in no table                 sent on, like a new event
+                                 ├─ unmodelled, on no topic     sent on too
+                                 ├─ has an open dead letter     sent on, the dead letter is closed
+                                 ├─ rejected and in no table    written to the quarantine
+                                 └─ a person must decide        named, not changed
 """
 
 from collections.abc import Iterable, Sequence, Set
@@ -32,35 +32,35 @@ from payment_pipeline.normalizer.step import message, normalize
 from payment_pipeline.providers import Context, providers
 
 from .raw_records import Record
-from .replay_outcome import Report, Standing
+from .replay_outcome import ReplayOutcome, Report
 from .replayed_dead_letters import Letters
 
-# PostgreSQL's classes 22 (data) and 23 (constraints): no retry will help, and the rest is well.
+# PostgreSQL's error classes 22 (data) and 23 (constraints): a retry can't help.
 _REFUSALS: Final = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
 
 
 class Request(NamedTuple):
-    """Which receipts to normalize again, and how."""
+    """The parameters of a replay."""
 
     window: Window
     provider: str | None = None
     event_type: str | None = None
-    """The provider's name of the type, or ours."""
+    """The provider's or the provider-neutral event type."""
     dry_run: bool = False
     rate: float = 0.0
-    """Raw records a second at most; 0 is as fast as it goes."""
+    """Most raw records per second; 0: no limit."""
     wait_s: float = 60.0
-    """How long the pipeline may take over what was sent on for a dead letter."""
+    """Seconds to wait until the pipeline has written the events of dead letters."""
 
 
 class Stores(NamedTuple):
-    """What a replay asks and writes to; the owner's to close."""
+    """The clients that a replay uses. The caller closes them."""
 
     pool: asyncpg.Pool
     sink: AIOKafkaProducer
     letters: Letters
     unmodelled: Set[bytes]
-    """The SHA-256 of each body that `payments.unmodelled` holds."""
+    """The SHA-256 of each body on `payments.unmodelled`."""
 
 
 class _Work(NamedTuple):
@@ -70,7 +70,7 @@ class _Work(NamedTuple):
 
 
 class Replayed:
-    """Batches of one replay, and the report of it."""
+    """Replays batches, and counts their outcomes in a report."""
 
     def __init__(self, stores: Stores, context: Context, request: Request, report: Report) -> None:
         self._stores = stores
@@ -79,18 +79,18 @@ class Replayed:
         self._report = report
 
     async def batch(self, records: Sequence[Record]) -> None:
-        """Normalize records again, and bring bronze to what comes of them.
+        """Normalize records again, and correct bronze where it differs.
 
         Raises:
-            asyncpg.PostgresError, OSError, UserError: a store can't do it now; once more is safe.
+            asyncpg.PostgresError, OSError, UserError: a store failed. A repeat is safe.
         """
         works = self._wanted(records)
         self._report.records += len(works)
-        await self._taken(works)
-        await self._not_taken(works)
+        await self._replay_events(works)
+        await self._replay_others(works)
 
     def _wanted(self, records: Iterable[Record]) -> list[_Work]:
-        """The records of the request, normalized."""
+        """Normalize the records that the request includes."""
         found, now = [], datetime.now(UTC)
         for record in records:
             raw = raw_event(record)
@@ -111,16 +111,16 @@ class Replayed:
             return of_dead_letters([record])[0]
         return normalize(raw, providers()[raw.provider], self._context, now)
 
-    async def _taken(self, works: Sequence[_Work]) -> None:
-        """What is an event today."""
+    async def _replay_events(self, works: Sequence[_Work]) -> None:
+        """Handle the records that are events today."""
         works_by_source = {each.raw.coordinates: each for each in works}
         outcomes = [each.outcome for each in works]
         events = [each for each in outcomes if not isinstance(each, BadRecord | Unmodelled)]
-        # Of somebody who was erased, what came later stands under a token, and stays there.
+        # Later events of an erased person have a token, and keep it.
         rows = [ScoredEvent(event, None, InferenceStatus.UNAVAILABLE) for event in events]
         events = [row.event for row in await erased.under_tokens(self._stores.pool, rows)]
         compared = await corrections.compare(self._stores.pool, events)
-        self._report.standings[Standing.UNCHANGED] += len(compared.unchanged)
+        self._report.outcomes[ReplayOutcome.UNCHANGED] += len(compared.unchanged)
         await self._correct(compared.corrections)
         kept = await corrections.quarantined(
             self._stores.pool, [*compared.absent, *compared.others]
@@ -131,27 +131,27 @@ class Replayed:
         for event in (*compared.absent, *compared.others):
             if event.body_sha256 not in kept:
                 wanted.append(works_by_source[event.source])
-                self._note(Standing.SENT_ON, event, "in no table")
+                self._note(ReplayOutcome.SENT_ON, event, "in no table")
             elif event.body_sha256 in mended:
                 wanted.append(works_by_source[event.source])
-                self._note(Standing.MENDED, event, "rejected when it came")
+                self._note(ReplayOutcome.MENDED, event, "rejected at its receipt")
         await self._send_on(wanted)
         held = kept - mended
         for event in compared.absent:
             if event.body_sha256 in held:
-                self._note(Standing.REDRIVABLE, event, "in the quarantine")
+                self._note(ReplayOutcome.REDRIVABLE, event, "in the quarantine")
         still = sum(event.body_sha256 in held for event in compared.others)
-        self._report.standings[Standing.STILL_REJECTED] += still
+        self._report.outcomes[ReplayOutcome.STILL_REJECTED] += still
 
     async def _correct(self, wanted: Sequence[Correction]) -> None:
         if not self._request.dry_run:
             wanted = await self._corrected([each.event for each in wanted])
         for correction in wanted:
             self._report.columns.update(correction.columns)
-            self._note(Standing.CORRECTED, correction.event, ", ".join(correction.columns))
+            self._note(ReplayOutcome.CORRECTED, correction.event, ", ".join(correction.columns))
 
     async def _corrected(self, events: Sequence[PaymentEvent]) -> list[Correction]:
-        """Correct in one transaction; one by one if PostgreSQL won't take one of them."""
+        """Correct in one transaction; one by one if PostgreSQL refuses one of them."""
         if not events:
             return []
         try:
@@ -159,12 +159,12 @@ class Replayed:
         except _REFUSALS as refusal:
             if len(events) == 1:
                 about = f"PostgreSQL: {type(refusal).__name__}"
-                self._note(Standing.NO_LONGER_TAKEN, events[0], about)
+                self._note(ReplayOutcome.NO_LONGER_TAKEN, events[0], about)
                 return []
         return [each for event in events for each in await self._corrected([event])]
 
-    async def _not_taken(self, works: Sequence[_Work]) -> None:
-        """What is none today, and so should not be in bronze."""
+    async def _replay_others(self, works: Sequence[_Work]) -> None:
+        """Handle the records that are no events today, and so should not be in bronze."""
         works = [each for each in works if isinstance(each.outcome, BadRecord | Unmodelled)]
         in_bronze = await corrections.bodies(
             self._stores.pool, [(each.raw.provider, each.raw.event_id or "") for each in works]
@@ -174,23 +174,23 @@ class Replayed:
             raw, outcome = work.raw, work.outcome
             if raw.body_sha256 in in_bronze:
                 about = outcome.failure if isinstance(outcome, BadRecord) else "unmodelled"
-                self._report.note(Standing.NO_LONGER_TAKEN, raw.provider, raw.event_id, about)
+                self._report.note(ReplayOutcome.NO_LONGER_TAKEN, raw.provider, raw.event_id, about)
             elif isinstance(outcome, BadRecord):
                 letters.append(outcome)
             else:
                 unmodelled.append(work)
         await self._unmodelled(unmodelled)
         absent = await corrections.without_letter(self._stores.pool, letters)
-        self._report.standings[Standing.STILL_REJECTED] += len(letters) - len(absent)
+        self._report.outcomes[ReplayOutcome.STILL_REJECTED] += len(letters) - len(absent)
         for letter in absent:
             self._report.note(
-                Standing.QUARANTINED, letter.provider, letter.event_id, letter.failure
+                ReplayOutcome.QUARANTINED, letter.provider, letter.event_id, letter.failure
             )
         if absent and not self._request.dry_run:
             await writer.quarantine(self._stores.pool, absent, self._report.by)
 
     async def _unmodelled(self, works: Sequence[_Work]) -> None:
-        """What no model covers: on its topic, or a dead letter of an earlier normalizer's."""
+        """Send on the unmodelled records that are on no topic and in no quarantine."""
         kept = await corrections.quarantined(self._stores.pool, [each.raw for each in works])
         lost = [
             each
@@ -198,9 +198,9 @@ class Replayed:
             if each.raw.body_sha256 not in kept
             and sha256(each.raw.body).digest() not in self._stores.unmodelled
         ]
-        self._report.standings[Standing.UNMODELLED] += len(works) - len(lost)
+        self._report.outcomes[ReplayOutcome.UNMODELLED] += len(works) - len(lost)
         for raw in (each.raw for each in lost):
-            self._report.note(Standing.SENT_ON, raw.provider, raw.event_id, "unmodelled")
+            self._report.note(ReplayOutcome.SENT_ON, raw.provider, raw.event_id, "unmodelled")
         await self._send_on(lost)
 
     async def _send_on(self, works: Sequence[_Work]) -> None:
@@ -212,5 +212,5 @@ class Replayed:
             records.append(Outgoing(topic, work.record.key, value, headers))
         await send_all(self._stores.sink, records)
 
-    def _note(self, standing: Standing, event: PaymentEvent, about: str) -> None:
-        self._report.note(standing, event.provider, event.event_id, about)
+    def _note(self, outcome: ReplayOutcome, event: PaymentEvent, about: str) -> None:
+        self._report.note(outcome, event.provider, event.event_id, about)

@@ -1,4 +1,4 @@
-"""What can a replayed event turn out to be, and what did a replay do?"""
+"""The outcomes of replayed events, and the result of a replay."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -6,35 +6,35 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 NAMED_MAX: Final = 100
-"""How many events of a standing are named; the count beside is the true one."""
+"""How many events of an outcome are named. `Report.outcomes` counts all of them."""
 
 
-class Standing(StrEnum):
-    """How an event stands to bronze and the quarantine."""
+class ReplayOutcome(StrEnum):
+    """The outcome of one replayed event."""
 
     UNCHANGED = "unchanged"
     CORRECTED = "corrected"
     SENT_ON = "sent_on"
-    """In no table: put on `payments.normalized` again, to be scored and written like a new one; or,
-    if no model covers it and `payments.unmodelled` has not got it either, on that."""
+    """In no table: sent to `payments.normalized`, to be scored and written like a new event; or to
+    `payments.unmodelled`, if no model covers it and that topic does not have it."""
     QUARANTINED = "quarantined"
-    """Rejected, and in no table: written to the quarantine."""
+    """Rejected and in no table: written to the quarantine."""
     MENDED = "mended"
-    """Rejected when it came, and taken today: sent on, and its dead letter is closed for it."""
+    """Rejected at its receipt and valid today: sent on, and its dead letter is closed."""
     REDRIVABLE = "redrivable"
-    """Taken today, and in the quarantine for a person: dismissed, in conflict, or redriven with a
-    patch."""
+    """Valid today, and in the quarantine by a person's decision: dismissed, in conflict, or
+    redriven with a patch."""
     STILL_REJECTED = "still_rejected"
-    """In the quarantine, and rightly so."""
+    """Rejected today too, and in the quarantine."""
     UNMODELLED = "unmodelled"
-    """On `payments.unmodelled`, or in the quarantine, since an earlier normalizer rejected it."""
+    """On `payments.unmodelled`, or in the quarantine because an earlier normalizer rejected it."""
     NO_LONGER_TAKEN = "no_longer_taken"
-    """In bronze, but today's code makes no event of it, or PostgreSQL won't take what it makes: the
-    row stays, and a person decides."""
+    """In bronze, but today's code rejects it, or PostgreSQL refuses the new row. The row stays, and
+    a person must decide."""
 
 
 class Named(NamedTuple):
-    """One event, and what there is to say of it."""
+    """One event, with a remark."""
 
     provider: str
     event_id: str
@@ -43,36 +43,36 @@ class Named(NamedTuple):
 
 @dataclass
 class Report:
-    """What a replay did, or with `dry_run` would do."""
+    """The result of a replay; with `dry_run` what it would do."""
 
     by: str
-    """Its name, as in `payment_events_history.corrected_by`."""
+    """Name of the replay, as in `payment_events_history.corrected_by`."""
     dry_run: bool
     complete: bool = True
     """False if the topics no longer hold the whole window."""
     records: int = 0
-    """Raw records of the window, duplicate deliveries included."""
-    standings: Counter[Standing] = field(default_factory=Counter)
+    """Raw records of the window, including duplicate deliveries."""
+    outcomes: Counter[ReplayOutcome] = field(default_factory=Counter)
     columns: Counter[str] = field(default_factory=Counter)
-    """How many corrections changed which column."""
-    named: dict[Standing, list[Named]] = field(default_factory=dict)
+    """Number of corrections by changed column."""
+    named: dict[ReplayOutcome, list[Named]] = field(default_factory=dict)
     letters_closed: int = 0
-    """Dead letters whose event bronze has now."""
+    """Dead letters that were closed because bronze has their event now."""
     letters_open: int = 0
-    """Those that wait for theirs; in a dry run, all that would be closed."""
+    """Dead letters that wait for their event; in a dry run, all that would be closed."""
     refolded: int = 0
-    """Entities whose online features were folded anew."""
+    """Entities whose online features were recomputed."""
     seconds: float = 0.0
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is left for a person."""
+        """True if nothing is left for a person to do."""
         done = self.dry_run or not self.letters_open
-        return self.complete and done and not self.standings[Standing.NO_LONGER_TAKEN]
+        return self.complete and done and not self.outcomes[ReplayOutcome.NO_LONGER_TAKEN]
 
-    def note(self, standing: Standing, provider: str, event_id: str | None, about: str) -> None:
-        """Count one, and name it while there is room."""
-        self.standings[standing] += 1
-        names = self.named.setdefault(standing, [])
+    def note(self, outcome: ReplayOutcome, provider: str, event_id: str | None, about: str) -> None:
+        """Count an event, and name it while there is room."""
+        self.outcomes[outcome] += 1
+        names = self.named.setdefault(outcome, [])
         if len(names) < NAMED_MAX:
             names.append(Named(provider, event_id or "", about))

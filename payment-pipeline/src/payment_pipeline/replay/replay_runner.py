@@ -1,7 +1,7 @@
-"""How is a window of receipts normalized again? Read, compared with bronze, and corrected.
+"""Runs a replay: reads a window of raw records, compares them with bronze, and corrects bronze.
 
-Bronze is asked before anything is written, so running it twice, or over what is under way, changes
-nothing twice; a replay that dies is run again.
+Bronze is compared before anything is written. So a second replay, or one over events that are still
+in progress, changes nothing twice. After a crash the replay is run again.
 """
 
 import asyncio
@@ -23,19 +23,19 @@ from payment_pipeline.settings import Settings
 
 from .raw_records import raw_topics, unmodelled
 from .replay_batch import Replayed, Request, Stores
-from .replay_outcome import Report, Standing
+from .replay_outcome import ReplayOutcome, Report
 from .replayed_dead_letters import Letters
 
 BATCH_RECORDS: Final = 500
 CONNECTIONS_MAX: Final = 4
-"""One holds the replay's lock, one folds anew from its snapshot, one writes."""
+"""One connection holds the lock, one recomputes features from its snapshot, one writes."""
 
 
 async def replay(settings: Settings, request: Request, progress: Callable[[str], None]) -> Report:
-    """Normalize a window again, and bring bronze to what comes of it.
+    """Replay a window.
 
     Raises:
-        UserError: a provider nobody knows; another replay is at work; a store does not answer.
+        UserError: the provider is unknown, another replay is at work, or a store does not answer.
     """
     began = monotonic()
     report = Report(f"replay/{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", request.dry_run)
@@ -52,17 +52,17 @@ async def replay(settings: Settings, request: Request, progress: Callable[[str],
             replayed = Replayed(stores, context, request, report)
             async for records in source.batches(BATCH_RECORDS):
                 await replayed.batch(records)
-                corrected = report.standings[Standing.CORRECTED]
+                corrected = report.outcomes[ReplayOutcome.CORRECTED]
                 progress(f"{report.records:,} records, {corrected:,} corrected")
                 await _pace(request.rate, report.records, began)
             if not request.dry_run:
-                progress("folding the features anew")
+                progress("recomputing the features")
                 report.refolded = await refold.refold(pool)
                 progress("closing dead letters")
                 await letters.settle(request.wait_s)
             report.letters_closed, report.letters_open = letters.closed, letters.open
     except asyncpg.UndefinedTableError:
-        raise UserError("Bronze lacks tables: create them with `payments migrate`.") from None
+        raise UserError("Bronze lacks tables. Create them with `payments migrate`.") from None
     finally:
         await sink.stop()
         await pool.close()
@@ -71,10 +71,10 @@ async def replay(settings: Settings, request: Request, progress: Callable[[str],
 
 
 def raw_names(provider: str | None) -> Sequence[str]:
-    """The raw topics of one provider, or of all; what the gateway couldn't read comes last.
+    """Return the raw topics of one provider or of all, with `webhooks.dlq` last.
 
     Raises:
-        UserError: nobody knows the provider.
+        UserError: the provider is unknown.
     """
     known = providers()
     if provider is not None and provider not in known:
@@ -85,6 +85,6 @@ def raw_names(provider: str | None) -> Sequence[str]:
 
 
 async def _pace(rate: float, records: int, began: float) -> None:
-    """Wait until so many records are due."""
+    """Wait until the rate allows this number of records."""
     if rate:
         await asyncio.sleep(max(0.0, began + records / rate - monotonic()))

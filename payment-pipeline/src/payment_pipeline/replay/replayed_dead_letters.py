@@ -1,7 +1,7 @@
-"""Which dead letters does a replay make good, and are they closed once bronze has their events?
+"""The dead letters that a replay repairs. Each is closed when bronze has its event.
 
-A letter is closed only when bronze itself, asked in the same statement, has its event. So a replay
-that dies, or doesn't wait, leaves it open, and the next one closes it; and no second one does.
+One statement asks bronze for the event and closes the dead letter. A replay that crashes, or does
+not wait, leaves it open, and the next replay closes it.
 """
 
 import asyncio
@@ -23,10 +23,10 @@ ASK_AGAIN_S: Final = 0.25
 
 
 class Letters:
-    """The open letters that the normalizer left of what is an event today."""
+    """The normalizer's open dead letters whose bodies are events today."""
 
     def __init__(self, pool: asyncpg.Pool, closer: Closer) -> None:
-        """`closer` is what `resolved_by` and `resolution_note` say."""
+        """`closer` is stored in `resolved_by` and `resolution_note`."""
         self._pool = pool
         self._closer = closer
         self._open: dict[int, Coordinates] = {}
@@ -34,20 +34,20 @@ class Letters:
 
     @property
     def open(self) -> int:
-        """How many are known and not closed yet."""
+        """The number of dead letters found and not closed yet."""
         return len(self._open)
 
     async def find(self, events: Sequence[PaymentEvent]) -> set[str]:
-        """Take note of these events' open letters; the hashes of the bodies that have one."""
+        """Find the open dead letters of these events; return the hashes of their bodies."""
         found = await dead_letter_store.rejected_by(self._pool, COMPONENT, events)
         self._open.update({letter.id: letter.source for letter in found})
         return {letter.body_sha256 for letter in found}
 
     async def settle(self, wait_s: float) -> None:
-        """Close those whose event bronze has; what is on its way is waited for.
+        """Close the dead letters whose event is in bronze; wait for events in progress.
 
         Raises:
-            asyncpg.PostgresError, OSError: PostgreSQL can't do it now; the next replay does.
+            asyncpg.PostgresError, OSError: PostgreSQL failed. The next replay closes them.
         """
         deadline = monotonic() + wait_s
         while self._open:
@@ -59,7 +59,7 @@ class Letters:
             await asyncio.sleep(ASK_AGAIN_S)
 
     async def _settle(self, page: Sequence[int]) -> None:
-        places = {letter_id: self._open[letter_id] for letter_id in page}
-        self.closed += len(await dead_letter_store.settle(self._pool, places, self._closer))
-        for letter_id in await dead_letter_store.closed(self._pool, page):  # by whomever
+        sources = {letter_id: self._open[letter_id] for letter_id in page}
+        self.closed += len(await dead_letter_store.settle(self._pool, sources, self._closer))
+        for letter_id in await dead_letter_store.closed(self._pool, page):  # by anyone
             del self._open[letter_id]
