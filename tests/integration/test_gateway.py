@@ -355,7 +355,8 @@ def test_without_a_secret_it_does_not_start(private_stores: Settings, tmp_path: 
     with running(settings) as found:
         _, err = found.communicate(timeout=START_S)
     assert found.returncode == 2
-    assert err.splitlines()[-1].startswith(b"payments: No secret: ")
+    said = err.splitlines()[-1]
+    assert said.startswith(b"payments: The secret webhook_secrets_stripe is missing. ")
 
 
 async def test_on_a_taken_port_it_does_not_start(gateway: Gateway, tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
-"""Every setting, and the only reader of the environment.
+"""The settings, from environment variables and `.env`. No other module reads the environment.
 
-A setting is an environment variable with the prefix `PAYMENTS_`, or a line of the ignored `.env`.
-Secrets come from the environment, or from files in `<var>/secrets/`, which `payments up` generates
-once.
+A setting is an environment variable with the prefix `PAYMENTS_`, or a line of `.env`, which git
+ignores. A secret is one of these too, or a file in `<var>/secrets/`. `payments up` generates each
+missing file once.
 """
 
 import os
@@ -27,7 +27,7 @@ It is `PAYMENTS_HOME` from the environment, or the directory in which the proces
 FINGERPRINT_HEX: Final = 8
 
 ADDRESS: Final = r"[^\s,/]+:\d{1,5}"
-"""`host:port`. A client that is given another thing tries it for ever."""
+"""`host:port`. A client would try any other text forever."""
 
 Service = Literal["worker", "lake", "reader"]
 """The services that have a PostgreSQL role, `payments_<service>`.
@@ -37,10 +37,10 @@ Service = Literal["worker", "lake", "reader"]
 
 
 def _http_url(value: object) -> object:
-    """An address as one would type it, or none where it is empty; it stays the text that it was.
+    """Checks a URL and returns it unchanged; `None` for an empty text.
 
     Raises:
-        ValueError: it has no scheme, no host, or a port that is none.
+        ValueError: the URL has no scheme, no host, or an invalid port.
     """
     if value == "":
         return None
@@ -57,11 +57,11 @@ def _http_url(value: object) -> object:
 
 
 HttpUrl = Annotated[str | None, BeforeValidator(_http_url)]
-"""The local stack's where it is none."""
+"""The URL of a component; `None` stands for the component of the local stack."""
 
 
 class Signer(Protocol):
-    """The part of a provider that `Settings.signing_secrets` asks."""
+    """The part of a provider that `Settings.signing_secrets` needs."""
 
     @property
     def name(self) -> str:
@@ -69,12 +69,12 @@ class Signer(Protocol):
         ...
 
     def is_secret(self, text: str) -> bool:
-        """False for a placeholder, which anybody knows."""
+        """False for a placeholder, which is public knowledge."""
         ...
 
 
 class Settings(BaseSettings):
-    """Defaults are those of one machine on loopback; each is a setting of its own."""
+    """All settings. The defaults are for one machine that listens on loopback."""
 
     model_config = SettingsConfigDict(
         env_prefix="PAYMENTS_",
@@ -87,10 +87,10 @@ class Settings(BaseSettings):
         populate_by_name=True,
     )
 
-    # Where this stack keeps its data, logs, secrets and models. A second stack takes another one.
+    # The folder of this stack's data, logs, secrets and models. Each stack needs its own folder.
     var: Path = HOME / "var"
 
-    # Every listener binds here, and every client connects here.
+    # The host that each server listens on and each client connects to.
     host: str = "127.0.0.1"
     gateway_port: int = Field(8000, ge=1, le=65535)
     inference_port: int = Field(8001, ge=1, le=65535)
@@ -99,18 +99,18 @@ class Settings(BaseSettings):
     kafka_port: int = Field(9092, ge=1, le=65535)
     kafka_controller_port: int = Field(9093, ge=1, le=65535)
     postgres_port: int = Field(5432, ge=1, le=65535)
-    # Prometheus text of the stages that serve no HTTP of their own.
+    # /livez, /readyz and /metrics of the components that serve no other HTTP.
     normalizer_metrics_port: int = Field(9101, ge=1, le=65535)
     dispatcher_metrics_port: int = Field(9102, ge=1, le=65535)
     worker_metrics_port: int = Field(9103, ge=1, le=65535)
     lake_metrics_port: int = Field(9104, ge=1, le=65535)
-    # The lakehouse and the dashboards, which `payments up --with` adds.
+    # The lakehouse and the dashboards: `payments up --with` starts them.
     s3_port: int = Field(8333, ge=1, le=65535)
     catalog_port: int = Field(8181, ge=1, le=65535)
     trino_port: int = Field(8080, ge=1, le=65535)
     dagster_port: int = Field(3000, ge=1, le=65535)
     superset_port: int = Field(8088, ge=1, le=65535)
-    # What SeaweedFS's own parts talk through.
+    # The ports between the parts of SeaweedFS.
     seaweedfs_s3_grpc_port: int = Field(8334, ge=1, le=65535)
     seaweedfs_master_port: int = Field(9333, ge=1, le=65535)
     seaweedfs_master_grpc_port: int = Field(9334, ge=1, le=65535)
@@ -121,7 +121,7 @@ class Settings(BaseSettings):
     seaweedfs_admin_port: int = Field(9360, ge=1, le=65535)
     seaweedfs_admin_grpc_port: int = Field(9361, ge=1, le=65535)
 
-    # Components that run elsewhere: unset means the native stack's, on `host` and the port above.
+    # Components that run elsewhere. Unset, each is the local stack's, on `host` and its port above.
     kafka_bootstrap_servers: str | None = Field(None, pattern=rf"^({ADDRESS}(,{ADDRESS})*)?$")
     postgres_dsn: SecretStr | None = None
     temporal_address: str | None = Field(None, pattern=rf"^({ADDRESS})?$")
@@ -132,37 +132,38 @@ class Settings(BaseSettings):
     trino_url: HttpUrl = None
     dagster_dsn: SecretStr | None = None
 
-    # Secrets from the environment win over the files in `<var>/secrets/`.
+    # Secrets. A value here takes precedence over the file in `<var>/secrets/`.
     # Each provider's live signing secrets, separated by commas, newest first. All of them verify,
     # so a rotation loses no request. The variable is `PAYMENTS_WEBHOOK_SECRETS_<PROVIDER>`.
     webhook_secrets: dict[str, SecretStr] = {}
-    # The pipeline's own role owns its database; each service has a role with less; see `dsn_as`.
+    # The role `payments` owns the database. Each service has a role with fewer rights: `dsn_as`.
     postgres_password: SecretStr | None = None
     postgres_worker_password: SecretStr | None = None
     postgres_lake_password: SecretStr | None = None
     postgres_reader_password: SecretStr | None = None
     postgres_dagster_password: SecretStr | None = None
-    # The superuser of the server that runs here: for making the others, and nothing else.
+    # The superuser of the local PostgreSQL. It only creates the other roles.
     postgres_admin_password: SecretStr | None = None
     pseudonym_key: SecretStr | None = None
     s3_access_key: SecretStr | None = None
     s3_secret_key: SecretStr | None = None
     superset_secret_key: SecretStr | None = None
     superset_admin_password: SecretStr | None = None
-    # `client-id:client-secret` of the catalog, when it is not the S3 key; of Trino, when it asks.
+    # The catalog's `client-id:client-secret`. Unset, it is the S3 key.
     catalog_credential: SecretStr | None = None
+    # The password of Trino's user, if Trino needs one.
     trino_password: SecretStr | None = None
 
-    # Gateway: every limit has a name.
+    # Gateway.
     signature_tolerance_s: int = Field(300, ge=1, le=3600)
     body_bytes_max: int = Field(1_048_576, ge=1024)
     signature_header_bytes_max: int = Field(4096, ge=256)
     gateway_deadline_s: float = Field(2.0, gt=0)
     gateway_in_flight_max: int = Field(2000, ge=1)
-    # Bodies in memory: being read, or given to Kafka and not acknowledged.
+    # Bodies in memory: those being read, and those sent to Kafka without an acknowledgement yet.
     gateway_bytes_max: int = Field(64 * 1024 * 1024, ge=1024)
     gateway_connections_max: int = Field(900, ge=1)
-    # How long a whole request may take to arrive; slower ones are cut.
+    # The longest time for a request to arrive. The gateway closes slower connections.
     gateway_read_s_max: float = Field(10.0, gt=0)
     retry_after_s: int = Field(2, ge=1)
 
@@ -180,18 +181,18 @@ class Settings(BaseSettings):
     temporal_namespace: str = "default"
     fraud_review_threshold: float = Field(0.9, ge=0, le=1)
     fraud_review_timeout_s: int = Field(24 * 3600, ge=1)
-    # What stands when nobody answered in time. At a calibrated 0.9, nine in ten are fraud.
+    # The verdict when nobody answers in time. Nine in ten payments with a score of 0.9 are fraud.
     fraud_review_on_timeout: Literal["approved", "declined"] = "declined"
 
     # PostgreSQL.
     postgres_user: str = "payments"
     postgres_database: str = "payments"
 
-    # Inference: batches scored or waiting at once, and the networks' rules for retries.
+    # Inference: batches in work or waiting at once, and the card networks' rules for retries.
     inference_in_flight_max: int = Field(16, ge=1)
     retry_rules: Path = Path(__file__).with_name("inference") / "retry_rules.toml"
 
-    # The lake: an S3 region, and an Iceberg REST catalog such as SeaweedFS's or Polaris.
+    # The lake: an S3 region, and an Iceberg REST catalog such as SeaweedFS or Polaris.
     s3_region: str = "us-east-1"
     catalog_warehouse: str = "s3://lakehouse"
     catalog_auth: Literal["oauth2", "sigv4"] = "oauth2"
@@ -201,20 +202,20 @@ class Settings(BaseSettings):
     # The dbt project, from which the marts are built.
     dbt_project: Path = resources.folder("orchestration-dbt")
 
-    # Trino: who loads and transforms, who only reads; the heap of the one that runs here.
+    # Trino: the user that loads and transforms, the user that only reads, the local server's heap.
     trino_user: str = "payments"
     trino_reader: str = "superset"
     trino_heap_mib: int = Field(2048, ge=1024)
 
-    # Where what is unpacked once for all stacks is kept.
+    # The folder of the files that are unpacked once for all stacks.
     cache: Path = Path("~/.cache/payment-pipeline")
 
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(str.upper)
     ] = "INFO"
 
-    # Traces: the collector's base URL for OTLP over HTTP, and which share of new ones is kept.
-    # The standard variables' names count too.
+    # Traces: the collector's base URL for OTLP over HTTP, and the share of new traces to keep.
+    # OpenTelemetry's standard variables set them too.
     otlp_endpoint: str | None = Field(
         None, validation_alias=AliasChoices("PAYMENTS_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
     )
@@ -227,17 +228,17 @@ class Settings(BaseSettings):
 
     @property
     def secrets_dir(self) -> Path:
-        """The ignored folder of generated secrets, readable by its owner only."""
+        """The folder of the generated secrets. Only its owner can read it."""
         return self.var / "secrets"
 
     @property
     def kafka(self) -> str:
-        """Kafka's bootstrap servers, `host:port[,host:port]`."""
+        """Kafka's bootstrap servers, as `host:port[,host:port]`."""
         return self.kafka_bootstrap_servers or f"{self.host}:{self.kafka_port}"
 
     @property
     def temporal(self) -> str:
-        """Temporal's frontend, `host:port`."""
+        """Temporal's frontend, as `host:port`."""
         return self.temporal_address or f"{self.host}:{self.temporal_port}"
 
     @property
@@ -267,21 +268,21 @@ class Settings(BaseSettings):
 
     @property
     def dsn(self) -> str:
-        """The DSN of bronze's owner, for migrations and the operator; never log it."""
+        """The DSN of the database's owner. Never log it: it has the password."""
         return self._dsn(self.postgres_user, "postgres_password", self.postgres_database)
 
     def dsn_as(self, service: Service) -> str:
-        """The DSN of a service's own role, password included: never log it.
+        """The DSN of a service's role. Never log it: it has the password.
 
-        Where PostgreSQL runs elsewhere it is `PAYMENTS_POSTGRES_DSN`: there each process is given
-        the DSN of its own role.
+        If PostgreSQL runs elsewhere, it is `PAYMENTS_POSTGRES_DSN`. Give each process the DSN of
+        its role there.
         """
         password = f"postgres_{service}_password"
         return self._dsn(f"payments_{service}", password, self.postgres_database)
 
     @property
     def dagster_storage(self) -> str:
-        """The DSN of Dagster's own database, password included: never log it."""
+        """The DSN of Dagster's database. Never log it: it has the password."""
         if self.dagster_dsn:
             return self.dagster_dsn.get_secret_value()
         if self.postgres_dsn:
@@ -323,7 +324,7 @@ class Settings(BaseSettings):
 
         Raises:
             MissingSecretError: none of them has it, or it is empty.
-            UserError: its file can't be read, for example because it is another user's.
+            UserError: the file can't be read, for example because it belongs to another user.
         """
         if given := self.given_secrets.get(name):
             return given
@@ -333,7 +334,10 @@ class Settings(BaseSettings):
         except (FileNotFoundError, NotADirectoryError):
             value = ""
         except OSError as refusal:
-            raise UserError(f"{path} can't be read: {refusal.strerror}.") from None
+            raise UserError(
+                f"The secret file {path} can't be read: {refusal.strerror}. Run this as the user "
+                "who started the stack, or set PAYMENTS_VAR to a folder that you own."
+            ) from None
         if not value:
             raise MissingSecretError(name, path)
         return value
@@ -353,11 +357,12 @@ class Settings(BaseSettings):
 
 
 class MissingSecretError(UserError):
-    """A secret that a stage can't run without is neither in the environment nor in its file."""
+    """A required secret is in neither the environment, `.env` nor its file."""
 
     def __init__(self, name: str, path: Path) -> None:
         super().__init__(
-            f"No secret: set {variable(name)} or write {path} (payments up generates it)."
+            f"The secret {name} is missing. Set {variable(name)}, write {path}, or run "
+            "`payments up`, which generates the file."
         )
 
 
@@ -372,22 +377,22 @@ def signing_name(provider: str) -> str:
 
 
 def fingerprint(secret: str) -> str:
-    """What a secret is called where it may be seen: logs, metrics, a record's `verdict` header."""
+    """A short hash that names a secret in logs, metrics and the `verdict` header."""
     return sha256(secret.encode()).hexdigest()[:FINGERPRINT_HEX]
 
 
 @cache
 def load() -> Settings:
-    """The process's settings, read once.
+    """The settings of this process, read once.
 
     Raises:
-        pydantic.ValidationError: a variable has a value that its setting can't take.
+        pydantic.ValidationError: a variable has a value that its setting doesn't accept.
     """
     return Settings()
 
 
 def sentences(wrong: ValidationError) -> list[str]:
-    """One sentence for each setting that has a value it can't take, by its variable's name."""
+    """One sentence for each setting with an invalid value, with the name of its variable."""
     return [
         f"{_name(error['loc'])}: {error['msg'].removeprefix('Value error, ')}"
         for error in wrong.errors()
@@ -395,7 +400,7 @@ def sentences(wrong: ValidationError) -> list[str]:
 
 
 def _name(location: tuple[int | str, ...]) -> str:
-    """The variable's name; both where a standard one counts too."""
+    """The name of the variable, or both names if a standard variable sets it too."""
     for field in Settings.model_fields.values():
         names = field.validation_alias
         if isinstance(names, AliasChoices) and location[0] in names.choices:
