@@ -1,1 +1,1 @@
-"""Signed webhooks in: verified, put on Kafka, answered. Nothing else."""
+"""The gateway: verifies signed webhooks, writes them to Kafka and answers them."""

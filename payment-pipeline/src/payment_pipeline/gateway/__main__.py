@@ -1,4 +1,4 @@
-"""`python -m payment_pipeline.gateway`: one gateway process."""
+"""Runs one gateway process: `python -m payment_pipeline.gateway`."""
 
 from payment_pipeline import settings, telemetry
 
@@ -6,7 +6,7 @@ from .server import serve
 
 
 async def main() -> None:
-    """Serve with the environment's settings."""
+    """Serves with the settings from the environment."""
     loaded = settings.load()
     telemetry.configure("gateway", loaded)
     await serve(loaded)

@@ -1,7 +1,7 @@
-"""Every answer that the gateway can give to a webhook, made once at import.
+"""The answers of the gateway to webhooks, built once at import.
 
-Errors are problem details (RFC 9457): `type` and `code` name the case for a machine, `detail` says
-what to do. No answer repeats a byte of the request.
+Errors are problem details (RFC 9457): `type` and `code` name the case for machines, and `detail`
+says what happened and what to do. No answer contains a byte of the request.
 """
 
 from http import HTTPStatus
@@ -17,11 +17,11 @@ PROBLEM_TYPE: Final = "urn:payment-pipeline:problem:"
 
 
 class Answer(NamedTuple):
-    """A whole HTTP response as its two ASGI messages."""
+    """A complete HTTP response as its two ASGI messages."""
 
     status: int
     code: str
-    """The case, for metrics and machines."""
+    """The name of the case, for metrics and machines."""
     detail: str
     start: Message
     body: Message
@@ -60,50 +60,60 @@ def _problem(status: int, code: str, title: str, detail: str, **headers: str) ->
     return _answer(status, code, detail, content, content_type=PROBLEM_JSON, **headers)
 
 
-# Without a body: providers read the status only, and a body is a second write.
+# Without a body, because providers read only the status and a body costs a second write.
 ACCEPTED: Final = _answer(
-    200, "accepted", "Verified, and on every in-sync replica of Kafka. The body is empty."
+    200, "accepted", "The event is verified and on every in-sync replica. The body is empty."
 )
 UNPARSEABLE: Final = _kept(
     "unparseable",
-    "Verified, but no event could be read from the body. It is kept as it came, on the dead-letter "
-    "topic `webhooks.dlq`: sending it again would change nothing.",
+    "The signature is valid, but no event could be read from the body. The unchanged body is on "
+    "the dead-letter topic `webhooks.dlq`. Don't send it again.",
 )
 UNSUPPORTED: Final = _kept(
     "unsupported",
-    "Verified, but of a class that carries no snapshot (a thin event, `v2.core.event`). It is kept "
-    "on `webhooks.dlq` with its class as the reason: sending it again would change nothing.",
+    "The signature is valid, but an event of this class carries no snapshot of its object (a thin "
+    "event, `v2.core.event`). It is on `webhooks.dlq` with its class as the reason. Don't send it "
+    "again.",
 )
 
-NOT_FOUND: Final = _problem(404, "not_found", "Not found", "Webhooks go to `/webhooks/{provider}`.")
+NOT_FOUND: Final = _problem(
+    404, "not_found", "Not found", "Send webhooks to `/webhooks/{provider}`."
+)
 MALFORMED: Final = _problem(
-    400, "malformed", "Malformed request", "It can't be read as one request.", connection="close"
+    400, "malformed", "Malformed request", "This is no valid HTTP request.", connection="close"
 )
 PROBE_METHOD: Final = _problem(
-    405, "method_not_allowed", "Method not allowed", "Only webhooks are POSTed.", allow="GET"
+    405, "method_not_allowed", "Method not allowed", "Use GET for this path.", allow="GET"
 )
-NOT_READY: Final = _problem(503, "not_ready", "Not ready", "Kafka can't take an event now.")
+NOT_READY: Final = _problem(503, "not_ready", "Not ready", "Kafka can't store an event now.")
 UNKNOWN_PROVIDER: Final = _problem(
-    404, "unknown_provider", "Unknown provider", "No provider of this name is set up here."
+    404, "unknown_provider", "Unknown provider", "This gateway serves no provider of this name."
 )
 METHOD_NOT_ALLOWED: Final = _problem(
-    405, "method_not_allowed", "Method not allowed", "Webhooks are POSTed.", allow="POST"
+    405, "method_not_allowed", "Method not allowed", "Use POST for a webhook.", allow="POST"
 )
 BODY_INCOMPLETE: Final = _problem(
-    400, "body_incomplete", "Body incomplete", "The connection ended before the body did."
+    400,
+    "body_incomplete",
+    "Body incomplete",
+    "The connection closed before the body was complete.",
 )
 REQUEST_TIMEOUT: Final = _problem(
-    408, "request_timeout", "Request too slow", "It did not arrive in time.", connection="close"
+    408,
+    "request_timeout",
+    "Request too slow",
+    "The request took too long to arrive.",
+    connection="close",
 )
 HEAD_TOO_LARGE: Final = _problem(
     431,
     "head_too_large",
-    "Head too large",
+    "Headers too large",
     "The request's headers are too long.",
     connection="close",
 )
 BODY_TOO_LARGE: Final = _problem(
-    413, "body_too_large", "Body too large", "The body is larger than this gateway takes."
+    413, "body_too_large", "Body too large", "The body exceeds the gateway's maximum size."
 )
 NOT_JSON: Final = _problem(
     415, "not_json", "Unsupported media type", "Send `Content-Type: application/json`."
@@ -112,44 +122,52 @@ ENCODED: Final = _problem(
     415,
     "content_encoded",
     "Unsupported content encoding",
-    "The signature is over the raw body: send it without a `Content-Encoding`.",
+    "The signature covers the raw body. Send the body without a `Content-Encoding`.",
     accept_encoding="identity",
 )
 DEFECT: Final = _problem(
-    500, "defect", "A defect of ours", "The event was not stored. Send it again later."
+    500, "defect", "Internal error", "The event was not stored. Send it again later."
 )
 
 REFUSED: Final = {
     Refusal.MISSING: _problem(
-        400, Refusal.MISSING, "Signature missing", "The provider's signature header is required."
+        400, Refusal.MISSING, "Signature missing", "The provider's signature header is missing."
     ),
     Refusal.MALFORMED: _problem(
-        400, Refusal.MALFORMED, "Signature malformed", "The signature header can't be read."
+        400, Refusal.MALFORMED, "Signature malformed", "The signature header has a wrong format."
     ),
     **{
         refusal: _problem(401, refusal, title, detail, www_authenticate="Signature")
         for refusal, title, detail in (
-            (Refusal.MISMATCH, "Signature mismatch", "No live secret made this signature."),
-            (Refusal.TOO_OLD, "Signature expired", "It was signed too long ago: check the clock."),
-            (Refusal.TOO_NEW, "Signature in future", "It was signed too far ahead of our clock."),
+            (Refusal.MISMATCH, "Signature mismatch", "No live secret matches this signature."),
+            (
+                Refusal.TOO_OLD,
+                "Signature expired",
+                "The signing time is too old. Check your clock.",
+            ),
+            (
+                Refusal.TOO_NEW,
+                "Signature in future",
+                "The signing time is in the future. Check your clock.",
+            ),
         )
     },
 }
 
 
 class Unavailable(NamedTuple):
-    """The answers that ask for another try; they say when, which is a setting."""
+    """The answers that ask for a retry, with the setting `retry_after_s`."""
 
     no_broker: Answer
-    """Not connected, or the broker failed the send."""
+    """The gateway is not connected to Kafka, or the broker failed the send."""
     deadline: Answer
-    """No acknowledgement in time. The event may still get there: its retry is then a duplicate."""
+    """Kafka did not acknowledge in time, but may still store the event."""
     overloaded: Answer
-    """Too much is being read or unacknowledged already."""
+    """Too many events or bytes are in work."""
 
 
 def unavailable(retry_after_s: int) -> Unavailable:
-    """Every 503, with `Retry-After`."""
+    """All answers with the status 503, with `Retry-After`."""
 
     def problem(code: str, title: str, detail: str) -> Answer:
         return _problem(503, code, title, detail, retry_after=str(retry_after_s))
@@ -157,12 +175,12 @@ def unavailable(retry_after_s: int) -> Unavailable:
     return Unavailable(
         problem("no_broker", "Unavailable", "The event could not be stored. Send it again."),
         problem("deadline", "Unavailable", "The event was not stored in time. Send it again."),
-        problem("overloaded", "Overloaded", "Too many events are under way. Send it again."),
+        problem("overloaded", "Overloaded", "Too many events are in work. Send it again."),
     )
 
 
 def all_answers() -> tuple[Answer, ...]:
-    """Every case, for the OpenAPI document and for metrics that start at zero."""
+    """All answers, for the OpenAPI document and for metrics that start at zero."""
     return (
         *(ACCEPTED, UNPARSEABLE, UNSUPPORTED),
         *(UNKNOWN_PROVIDER, METHOD_NOT_ALLOWED, NOT_JSON, ENCODED),
@@ -173,7 +191,7 @@ def all_answers() -> tuple[Answer, ...]:
 
 
 def raw(answer: Answer) -> bytes:
-    """The response as it goes over a connection that has no request to answer yet."""
+    """The bytes of an answer, for a connection without a complete request."""
     head = b"".join(b"%b: %b\r\n" % line for line in answer.start["headers"])
     phrase = HTTPStatus(answer.status).phrase.encode()
     return b"HTTP/1.1 %d %b\r\n%b\r\n%b" % (answer.status, phrase, head, answer.body["body"])

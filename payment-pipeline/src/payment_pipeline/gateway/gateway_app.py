@@ -1,4 +1,4 @@
-"""The gateway's HTTP surface: the webhook route, the probes, the metrics, and what they mean."""
+"""The gateway's HTTP application: webhooks, probes, metrics and the OpenAPI document."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -18,29 +18,29 @@ from .publisher import Publisher
 from .webhook import PREFIX, Webhooks
 
 READINESS_S: Final = 1.0
-"""How long readiness is remembered: however often it is asked, Kafka is asked once a second."""
+"""How long readiness is cached. Kafka is asked at most once in this time."""
 
 FORWARDED: Final = frozenset((b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"))
-"""What proxies add: a request with one of these comes from outside."""
+"""Headers that proxies add. A request with one of them comes from outside."""
 
 DESCRIPTION: Final = """
-Takes signed payment webhooks, and answers 200 only when they are on every in-sync replica of Kafka.
+Takes signed payment webhooks. Answers 200 only if the event is on every in-sync replica of Kafka.
 
-A 503, a 408 or no answer at all means *unknown*: send the event again; a duplicate does no harm.
-Every error is a problem (RFC 9457) whose `code` names the case.
+After a 503, a 408 or no answer, it is *unknown* if the event is stored. Send it again: a duplicate
+changes nothing. Every error is a problem (RFC 9457), and its `code` names the case.
 """
 
 
 class Gateway(FastAPI):
-    """FastAPI for everything but the webhooks, which are ASGI of their own beside it."""
+    """The ASGI application. FastAPI serves every path except the webhooks."""
 
     def __init__(self, webhooks: Webhooks, publisher: Publisher, topics: frozenset[str]) -> None:
-        """Readiness means that the broker leads every partition of `topics`."""
+        """The gateway is ready if every partition of `topics` has a leader."""
         super().__init__(
             title="Payment gateway",
             version="1",
             description=DESCRIPTION,
-            # Pages that load scripts from elsewhere, on the port that faces the internet.
+            # These pages would load foreign scripts, on a port that faces the internet.
             docs_url=None,
             redoc_url=None,
         )
@@ -50,10 +50,10 @@ class Gateway(FastAPI):
         self.add_exception_handler(405, _always(answers.PROBE_METHOD))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Take the hot path past FastAPI's middleware, which it has no use for.
+        """Serves webhooks without FastAPI's middleware, which costs time and adds nothing.
 
-        The rest is for who runs the gateway: behind a proxy that forwards everything, the internet
-        still gets the webhooks alone.
+        All other paths are for operators. A request through a proxy gets 404 for them, so the
+        internet reaches only the webhooks.
         """
         if scope["type"] == "http" and scope["path"].startswith(PREFIX):
             await self._webhooks(scope, receive, send)
@@ -63,14 +63,14 @@ class Gateway(FastAPI):
             await super().__call__(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
-        """FastAPI's document, with the route that FastAPI doesn't know."""
+        """FastAPI's document with the webhook route, which FastAPI doesn't know."""
         document = super().openapi()
         document["paths"][f"{PREFIX}{{provider}}"] = {"post": webhook_operation()}
         return document
 
 
 class Readiness:
-    """Asks Kafka, at most once in `READINESS_S`."""
+    """Readiness, which asks Kafka at most once in `READINESS_S`."""
 
     def __init__(self, publisher: Publisher, topics: frozenset[str]) -> None:
         self._publisher = publisher
@@ -80,7 +80,7 @@ class Readiness:
         self._ready = False
 
     async def __call__(self) -> bool:
-        """Whether an event sent now would be stored, as of `READINESS_S` ago at most."""
+        """True if Kafka could store an event, at most `READINESS_S` ago."""
         async with self._asking:
             if monotonic() >= self._known_until:
                 self._ready = await self._publisher.is_ready(self._topics)
@@ -94,7 +94,7 @@ def _response(answer: Answer) -> Response:
 
 
 def _always(answer: Answer) -> Callable[[Request, Exception], Awaitable[Response]]:
-    """A handler of FastAPI's refusals, which would otherwise be JSON of its own."""
+    """A handler that answers an error of FastAPI with one of the gateway's answers."""
 
     async def refuse(_request: Request, _refusal: Exception) -> Response:
         return _response(answer)
@@ -105,7 +105,7 @@ def _always(answer: Answer) -> Callable[[Request, Exception], Awaitable[Response
 def _add_probes(app: FastAPI, readiness: Readiness) -> None:
     @app.get("/livez", response_class=PlainTextResponse, tags=["probes"])
     async def livez() -> str:
-        """Whether the process answers. Never touches Kafka: its outage is no reason to restart."""
+        """Liveness: the process answers. It ignores Kafka, because a restart fixes no outage."""
         return "ok\n"
 
     @app.get(
@@ -115,13 +115,13 @@ def _add_probes(app: FastAPI, readiness: Readiness) -> None:
         responses={503: response_of([answers.NOT_READY])},
     )
     async def readyz() -> Response:
-        """Whether Kafka can take an event: connected, and a leader for every partition."""
+        """Readiness: the gateway is connected to Kafka, and every partition has a leader."""
         if await readiness():
             return PlainTextResponse("ready\n")
         return _response(answers.NOT_READY)
 
     @app.get("/metrics", response_class=PlainTextResponse, tags=["probes"])
     async def prometheus() -> Response:
-        """Everything that is counted, as Prometheus reads it."""
+        """The metrics in Prometheus' text format."""
         page, content_type = metrics_page()
         return Response(page, media_type=content_type)

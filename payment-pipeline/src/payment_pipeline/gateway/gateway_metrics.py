@@ -1,4 +1,4 @@
-"""What the gateway counts: rate, errors and duration of requests, and what is under way."""
+"""The gateway's metrics: rate, errors and duration of requests, and the work in progress."""
 
 from typing import Final
 
@@ -13,36 +13,35 @@ REQUESTS: Final = Counter(
 )
 DURATION_S: Final = Histogram(
     "payments_gateway_request_duration_seconds",
-    "From a request's head to its answer; for an accepted event that includes Kafka's ack.",
+    "From a request's head to its answer, which for an accepted event follows Kafka's ack.",
     buckets=LATENCY_BUCKETS_S,
 )
-BODY_BYTES: Final = Counter(
-    "payments_gateway_body_bytes_total", "Bytes of bodies that were acknowledged."
-)
+BODY_BYTES: Final = Counter("payments_gateway_body_bytes_total", "Bytes of acknowledged bodies.")
 UNACKNOWLEDGED: Final = Gauge(
-    "payments_gateway_unacknowledged_records", "Records given to Kafka and not settled yet."
+    "payments_gateway_unacknowledged_records", "Records sent to Kafka and not settled yet."
 )
 UNACKNOWLEDGED_BYTES: Final = Gauge(
-    "payments_gateway_unacknowledged_bytes", "Bytes of bodies given to Kafka and not settled yet."
+    "payments_gateway_unacknowledged_bytes", "Bytes of bodies sent to Kafka and not settled yet."
 )
 UNACKNOWLEDGED_MAX: Final = Gauge(
-    "payments_gateway_unacknowledged_max_records", "Past so many records a request gets a 503."
+    "payments_gateway_unacknowledged_max_records",
+    "Unacknowledged records at which the answer is 503.",
 )
 KAFKA_ERRORS: Final = Counter(
-    "payments_gateway_kafka_errors_total", "Sends that failed, by aiokafka's error.", ["error"]
+    "payments_gateway_kafka_errors_total", "Failed sends, by aiokafka's error.", ["error"]
 )
 PRODUCERS_REPLACED: Final = Counter(
     "payments_gateway_producers_replaced_total",
-    "Producers given up after a delivery that failed for good.",
+    "Producers replaced after a delivery failed for good.",
 )
 SECRETS_LOADED: Final = Gauge(
     "payments_gateway_live_secrets", "Signing secrets that verify now.", ["provider"]
 )
 SECRET_USED_S: Final = Gauge(
     "payments_gateway_secret_used_timestamp_seconds",
-    "When a live signing secret, by its fingerprint, verified last; 0 if not since the start.",
+    "When a live signing secret, by fingerprint, last verified; 0 if never since the start.",
     ["provider", "secret"],
 )
 CONNECTIONS_CUT: Final = Counter(
-    "payments_gateway_connections_cut_total", "Connections closed for a limit.", ["limit"]
+    "payments_gateway_connections_cut_total", "Connections closed because of a limit.", ["limit"]
 )

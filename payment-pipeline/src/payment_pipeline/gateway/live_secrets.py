@@ -1,8 +1,8 @@
-"""Which signing secrets verify now? Read at the start, and again when their file changes.
+"""The signing secrets that verify now. They are read at the start and when their file changes.
 
-Rotation without a lost request: write the new secret before the old ones, comma-separated or one a
-line; after the provider has stopped signing with an old one, take it out. A file that becomes
-unreadable or empty changes nothing but the log: the last good secrets go on.
+A rotation loses no request: write the new secret before the old secrets, separated by commas or on
+lines of their own, and remove an old secret after the provider has stopped signing with it. If the
+file becomes unreadable or empty, the gateway logs that and keeps the last good secrets.
 """
 
 import asyncio
@@ -18,19 +18,19 @@ from payment_pipeline.settings import MissingSecretError, Settings, fingerprint,
 from . import gateway_metrics
 
 WATCH_S: Final = 1.0
-"""Between two looks at the files: a new secret is live within this time."""
+"""The interval between two checks of the files. A new secret is live within this time."""
 
 log = structlog.get_logger()
 
 
 class LiveSecrets:
-    """The secrets of one provider, and how a verdict names each."""
+    """The live secrets of one provider, and the verdict for each of them."""
 
     def __init__(self, provider: Provider, settings: Settings) -> None:
-        """Read the secrets.
+        """Reads the secrets.
 
         Raises:
-            MissingSecretError: there is none.
+            MissingSecretError: the provider has no secret.
         """
         self._provider = provider
         self._settings = settings
@@ -40,7 +40,7 @@ class LiveSecrets:
         self._set(settings.signing_secrets(provider))
 
     def refresh(self) -> None:
-        """Read them again if their file has changed."""
+        """Reads the secrets again if their file has changed."""
         stamp = self._file_stamp()
         if stamp == self._stamp:
             return
@@ -58,7 +58,7 @@ class LiveSecrets:
 
     @property
     def verdict_names(self) -> list[str]:
-        """The verdicts, which name each secret by a fingerprint only."""
+        """The verdicts. They name each secret only by its fingerprint."""
         return [verdict.decode() for verdict in self.verdicts]
 
     def _set(self, secrets: tuple[str, ...]) -> None:
@@ -77,15 +77,15 @@ class LiveSecrets:
             found = self._path.stat()
         except OSError:
             return None
-        # A file replaced within one tick of the clock has another inode or size.
+        # A file that was replaced within one clock tick has another inode or size.
         return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def load(found: Mapping[str, Provider], settings: Settings) -> dict[str, LiveSecrets]:
-    """The secrets of every provider that has any; the others are not served.
+    """The secrets of each provider that has any. The gateway doesn't serve the other providers.
 
     Raises:
-        UserError: no provider has one: nothing could be verified.
+        UserError: no provider has a secret, so nothing could be verified.
     """
     loaded: dict[str, LiveSecrets] = {}
     missing: list[MissingSecretError] = []
@@ -101,7 +101,7 @@ def load(found: Mapping[str, Provider], settings: Settings) -> dict[str, LiveSec
 
 
 async def watch(live: Iterable[LiveSecrets]) -> None:
-    """Refresh them for as long as the gateway runs."""
+    """Refreshes the secrets as long as the gateway runs."""
     watched = tuple(live)
     while True:
         await asyncio.sleep(WATCH_S)

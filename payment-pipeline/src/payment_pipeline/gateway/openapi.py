@@ -1,4 +1,4 @@
-"""What does OpenAPI say of the webhook route? FastAPI can't derive it, since the route is ASGI."""
+"""The OpenAPI description of the webhook route, which FastAPI can't derive from plain ASGI."""
 
 from collections import defaultdict
 from typing import Any, Final
@@ -18,13 +18,13 @@ PROBLEM_FIELDS: Final = {
 
 
 def webhook_operation() -> dict[str, Any]:
-    """The OpenAPI 3.1 operation of `POST /webhooks/{provider}`, with every answer and its cases."""
+    """The OpenAPI 3.1 operation of `POST /webhooks/{provider}`, with all answers."""
     return {
         "tags": ["webhooks"],
         "summary": "Receive a signed webhook",
         "operationId": "receive_webhook",
         "description": (
-            "The raw body is verified against every live secret, and put unchanged on "
+            "The gateway verifies the raw body with each live secret, and writes it unchanged to "
             "`webhooks.<provider>.<resource>`, keyed by payment."
         ),
         "parameters": [
@@ -33,7 +33,7 @@ def webhook_operation() -> dict[str, Any]:
                 {
                     "name": provider.signature_header.title(),
                     "in": "header",
-                    "description": f"How `{name}` signs.",
+                    "description": f"The signature header of `{name}`.",
                     "schema": {"type": "string"},
                 }
                 for name, provider in providers().items()
@@ -41,7 +41,7 @@ def webhook_operation() -> dict[str, Any]:
             {
                 "name": "traceparent",
                 "in": "header",
-                "description": "W3C trace context to go on with; anything else starts a new trace.",
+                "description": "W3C trace context to continue. Any other value starts a new trace.",
                 "schema": {"type": "string"},
             },
         ],
@@ -61,10 +61,10 @@ def _responses() -> dict[str, Any]:
 
 
 def response_of(cases: list[Answer]) -> dict[str, Any]:
-    """One status's entry, of the cases that it may mean."""
+    """The entry of one status, with the cases that have this status."""
     codes: dict[str, Any] = {"type": "string", "enum": [case.code for case in cases]}
     if cases[0].status == answers.ACCEPTED.status:
-        codes["enum"].remove(answers.ACCEPTED.code)  # whose body is empty
+        codes["enum"].remove(answers.ACCEPTED.code)  # its body is empty
         content_type, fields = "application/json", {"status": codes}
     else:
         content_type, fields = answers.PROBLEM_JSON, {**PROBLEM_FIELDS, "code": codes}

@@ -1,9 +1,8 @@
-"""How much, how slowly and over how many connections may a client send?
+"""uvicorn's HTTP protocol with limits on size, time and connections.
 
-uvicorn bounds the idle time between two requests, and nothing of a request that is arriving: not
-the length of its head, nor how long head or body take, nor how much is sent past an answer; nor how
-long an answer may lie unread. A few slow or endless clients would hold all memory and connections.
-This is its protocol, bounded.
+uvicorn limits only the idle time between two requests. It doesn't limit the length of a request's
+head, the time in which head and body arrive, the bytes that follow an answer, or the time that an
+answer stays unread. A few slow or endless clients could hold all memory and all connections.
 """
 
 import asyncio
@@ -18,27 +17,27 @@ from . import answers, gateway_metrics
 from .answers import Answer
 
 HEAD_BYTES_MAX: Final = 32 * 1024
-"""Request line and headers together."""
+"""The maximum size of the request line and the headers together."""
 DISCARDED_BYTES_MAX: Final = 16 * 1024 * 1024
-"""Read and thrown away after a 413, so that an honest client gets to see it."""
+"""The maximum size that is read and discarded after a 413, so that the client can see it."""
 SWEEP_S: Final = 1.0
-"""Between two looks for slow clients."""
+"""The interval between two checks for slow clients."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Counts a request's bytes, and remembers since when it has been arriving."""
+    """Counts the bytes of a request, and keeps the time at which it began to arrive."""
 
     settings: Settings
-    """Set by `bounded`: uvicorn makes the instances."""
+    """Set by `bounded`, because uvicorn creates the instances."""
     arriving_since: float | None = None
-    """On the loop's clock; `None` between requests and once a request is complete."""
+    """Time of the event loop; `None` between requests and when a request is complete."""
     unread_since: float | None = None
-    """Since when the client has taken nothing of what it is sent; `None` while it does."""
+    """The time since which the client has read nothing; `None` while it reads."""
     _in_head = True
     _request_bytes = 0
 
     def cut(self, limit: str, answer: Answer | None = None) -> None:
-        """Close the connection for a limit, with an answer if none has begun."""
+        """Closes the connection because of a limit. Sends the answer if no other has begun."""
         if self.transport.is_closing():
             return
         gateway_metrics.CONNECTIONS_CUT.labels(limit).inc()
@@ -47,31 +46,31 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def abandon(self) -> None:
-        """Drop a client that doesn't read: closing would wait for it."""
+        """Drops a client that doesn't read. A close would wait for the client."""
         gateway_metrics.CONNECTIONS_CUT.labels("unread").inc()
         self.transport.abort()
 
-    # What follows is called by the server and the parser.
+    # The server and the parser call the methods below.
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin with the clock running: who connects and says nothing is as slow as a trickle."""
+        """Starts the clock at once, so that a silent client counts as slow."""
         super().connection_made(transport)
         self.arriving_since = self.loop.time()
         if len(self.connections) > self.settings.gateway_connections_max:
             self.cut("connections")
 
     def pause_writing(self) -> None:
-        """Start the clock of who asks and doesn't read."""
+        """Starts the clock of a client that doesn't read."""
         super().pause_writing()
         self.unread_since = self.loop.time()
 
     def resume_writing(self) -> None:
-        """Stop it."""
+        """Stops the clock of a client that didn't read."""
         super().resume_writing()
         self.unread_since = None
 
     def data_received(self, data: bytes) -> None:
-        """Count, parse, and cut what has grown too long."""
+        """Counts and parses the bytes, and closes the connection if they are too many."""
         self._request_bytes += len(data)
         super().data_received(data)
         if self._request_bytes <= HEAD_BYTES_MAX:
@@ -81,30 +80,30 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._request_bytes > self.settings.body_bytes_max + DISCARDED_BYTES_MAX:
             self.cut("body_bytes")
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own words
-        """Answer what can't be parsed as everything else is answered, and close."""
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's text
+        """Answers a request that can't be parsed with a problem, and closes the connection."""
         self.transport.write(answers.raw(answers.MALFORMED))
         self.transport.close()
 
     def on_message_begin(self) -> None:
-        """Start the clock for one request."""
+        """Starts the clock of one request."""
         super().on_message_begin()
         self.arriving_since = self.loop.time()
 
     def on_headers_complete(self) -> None:
-        """From here on the body's limits hold.
+        """Switches from the limits of the head to the limits of the body.
 
         Raises:
-            ValueError: an upgrade is asked for. The parser would read nothing from there on, the
-                body neither, and so no limit would hold; it makes a 400 of this.
+            ValueError: the client asks for an upgrade. The parser would read no more bytes, so no
+                limit would apply. The parser turns this error into a 400.
         """
         if self.parser.should_upgrade():
-            raise ValueError("an upgrade")
+            raise ValueError("the client asks for an upgrade")
         self._in_head = False
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """Stop the clock."""
+        """Stops the clock of the request."""
         super().on_message_complete()
         self.arriving_since = None
         self._in_head = True
@@ -112,12 +111,12 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def bounded(settings: Settings) -> type[BoundedProtocol]:
-    """The protocol with these limits, for `uvicorn.Config(http=…)`."""
+    """The protocol with the limits of the settings, for `uvicorn.Config(http=…)`."""
     return type("Bounded", (BoundedProtocol,), {"settings": settings})
 
 
 async def sweep(server: ServerState, arriving_s_max: float) -> None:
-    """Cut the slow clients, for as long as the gateway runs."""
+    """Disconnects slow clients as long as the gateway runs."""
     loop = asyncio.get_running_loop()
     while True:
         await asyncio.sleep(SWEEP_S)

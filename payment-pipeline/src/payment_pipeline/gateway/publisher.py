@@ -1,11 +1,11 @@
-"""Is this event on Kafka? Yes, after every in-sync replica said so; or no answer in time.
+"""Writes events to Kafka, and waits until every in-sync replica has them.
 
-Bounded on purpose: with the broker away aiokafka keeps what it was given and retries without an
-end, so what is unacknowledged is counted, in records and in bytes, until Kafka has settled it, not
-until its request has given up waiting. Past the bound nothing more is taken.
+The unacknowledged records are limited in number and in bytes. Without a broker, aiokafka keeps its
+records and retries forever. So a record counts until Kafka has settled it, even after its request
+has stopped waiting. At the limit, the publisher refuses new records.
 
-An idempotent producer whose delivery fails for good has a hole in its sequence numbers, and each
-later send to that partition fails too. It is then replaced by a new one.
+After a delivery that fails for good, an idempotent producer has a gap in its sequence numbers, and
+each later send to that partition fails too. The publisher then replaces the producer.
 """
 
 import asyncio
@@ -23,33 +23,33 @@ from payment_pipeline.settings import Settings
 from . import gateway_metrics
 
 RECONNECT_S: Final = 0.5
-"""Between two attempts to connect a producer."""
+"""The pause between two attempts to connect a producer."""
 FLUSH_S_MAX: Final = 5.0
-"""How long a stop waits for what is unacknowledged."""
+"""How long a stop waits for unacknowledged records."""
 PROBE_S_MAX: Final = 1.0
-"""How long readiness waits for the broker's answer."""
+"""How long the readiness check waits for the broker."""
 
 log = structlog.get_logger()
 
 
 class NotPublishedError(Exception):
-    """The event is not known to be on Kafka."""
+    """It is not known if Kafka has the event."""
 
 
 class NoBrokerError(NotPublishedError):
-    """Not connected, or the broker failed the send."""
+    """The producer is not connected, or the broker failed the send."""
 
 
 class DeadlineError(NotPublishedError):
-    """No acknowledgement in time: the event may still get there."""
+    """Kafka did not acknowledge in time. It may still store the event."""
 
 
 class OverloadedError(NotPublishedError):
-    """Too much is unacknowledged."""
+    """Too many records or bytes are unacknowledged."""
 
 
 class _Deadline:
-    """Cancels its task when it passes: `asyncio.timeout` at half its cost, for the hot path."""
+    """Cancels its task after a time. It costs half as much as `asyncio.timeout`."""
 
     __slots__ = ("_passed", "_task", "_timer")
 
@@ -59,17 +59,17 @@ class _Deadline:
         self._timer = asyncio.get_running_loop().call_later(within_s, self._pass)
 
     def explain(self) -> None:
-        """Turn the cancellation into what it means, if it was this deadline's.
+        """Raises if this deadline cancelled the task.
 
         Raises:
-            DeadlineError: it was.
+            DeadlineError: the deadline has passed.
         """
         if self._passed and self._task is not None:
             self._task.uncancel()
             raise DeadlineError
 
     def end(self) -> None:
-        """It can't pass any more."""
+        """Stops the deadline."""
         self._timer.cancel()
 
     def _pass(self) -> None:
@@ -79,7 +79,7 @@ class _Deadline:
 
 
 class _Line:
-    """One producer and what it has not settled yet."""
+    """One producer, with the number of its unsettled records."""
 
     def __init__(self, producer: AIOKafkaProducer) -> None:
         self.producer = producer
@@ -89,7 +89,7 @@ class _Line:
         self.bytes = 0
 
     async def partition(self, topic: str, key: bytes | None) -> int | None:
-        """Where the key belongs; `None` leaves it to the producer."""
+        """The partition of a key; `None` lets the producer choose."""
         if key is None:
             return None
         count = self._partitions.get(topic)
@@ -112,7 +112,7 @@ class _Line:
 
 
 class Publisher:
-    """Keeps one producer connected. Use as a context manager."""
+    """Keeps one producer connected. Use it as a context manager."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -125,7 +125,7 @@ class Publisher:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        """Flush what is unacknowledged, for at most `FLUSH_S_MAX`."""
+        """Waits for the unacknowledged records, at most `FLUSH_S_MAX`."""
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.wait((self._keeper,))
@@ -138,26 +138,27 @@ class Publisher:
 
     @property
     def unacknowledged(self) -> int:
-        """How many records are unacknowledged."""
+        """The number of unacknowledged records."""
         return self._line.records if self._line else 0
 
     @property
     def unacknowledged_bytes(self) -> int:
-        """How many bytes of bodies are unacknowledged."""
+        """The number of unacknowledged bytes of bodies."""
         return self._line.bytes if self._line else 0
 
     def has_room(self) -> bool:
-        """Whether one more record would be taken."""
+        """True if the publisher would accept one more record."""
         return (
             self.unacknowledged < self._settings.gateway_in_flight_max
             and self.unacknowledged_bytes < self._settings.gateway_bytes_max
         )
 
     async def publish(self, topic: str, key: bytes | None, body: bytes, headers: Headers) -> None:
-        """Return when the record is acknowledged.
+        """Sends a record, and returns when Kafka has acknowledged it.
 
         Raises:
-            NotPublishedError: within the gateway's deadline it was not; which subclass says why.
+            NotPublishedError: Kafka did not acknowledge it before the gateway's deadline. The
+                subclass says why.
         """
         line = self._line
         if line is None:
@@ -226,7 +227,7 @@ class Publisher:
             self._retire(line)
 
     def _retire(self, line: _Line) -> None:
-        """Let a producer finish what it has, on the side."""
+        """Stops a producer in a task, which waits for its records."""
         task = asyncio.create_task(line.producer.stop())
         self._retired.add(task)
         task.add_done_callback(self._retired.discard)

@@ -1,4 +1,4 @@
-"""One gateway process: put together, served, and stopped without dropping a request."""
+"""Assembles and serves one gateway process, and stops it without dropping a request."""
 
 import asyncio
 import socket
@@ -20,19 +20,19 @@ from .publisher import Publisher
 from .webhook import Webhooks
 
 KEEP_ALIVE_S: Final = 30
-"""How long a connection may rest between two requests."""
+"""How long a connection may be idle between two requests."""
 DRAIN_S: Final = 5
-"""How long a stop waits for the requests under way: longer than the gateway's own deadline."""
+"""How long a stop waits for the open requests: longer than the gateway's deadline."""
 BACKLOG: Final = 1024
 
 log = structlog.get_logger()
 
 
 async def serve(settings: Settings) -> None:
-    """Serve on `host` and `gateway_port` until SIGTERM or SIGINT; then answer what is under way.
+    """Serves until SIGTERM or SIGINT, and then answers the open requests.
 
     Raises:
-        UserError: there is no secret to verify with, or the port is taken.
+        UserError: no provider has a signing secret, or the port is in use.
     """
     found = providers.providers()
     secrets = live_secrets.load(found, settings)
@@ -70,8 +70,8 @@ def _config(app: Gateway, settings: Settings) -> uvicorn.Config:
         http=protocol.bounded(settings),
         ws="none",
         lifespan="off",
-        log_config=None,  # our own, as JSON
-        access_log=False,  # the metrics count; a line a request would cost more than its check
+        log_config=None,  # the telemetry package configures logs
+        access_log=False,  # metrics count requests; a log line costs more than the signature check
         server_header=False,
         date_header=False,
         proxy_headers=False,
@@ -86,8 +86,8 @@ def _listen(settings: Settings) -> socket.socket:
         return socket.create_server((settings.host, settings.gateway_port), backlog=BACKLOG)
     except OSError as error:
         raise UserError(
-            f"Port {settings.gateway_port} on {settings.host} can't be used: {error.strerror}; "
-            "stop what listens there, or set PAYMENTS_GATEWAY_PORT."
+            f"The gateway can't listen on {settings.host}:{settings.gateway_port}: "
+            f"{error.strerror}. Stop the program that uses the port, or set PAYMENTS_GATEWAY_PORT."
         ) from error
 
 

@@ -1,8 +1,8 @@
-"""The one route, `POST /webhooks/{provider}`: is it genuine, and is it on Kafka? Then 200.
+"""The route `POST /webhooks/{provider}`: verifies a webhook, writes it to Kafka and answers.
 
-Plain ASGI instead of a FastAPI route, whose machinery alone costs as much as verifying, reading and
-producing together (`docs/decisions/0001-gateway-server.md`). The order is that of the cost: what
-needs no body is refused before the body is read, what isn't signed before it is parsed.
+It is plain ASGI. A FastAPI route alone costs as much as verifying, reading and producing together
+(`docs/decisions/0001-gateway-server.md`). The cheapest checks come first: the headers are checked
+before the body is read, and the signature before the body is parsed.
 """
 
 from collections.abc import Mapping
@@ -38,13 +38,13 @@ from .publisher import DeadlineError, NoBrokerError, OverloadedError, Publisher
 
 PREFIX: Final = "/webhooks/"
 UNKNOWN: Final = "unknown"
-"""The metrics' label for a provider that isn't one: a stranger's text never becomes a label."""
+"""The metrics' label of unknown providers. A text from outside never becomes a label."""
 
 log = structlog.get_logger()
 
 
 class _Endpoint:
-    """What is known of a provider before any request, so that none computes it again."""
+    """Values of a provider that are the same for all requests, computed once."""
 
     def __init__(self, provider: Provider, secrets: LiveSecrets) -> None:
         self.provider = provider
@@ -78,7 +78,7 @@ class Webhooks:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answers one request."""
         began = perf_counter()
         endpoint = self._endpoints.get(scope["path"][len(PREFIX) :])
         if endpoint is None:
@@ -98,7 +98,7 @@ class Webhooks:
     async def _receive(
         self, endpoint: _Endpoint, scope: Scope, receive: Receive, began: float
     ) -> Answer:
-        """The main path: each step goes on or has its answer."""
+        """The main path. A step that fails returns its answer."""
         headers = dict(scope["headers"])
         refused = self._refuse_by_head(endpoint, scope, headers)
         if refused is not None:
@@ -119,7 +119,7 @@ class Webhooks:
             return answers.REFUSED[verdict]
         endpoint.secrets.used[verdict.secret_index].set(now.timestamp())
         given = headers.get(b"traceparent", b"").decode("latin-1")
-        # Only from here on: whoever can't sign makes no spans.
+        # The span starts after the signature check, so an unsigned request makes no span.
         with traces.tracer().serve(endpoint.span, given, began) as span:
             receipt = {
                 names.TRACEPARENT: span.traceparent.encode(),
@@ -161,7 +161,7 @@ class Webhooks:
     async def _keep(
         self, endpoint: _Endpoint, body: bytes, receipt: Mapping[str, bytes], span: Span
     ) -> Answer:
-        """Put the body on the topic that it belongs to; answer only when it is there."""
+        """Writes the body to its topic, and returns the answer when Kafka has it."""
         event = endpoint.provider.read(body)
         if isinstance(event, Envelope):
             topic, key = endpoint.topics[event.resource], event.key.encode()
@@ -180,13 +180,13 @@ class Webhooks:
         headers = (*headers, *receipt.items())
         answer = await self._publish(topic, key, body, headers) or answer
         if span.recording:
-            span.set_attributes(_told(topic, event, answer), failed=answer.status >= 500)
+            span.set_attributes(_span_attributes(topic, event, answer), failed=answer.status >= 500)
         return answer
 
     async def _publish(
         self, topic: str, key: bytes | None, body: bytes, headers: Headers
     ) -> Answer | None:
-        """Put it on Kafka; the answer that says why it isn't there."""
+        """Writes a record to Kafka. Returns the answer for a failure, or `None`."""
         try:
             await self._publisher.publish(topic, key, body, headers)
         except DeadlineError:
@@ -199,9 +199,9 @@ class Webhooks:
         return None
 
     async def _body(self, receive: Receive) -> bytes | Answer:
-        """The whole raw body; not a chunk more is read than the caps allow.
+        """The whole raw body, or an answer if it exceeds a limit.
 
-        How long it may take is the connection's limit (`protocol`), not this one's.
+        `protocol` limits the time that the body may take.
         """
         chunks: list[bytes] = []
         size = 0
@@ -230,8 +230,10 @@ def _dead_letter(event: Unparseable | Unsupported) -> tuple[str, Answer]:
     return event.reason, answers.UNPARSEABLE
 
 
-def _told(topic: str, event: Envelope | Unparseable | Unsupported, answer: Answer) -> Attributes:
-    """What the receipt's span says: OpenTelemetry's names for HTTP and messaging, and our ids."""
+def _span_attributes(
+    topic: str, event: Envelope | Unparseable | Unsupported, answer: Answer
+) -> Attributes:
+    """The attributes of the receipt's span: OpenTelemetry's names, and the event's ids."""
     ids: Attributes = {}
     if isinstance(event, Envelope):
         ids = {
