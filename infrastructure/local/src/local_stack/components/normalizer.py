@@ -16,5 +16,6 @@ COMPONENT: Final = Component(
     ports=("normalizer_metrics_port",),
     needs=("kafka",),
     secrets=("pseudonym_key",),
+    memory_mib=96,
     generated_secrets=("pseudonym_key",),
 )

@@ -167,7 +167,7 @@ def _lists_schemas(settings: Settings) -> bool:
     # The client is in the extra `lakehouse`, and this module is loaded without it.
     from requests import RequestException
     from trino.dbapi import Connection
-    from trino.exceptions import Error
+    from trino.exceptions import Error, HttpError
 
     try:
         with Connection(
@@ -179,7 +179,7 @@ def _lists_schemas(settings: Settings) -> bool:
             max_attempts=1,
         ) as connection:
             return bool(connection.cursor().execute("SHOW SCHEMAS").fetchall())
-    except (Error, RequestException):
+    except (Error, HttpError, RequestException):
         return False
 
 

@@ -16,4 +16,5 @@ COMPONENT: Final = Component(
     ports=("worker_metrics_port",),
     needs=("postgres", "kafka", "temporal"),
     secrets=("postgres_dsn", "postgres_worker_password"),
+    memory_mib=160,
 )
