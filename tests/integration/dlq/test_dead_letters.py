@@ -368,7 +368,7 @@ async def test_what_lies_only_on_the_topics_is_brought_first(
     assert (letter["id"], letter["resolution"]) == (place, None)
     assert b64decode(letter["body"]).startswith(b"{")
     readable = commands.call(story.settings, "dlq", "show", place).stdout
-    assert "none yet: it lies only on the topic" in readable
+    assert "none yet: this dead letter is only on the topic" in readable
 
     told = story.redrive("--all")
     assert (told["brought"], told["outcomes"]) == (1, {"written": 1})
