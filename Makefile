@@ -14,9 +14,13 @@ TRAFFIC := --events 3000 --duplicates 0.05 --malformed 0.02 --bad-signature 0.02
 # Licences that demand the source code of a service, or forbid to offer the software as a service.
 UNWANTED_LICENSES := AGPL;Affero;SSPL;Server Side Public;Business Source;Commons Clause;Elastic
 
+# Generated files and the provider's public examples hold no credentials, only hashes and ids.
+SCANNED := . ':!tests/replay/histories' ':!tests/providers/*.json' ':!infrastructure/locks' \
+	':!*stripe_objects.json' ':!*.jars.toml'
+
 .PHONY: help setup check pipeline-up pipeline-down orchestrator-up status logs migrate \
-	gateway-simulator audit test lint bench chaos lock setup-superset lakehouse-up dashboards-up demo \
-	dbt-docs audit-dependencies sbom licenses fuzz
+	gateway-simulator audit test test-unit lint secret-scan bench chaos lock setup-superset \
+	lakehouse-up dashboards-up demo dbt-docs audit-dependencies sbom licenses fuzz
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' Makefile
@@ -66,12 +70,22 @@ audit: setup ## Prove that each event has exactly one destination
 test: setup setup-superset ## Run every test; ARGS="-k ledger" chooses some
 	@$(BIN)/pytest --numprocesses auto $(ARGS)
 
-lint: setup ## Check style, types, imports and architecture
+test-unit: setup ## The tests without real components, in under a minute; ARGS="-k ledger" chooses
+	@$(BIN)/pytest -q --numprocesses auto -m "not stack and not slow" \
+		tests/unit tests/providers tests/replay tests/architecture $(ARGS)
+
+lint: setup secret-scan ## Style, types, import contracts, architecture, secrets in files, lock consistency
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/uv pip check --quiet --python $(BIN)/python
 	$(BIN)/pytest -q tests/architecture
+
+secret-scan: setup # Search the tracked files for credentials; the examples of documents are allowed
+	@git ls-files -z -- $(SCANNED) | xargs -0 $(BIN)/detect-secrets-hook --cores 2 \
+		--disable-plugin Base64HighEntropyString --disable-plugin HexHighEntropyString \
+		--disable-plugin KeywordDetector --exclude-secrets '^(password|pw|p%2Fw)$$'
 
 dbt-docs: setup ## Write var/dbt/command/static_index.html
 	@$(PAYMENTS) dbt docs generate --static $(ARGS)

@@ -151,7 +151,8 @@ def test_each_dashboard_says_which_marts_it_reads() -> None:
     }
 
 
-def test_sqlfluff_has_nothing_to_say() -> None:
+@pytest.mark.slow
+def test_sqlfluff_finds_no_fault() -> None:
     done = subprocess.run(
         [Path(sys.executable).with_name("sqlfluff"), "lint", "models", "data-tests"],
         cwd=PROJECT,
