@@ -1,4 +1,4 @@
-"""Is it written down for each bronze table who may do what with it?"""
+"""The grants of the database roles on every bronze table."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ CREATED = re.compile(r"^CREATE TABLE IF NOT EXISTS (\w+)", re.MULTILINE)
 RIGHTS = queries("payment_pipeline.bronze", "queries/grants.sql")
 
 
-def test_each_table_is_named_in_the_rights() -> None:
+def test_every_table_has_grants() -> None:
     tables = {
         table
         for migration in (BRONZE / "migrations").glob("*.sql")
@@ -19,10 +19,10 @@ def test_each_table_is_named_in_the_rights() -> None:
     }
     assert tables
     granted = set(re.findall(r"\w+", " ".join(RIGHTS[role] for role in ROLES)))
-    assert tables <= granted, "say in bronze/queries/grants.sql who may do what with it"
+    assert tables <= granted, "add the grants of the new table to bronze/queries/grants.sql"
 
 
-def test_each_role_has_its_rights_and_none_may_delete_or_hand_on() -> None:
+def test_no_role_may_delete_rows_or_grant_rights() -> None:
     assert set(ROLES) <= RIGHTS.keys()
     for role in ROLES:
         assert not re.search(r"DELETE|TRUNCATE|ALL|PUBLIC|GRANT OPTION", RIGHTS[role]), role

@@ -1,4 +1,4 @@
-"""Is each test that the threat model names there, so that no promise outlives its proof?"""
+"""Every test that the threat model names exists, so that no promise loses its proof."""
 
 import re
 from pathlib import Path
@@ -17,35 +17,37 @@ TARGETS = set(re.findall(r"^([a-z-]+):", (TESTS.parent / "Makefile").read_text()
 
 
 def rows(last_column: str) -> list[list[str]]:
-    """The cells of every table whose last column is called so."""
+    """Return the rows of every table with this name of the last column."""
     tables = re.findall(
         rf"^\|.* \| {last_column} \|\n\|[-|]+\|\n((?:\|.*\n)+)", DOCUMENT.read_text(), re.MULTILINE
     )
     return [row.strip("| ").split(" | ") for table in tables for row in table.splitlines()]
 
 
-def test_every_test_that_the_threat_model_names_is_there() -> None:
+def test_every_test_that_the_threat_model_names_exists() -> None:
     named = NAMED.findall(DOCUMENT.read_text())
     assert len(named) > 30
-    for place, *names in named:
-        path = TESTS / place
-        assert path.exists(), place
+    for location, *names in named:
+        path = TESTS / location
+        assert path.exists(), location
         for name in filter(None, names):
-            assert f"def {name}(" in path.read_text(), f"{place} has no {name}"
+            assert f"def {name}(" in path.read_text(), f"{location} has no {name}"
 
 
-def test_every_threat_has_a_test_or_a_target_that_says_no() -> None:
+def test_every_threat_names_a_test_or_a_make_target() -> None:
     threats = rows("the test that says no")
     assert len(threats) > 40
     for threat, *_, proof in threats:
         targets = set(re.findall(r"`make ([a-z-]+)`", proof))
         assert targets <= TARGETS, threat
-        assert targets or NAMED.search(proof), f"{threat}: nothing says no"
+        assert targets or NAMED.search(proof), f"{threat}: no test and no make target"
 
 
-def test_every_secret_that_no_command_rotates_is_told_how_to_change() -> None:
-    told = {name for secret, _ in rows("how it is changed") for name in re.findall(r"\w+", secret)}
+def test_the_document_describes_how_to_change_secrets_that_no_command_rotates() -> None:
+    described = {
+        name for secret, _ in rows("how it is changed") for name in re.findall(r"\w+", secret)
+    }
     held = {name for each in HELD.values() for name in each.secrets}
     rotated = {*signing_secrets.NAMES, *rotatable_passwords(Settings()), *held}
     given = {"trino_password", "catalog_credential"}
-    assert told == set(generated_secrets.names()) - rotated | given
+    assert described == set(generated_secrets.names()) - rotated | given

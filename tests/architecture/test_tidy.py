@@ -1,4 +1,4 @@
-"""Style as a test: what a reader may rely on in every module, whoever wrote it."""
+"""Style rules that every module of the product and of the tests must follow."""
 
 import ast
 import re
@@ -20,7 +20,7 @@ TEST_MODULE_LINES_MAX = 700
 
 READS_ENVIRONMENT = {"settings.py"}
 STARTERS = (SOURCES[1], SOURCES[3])
-"""`local_stack` and `payment_operations` read it too, only to pass it to processes they start."""
+"""Packages that read the environment only to pass it to the processes that they start."""
 
 REGISTRIES = {"providers", "models", "components", "commands"}
 """Folders whose modules are found by listing them."""
@@ -51,14 +51,14 @@ def functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionD
 
 
 @pytest.mark.parametrize("path", modules, ids=name_of)
-def test_module_says_in_one_line_what_it_is_for(path: Path) -> None:
+def test_the_first_docstring_line_of_a_module_is_a_sentence(path: Path) -> None:
     docstring = ast.get_docstring(tree_of(path))
     assert docstring, f"{name_of(path)} has no docstring"
     assert docstring.splitlines()[0].endswith((".", "?", ":")), "the first line is a sentence"
 
 
 @pytest.mark.parametrize("path", modules, ids=name_of)
-def test_module_is_read_in_one_sitting(path: Path) -> None:
+def test_modules_and_functions_are_short(path: Path) -> None:
     lines = len(path.read_text().splitlines())
     assert lines <= MODULE_LINES_MAX, f"{name_of(path)} has {lines} lines"
     for function in functions(tree_of(path)):
@@ -67,18 +67,14 @@ def test_module_is_read_in_one_sitting(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", tests, ids=name_of)
-def test_test_module_is_about_one_thing(path: Path) -> None:
+def test_test_modules_are_short(path: Path) -> None:
     lines = len(path.read_text().splitlines())
     assert lines <= TEST_MODULE_LINES_MAX, f"{name_of(path)} has {lines} lines"
 
 
 @pytest.mark.parametrize("path", modules, ids=name_of)
 def test_only_settings_reads_the_environment(path: Path) -> None:
-    if (
-        path.name in READS_ENVIRONMENT
-        or path.is_relative_to(SOURCES[1])
-        or path.is_relative_to(SOURCES[3])
-    ):
+    if path.name in READS_ENVIRONMENT or any(path.is_relative_to(each) for each in STARTERS):
         return
     named = {
         node.attr
@@ -103,7 +99,7 @@ def test_the_pure_core_has_no_clock_and_no_file(path: Path) -> None:
 
 @pytest.mark.parametrize("path", modules, ids=name_of)
 def test_only_resources_looks_for_files_outside_its_package(path: Path) -> None:
-    """Only `resources` knows what an installed wheel has there instead."""
+    """An installed wheel has other files around a package. Only `resources` may know them."""
     if path.name != "resources.py":
         assert not re.search(r"__file__\)[^\n]*\.parents?\b", path.read_text()), name_of(path)
 
@@ -128,11 +124,13 @@ def test_sql_lives_in_sql_files(path: Path) -> None:
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             found = statement.search(node.value)
             lines = node.value.count("\n")
-            assert not (found and lines > 1), f"line {node.lineno} holds a query: name it in a .sql"
+            assert not (found and lines > 1), (
+                f"line {node.lineno} has a query: move it to a .sql file"
+            )
 
 
 def imports_of(path: Path) -> Iterator[str]:
-    """Every dotted name that a module imports, relative ones resolved, `from a import b` as a.b."""
+    """Yield every dotted name that a module imports: `from a import b` as `a` and `a.b`."""
     source = next(source for source in SOURCES if path.is_relative_to(source))
     package = [source.name, *path.relative_to(source).parts[:-1]]
     for node in ast.walk(tree_of(path)):
@@ -146,7 +144,7 @@ def imports_of(path: Path) -> Iterator[str]:
 
 
 def test_no_module_is_dead() -> None:
-    """Every module is imported by another, is found by its folder, or is run by name."""
+    """Every module is imported by another module, found in a registry folder, or run by name."""
     imported = {name for path in modules for name in imports_of(path)}
     namers = ("Makefile", "pyproject.toml", f"{SOURCES[1]}/configuration/dagster/dagster.yaml")
     started = "\n".join(path.read_text() for path in [*modules, *(ROOT / each for each in namers)])
@@ -162,7 +160,7 @@ def test_no_module_is_dead() -> None:
 
 
 def test_no_two_modules_share_a_file_name() -> None:
-    """A file name says which subject the module is about. A registry folder says it for its own."""
+    """A file name names the subject of its module, except in registry folders."""
     seen: dict[str, Path] = {}
     for path in modules:
         if path.stem in {"__init__", "__main__"} or path.parent.name in REGISTRIES:

@@ -1,4 +1,4 @@
-"""Which parts of the shared stack does a test have to itself?"""
+"""Fixtures that give one test separate tables on the shared stack."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -17,21 +17,21 @@ from support.lake_loads import own_lake
 
 @pytest.fixture
 def database_settings(stores: Settings) -> Iterator[Settings]:
-    """Settings whose `dsn` leads to empty bronze tables of the test's own."""
+    """Settings with a `dsn` of new, empty bronze tables for one test."""
     with migrated_schema(stores) as settings:
         yield settings
 
 
 @pytest.fixture
 def lake(lakehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
-    """Settings of empty bronze tables, and of a namespace in the lake, of the test's own."""
+    """Settings with new, empty bronze tables and an empty lake namespace for one test."""
     with own_lake(lakehouse, monkeypatch) as settings:
         yield settings
 
 
 @pytest.fixture(scope="session")
 def built(lakehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Dbt:
-    """The marts of the last hour (`lake_history`), everything built and tested at once."""
+    """The marts of the history in `lake_history`, built and tested once per run."""
     dbt = project(lakehouse, tmp_path_factory)
     lake_rows.append(open_catalog(lakehouse), dbt.data_schema, lake_history.tables())
     dbt.run("build")
@@ -40,7 +40,7 @@ def built(lakehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Dbt:
 
 @pytest_asyncio.fixture
 async def bronze(database_settings: Settings) -> AsyncIterator[asyncpg.Pool]:
-    """A pool on empty bronze tables of the test's own."""
+    """A pool of connections to new, empty bronze tables for one test."""
     pool = await postgres.pool(database_settings, 1, 10)
     yield pool
     await pool.close()

@@ -13,7 +13,7 @@ from payment_pipeline.settings import Settings
 
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the shared stack's settings, which a whole run's earlier tests put there."""
+    """Remove the settings of the shared stack, which earlier tests of the run may have set."""
     for name in [name for name in os.environ if name.startswith("PAYMENTS_")]:
         monkeypatch.delenv(name)
     settings.load.cache_clear()
@@ -21,7 +21,7 @@ def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def isolated(tmp_path: Path) -> Callable[..., Settings]:
-    """Settings on free ports in a folder of the test's own; the test's values win."""
+    """A function that makes settings with free ports and a temporary folder."""
 
     def make(**values: object) -> Settings:
         names = [name for name in Settings.model_fields if name.endswith("_port")]
