@@ -3,7 +3,7 @@
     The adapter's own way creates it empty and fills it with a second statement, and in between a
     dashboard sees nothing. A temporary one is replaced too: a run that was killed may have left it.
     What CREATE TABLE AS can't declare, NOT NULL and the key, the data test
-    `honours_constraints` holds. -#}
+    `satisfies_constraints` holds. -#}
 {% macro trino__create_table_as(temporary, relation, sql, on_exists=None) -%}
     {%- if config.get('contract').enforced -%}
         {{ get_assert_columns_equivalent(sql) }}

@@ -36,7 +36,7 @@
 {%- endmacro %}
 
 {#- 1 for the newest word about an object: by how far its event is along, then time, then event id. -#}
-{% macro newest_word(rank, object='provider, object_id') -%}
+{% macro newest_first(rank, object='provider, object_id') -%}
     row_number() over (
         partition by {{ object }}
         order by {{ rank }} desc, occurred_at desc, event_id desc

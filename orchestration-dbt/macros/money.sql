@@ -1,7 +1,8 @@
-{#- Minor units to the major one, of any currency and exactly: decimal arithmetic, by the exponent
-    that the provider uses for it (0 for JPY, 2 for ISK at Stripe, 3 for KWD), which stands on every
-    row. Without one the amount is in hundredths. Four decimals hold every exponent there is. -#}
-{% macro cents_to_dollars(amount_minor, currency_exponent=2) -%}
+{#- Converts an amount in minor units of any currency into its major unit, with exact decimal arithmetic.
+
+    currency_exponent: the number of decimals that the provider uses for the currency, as each row has
+    it (0 for JPY, 2 for ISK at Stripe, 3 for KWD). Four decimals are enough for every exponent. -#}
+{% macro minor_to_major(amount_minor, currency_exponent) -%}
     cast(
         cast({{ amount_minor }} as decimal(23, 4)) / case {{ currency_exponent }}
             when 0 then decimal '1'
@@ -14,7 +15,14 @@
     )
 {%- endmacro %}
 
-{#- What a billing period's amount is in a month. A year has 12 months, 365 days and 52 weeks. -#}
+{#- Wraps `minor_to_major` under the name that models use. Despite its name, it converts every currency:
+    pass the row's exponent. Without an exponent, the amount is in hundredths. -#}
+{% macro cents_to_dollars(amount_minor, currency_exponent=2) -%}
+    {{ minor_to_major(amount_minor, currency_exponent) }}
+{%- endmacro %}
+
+{#- Converts the amount of a billing period into an amount a month. A year has 12 months, 365 days and
+    52 weeks. -#}
 {% macro monthly_recurring(amount, billing_interval, interval_count) -%}
     cast(
         case {{ billing_interval }}
@@ -27,7 +35,7 @@
     )
 {%- endmacro %}
 
-{#- A share as a double; null where there is nothing to take a share of. -#}
+{#- Divides part by whole, as a double. Null when the whole is zero or null. -#}
 {% macro rate(part, whole) -%}
     cast({{ part }} as double) / nullif({{ whole }}, 0)
 {%- endmacro %}

@@ -1,8 +1,8 @@
 with
 
-standing as (
+reputation as (
 
-    select * from {{ ref('int_payment_standing') }}
+    select * from {{ ref('int_payment_reputation') }}
     where customer_key <> 'unknown'
 
 ),
@@ -33,14 +33,14 @@ changes as (
         counts_from as happened_at,
         measure,
         1 as change
-    from standing
+    from reputation
     union all
     select
         customer_key,
         counts_until as happened_at,
         measure,
         -1 as change
-    from standing
+    from reputation
     where counts_until is not null
     union all
     select
@@ -72,7 +72,7 @@ changes as (
 
 totals as (
 
-    {{ standing_totals('changes', 'customer_key', 'happened_at') }}
+    {{ reputation_totals('changes', 'customer_key', 'happened_at') }}
 
 ),
 

@@ -1,8 +1,8 @@
 with
 
-standing as (
+reputation as (
 
-    select * from {{ ref('int_payment_standing') }}
+    select * from {{ ref('int_payment_reputation') }}
 
 ),
 
@@ -12,7 +12,7 @@ modes as (
     select
         merchant_key,
         bool_or(is_live) as is_live
-    from standing
+    from reputation
     group by merchant_key
 
 ),
@@ -20,16 +20,16 @@ modes as (
 counted as (
 
     select
-        standing.merchant_key,
-        standing.measure,
-        cast(standing.counts_from as date) as counts_from_day,
+        reputation.merchant_key,
+        reputation.measure,
+        cast(reputation.counts_from as date) as counts_from_day,
         -- A day falls out of the window on the thirtieth after it; what is undone goes before.
         least(
-            date_add('day', 30, cast(standing.counts_from as date)),
-            coalesce(cast(standing.counts_until as date), date '9999-12-31')
+            date_add('day', 30, cast(reputation.counts_from as date)),
+            coalesce(cast(reputation.counts_until as date), date '9999-12-31')
         ) as counts_until_day
-    from standing
-    inner join modes on standing.merchant_key = modes.merchant_key and standing.is_live = modes.is_live
+    from reputation
+    inner join modes on reputation.merchant_key = modes.merchant_key and reputation.is_live = modes.is_live
 
 ),
 
@@ -69,4 +69,4 @@ finished_days as (
 
 )
 
-{{ standing_totals('finished_days', 'merchant_key', 'happened_on') }}
+{{ reputation_totals('finished_days', 'merchant_key', 'happened_on') }}

@@ -74,7 +74,7 @@ def test_the_description_of_kind_names_every_kind(model: str) -> None:
 
 
 def test_decisions_mature_when_the_models_labels_do() -> None:
-    macro = (PROJECT / "macros/standing.sql").read_text().split("macro maturity_days")[1]
+    macro = (PROJECT / "macros/reputation.sql").read_text().split("macro maturity_days")[1]
     said = {name: int(days) for name, days in re.findall(r"when '(\w+)' then (\d+)", macro)}
     otherwise = int(re.findall(r"else (\d+)", macro)[0])
     for model in inference_models().values():
@@ -123,7 +123,7 @@ def test_every_mart_has_a_key_and_holds_its_constraints(name: str) -> None:
         for constraint in column.get("constraints", ())
     ]
     assert constraints.count("primary_key") == 1
-    assert "honours_constraints" in entry["data_tests"]
+    assert "satisfies_constraints" in entry["data_tests"]
 
 
 @pytest.mark.parametrize("name", MARTS)

@@ -37,9 +37,9 @@ compared as (
 
     select
         *,
-        row(tier, risk_profile, country, is_delinquent, subscription_status, is_deleted) as standing,
+        row(tier, risk_profile, country, is_delinquent, subscription_status, is_deleted) as reputation,
         lag(row(tier, risk_profile, country, is_delinquent, subscription_status, is_deleted))
-            over (partition by customer_key order by happened_at) as standing_before
+            over (partition by customer_key order by happened_at) as reputation_before
     from judged
 
 ),
@@ -52,7 +52,7 @@ versions as (
         lead(happened_at) over (partition by customer_key order by happened_at) as next_at,
         row_number() over (partition by customer_key order by happened_at) as version_number
     from compared
-    where standing is distinct from standing_before
+    where reputation is distinct from reputation_before
 
 ),
 

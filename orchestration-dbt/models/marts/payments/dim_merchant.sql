@@ -19,7 +19,7 @@ names as (
 
 ),
 
--- A day is judged when it is over: its standing holds from the next midnight, UTC.
+-- A day is judged when it is over: its reputation holds from the next midnight, UTC.
 judged as (
 
     select
@@ -42,7 +42,7 @@ compared as (
 
     select
         *,
-        lag(row(risk_profile, health_score)) over (partition by merchant_key order by judged_on) as standing_before
+        lag(row(risk_profile, health_score)) over (partition by merchant_key order by judged_on) as reputation_before
     from judged
 
 ),
@@ -54,7 +54,7 @@ versions as (
         lead(judged_on) over (partition by merchant_key order by judged_on) as next_on,
         row_number() over (partition by merchant_key order by judged_on) as version_number
     from compared
-    where row(risk_profile, health_score) is distinct from standing_before
+    where row(risk_profile, health_score) is distinct from reputation_before
 
 ),
 

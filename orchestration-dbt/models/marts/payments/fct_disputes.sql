@@ -28,7 +28,7 @@ ranked as (
         min(if(is_charged_back, occurred_at)) over (partition by provider, object_id) as charged_back_at,
         min(if(event_type = 'dispute.closed', occurred_at)) over (partition by provider, object_id) as closed_at,
         max(evidence_due_at) over (partition by provider, object_id) as last_evidence_due_at,
-        {{ newest_word(rank) }} as recency
+        {{ newest_first(rank) }} as recency
     from events
 
 ),

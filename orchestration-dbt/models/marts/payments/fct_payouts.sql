@@ -26,7 +26,7 @@ ranked as (
         min(occurred_at) over (partition by provider, object_id) as requested_at,
         min(if(event_type = 'payout.paid', occurred_at)) over (partition by provider, object_id) as paid_at,
         min(if(event_type = 'payout.failed', occurred_at)) over (partition by provider, object_id) as failed_at,
-        {{ newest_word(rank) }} as recency
+        {{ newest_first(rank) }} as recency
     from events
 
 )

@@ -36,7 +36,7 @@ ranked as (
         min(occurred_at) over (partition by provider, object_id) as requested_at,
         min(if(status in ('failed', 'canceled'), occurred_at))
             over (partition by provider, object_id) as failed_at,
-        {{ newest_word(rank) }} as recency
+        {{ newest_first(rank) }} as recency
     from events
 
 ),

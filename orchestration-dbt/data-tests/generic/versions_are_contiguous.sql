@@ -1,5 +1,5 @@
 {#- Versions of a member that overlap, leave a gap, or aren't current exactly once at the end. -#}
-{% test versions_follow_each_other(model, member_key) %}
+{% test versions_are_contiguous(model, member_key) %}
 
 with
 

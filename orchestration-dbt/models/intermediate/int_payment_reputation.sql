@@ -19,7 +19,7 @@ disputes as (
 ),
 
 -- A failed payment that was authorized in the end, and a refund that failed in the end, counted
--- until then: standing is what was known at the moment, never what came later.
+-- until then: reputation is what was known at the moment, never what came later.
 counted as (
 
     select

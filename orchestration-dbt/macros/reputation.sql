@@ -48,9 +48,9 @@
     30
 {%- endmacro %}
 
-{#- Running totals of int_payment_standing's measures, from rows `member, moment, measure, change`: a
+{#- Running totals of int_payment_reputation's measures, from rows `member, moment, measure, change`: a
     row a member and moment. A measure of another name only makes the moment exist. -#}
-{% macro standing_totals(changes, member, moment) -%}
+{% macro reputation_totals(changes, member, moment) -%}
     select
         {{ member }},
         {{ moment }}

@@ -1,6 +1,6 @@
 {#- The constraints of the contract that rows break: a column that is not_null and is null, a primary
     key that is there twice. One scan a mart; CREATE TABLE AS can't declare them. -#}
-{% test honours_constraints(model) %}
+{% test satisfies_constraints(model) %}
 
     {%- set names, counts = [], [] -%}
     {%- if execute -%}
