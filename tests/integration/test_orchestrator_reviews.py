@@ -1,19 +1,18 @@
 """Bronze records an opened review together with its charge."""
 
 import zlib
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from payment_pipeline.adapters.kafka_ranges import RangeReader
 from payment_pipeline.domain.scoring import EventScores, Score, ScoreResponse
 from payment_pipeline.orchestrator.messages import OffsetRange, Verdict
 from payment_pipeline.orchestrator.worker.activities import Activities
 from payment_pipeline.orchestrator.worker.follow_ups import ReviewRules
+from support.fakes import FakeRanges
 from support.normalized_events import NOWHERE, charge, normalized
 
 pytestmark = pytest.mark.stack
@@ -33,10 +32,7 @@ async def test_a_review_is_recorded_once_with_its_charge(bronze: asyncpg.Pool) -
     ]
     packed = zlib.compress(ScoreResponse(scores=given).model_dump_json().encode())
 
-    async def read(*_range: object) -> list[SimpleNamespace]:
-        return [SimpleNamespace(value=value) for value in normalized(events)]
-
-    ranges = cast("RangeReader", SimpleNamespace(read=read))
+    ranges = FakeRanges(normalized(events))
     nothing: Any = None
     activities = Activities(nothing, bronze, ranges, nothing, RULES)
     for _ in range(2):  # as if the first attempt's result was lost

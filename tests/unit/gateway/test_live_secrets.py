@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 import pytest
 import structlog
@@ -10,26 +10,16 @@ from pydantic import SecretStr, ValidationError
 
 from payment_pipeline.gateway import live_secrets
 from payment_pipeline.gateway.live_secrets import LiveSecrets
-from payment_pipeline.providers import Provider, providers
+from payment_pipeline.providers import providers
 from payment_pipeline.settings import MissingSecretError, Settings
+from support.fakes import provider_like
 
 FOUND: Final = {"stripe": providers()["stripe"]}
 STRIPE: Final = FOUND["stripe"]
 
 
-class Acme:
-    """A second provider: Stripe under another name, with secrets of another form."""
-
-    name = "acme"
-
-    def is_secret(self, text: str) -> bool:
-        return text != "acme_"
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(STRIPE, name)
-
-
-ACME: Final = cast("Provider", Acme())
+ACME: Final = provider_like(STRIPE, name="acme", is_secret=lambda text: text != "acme_")
+"""Stripe under another name, with secrets of another form."""
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import hmac
 import json
 import time
 from hashlib import sha256
-from typing import Final, cast
+from typing import Final
 
 import pytest
 from schemathesis import GenerationMode
@@ -13,28 +13,15 @@ from schemathesis.schemas import BaseSchema
 
 from payment_pipeline.gateway.gateway_app import Gateway
 from payment_pipeline.gateway.live_secrets import LiveSecrets
-from payment_pipeline.gateway.publisher import Publisher
 from payment_pipeline.gateway.webhook import Webhooks
 from payment_pipeline.providers import providers
 from payment_pipeline.settings import Settings
 from support.documents import Case, document, hold_to
+from support.fakes import FakePublisher
 
 SECRET: Final = "whsec_document"
 WEBHOOK: Final = "POST /webhooks/{provider}"
 PROBES: Final = ("GET /livez", "GET /readyz", "GET /metrics")
-
-
-class Kafka:
-    """Takes everything."""
-
-    def has_room(self) -> bool:
-        return True
-
-    async def publish(self, *_: object) -> None:
-        return
-
-    async def is_ready(self, _: frozenset[str]) -> bool:
-        return True
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +33,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> BaseSchema:
             "body_bytes_max": 4096,
         }
     )
-    kafka = cast("Publisher", Kafka())
+    kafka = FakePublisher()
     secrets = {"stripe": LiveSecrets(providers()["stripe"], settings)}
     return document(Gateway(Webhooks(settings, providers(), secrets, kafka), kafka, frozenset()))
 

@@ -6,12 +6,10 @@ import time
 from collections.abc import AsyncIterator, Callable
 from hashlib import sha256
 from pathlib import Path
-from typing import cast
 
 import pytest
 from httpx import ASGITransport, AsyncClient, Response
 
-from payment_pipeline.domain.headers import Headers
 from payment_pipeline.gateway import gateway_metrics
 from payment_pipeline.gateway.gateway_app import Gateway
 from payment_pipeline.gateway.live_secrets import LiveSecrets
@@ -20,11 +18,11 @@ from payment_pipeline.gateway.publisher import (
     NoBrokerError,
     NotPublishedError,
     OverloadedError,
-    Publisher,
 )
 from payment_pipeline.gateway.webhook import Webhooks
 from payment_pipeline.providers import providers
 from payment_pipeline.settings import Settings
+from support.fakes import FakePublisher
 
 OLD, NEW = "whsec_old", "whsec_new"
 BODY_BYTES_MAX = 4096
@@ -41,29 +39,6 @@ EVENT = json.dumps(
 ).encode()
 
 
-class FakePublisher:
-    """Keeps what it is given, or fails as it is told to."""
-
-    def __init__(self) -> None:
-        self.records: list[tuple[str, bytes | None, bytes, dict[str, bytes]]] = []
-        self.failure: type[NotPublishedError] | None = None
-        self.room = True
-        self.ready = True
-
-    def has_room(self) -> bool:
-        return self.room
-
-    async def publish(self, topic: str, key: bytes | None, body: bytes, headers: Headers) -> None:
-        if self.failure is not None:
-            raise self.failure
-        assert len(dict(headers)) == len(headers)
-        self.records.append((topic, key, body, dict(headers)))
-
-    async def is_ready(self, topics: frozenset[str]) -> bool:
-        assert "webhooks.dlq" in topics
-        return self.ready
-
-
 @pytest.fixture
 def publisher() -> FakePublisher:
     return FakePublisher()
@@ -77,9 +52,10 @@ async def client(publisher: FakePublisher, tmp_path: Path) -> AsyncIterator[Asyn
         body_bytes_max=BODY_BYTES_MAX,
         retry_after_s=7,
     )
-    real = cast("Publisher", publisher)
     secrets = {"stripe": LiveSecrets(providers()["stripe"], settings)}
-    app = Gateway(Webhooks(settings, providers(), secrets, real), real, frozenset({"webhooks.dlq"}))
+    app = Gateway(
+        Webhooks(settings, providers(), secrets, publisher), publisher, frozenset({"webhooks.dlq"})
+    )
     transport = ASGITransport(app=app)
     async with AsyncClient(transport=transport, base_url="http://gateway") as found:
         yield found
@@ -336,8 +312,11 @@ async def test_alive_without_kafka_and_ready_only_with(
     assert (await client.get("/readyz")).status_code == 503, "remembered for a second"
 
 
-async def test_ready_when_kafka_is(client: AsyncClient) -> None:
+async def test_ready_when_kafka_has_the_topics(
+    client: AsyncClient, publisher: FakePublisher
+) -> None:
     assert (await client.get("/readyz")).status_code == 200
+    assert publisher.asked_about == frozenset({"webhooks.dlq"})
 
 
 async def test_metrics_count_what_was_answered(client: AsyncClient) -> None:

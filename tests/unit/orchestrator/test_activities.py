@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import orjson
 import pytest
@@ -25,7 +25,7 @@ def activities(monkeypatch: pytest.MonkeyPatch) -> Activities:
         return WAITING
 
     monkeypatch.setattr(bronze_reader, "unscored", unscored)
-    nothing = cast("Any", None)
+    nothing: Any = None
     return Activities(nothing, nothing, nothing, nothing, ReviewRules(0.9, 3600, Verdict.DECLINED))
 
 

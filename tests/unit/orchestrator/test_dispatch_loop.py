@@ -1,10 +1,8 @@
 """The dispatcher waits for Temporal, and measures how long a start takes."""
 
 import asyncio
-from typing import cast
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from prometheus_client import REGISTRY
 
 from payment_pipeline.adapters import temporal
@@ -13,18 +11,9 @@ from payment_pipeline.orchestrator.dispatcher import dispatcher_metrics as metri
 from payment_pipeline.orchestrator.dispatcher.dispatch_loop import Dispatcher
 from payment_pipeline.orchestrator.dispatcher.partition_cursors import PartitionCursor
 from payment_pipeline.settings import Settings
+from support.fakes import EmptyTopics
 
 NOBODY_LISTENS = "127.0.0.1:1"
-
-
-class EmptyTopics:
-    """A consumer of topics without records, with the methods that a round calls."""
-
-    async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
-        return dict.fromkeys(partitions, 0)
-
-    def partitions_for_topic(self, _topic: str) -> set[int]:
-        return {0}
 
 
 async def test_temporal_may_start_after_the_dispatcher() -> None:
@@ -33,9 +22,7 @@ async def test_temporal_may_start_after_the_dispatcher() -> None:
     failures = metrics.ERRORS.labels("temporal")
     before = failures._value.get()
     cursors = [PartitionCursor("payments.normalized", 0, 0)]
-    rounds = asyncio.create_task(
-        dispatcher._rounds(cast("AIOKafkaConsumer", EmptyTopics()), cursors)
-    )
+    rounds = asyncio.create_task(dispatcher._rounds(EmptyTopics(), cursors))
     async with asyncio.timeout(30):
         while failures._value.get() < before + 2 and not rounds.done():
             await asyncio.sleep(0.01)
@@ -56,7 +43,7 @@ async def test_a_start_is_timed_from_the_request_to_the_acknowledgement(
     assert cursor.close(1_000, 0.0, 1.0)
     count, total_s = timed()
     ours = Dispatcher(settings, await temporal.connect(settings, lazy=True))
-    await ours._start(cast("AIOKafkaConsumer", EmptyTopics()), cursor)
+    await ours._start(EmptyTopics(), cursor)
     assert cursor.position == 7
     assert timed()[0] == count + 1
     assert 0.09 <= timed()[1] - total_s < 5
