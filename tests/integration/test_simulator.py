@@ -15,7 +15,7 @@ import pytest
 
 from payment_pipeline.domain import client_ledger
 from payment_pipeline.settings import Settings
-from payment_pipeline.simulator.faults import Fault, Faults, Place
+from payment_pipeline.simulator.faults import Destination, Fault, Faults
 from payment_pipeline.simulator.traffic import Period, deliveries
 from support import commands
 
@@ -119,7 +119,7 @@ def test_without_a_secret_nothing_is_sent(tmp_path: Path) -> None:
     assert "PAYMENTS_WEBHOOK_SECRETS_STRIPE" in done.stderr
 
 
-async def test_a_killed_run_leaves_a_ledger_of_its_answers(alone: Settings, tmp_path: Path) -> None:
+async def test_a_killed_run_keeps_its_ledger(alone: Settings, tmp_path: Path) -> None:
     answered = 0
     half_way = asyncio.Event()
 
@@ -149,8 +149,8 @@ async def test_a_killed_run_leaves_a_ledger_of_its_answers(alone: Settings, tmp_
 FAULTS: Final = ("--duplicates", "0.1", "--malformed", "0.15", "--altered", "0.03")
 
 
-async def places(settings: Settings) -> dict[str, set[str]]:
-    """The tables of each body, by its hash; the quarantine with the failure class."""
+async def destinations(settings: Settings) -> dict[str, set[str]]:
+    """The tables that contain each body, by its hash. For the quarantine, the failure class."""
     connection = await asyncpg.connect(settings.dsn)
     try:
         events = await connection.fetch("SELECT body_sha256 FROM payment_events")
@@ -161,14 +161,14 @@ async def places(settings: Settings) -> dict[str, set[str]]:
         await connection.close()
     found: dict[str, set[str]] = defaultdict(set)
     for row in events:
-        found[row["body_sha256"]].add(Place.EVENTS)
+        found[row["body_sha256"]].add(Destination.EVENTS)
     for row in quarantine:
         found[row["body_sha256"]].add(row["failure"])
     return found
 
 
 @pytest.mark.stack
-async def test_every_delivery_ends_where_the_simulator_says(stack: Settings) -> None:
+async def test_every_delivery_reaches_its_expected_destination(stack: Settings) -> None:
     code, stdout, stderr = await call(
         stack, "--events", "1200", "--seed", "77", "--until", "2026-06-01", "--json", *FAULTS
     )
@@ -185,15 +185,15 @@ async def test_every_delivery_ends_where_the_simulator_says(stack: Settings) -> 
         digest = sha256(delivery.body).hexdigest()
         if delivery.event_id in altered:
             pairs[delivery.event_id].add(digest)
-        elif delivery.place is not Place.UNMODELLED:
-            expected[digest] = {delivery.failure or delivery.place}
+        elif delivery.destination is not Destination.UNMODELLED:
+            expected[digest] = {delivery.failure or delivery.destination}
 
     async with asyncio.timeout(SETTLES_S):
-        found = await places(stack)
+        found = await destinations(stack)
         while not all(found[digest] for digest in expected.keys() | set().union(*pairs.values())):
             await asyncio.sleep(0.5)
-            found = await places(stack)
+            found = await destinations(stack)
     assert {digest: found[digest] for digest in expected} == expected
     for pair in pairs.values():
         both = sorted((found[digest] for digest in pair), key=str)
-        assert both == sorted(({Place.EVENTS}, {"conflicting_body"}), key=str)
+        assert both == sorted(({Destination.EVENTS}, {"conflicting_body"}), key=str)

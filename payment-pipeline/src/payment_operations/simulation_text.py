@@ -66,11 +66,11 @@ def show(summary: Mapping[str, Any], console: Console) -> None:
     """Print the figures of a run, and the deliveries that got a wrong answer."""
     console.print("Simulated Stripe traffic", style="bold")
     console.print(figures(summary))
-    for surprise in summary["unexpected"]["examples"]:
-        fault = " ".join(filter(None, (surprise["fault"], surprise["detail"]))) or "no fault"
+    for delivery in summary["unexpected"]["examples"]:
+        fault = " ".join(filter(None, (delivery["fault"], delivery["detail"]))) or "no fault"
         console.print(
-            f"{surprise['event_id']} ({surprise['event_type']}, {fault}): answered "
-            f"{surprise['answer']}, expected {surprise['expected']}",
+            f"{delivery['event_id']} ({delivery['event_type']}, {fault}): answered "
+            f"{delivery['answer']}, expected {delivery['expected']}",
             style="red",
             soft_wrap=True,
         )

@@ -1,7 +1,7 @@
-"""Does a fault do what its name says, and does the delivery know what should become of it?
+"""The faults of the simulator, and the expected destination of each delivery.
 
-Held against the pipeline's own pure parts: the provider's signature check, its envelope and its
-normalizer, which know nothing of the simulator.
+The tests compare the deliveries with pure parts of the pipeline that do not know the simulator: the
+provider's signature check, its envelope reader and its normalizer.
 """
 
 from collections import Counter, defaultdict
@@ -14,7 +14,7 @@ import pytest
 from payment_pipeline.domain.failures import FailureClass, Rejected, Unmodelled
 from payment_pipeline.domain.raw import Coordinates, RawEvent
 from payment_pipeline.providers import Context, Envelope, Refusal, Verified, providers
-from payment_pipeline.simulator.faults import Delivery, Fault, Faults, Place
+from payment_pipeline.simulator.faults import Delivery, Destination, Fault, Faults
 from payment_pipeline.simulator.malformed import MALFORMATIONS
 from payment_pipeline.simulator.signing import Forgery, forged, signature
 from payment_pipeline.simulator.traffic import Period, deliveries
@@ -32,11 +32,11 @@ def sent(request: pytest.FixtureRequest) -> list[Delivery]:
     return list(deliveries(21, 4000, PERIOD, faults))
 
 
-def place_of(delivery: Delivery) -> tuple[Place, FailureClass | None]:
-    """Where the pipeline's pure parts put a body that is signed."""
+def destination_of(delivery: Delivery) -> tuple[Destination, FailureClass | None]:
+    """The destination of a signed body, according to the pipeline's pure parts."""
     event = STRIPE.read(delivery.body)
     if not isinstance(event, Envelope):
-        return Place.QUARANTINE, FailureClass.UNPARSEABLE
+        return Destination.QUARANTINE, FailureClass.UNPARSEABLE
     raw = RawEvent(
         provider="stripe",
         coordinates=Coordinates(topic="webhooks.stripe.charge", partition=0, offset=0),
@@ -49,22 +49,25 @@ def place_of(delivery: Delivery) -> tuple[Place, FailureClass | None]:
     )
     normalized = STRIPE.normalize(raw, CONTEXT)
     if isinstance(normalized, Rejected):
-        return Place.QUARANTINE, normalized.failure
+        return Destination.QUARANTINE, normalized.failure
     if isinstance(normalized, Unmodelled):
-        return Place.UNMODELLED, None
-    return Place.EVENTS, None
+        return Destination.UNMODELLED, None
+    return Destination.EVENTS, None
 
 
-def test_every_delivery_ends_where_it_says(sent: list[Delivery]) -> None:
+def test_every_delivery_has_the_right_destination(sent: list[Delivery]) -> None:
     for delivery in sent:
-        if delivery.place is Place.NOWHERE:
+        if delivery.destination is Destination.REFUSED:
             continue
-        found = place_of(delivery)
+        found = destination_of(delivery)
         if delivery.fault is Fault.ALTERED:
-            # Each of the two bodies is a good event; only the second to be written conflicts.
-            assert found == (Place.EVENTS, None)
+            # Both bodies are valid events. Only the body written second conflicts.
+            assert found == (Destination.EVENTS, None)
         else:
-            assert found == (delivery.place, delivery.failure), (delivery.detail, delivery.body)
+            assert found == (delivery.destination, delivery.failure), (
+                delivery.detail,
+                delivery.body,
+            )
 
 
 def test_every_malformation_and_every_forgery_is_sent(sent: list[Delivery]) -> None:
@@ -73,7 +76,7 @@ def test_every_malformation_and_every_forgery_is_sent(sent: list[Delivery]) -> N
     assert details >= {forgery.value for forgery in Forgery}
 
 
-def test_shares_are_of_the_genuine_events(sent: list[Delivery]) -> None:
+def test_fault_shares_are_relative_to_the_genuine_events(sent: list[Delivery]) -> None:
     counts = Counter(delivery.fault for delivery in sent)
     assert counts[None] + counts[Fault.LATE] == 4000
     assert 300 < counts[Fault.DUPLICATE] < 500
@@ -83,7 +86,7 @@ def test_shares_are_of_the_genuine_events(sent: list[Delivery]) -> None:
     assert 40 < counts[Fault.ALTERED] < 200
 
 
-def test_ids_tell_bodies_apart_except_where_that_is_the_fault(sent: list[Delivery]) -> None:
+def test_only_altered_events_share_an_id_with_another_body(sent: list[Delivery]) -> None:
     bodies: dict[str, set[bytes]] = defaultdict(set)
     altered = set()
     for delivery in sent:
@@ -96,7 +99,7 @@ def test_ids_tell_bodies_apart_except_where_that_is_the_fault(sent: list[Deliver
 
 
 def positions(sent: list[Delivery]) -> dict[str | None, int]:
-    """Where each genuine event is first delivered."""
+    """The index of each genuine event's first delivery."""
     return {d.event_id: at for at, d in enumerate(sent) if d.fault in (None, Fault.LATE)}
 
 
@@ -107,7 +110,7 @@ def test_an_altered_body_comes_after_its_original(sent: list[Delivery]) -> None:
             assert at > first[delivery.event_id]
 
 
-def test_in_order_a_duplicate_comes_after_its_original() -> None:
+def test_a_duplicate_comes_after_its_original_unless_shuffled() -> None:
     sent = list(deliveries(21, 2000, PERIOD, Faults(duplicates=0.2)))
     first = positions(sent)
     gaps = [at - first[d.event_id] for at, d in enumerate(sent) if d.fault is Fault.DUPLICATE]
@@ -115,20 +118,20 @@ def test_in_order_a_duplicate_comes_after_its_original() -> None:
     assert max(gaps) > 100
 
 
-def test_late_comes_last(sent: list[Delivery]) -> None:
+def test_late_events_come_last(sent: list[Delivery]) -> None:
     late = sum(delivery.fault is Fault.LATE for delivery in sent)
     assert late
     assert all(delivery.fault is Fault.LATE for delivery in sent[-late:])
 
 
-def test_without_faults_nothing_is_added_and_all_is_in_order() -> None:
+def test_without_faults_only_the_genuine_events_are_sent_in_order() -> None:
     plain = list(deliveries(21, 500, PERIOD, Faults()))
     assert len(plain) == 500
     assert all(delivery.fault is None for delivery in plain)
     assert [d.created for d in plain] == sorted(d.created for d in plain)
 
 
-def test_shuffling_loses_nothing() -> None:
+def test_shuffling_keeps_every_event() -> None:
     shuffled = Faults(0.1, 0.05, 0.2, 0.05, 0.05, shuffle=True)
     sent = list(deliveries(21, 1000, PERIOD, shuffled))
     genuine = {d.body for d in sent if d.fault in (None, Fault.LATE)}
@@ -137,7 +140,7 @@ def test_shuffling_loses_nothing() -> None:
     assert in_order != sorted(in_order)
 
 
-def test_a_delivery_is_signed_so_that_stripes_check_passes() -> None:
+def test_the_signature_passes_the_providers_check() -> None:
     delivery = next(deliveries(21, 1, PERIOD, Faults()))
     header = signature(delivery.body, SECRET, NOW_S)
     assert STRIPE.verify(delivery.body, header, [SECRET], NOW_S, 300) == Verified(0)
@@ -154,6 +157,6 @@ def test_a_delivery_is_signed_so_that_stripes_check_passes() -> None:
         (Forgery.MISSING, Refusal.MISSING),
     ],
 )
-def test_a_forgery_is_refused_for_what_it_is(forgery: Forgery, refusal: Refusal) -> None:
+def test_each_forgery_is_refused_for_its_own_reason(forgery: Forgery, refusal: Refusal) -> None:
     header = forged(forgery, b"{}", SECRET, NOW_S)
     assert STRIPE.verify(b"{}", header, [SECRET], NOW_S, 300) is refusal

@@ -1,6 +1,6 @@
-"""Does the sender keep its promises: pace, retries, Retry-After, unknown, and its own ledger?
+"""The sender: pace, retries, `Retry-After`, unknown answers and the client ledger.
 
-Against a server in the same process that answers by a script.
+The tests use a server in the same process, which answers by a script.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from payment_pipeline.domain.failures import UserError
 from payment_pipeline.providers import Refusal, Verified, providers
 from payment_pipeline.simulator import sender
 from payment_pipeline.simulator.answer_tally import Tally, percentiles_ms
-from payment_pipeline.simulator.faults import Delivery, Fault, Faults, Place
+from payment_pipeline.simulator.faults import Delivery, Destination, Fault, Faults
 from payment_pipeline.simulator.sender import Pace, Target, send, target
 from payment_pipeline.simulator.traffic import Period, deliveries
 
@@ -114,7 +114,7 @@ async def deliver(
     await send(what, to, tally, pace=pace or Pace(), connections=connections, timeout_s=timeout_s)
 
 
-async def test_everything_arrives_signed_over_connections_that_are_kept(tally: Tally) -> None:
+async def test_every_delivery_arrives_signed_over_reused_connections(tally: Tally) -> None:
     what = plain(200)
     async with serving(lambda _: OK) as server:
         await deliver(what, server.to, tally)
@@ -124,9 +124,9 @@ async def test_everything_arrives_signed_over_connections_that_are_kept(tally: T
     for request in server.requests:
         assert request.head.startswith("POST /webhooks/stripe HTTP/1.1\r\n")
         assert verify(request.body, request.signature, [SECRET], time(), 300) == Verified(0)
-    assert (tally.deliveries, tally.attempts, tally.surprise_count) == (200, 200, 0)
-    unmodelled = sum(delivery.place is Place.UNMODELLED for delivery in what)
-    assert tally.expected_places() == {
+    assert (tally.deliveries, tally.attempts, tally.wrong_answer_count) == (200, 200, 0)
+    unmodelled = sum(delivery.destination is Destination.UNMODELLED for delivery in what)
+    assert tally.expected_destinations() == {
         "payment_events": 200 - unmodelled,
         "payment_events_quarantine": 0,
         "payments.unmodelled": unmodelled,
@@ -151,17 +151,19 @@ async def test_the_ledger_has_a_line_for_every_attempt(tally: Tally) -> None:
     assert all(datetime.fromisoformat(attempt.at).tzinfo for attempt in attempts)
 
 
-async def test_a_503_is_tried_again_and_not_before_retry_after(tally: Tally) -> None:
+async def test_a_503_is_retried_and_not_before_retry_after(tally: Tally) -> None:
     async with serving(lambda _: BUSY if len(server.requests) == 1 else OK) as server:
         await deliver(plain(1), server.to, tally)
     first, second = server.requests
     assert first.body == second.body
     assert second.at - first.at >= 1.0
     assert [attempt.answer for attempt in ledger_of(tally)] == [503, 200]
-    assert (tally.deliveries, tally.surprise_count) == (1, 0)
+    assert (tally.deliveries, tally.wrong_answer_count) == (1, 0)
 
 
-async def test_pauses_grow_and_the_tries_end(tally: Tally, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_pauses_grow_and_attempts_are_limited(
+    tally: Tally, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sender, "TRIES_MAX", 4)
     monkeypatch.setattr(sender, "FIRST_PAUSE_S", 0.02)
     failing = b"HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n"
@@ -171,11 +173,11 @@ async def test_pauses_grow_and_the_tries_end(tally: Tally, monkeypatch: pytest.M
     assert len(at) == 4
     assert at[1] - at[0] >= 0.02
     assert at[3] - at[2] >= 0.08
-    assert tally.surprise_count == 1
-    assert tally.surprises[0].answer == 500
+    assert tally.wrong_answer_count == 1
+    assert tally.wrong_answers[0].answer == 500
 
 
-async def test_no_answer_is_unknown_and_tried_again(
+async def test_a_missing_answer_counts_as_unknown_and_is_retried(
     tally: Tally, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sender, "FIRST_PAUSE_S", 0.01)
@@ -184,20 +186,22 @@ async def test_no_answer_is_unknown_and_tried_again(
         await deliver(plain(1), server.to, tally, timeout_s=0.2)
     answers = [attempt.answer for attempt in ledger_of(tally)]
     assert answers == ["unknown", "unknown", "unknown", 200]
-    assert len(tally.latencies_ms) == 1, "what never came has no latency"
+    assert len(tally.latencies_ms) == 1, "an answer that never arrived has no latency"
 
 
-async def test_nobody_listening_is_unknown(tally: Tally, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_refused_connection_counts_as_unknown(
+    tally: Tally, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sender, "TRIES_MAX", 2)
     monkeypatch.setattr(sender, "FIRST_PAUSE_S", 0.01)
     async with serving(lambda _: OK) as server:
         pass
     await deliver(plain(1), server.to, tally)
     assert [attempt.answer for attempt in ledger_of(tally)] == ["unknown", "unknown"]
-    assert tally.surprise_count == 1
+    assert tally.wrong_answer_count == 1
 
 
-async def test_when_the_target_is_gone_the_sending_ends(
+async def test_the_sender_stops_when_the_target_is_gone(
     tally: Tally, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sender, "TRIES_MAX", 3)
@@ -207,12 +211,12 @@ async def test_when_the_target_is_gone_the_sending_ends(
     await deliver(plain(1000), server.to, tally, connections=2)
     assert tally.gave_up
     assert 1 <= tally.deliveries <= 2
-    assert tally.surprise_count == tally.deliveries
+    assert tally.wrong_answer_count == tally.deliveries
     with pytest.raises(UserError, match="Nothing listens"):
-        await sender.reach(server.to)
+        await sender.require_reachable(server.to)
 
 
-async def test_a_connection_that_the_server_ends_is_replaced(tally: Tally) -> None:
+async def test_a_connection_closed_by_the_server_is_replaced(tally: Tally) -> None:
     async with serving(lambda _: LAST) as server:
         await deliver(plain(3), server.to, tally, connections=1)
     assert [request.connection for request in server.requests] == [1, 2, 3]
@@ -232,15 +236,15 @@ async def test_a_forgery_is_expected_to_be_refused(tally: Tally) -> None:
     forgeries = sum(delivery.fault is Fault.BAD_SIGNATURE for delivery in what)
     assert forgeries
     assert tally.answers == {200: 100, 401: forgeries}
-    assert tally.surprise_count == 0
+    assert tally.wrong_answer_count == 0
 
 
-async def test_a_forgery_that_is_accepted_is_a_surprise(tally: Tally) -> None:
+async def test_an_accepted_forgery_is_a_wrong_answer(tally: Tally) -> None:
     what = [d for d in plain(100, Faults(bad_signature=0.2)) if d.fault is Fault.BAD_SIGNATURE]
     async with serving(lambda _: OK) as server:
         await deliver(what, server.to, tally)
-    assert tally.surprise_count == len(what)
-    assert tally.surprises[0].expected == [400, 401]
+    assert tally.wrong_answer_count == len(what)
+    assert tally.wrong_answers[0].expected == [400, 401]
 
 
 async def test_the_rate_is_kept(tally: Tally) -> None:
@@ -250,7 +254,7 @@ async def test_the_rate_is_kept(tally: Tally) -> None:
     assert 0.45 <= took_s < 1.5
 
 
-def test_a_burst_is_due_at_once_and_on_top_of_the_rate() -> None:
+def test_a_burst_is_due_at_once_in_addition_to_the_rate() -> None:
     pace = Pace(rate_per_s=10, burst=20)
     due = [pace.due_s(index) for index in range(140)]
     assert due[:21] == [0.0] * 21
@@ -266,7 +270,7 @@ def test_a_burst_is_due_at_once_and_on_top_of_the_rate() -> None:
 @pytest.mark.parametrize(
     "url", ["http://203.0.113.7/x", "http://example.com/", "https://127.0.0.1/", "127.0.0.1:8000"]
 )
-def test_load_goes_to_loopback_only(url: str) -> None:
+def test_a_url_that_is_not_http_on_loopback_is_refused(url: str) -> None:
     with pytest.raises(UserError):
         target(url, SECRET)
 
@@ -279,7 +283,7 @@ def test_load_goes_to_loopback_only(url: str) -> None:
         ("http://[::1]:81/a", ("::1", 81, "/a")),
     ],
 )
-def test_a_loopback_url_is_read(url: str, expected: tuple[str, int, str]) -> None:
+def test_a_loopback_url_is_parsed(url: str, expected: tuple[str, int, str]) -> None:
     assert target(url, SECRET)[:3] == expected
 
 

@@ -1,9 +1,9 @@
-"""Is every simulated object of the shape of Stripe's own example object of its kind?
+"""Every simulated object has the shape of Stripe's example object of its kind.
 
-The rule: every key of the example is there, all the way down, with the example's JSON type. Null is
-allowed where the example is null, and at the paths below: there Stripe's API declares the field
-nullable (`Optional` in stripe-python), and the example holds a placeholder for something that
-mostly doesn't happen (an active subscription's `canceled_at`).
+The rule: an object has every key of the example, at every depth, with the example's JSON type. Null
+is allowed where the example is null, and at the paths below. At these paths Stripe's API declares
+the field nullable (`Optional` in stripe-python), and the example contains a placeholder for a rare
+case (`canceled_at` on an active subscription).
 """
 
 import json
@@ -54,7 +54,7 @@ MAY_BE_NULL = {
         pending_update transfer_data trial_end trial_start
     """,
 }
-"""By kind: dotted paths, `[]` for a list's elements."""
+"""Dotted paths by kind. `[]` stands for the elements of a list."""
 
 
 JSON_TYPES: dict[type, str] = {
@@ -73,7 +73,7 @@ def json_type(value: object) -> str:
 
 
 def differences(kind: str, example: object, made: object, path: str = "") -> Iterator[str]:
-    """Where an object hasn't the example's shape."""
+    """Yield a sentence for each difference between an object and the example."""
     if example is None or (made is None and path in MAY_BE_NULL.get(kind, "").split()):
         return
     if json_type(example) != json_type(made):
@@ -121,12 +121,12 @@ def test_every_envelope_has_the_shape_of_stripes_example(parsed: list[dict[str, 
         assert not list(differences("event", example, event))
         before = event["data"].get("previous_attributes", {})
         after = event["data"]["object"]
-        assert before.keys() <= after.keys(), "what was before is a field that is still there"
+        assert before.keys() <= after.keys(), "a previous attribute is not a field of the object"
         if event["type"].endswith(".created"):
             assert "previous_attributes" not in event["data"]
 
 
-def test_the_check_sees_what_is_missing_and_what_is_of_another_type(
+def test_the_check_finds_missing_fields_and_wrong_types(
     parsed: list[dict[str, Any]],
 ) -> None:
     thing = next(event["data"]["object"] for event in parsed if event["type"] == "charge.succeeded")
@@ -148,9 +148,7 @@ def of(parsed: list[dict[str, Any]], event_type: str, version: str) -> list[dict
 
 
 @pytest.mark.parametrize("version", API_VERSIONS)
-def test_moved_fields_are_where_the_api_version_has_them(
-    parsed: list[dict[str, Any]], version: str
-) -> None:
+def test_moved_fields_follow_the_api_version(parsed: list[dict[str, Any]], version: str) -> None:
     basil = version >= "2025-03-31"
     for intent in of(parsed, "payment_intent.succeeded", version):
         assert ("charges" in intent) == (version < "2022-11-15")
@@ -172,14 +170,14 @@ def test_moved_fields_are_where_the_api_version_has_them(
     )
 
 
-def test_personal_data_is_made_up_on_reserved_domains(parsed: list[dict[str, Any]]) -> None:
+def test_email_addresses_are_on_reserved_domains(parsed: list[dict[str, Any]]) -> None:
     for event in parsed:
         if event["type"].startswith("customer.created"):
             domain = event["data"]["object"]["email"].partition("@")[2]
             assert domain in {"example.com", "example.org", "example.net"}
 
 
-def test_package_data_is_stripes_own() -> None:
+def test_the_shipped_examples_equal_stripes_examples() -> None:
     from payment_pipeline.simulator import shapes
 
     data = Path(shapes.__file__).with_name("stripe_objects.json")

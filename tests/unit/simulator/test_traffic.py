@@ -1,4 +1,4 @@
-"""Is the traffic the same for the same seed, in true order, and as a payment really lives?"""
+"""The simulated traffic: reproducible, in chronological order, with realistic lifecycles."""
 
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ from payment_pipeline.simulator.world import Event
 
 UNTIL = datetime(2026, 6, 1, tzinfo=UTC)
 STEPS_MINOR = {"bhd": 10, "kwd": 10, "tnd": 10, "isk": 100, "ugx": 100}
-"""Stripe: three-decimal amounts end in 0; ISK and UGX have no decimals and are sent times 100."""
+"""Stripe's rules: three-decimal amounts end in 0; ISK and UGX amounts are sent times 100."""
 EVERYTHING = Faults(0.1, 0.05, 0.05, 0.05, 0.02)
 
 
@@ -44,19 +44,21 @@ def test_the_same_seed_makes_the_same_bytes() -> None:
 
 
 def test_the_bytes_do_not_depend_on_the_process() -> None:
-    """Fails when a body depends on the clock, on hashing or on a set's order."""
+    """Fails if a body depends on the clock, on the hash seed or on the order of a set."""
     expected = "c5f07235bd8f0cc34061110467561a1fc4fb6d36b6879b54f5e4046314073356"
-    assert digest(5, EVERYTHING) == expected, "changed on purpose? then put the new digest here"
+    assert digest(5, EVERYTHING) == expected, (
+        "the traffic changed: if on purpose, put the new digest here"
+    )
 
 
-def test_faults_leave_the_genuine_events_as_they_are() -> None:
+def test_faults_do_not_change_the_genuine_events() -> None:
     plain = {delivery.body for delivery in deliveries(5, 1000, Period(UNTIL), Faults())}
     faulty = {delivery.body for delivery in deliveries(5, 1000, Period(UNTIL), EVERYTHING)}
     assert plain < faulty
 
 
 @pytest.mark.parametrize("count", [1, 7, 500])
-def test_exactly_as_many_events_as_asked_for(count: int) -> None:
+def test_the_count_of_events_is_exact(count: int) -> None:
     assert len(list(events(1, count, Period(UNTIL, days=3)))) == count
 
 
@@ -68,7 +70,7 @@ def test_events_are_unique_in_order_and_within_the_period(made: list[Event]) -> 
     assert made[-1].created >= (UNTIL - timedelta(days=20)).timestamp()
 
 
-def test_what_a_body_says_is_what_the_event_says(
+def test_id_type_and_time_equal_those_in_the_body(
     made: list[Event], parsed: list[dict[str, Any]]
 ) -> None:
     for event, body in zip(made, parsed, strict=True):
@@ -79,13 +81,13 @@ def test_what_a_body_says_is_what_the_event_says(
         )
 
 
-def test_live_mode_is_said_everywhere() -> None:
+def test_live_mode_is_in_every_object() -> None:
     for event in events(1, 300, Period(UNTIL, livemode=True)):
         assert b'"livemode":true' in event.body
         assert b'"livemode":false' not in event.body
 
 
-def test_the_world_is_wide(parsed: list[dict[str, Any]]) -> None:
+def test_traffic_covers_many_types_versions_and_accounts(parsed: list[dict[str, Any]]) -> None:
     types = {event["type"] for event in parsed}
     families = {kind.rpartition(".")[0] for kind in types}
     assert families >= {
@@ -104,8 +106,8 @@ def test_the_world_is_wide(parsed: list[dict[str, Any]]) -> None:
     assert types >= UNMODELLED_TYPES
     unmodelled = types - MODELLED.keys()
     assert unmodelled == UNMODELLED_TYPES, (
-        "make UNMODELLED_TYPES in simulator/faults.py what Stripe's event_types.py leaves without "
-        f"a model: {sorted(unmodelled ^ UNMODELLED_TYPES)} stand in one of the two alone"
+        "UNMODELLED_TYPES in simulator/faults.py must list the types without a model in Stripe's "
+        f"event_types.py. These are in only one: {sorted(unmodelled ^ UNMODELLED_TYPES)}"
     )
     assert len({event["api_version"] for event in parsed}) == 5
     accounts = {event.get("account") for event in parsed}
@@ -113,7 +115,7 @@ def test_the_world_is_wide(parsed: list[dict[str, Any]]) -> None:
     assert len(accounts) > 10
 
 
-def test_amounts_are_what_stripe_accepts(parsed: list[dict[str, Any]]) -> None:
+def test_stripe_accepts_every_amount(parsed: list[dict[str, Any]]) -> None:
     seen = set()
     for event in parsed:
         thing = event["data"]["object"]
@@ -155,7 +157,7 @@ def test_a_disputes_events_are_in_stripes_order(parsed: list[dict[str, Any]]) ->
             assert last["status"] in {"won", "lost", "warning_closed"}
             reinstated = last["status"] == "won"
             assert len(nets) == {"won": 2, "lost": 1, "warning_closed": 0}[last["status"]]
-            assert (sum(nets) < 0) or not nets, "the fee is never given back"
+            assert (sum(nets) < 0) or not nets, "the dispute fee was given back"
             assert ("funds_reinstated" in steps) == reinstated
     assert closed > 10
 
@@ -170,7 +172,7 @@ def test_rings_share_cards_across_customers(parsed: list[dict[str, Any]]) -> Non
     assert sum(len(names) > 3 for names in customers.values()) >= 3
 
 
-def test_declines_say_why(parsed: list[dict[str, Any]]) -> None:
+def test_declines_have_a_reason_and_an_advice(parsed: list[dict[str, Any]]) -> None:
     seen = set()
     for event in parsed:
         if event["type"] == "payment_intent.payment_failed":

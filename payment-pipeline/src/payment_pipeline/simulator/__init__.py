@@ -1,4 +1,5 @@
 """Signed, seeded, schema-true Stripe traffic.
 
-`traffic` says what is sent, `sender` sends it, `run` is the two of them behind `payments simulate`.
+`traffic` makes the deliveries, `sender` sends them, and `simulation_run` connects the two for the
+command `payments simulate`.
 """

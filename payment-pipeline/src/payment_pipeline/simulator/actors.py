@@ -1,4 +1,4 @@
-"""Who takes part: merchants, customers, their cards, and the rings that pay with stolen ones."""
+"""Simulated merchants, customers and cards, stolen cards included."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -14,7 +14,7 @@ API_VERSIONS: Final = (
     "2020-08-27",
     "2022-11-15",
 )
-"""A merchant's webhooks are all of one version; merchants take them in turn."""
+"""All webhooks of a merchant have one API version. Merchants get the versions in turn."""
 
 _BRANDS: Final = Weighted({"visa": 55, "mastercard": 33, "amex": 7, "discover": 3, "jcb": 2})
 _FUNDING: Final = Weighted({"credit": 55, "debit": 38, "prepaid": 7})
@@ -23,13 +23,13 @@ _WALLETS: Final = Weighted({"": 80, "apple_pay": 12, "google_pay": 8})
 _FIRST: Final = ("Ada", "Grace", "Linus", "Noor", "Jürgen", "Mei", "Zoë", "Omar", "Ines", "Ravi")
 _LAST: Final = ("Byron", "Okafor", "Müller", "Tanaka", "Silva", "Haddad", "Novák", "Kim", "Roy")
 _MAIL_DOMAINS: Final = ("example.com", "example.org", "example.net")
-"""RFC 2606: reserved, so no synthetic address is anybody's."""
+"""Domains reserved by RFC 2606, so no simulated address belongs to a person."""
 _STREETS: Final = ("1 Sample Street", "22 Placeholder Road", "7 Test Avenue")
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A card as the networks know it: the fingerprint is the same wherever it is used."""
+    """A card. Its fingerprint is the same for every customer and merchant."""
 
     fingerprint: str
     brand: str
@@ -45,24 +45,24 @@ class Card:
 
 @dataclass(slots=True)
 class Merchant:
-    """A connected account, or the platform itself, and what it is owed."""
+    """A connected account or the platform itself, with its balance."""
 
     account: str | None
-    """`acct_…`; `None` is the platform."""
+    """`acct_…`, or `None` for the platform."""
     currency: str
     country: str
     api_version: str
     name: str
     bank: str
     balance_minor: int = 0
-    """What a payout would move, in the settlement currency."""
+    """The amount that a payout would move, in the settlement currency."""
     payments_to_payout: int = 0
-    """How many more payments until the next payout is due."""
+    """How many more payments make the next payout due."""
 
 
 @dataclass(slots=True)
 class Customer:
-    """A payer: Stripe's object as it now stands, and the card used."""
+    """A payer: the current Stripe object, and the card in use."""
 
     merchant: Merchant
     object: Json
@@ -79,7 +79,7 @@ class Customer:
 
 
 def new_merchant(dice: Dice, index: int) -> Merchant:
-    """The platform (index 0, US dollars), or one of its connected accounts."""
+    """Create the platform (index 0, US dollars) or one of its connected accounts."""
     code = SETTLEMENT[index % len(SETTLEMENT)]
     return Merchant(
         account=None if index == 0 else f"acct_1{dice.text(15)}",
@@ -93,7 +93,7 @@ def new_merchant(dice: Dice, index: int) -> Merchant:
 
 
 def new_card(dice: Dice, country: str, *, stolen: bool = False) -> Card:
-    """A card, mostly of the merchant's country; a stolen one mostly isn't."""
+    """Create a card. Most cards are from the merchant's country, most stolen cards are not."""
     funding = dice.pick(_FUNDING)
     abroad = dice.chance(0.7 if stolen else 0.08)
     return Card(
@@ -111,7 +111,7 @@ def new_card(dice: Dice, country: str, *, stolen: bool = False) -> Card:
 
 
 def new_customer(dice: Dice, merchant: Merchant, card: Card, created: int) -> Customer:
-    """A payer with a card on file. The personal data is made up, on reserved domains."""
+    """Create a payer with a card on file. The personal data is invented, on reserved domains."""
     first, last = dice.choice(_FIRST), dice.choice(_LAST)
     mailbox = f"{first}.{last}.{dice.randrange(10_000)}".lower()
     payment_method = dice.id("pm")

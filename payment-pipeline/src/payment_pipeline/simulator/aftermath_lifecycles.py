@@ -1,4 +1,4 @@
-"""What becomes of a payment that went through: reviewed, refunded, called fraud, disputed?"""
+"""Lifecycles after a successful charge: reviews, refunds, fraud warnings, disputes."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ from .currencies import share
 from .payout_lifecycles import owe
 from .random_source import Weighted
 from .shapes import Json
-from .world import DAY_S, HOUR_S, Life, World
+from .world import DAY_S, HOUR_S, Lifecycle, World
 
 _FATE: Final = Weighted(
     {"": 90.0, "refund": 3.5, "partial": 3.0, "fraud": 0.5, "dispute": 1.5, "updated": 1.5}
@@ -21,8 +21,8 @@ REFUND_FAILURE: Final = 0.04
 DISPUTE_WON: Final = 0.35
 
 
-def aftermath(world: World, customer: Customer, charge: Json) -> Life:
-    """Whatever follows a charge that went through; mostly nothing."""
+def aftermath(world: World, customer: Customer, charge: Json) -> Lifecycle:
+    """Run the events after a successful charge. Most charges have none."""
     dice = world.dice
     if charge["outcome"]["risk_level"] != "normal" and dice.chance(0.5):
         yield from _review(world, customer, charge)
@@ -45,7 +45,7 @@ def aftermath(world: World, customer: Customer, charge: Json) -> Life:
         yield from _dispute(world, customer, charge, dice.pick(_DISPUTE_REASONS))
 
 
-def _review(world: World, customer: Customer, charge: Json) -> Life:
+def _review(world: World, customer: Customer, charge: Json) -> Lifecycle:
     merchant = customer.merchant
     review = objects.review(world.dice, world.now, charge, customer)
     world.emit(merchant, "review.opened", review)
@@ -56,8 +56,8 @@ def _review(world: World, customer: Customer, charge: Json) -> Life:
 
 def _refund(
     world: World, customer: Customer, charge: Json, amount_minor: int, reason: str | None = None
-) -> Life:
-    """Give money back. Stripe sends the charge with `charge.refunded`, the refund with the rest."""
+) -> Lifecycle:
+    """Refund a charge. `charge.refunded` contains the charge, the other events the refund."""
     dice, merchant = world.dice, customer.merchant
     reason = reason or dice.choice((None, "requested_by_customer", "duplicate"))
     refund = objects.refund(dice, world.now, charge, amount_minor, reason)
@@ -79,8 +79,8 @@ def _refund(
     world.emit(merchant, "refund.updated", refund, {"destination_details": None})
 
 
-def _fraud(world: World, customer: Customer, charge: Json) -> Life:
-    """The issuer warns; a quick merchant refunds, a slow one is charged back."""
+def _fraud(world: World, customer: Customer, charge: Json) -> Lifecycle:
+    """The issuer warns of fraud. Then the merchant refunds, or the cardholder disputes."""
     dice, merchant = world.dice, customer.merchant
     yield DAY_S + dice.delay_s(5 * DAY_S)
     warning = objects.fraud_warning(dice, world.now, charge)
@@ -94,8 +94,8 @@ def _fraud(world: World, customer: Customer, charge: Json) -> Life:
     yield from _dispute(world, customer, charge, "fraudulent")
 
 
-def _dispute(world: World, customer: Customer, charge: Json, reason: str) -> Life:
-    """A chargeback from its first word to the last balance transaction."""
+def _dispute(world: World, customer: Customer, charge: Json, reason: str) -> Lifecycle:
+    """Run a chargeback from its creation to the last balance transaction."""
     dice, merchant = world.dice, customer.merchant
     inquiry = reason != "fraudulent" and dice.chance(0.2)
     dispute = objects.dispute(dice, world.now, charge, reason, inquiry=inquiry)
@@ -124,8 +124,8 @@ def _dispute(world: World, customer: Customer, charge: Json, reason: str) -> Lif
         merchant.balance_minor += back["net"]
 
 
-def _inquiry(world: World, customer: Customer, dispute: Json) -> Life:
-    """The bank only asks: no money moves."""
+def _inquiry(world: World, customer: Customer, dispute: Json) -> Lifecycle:
+    """Run an inquiry. No money moves."""
     yield 2 * DAY_S + world.dice.delay_s(4 * DAY_S)
     answered = {"status": "warning_under_review"}
     dispute = world.change(customer.merchant, "charge.dispute.updated", dispute, answered)

@@ -1,4 +1,4 @@
-"""What was answered, how fast, and was it what should have been?"""
+"""The tally of a run: answers, latencies, and deliveries with a wrong answer."""
 
 from array import array
 from collections import Counter, deque
@@ -10,18 +10,18 @@ from typing import BinaryIO, Final, Literal, NamedTuple
 
 from payment_pipeline.domain.client_ledger import UNKNOWN, Attempt, dump
 
-from .faults import Delivery, Place
+from .faults import Delivery, Destination
 
-SURPRISES_MAX: Final = 20
-"""How many deliveries with a wrong answer are told one by one."""
+WRONG_ANSWERS_MAX: Final = 20
+"""How many deliveries with a wrong answer are listed one by one."""
 RECENT: Final = 2000
-"""How many answers the live percentiles look back on."""
+"""How many of the latest answers the live percentiles cover."""
 
 Status = int | Literal["unknown"]
 
 
-class Surprise(NamedTuple):
-    """A delivery that got another answer than it should have."""
+class WrongAnswer(NamedTuple):
+    """A delivery with an answer that was not expected."""
 
     event_id: str | None
     event_type: str
@@ -33,29 +33,29 @@ class Surprise(NamedTuple):
 
 @dataclass(slots=True)
 class Tally:
-    """Everything about a run so far; each attempt goes to the ledger file as it ends."""
+    """The counts of a run. Each attempt is written to the ledger file as soon as it ends."""
 
     ledger: BinaryIO
-    """Unbuffered: what is written stays, however the process ends."""
+    """An unbuffered file, so that written attempts survive a killed process."""
     deliveries: int = 0
     attempts: int = 0
     answers: Counter[Status] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
-    surprises: list[Surprise] = field(default_factory=list)
-    surprise_count: int = 0
+    wrong_answers: list[WrongAnswer] = field(default_factory=list)
+    wrong_answer_count: int = 0
     gave_up: bool = False
-    """A delivery has used all its tries: the target is gone, and nothing more is sent."""
+    """Whether a delivery used all its attempts. Then nothing more is sent."""
     latencies_ms: "array[float]" = field(default_factory=lambda: array("f"))
     recent_ms: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
     began: float = field(default_factory=perf_counter)
-    _accepted: dict[Place, set[bytes]] = field(
-        default_factory=lambda: {place: set() for place in Place}
+    _accepted: dict[Destination, set[bytes]] = field(
+        default_factory=lambda: {destination: set() for destination in Destination}
     )
 
     def attempted(
         self, delivery: Delivery, digest: str, status: Status, at_s: float, took_ms: float
     ) -> None:
-        """One attempt ended."""
+        """Count an attempt that ended, and write it to the ledger file."""
         self.attempts += 1
         self.answers[status] += 1
         if status != UNKNOWN:
@@ -65,45 +65,48 @@ class Tally:
         self.ledger.write(dump(Attempt(delivery.event_id, digest, status, at, delivery.fault)))
 
     def delivered(self, delivery: Delivery, digest: str, status: Status) -> None:
-        """One delivery got its last answer."""
+        """Count a delivery with its last answer."""
         self.deliveries += 1
         if delivery.fault is not None:
             self.faults[delivery.fault.value] += 1
         if status in delivery.answers:
             if status == 200:
-                self._accepted[delivery.place].add(bytes.fromhex(digest))
+                self._accepted[delivery.destination].add(bytes.fromhex(digest))
             return
-        self.surprise_count += 1
-        if len(self.surprises) < SURPRISES_MAX:
+        self.wrong_answer_count += 1
+        if len(self.wrong_answers) < WRONG_ANSWERS_MAX:
             fault = delivery.fault.value if delivery.fault else None
             expected = sorted(delivery.answers)
-            self.surprises.append(
-                Surprise(
+            self.wrong_answers.append(
+                WrongAnswer(
                     delivery.event_id, delivery.event_type, fault, delivery.detail, status, expected
                 )
             )
 
     @property
     def seconds(self) -> float:
-        """How long the run has taken so far."""
+        """The duration of the run so far."""
         return perf_counter() - self.began
 
-    def expected_places(self) -> dict[str, int]:
-        """How many distinct bodies that were answered 200 should be in which place."""
+    def expected_destinations(self) -> dict[str, int]:
+        """Count the distinct bodies that were answered 200, by their expected destination."""
         return {
-            place.value: len(bodies)
-            for place, bodies in self._accepted.items()
-            if place is not Place.NOWHERE
+            destination.value: len(bodies)
+            for destination, bodies in self._accepted.items()
+            if destination is not Destination.REFUSED
         }
 
 
 def digest_of(body: bytes) -> str:
-    """Lower-case hex SHA-256, as the gateway's header has it."""
+    """Return the SHA-256 in lower-case hex, as in the gateway's Kafka header."""
     return sha256(body).hexdigest()
 
 
 def percentiles_ms(values: "array[float] | deque[float]") -> dict[str, float]:
-    """The 50th, 95th and 99th percentile and the maximum, by nearest rank; empty without values."""
+    """Return the 50th, 95th and 99th percentile and the maximum, by nearest rank.
+
+    The result is empty if there are no values.
+    """
     if not values:
         return {}
     ordered = sorted(values)

@@ -1,4 +1,4 @@
-"""How does a subscription live: begun, tried out, renewed, dunned, cancelled?"""
+"""Lifecycles of subscriptions: start, trial, renewal, dunning, cancellation."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -12,16 +12,17 @@ from .payment_objects import payment_method
 from .random_source import Dice, Weighted
 from .shapes import Json
 from .simulated_declines import AUTHENTICATION_FAILED
-from .world import DAY_S, HOUR_S, Life, Outcome, World
+from .world import DAY_S, HOUR_S, Lifecycle, LifecyclePart, World
 
 RETRY_DAYS: Final = (1, 3, 3, 5)
-"""Days between the attempts on a renewal: within Stripe's two weeks."""
+"""Days between the attempts on a renewal. Their sum is within Stripe's two weeks."""
 INCOMPLETE_EXPIRES_S: Final = 23 * HOUR_S
 NOTICE_S: Final = 3 * DAY_S
-"""How long before a renewal or a trial's end Stripe says so."""
+"""How long before a renewal or a trial's end Stripe announces it."""
 CHURN: Final = 0.06
+"""The probability that a period is the last one."""
 CHURN_AFTER_FAILURE: Final = 0.3
-"""The chance that a period is the last one; higher when a payment has failed."""
+"""The probability that a period is the last one, after a payment has failed."""
 
 _INTERVALS: Final = Weighted({("month", 30): 75.0, ("week", 7): 17.0, ("year", 365): 8.0})
 _PRICES_USD: Final = (5, 9, 15, 29, 49, 99, 249)
@@ -30,13 +31,13 @@ _FEEDBACK: Final = ("too_expensive", "unused", "switched_service", "missing_feat
 
 @dataclass(slots=True)
 class Contract:
-    """A subscription as it now stands."""
+    """A subscription in its current state."""
 
     customer: Customer
     plan: Plan
     object: Json
     failed: bool = False
-    """Whether any payment has failed: such a customer is likelier to leave."""
+    """Whether any payment has failed. After a failure, customers leave more often."""
 
     def change(self, world: World, event_type: str, changes: Json) -> None:
         """Change the subscription and emit it."""
@@ -46,7 +47,7 @@ class Contract:
 
 
 def new_plan(dice: Dice, currency: str) -> Plan:
-    """What the customer signs up for."""
+    """Draw the plan of a new subscription."""
     interval, days = dice.pick(_INTERVALS)
     return Plan(
         price=dice.id("price"),
@@ -60,8 +61,8 @@ def new_plan(dice: Dice, currency: str) -> Plan:
     )
 
 
-def subscribe(world: World, customer: Customer) -> Life:
-    """A subscription from its first day to its last."""
+def subscribe(world: World, customer: Customer) -> Lifecycle:
+    """Run a subscription from its first day to its last."""
     dice, merchant = world.dice, customer.merchant
     customer.subscribed = True
     plan = new_plan(dice, merchant.currency)
@@ -84,8 +85,8 @@ def subscribe(world: World, customer: Customer) -> Life:
     customer.subscribed = False
 
 
-def _trial(world: World, contract: Contract) -> Outcome:
-    """The days before the first money; some end with no card and are paused."""
+def _trial(world: World, contract: Contract) -> LifecyclePart:
+    """Run a trial. One in ten subscriptions is paused at the end of its trial."""
     ends = contract.object["trial_end"]
     yield _until(world, ends - NOTICE_S)
     contract.change(world, "trial_will_end", {})
@@ -101,8 +102,8 @@ def _trial(world: World, contract: Contract) -> Outcome:
     return True
 
 
-def _period(world: World, contract: Contract) -> Outcome:
-    """One paid period and the renewal at its end; false when there is no next one."""
+def _period(world: World, contract: Contract) -> LifecyclePart:
+    """Run a paid period and its renewal. Return false if no further period follows."""
     dice, plan = world.dice, contract.plan
     ends = contract.object["current_period_end"]
     last = dice.chance(CHURN_AFTER_FAILURE if contract.failed else CHURN)
@@ -128,7 +129,7 @@ def _period(world: World, contract: Contract) -> Outcome:
 
 
 def _announce(world: World, contract: Contract) -> None:
-    """`invoice.upcoming`: a preview, the one object that has no id."""
+    """Emit `invoice.upcoming`. This preview is the only object without an id."""
     preview = objects.invoice(
         world.dice, world.now, contract.customer, contract.object, contract.plan, "upcoming"
     )
@@ -136,8 +137,8 @@ def _announce(world: World, contract: Contract) -> None:
     world.emit(contract.customer.merchant, "invoice.upcoming", preview)
 
 
-def _renew(world: World, contract: Contract) -> Outcome:
-    """A new period and its bill; false when it is never paid."""
+def _renew(world: World, contract: Contract) -> LifecyclePart:
+    """Start a new period and bill it. Return false if the bill is never paid."""
     period = objects.next_period(contract.object, contract.plan)
     if contract.object["status"] == "trialing":
         period["status"] = "active"
@@ -150,8 +151,8 @@ def _renew(world: World, contract: Contract) -> Outcome:
     return paid
 
 
-def _bill(world: World, contract: Contract, reason: str) -> Outcome:
-    """One invoice, from draft to paid or given up."""
+def _bill(world: World, contract: Contract, reason: str) -> LifecyclePart:
+    """Run one invoice from draft to paid or written off. Return whether it was paid."""
     dice, customer = world.dice, contract.customer
     merchant = customer.merchant
     invoice = objects.invoice(dice, world.now, customer, contract.object, contract.plan, reason)
@@ -235,7 +236,7 @@ def _unpaid(
 
 
 def _worth_another_try(world: World, customer: Customer, payment: Payment) -> bool:
-    """The same card may work later; a new one may work at once; a hard decline stays one."""
+    """Whether to try again: after a card change always, with the same card after a soft decline."""
     if world.dice.chance(0.35):
         change_card(world, customer)
         return True

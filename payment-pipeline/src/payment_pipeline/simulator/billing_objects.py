@@ -1,6 +1,6 @@
-"""How do subscriptions, their invoices, payouts and the rest look on the wire?
+"""Builders of Stripe objects for billing: subscriptions, invoices, payouts, balances, checkouts.
 
-As in `payment_objects`: newest shape with the older versions' fields beside it.
+As in `payment_objects`, each object has the fields of the newest and of the older API versions.
 """
 
 from typing import Final, NamedTuple
@@ -13,7 +13,7 @@ _DAY_S: Final = 86_400
 
 
 class Plan(NamedTuple):
-    """What a subscription costs, and how often."""
+    """The price and the interval of a subscription."""
 
     price: str
     product: str
@@ -26,17 +26,17 @@ class Plan(NamedTuple):
 
     @property
     def period_s(self) -> int:
-        """One billing period: months have 30 days here."""
+        """The length of a billing period in seconds. A month has 30 days here."""
         return self.interval_days * _DAY_S
 
     @property
     def amount_minor(self) -> int:
-        """What one period costs."""
+        """The price of one period."""
         return self.unit_amount_minor * self.quantity
 
 
 def subscription(dice: Dice, now: int, customer: Customer, plan: Plan, status: str) -> Json:
-    """A subscription at its start."""
+    """Build a subscription at its start."""
     subscription_id = dice.id("sub")
     trial_end = now + plan.trial_days * _DAY_S if plan.trial_days else None
     period_end = trial_end or now + plan.period_s
@@ -106,7 +106,7 @@ def _item(dice: Dice, now: int, subscription_id: str, plan: Plan, period_end: in
 
 
 def next_period(subscription: Json, plan: Plan) -> Json:
-    """What a renewal changes on a subscription, in the old versions' place and in today's."""
+    """Return the changes of a renewal, in the fields of the older and the newest API versions."""
     start = subscription["current_period_end"]
     period = {"current_period_start": start, "current_period_end": start + plan.period_s}
     items = subscription["items"]
@@ -116,7 +116,7 @@ def next_period(subscription: Json, plan: Plan) -> Json:
 def invoice(
     dice: Dice, now: int, customer: Customer, subscription: Json, plan: Plan, reason: str
 ) -> Json:
-    """A draft of one period's bill; a trial's first one is over nothing."""
+    """Build the draft invoice of one period. The first invoice of a trial has the amount 0."""
     invoice_id = dice.id("in")
     trial = subscription["status"] == "trialing" and reason == "subscription_create"
     total = 0 if trial else plan.amount_minor
@@ -201,7 +201,7 @@ def _payments(invoice_id: str, payments: list[Json]) -> Json:
 
 
 def invoice_payment(dice: Dice, now: int, invoice: Json, intent: Json, *, paid: bool) -> Json:
-    """What an attempt changes on an invoice, in the old versions' fields and in today's."""
+    """Return the changes of an attempt, in the fields of the older and the newest API versions."""
     payment = {
         **template("invoice_payment"),
         "id": dice.id("inpay"),
@@ -225,7 +225,7 @@ def invoice_payment(dice: Dice, now: int, invoice: Json, intent: Json, *, paid: 
 
 
 def payout(dice: Dice, now: int, merchant: Merchant, amount_minor: int) -> Json:
-    """Money on its way to the merchant's bank; negative when it is drawn from there."""
+    """Build a payout to the merchant's bank. A negative amount is taken from the bank."""
     return {
         **template("payout"),
         "id": dice.id("po"),
@@ -241,7 +241,7 @@ def payout(dice: Dice, now: int, merchant: Merchant, amount_minor: int) -> Json:
 
 
 def balance(merchant: Merchant) -> Json:
-    """What the merchant is owed."""
+    """Build the merchant's balance."""
     example = template("balance")
     funds = {
         "amount": merchant.balance_minor,
@@ -258,7 +258,7 @@ def balance(merchant: Merchant) -> Json:
 
 
 def checkout_session(dice: Dice, now: int, customer: Customer, intent: Json) -> Json:
-    """The hosted page that a payment was made on."""
+    """Build the checkout session of a payment."""
     example = template("checkout.session")
     amount, payer = intent["amount"], customer.object
     return {

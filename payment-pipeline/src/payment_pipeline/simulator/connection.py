@@ -1,7 +1,8 @@
-"""One keep-alive connection of the sender: a request at a time, and its answer.
+"""One keep-alive HTTP connection of the sender, which sends one request at a time.
 
-Not a client library: load shares the machine with what it measures, and a general client costs
-several times as much CPU a request. Plain HTTP/1.1, since load goes to loopback only.
+The sender uses no HTTP client library: it shares the machine with the gateway that it measures, and
+a general client costs several times as much CPU for each request. The connection speaks plain
+HTTP/1.1, because the sender sends to loopback addresses only.
 """
 
 import asyncio
@@ -11,18 +12,18 @@ import httptools
 
 
 class Answer(NamedTuple):
-    """What came back."""
+    """The status and the `Retry-After` of an HTTP response."""
 
     status: int
     retry_after_s: float | None
 
 
 class NoAnswerError(Exception):
-    """The connection ended, or what came wasn't HTTP: the request may have been taken or not."""
+    """No HTTP response arrived. The server may have processed the request or not."""
 
 
 class Connection(asyncio.Protocol):
-    """An open connection; `open` makes one. Use it again as long as it is `usable`."""
+    """An open connection, made by `open`. Use the connection again while it is `usable`."""
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
@@ -35,21 +36,21 @@ class Connection(asyncio.Protocol):
         """Connect.
 
         Raises:
-            OSError: nobody listens there.
+            OSError: no process listens on this address.
         """
         _, connection = await asyncio.get_running_loop().create_connection(cls, host, port)
         return connection
 
     @property
     def usable(self) -> bool:
-        """Whether another request can be sent on it."""
+        """Whether another request can be sent on this connection."""
         return self._transport is not None and not self._transport.is_closing()
 
     async def request(self, head: bytes, body: bytes) -> Answer:
-        """Send one request and wait for its answer; give up by cancelling, which closes it.
+        """Send one request and wait for its answer. A cancellation closes the connection.
 
         Raises:
-            NoAnswerError: the connection ended first.
+            NoAnswerError: the connection ended before the answer.
         """
         if self._transport is None:
             raise NoAnswerError("the connection is closed")
@@ -63,12 +64,12 @@ class Connection(asyncio.Protocol):
             raise
 
     def close(self) -> None:
-        """Close it at once."""
+        """Close the connection at once."""
         if self._transport is not None:
             self._transport.abort()
             self._transport = None
 
-    # asyncio calls these.
+    # Callbacks of asyncio.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:  # noqa: D102
         self._transport = cast("asyncio.Transport", transport)
@@ -84,7 +85,7 @@ class Connection(asyncio.Protocol):
         self._transport = None
         self._fail(str(exc or "closed by the other side"))
 
-    # httptools calls these.
+    # Callbacks of httptools.
 
     def on_header(self, name: bytes, value: bytes) -> None:  # noqa: D102
         if name.lower() == b"retry-after" and value.isdigit():

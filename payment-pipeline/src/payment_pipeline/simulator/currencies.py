@@ -1,8 +1,8 @@
-"""What do payments cost, in which currency, and how does Stripe write the amount?
+"""The simulated currencies: their amounts as Stripe sends them, and realistic prices.
 
-A table of its own, apart from the normalizer's, so that an error in one shows against the other.
+This table is separate from the normalizer's table, so that tests find an error in either of them.
 Source: Stripe, "Supported currencies": zero-decimal, three-decimal (last digit 0), and ISK and UGX,
-which have no decimals and are sent times 100 all the same.
+which have no decimals but are sent multiplied by 100.
 """
 
 from typing import Final, NamedTuple
@@ -11,18 +11,18 @@ from .random_source import Dice
 
 
 class Currency(NamedTuple):
-    """How amounts of one currency look on the wire."""
+    """How Stripe sends the amounts of one currency."""
 
     code: str
-    """ISO 4217, lower case as Stripe sends it."""
+    """ISO 4217, in lower case, as Stripe sends it."""
     minor_per_major: int
-    """How many of Stripe's units make one of the currency's."""
+    """How many of Stripe's minor units make one major unit of the currency."""
     step_minor: int
-    """Every amount is a multiple of this many of Stripe's units."""
+    """Every amount is a multiple of this number of Stripe's minor units."""
     per_usd: float
-    """A rough price of one US dollar, so that amounts look like prices."""
+    """The approximate price of one US dollar, so that amounts look like prices."""
     country: str
-    """Where such a merchant is, ISO 3166."""
+    """The country of merchants with this currency, ISO 3166."""
 
 
 _TABLE: Final = (
@@ -47,32 +47,32 @@ _TABLE: Final = (
 )
 CURRENCIES: Final = {currency.code: currency for currency in _TABLE}
 SETTLEMENT: Final = tuple(CURRENCIES)
-"""Merchants settle in these in turn, so that the first few already have every exponent."""
+"""Merchants get these settlement currencies in turn: the first five include every exponent."""
 
 PAYOUT_STEP_MINOR: Final = {"huf": 100, "twd": 100}
-"""Zero-decimal for payouts only: the amount must be a whole number of the major unit."""
+"""Currencies in which a payout must be a whole number of major units."""
 
 
 def price(dice: Dice, code: str, median_usd: float = 35.0) -> int:
-    """A price in Stripe's minor units: log-normal, as baskets are, and above Stripe's minimum."""
+    """Draw a price in Stripe's minor units: log-normal, and above Stripe's minimum."""
     usd = max(1.0, min(dice.lognormvariate(0.0, 0.9) * median_usd, 5000.0))
     return minor(code, usd * CURRENCIES[code].per_usd)
 
 
 def minor(code: str, major: float) -> int:
-    """An amount of the major unit in Stripe's minor units, rounded to what Stripe accepts."""
+    """Convert major units to Stripe's minor units, rounded to an amount that Stripe accepts."""
     currency = CURRENCIES[code]
     step = currency.step_minor
     return max(step, round(major * currency.minor_per_major / step) * step)
 
 
 def share(code: str, amount_minor: int, part: float) -> int:
-    """A part of an amount, rounded down to what Stripe accepts, never below the smallest."""
+    """Return a part of an amount, rounded down to a step that Stripe accepts, at least one step."""
     step = CURRENCIES[code].step_minor
     return max(step, int(amount_minor * part) // step * step)
 
 
 def payable(code: str, amount_minor: int) -> int:
-    """What of a balance can be paid out: a multiple of the payout's step, towards zero."""
+    """Round a balance towards zero to a multiple of the payout step."""
     step = PAYOUT_STEP_MINOR.get(code, CURRENCIES[code].step_minor)
     return int(amount_minor / step) * step

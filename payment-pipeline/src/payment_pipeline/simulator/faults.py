@@ -1,8 +1,8 @@
-"""What goes wrong between Stripe and the gateway, and what should become of it?
+"""The faults between Stripe and the gateway, and the expected destination of each delivery.
 
-Faults come on top of the genuine events: a share P of the events is sent twice, has a forged twin,
-and so on, so a run of N events always delivers N genuine ones. What a fault does is drawn from
-dice of its own: the genuine events are the same with and without faults.
+Faults are added to the genuine events: a share P of the events is sent twice, gets a forged copy,
+and so on. So a run of N events always delivers N genuine events. Faults have a separate random
+generator, so the genuine events are the same with and without faults.
 """
 
 from collections.abc import Iterator
@@ -23,15 +23,15 @@ from .world import Event
 UNMODELLED_TYPES: Final = frozenset(
     ("balance.available", "checkout.session.completed", "payment_method.attached")
 )
-"""Genuine event types of this traffic that no model covers."""
+"""Genuine event types of this traffic that the pipeline has no event model for."""
 
 DUPLICATE_WITHIN: Final = 500
-"""A duplicate follows its original by at most so many events."""
+"""A duplicate follows its original by at most this many events."""
 ALTERED_AFTER: Final = 200
-"""An altered body follows its original by at least so many events, where that many follow."""
+"""An altered body follows its original by at least this many events, if that many follow."""
 
 _AMOUNT_ADDED: Final = 1000
-"""A multiple of every currency's step, so that an altered amount is one that could be true."""
+"""A multiple of every currency's step, so that an altered amount is still a valid amount."""
 _WITH_AMOUNT: Final = ("charge.", "payment_intent.", "payout.", "refund.")
 _WITHOUT_AMOUNT: Final = ("charge.dispute.",)
 _ACCEPTED: Final = frozenset((200,))
@@ -39,54 +39,54 @@ _REFUSED: Final = frozenset((400, 401))
 
 
 class Fault(StrEnum):
-    """Why a delivery is not a plain one."""
+    """How a delivery differs from a normal one."""
 
     DUPLICATE = "duplicate"
-    """The same bytes once more."""
+    """The same bytes are sent a second time."""
     LATE = "late"
-    """Delivered after all the others."""
+    """The event is delivered after all others."""
     MALFORMED = "malformed"
-    """Signed as it should be, and no valid event."""
+    """The signature is right, but the body is not a valid event."""
     BAD_SIGNATURE = "bad_signature"
-    """A good event that Stripe didn't sign, or not now."""
+    """The event is valid, but its signature is missing, wrong, too old or too new."""
     ALTERED = "altered"
-    """An earlier event's id on another body, signed as it should be."""
+    """The signature is right, but the body has an earlier event's id and another content."""
 
 
-class Place(StrEnum):
-    """Where a delivery should end."""
+class Destination(StrEnum):
+    """Where a delivery must end."""
 
     EVENTS = "payment_events"
     QUARANTINE = "payment_events_quarantine"
     UNMODELLED = "payments.unmodelled"
-    NOWHERE = "nowhere"
-    """Refused at the door: stored in no place."""
+    REFUSED = "nowhere"
+    """The gateway refuses the delivery: nothing is stored."""
 
 
 class Delivery(NamedTuple):
-    """One body to deliver, and what should become of it."""
+    """One body to deliver, its expected answers and its expected destination."""
 
     body: bytes
     event_id: str | None
-    """`None` where no event can be read from the body."""
+    """`None` if no event id can be read from the body."""
     event_type: str
-    """Of the genuine event that it is, or was made from."""
+    """The type of the genuine event from which the body was made."""
     created: int
     fault: Fault | None
     detail: str | None
-    """Which malformation or forgery."""
+    """The name of the malformation or forgery."""
     forgery: Forgery | None
     answers: frozenset[int]
-    """HTTP statuses, any of which is right."""
-    place: Place
-    """For an altered body: it or its original, whichever comes second, ends in quarantine."""
+    """The HTTP statuses that are right answers."""
+    destination: Destination
+    """Of an altered body and its original, the one written second ends in quarantine."""
     failure: FailureClass | None
-    """The class it is in quarantine for."""
+    """The failure class of the quarantined row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """How much goes wrong: shares of the genuine events, 0 to 1."""
+    """The share of each fault: from 0 to 1, of the genuine events."""
 
     duplicates: float = 0.0
     late: float = 0.0
@@ -94,18 +94,18 @@ class Faults:
     bad_signature: float = 0.0
     altered: float = 0.0
     shuffle: bool = False
-    """Deliver everything in random order; an altered body still follows its original."""
+    """Deliver everything in random order. An altered body still follows its original."""
 
 
 def delivered(events: Iterator[Event], faults: Faults, dice: Dice) -> Iterator[Delivery]:
-    """The deliveries of these events in the order of sending."""
-    placed = _placed(events, faults, dice)
+    """Yield the deliveries of these events in the order of sending."""
+    positioned = _positioned(events, faults, dice)
     if faults.shuffle:
-        for _, _, delivery in sorted(placed, key=lambda each: each[:2]):
+        for _, _, delivery in sorted(positioned, key=lambda each: each[:2]):
             yield delivery
         return
     waiting: list[tuple[float, int, Delivery]] = []
-    for at, order, delivery in placed:
+    for at, order, delivery in positioned:
         if delivery.fault is None:
             yield delivery
             while waiting and waiting[0][0] <= at:
@@ -116,12 +116,13 @@ def delivered(events: Iterator[Event], faults: Faults, dice: Dice) -> Iterator[D
         yield heappop(waiting)[2]
 
 
-def _placed(
+def _positioned(
     events: Iterator[Event], faults: Faults, dice: Dice
 ) -> Iterator[tuple[float, int, Delivery]]:
-    """Each delivery with its place in the order of sending; the number in the middle breaks ties.
+    """Yield each delivery with its position in the order of sending, and a number that breaks ties.
 
-    In true order a place is an index; shuffled, a point in [0, 1). What is late comes after all.
+    A position is an index in chronological order, or a random point in [0, 1) if shuffled. Late
+    deliveries come after all others.
     """
     order = 0
     model: Event | None = None
@@ -143,13 +144,13 @@ def _placed(
         if dice.chance(faults.bad_signature):
             extras.append((at, _forged(event, dice)))
         first = genuine(event, Fault.LATE if late else None)
-        for place, delivery in [(last if late else at, first), *extras]:
+        for position, delivery in [(last if late else at, first), *extras]:
             order += 1
-            yield place, order, delivery
+            yield position, order, delivery
 
 
 def genuine(event: Event, fault: Fault | None = None) -> Delivery:
-    """An event as Stripe would deliver it."""
+    """Return the delivery of an event as Stripe sends it."""
     modelled = event.type not in UNMODELLED_TYPES
     return Delivery(
         body=event.body,
@@ -160,7 +161,7 @@ def genuine(event: Event, fault: Fault | None = None) -> Delivery:
         detail=None,
         forgery=None,
         answers=_ACCEPTED,
-        place=Place.EVENTS if modelled else Place.UNMODELLED,
+        destination=Destination.EVENTS if modelled else Destination.UNMODELLED,
         failure=None,
     )
 
@@ -174,7 +175,7 @@ def _altered(event: Event) -> Delivery:
     parsed["data"]["object"]["amount"] += _AMOUNT_ADDED
     return genuine(event, Fault.ALTERED)._replace(
         body=orjson.dumps(parsed),
-        place=Place.QUARANTINE,
+        destination=Destination.QUARANTINE,
         failure=FailureClass.CONFLICTING_BODY,
     )
 
@@ -187,13 +188,13 @@ def _malformed(event: Event, dice: Dice) -> Delivery:
         body=malformation.spoil(parsed),
         event_id=None if malformation.failure is FailureClass.UNPARSEABLE else event_id,
         detail=malformation.name,
-        place=Place.QUARANTINE,
+        destination=Destination.QUARANTINE,
         failure=malformation.failure,
     )
 
 
 def _forged(event: Event, dice: Dice) -> Delivery:
-    """Another id than the genuine event's: if it is ever stored, it can be told apart."""
+    """Forge a copy with a new event id, so that a stored forgery can be recognized."""
     event_id = dice.id("evt")
     forgery = dice.choice(tuple(Forgery))
     return genuine(event, Fault.BAD_SIGNATURE)._replace(
@@ -202,5 +203,5 @@ def _forged(event: Event, dice: Dice) -> Delivery:
         detail=forgery.value,
         forgery=forgery,
         answers=_REFUSED,
-        place=Place.NOWHERE,
+        destination=Destination.REFUSED,
     )

@@ -1,6 +1,6 @@
-"""In which ways can a signed body be bad? Each with the failure class that it must end in.
+"""Malformed bodies with a right signature, and the failure class of each in the quarantine.
 
-The poison corpus of the drills: what passes one parser and kills the next.
+The drills use them as poison messages: some pass one parser and crash another.
 """
 
 from collections.abc import Callable
@@ -17,11 +17,11 @@ HUGE_DIGITS: Final = 5_000
 
 
 class Malformation(NamedTuple):
-    """One way to spoil a good event."""
+    """One way to make a valid event invalid."""
 
     name: str
     spoil: Callable[[Json], bytes]
-    """Takes the parsed event, which it may change, and answers the bad body."""
+    """Takes the parsed event, which it may change, and returns the malformed body."""
     failure: FailureClass
 
 
@@ -47,7 +47,7 @@ def _with(field: str, value: object) -> Callable[[Json], bytes]:
 
 
 def _amount_as(text: bytes) -> Callable[[Json], bytes]:
-    """Write the amount as JSON text that no serializer would write."""
+    """Replace the amount with JSON text that no serializer writes."""
 
     def spoil(event: Json) -> bytes:
         _object(event)["amount"] = "AMOUNT"

@@ -1,7 +1,7 @@
-"""How does a payment live: created, tried, declined, tried again, captured or given up?
+"""Lifecycles of payments: creation, attempts, declines, retries, capture or cancellation.
 
-Each function is a life cycle (`world.Life`): it emits what Stripe would, in Stripe's order, and
-yields the seconds in between.
+Each lifecycle (`world.Lifecycle`) emits Stripe's events in Stripe's order, and yields the seconds
+between them.
 """
 
 from dataclasses import dataclass
@@ -16,33 +16,33 @@ from .payout_lifecycles import owe
 from .random_source import Weighted
 from .shapes import Json
 from .simulated_declines import AUTHENTICATION_FAILED, Decline, draw
-from .world import DAY_S, HOUR_S, Life, Outcome, World
+from .world import DAY_S, HOUR_S, Lifecycle, LifecyclePart, World
 
 TRIES_MAX: Final = 4
 ABANDONED_AFTER_S: Final = DAY_S
 AUTHORIZATION_EXPIRES_S: Final = 7 * DAY_S
 EUROPE: Final = frozenset(("DE", "FR", "GB", "HU", "IS"))
-"""Where strong customer authentication is asked for."""
+"""Countries that require strong customer authentication."""
 
 _ABROAD: Final = Weighted({"": 90, "usd": 5, "eur": 3, "jpy": 1, "kwd": 1})
 
 
 @dataclass(slots=True)
 class Payment:
-    """A payment as it now stands."""
+    """A payment in its current state."""
 
     customer: Customer
     intent: Json
     charge: Json | None = None
-    """The charge that went through."""
+    """The successful charge."""
     decline: Decline | None = None
-    """Why the last attempt didn't."""
+    """The decline of the last attempt."""
 
 
 def new_payment(
     world: World, customer: Customer, amount_minor: int, currency: str, invoice: str | None = None
 ) -> Payment:
-    """Create the intent."""
+    """Create a payment, and emit its intent."""
     intent = objects.intent(world.dice, world.now, customer, amount_minor, currency, invoice)
     if invoice is None and world.dice.chance(0.06):
         intent["capture_method"] = "manual"
@@ -50,8 +50,8 @@ def new_payment(
     return Payment(customer, intent)
 
 
-def purchase(world: World, customer: Customer, median_usd: float = 35.0) -> Life:
-    """One order: from the intent to whatever becomes of the money."""
+def purchase(world: World, customer: Customer, median_usd: float = 35.0) -> Lifecycle:
+    """Run one order, from the intent to the last event of the payment."""
     dice = world.dice
     currency = dice.pick(_ABROAD) or customer.merchant.currency
     payment = new_payment(world, customer, price(dice, currency, median_usd), currency)
@@ -75,8 +75,8 @@ def purchase(world: World, customer: Customer, median_usd: float = 35.0) -> Life
     yield from aftermath(world, customer, payment.charge)
 
 
-def attempt(world: World, payment: Payment) -> Life:
-    """Try the customer's card once; leaves `payment.charge` or `payment.decline`."""
+def attempt(world: World, payment: Payment) -> Lifecycle:
+    """Try the customer's card once, and set `payment.charge` or `payment.decline`."""
     dice, customer = world.dice, payment.customer
     payment.charge = payment.decline = None
     authenticated = None
@@ -98,8 +98,8 @@ def attempt(world: World, payment: Payment) -> Life:
     _fail(world, payment, decline, charge)
 
 
-def _authenticate(world: World, payment: Payment) -> Outcome:
-    """3-D Secure: the payer is asked, and mostly answers."""
+def _authenticate(world: World, payment: Payment) -> LifecyclePart:
+    """Run a 3-D Secure challenge. Return whether the payer passed."""
     dice, customer = world.dice, payment.customer
     payment.intent = world.change(
         customer.merchant,
@@ -151,8 +151,8 @@ def _fail(world: World, payment: Payment, decline: Decline, charge: Json | None)
     )
 
 
-def _abandon(world: World, payment: Payment) -> Life:
-    """Nobody comes back to pay."""
+def _abandon(world: World, payment: Payment) -> Lifecycle:
+    """Abandon the payment. Only some abandoned payments are canceled."""
     if not world.dice.chance(0.4):
         return
     yield ABANDONED_AFTER_S
@@ -173,8 +173,8 @@ def _cancel(world: World, payment: Payment, reason: str) -> None:
     )
 
 
-def _capture(world: World, payment: Payment) -> Life:
-    """The second half of an authorization: the goods are sent, or it runs out."""
+def _capture(world: World, payment: Payment) -> Lifecycle:
+    """Capture an authorization, fully or partly, or let it expire."""
     dice, merchant, charge = world.dice, payment.customer.merchant, payment.charge
     if charge is None:
         return

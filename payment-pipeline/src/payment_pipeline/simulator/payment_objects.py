@@ -1,8 +1,9 @@
-"""How do a payment and what follows from it look on the wire?
+"""Builders of Stripe objects for payments and the objects that follow a payment.
 
-PaymentIntent, Charge, Refund, Dispute, balance transaction, early fraud warning, review. Objects
-are in the newest API version's shape with the older versions' fields beside it; `versions.shaped`
-drops what a version doesn't have. Field lists: Stripe's API reference for each object.
+These are PaymentIntent, Charge, Refund, Dispute, balance transaction, early fraud warning and
+review. Each object has the fields of the newest and of the older API versions. `versions.shaped`
+removes the fields that a version does not have. Source of the fields: Stripe's API reference for
+each object.
 """
 
 from typing import Final
@@ -19,7 +20,11 @@ _DAY_S: Final = 86_400
 
 
 def settled(merchant: Merchant, currency: str, amount_minor: int) -> tuple[int, float | None]:
-    """An amount in the merchant's settlement currency, and the exchange rate where one was used."""
+    """Convert an amount to the merchant's settlement currency.
+
+    Returns:
+        The amount, and the exchange rate or `None` if the currency is the same.
+    """
     if currency == merchant.currency:
         return amount_minor, None
     source, target = CURRENCIES[currency], CURRENCIES[merchant.currency]
@@ -31,7 +36,7 @@ def settled(merchant: Merchant, currency: str, amount_minor: int) -> tuple[int, 
 def intent(
     dice: Dice, now: int, customer: Customer, amount_minor: int, currency: str, invoice: str | None
 ) -> Json:
-    """A PaymentIntent that nothing was tried on yet."""
+    """Build a PaymentIntent before its first attempt."""
     intent_id = dice.id("pi")
     return {
         **template("payment_intent"),
@@ -52,7 +57,7 @@ def intent(
 
 
 def with_charge(charge: Json) -> Json:
-    """What a charge changes on its intent, in the old versions' way and in today's."""
+    """Return the changes of an intent after a charge, for the older and the newest API versions."""
     return {
         "charges": _charges(charge["payment_intent"], [charge]),
         "latest_charge": charge["id"],
@@ -79,7 +84,7 @@ def charge(
     risk_score: int,
     three_d_secure: str | None,
 ) -> Json:
-    """One attempt on an intent, captured at once if it went through."""
+    """Build the charge of one attempt. It is captured at once unless the capture is manual."""
     charge_id, amount = dice.id("ch"), intent["amount"]
     ok = decline is None
     captured = ok and intent["capture_method"] == "automatic"
@@ -112,7 +117,7 @@ def charge(
 
 
 def billing_details(customer: Customer) -> Json:
-    """Whose card it is: personal data, as real webhooks carry it."""
+    """Build the payer's personal data, as in real webhooks."""
     payer = customer.object
     return {
         "address": payer["address"],
@@ -152,7 +157,7 @@ def _outcome(decline: Decline | None, risk_score: int, brand: str) -> Json:
 
 
 def card_facts(customer: Customer) -> Json:
-    """What a charge and a payment method both say of a card."""
+    """Build the card fields that charges and payment methods share."""
     card = customer.card
     return {
         "brand": card.brand,
@@ -203,7 +208,7 @@ def _card_details(
 
 
 def payment_method(customer: Customer, now: int) -> Json:
-    """The card as it is kept on file."""
+    """Build the payment method of the card on file."""
     example = template("payment_method")
     card = customer.card
     return {
@@ -224,7 +229,7 @@ def payment_method(customer: Customer, now: int) -> Json:
 
 
 def refund(dice: Dice, now: int, charge: Json, amount_minor: int, reason: str | None) -> Json:
-    """Money on its way back to the card."""
+    """Build a refund to the card."""
     return {
         **template("refund"),
         "id": dice.id("re"),
@@ -239,7 +244,7 @@ def refund(dice: Dice, now: int, charge: Json, amount_minor: int, reason: str | 
 
 
 def dispute(dice: Dice, now: int, charge: Json, reason: str, *, inquiry: bool) -> Json:
-    """A chargeback, or the inquiry that may come before one."""
+    """Build a chargeback, or an inquiry, which may come before a chargeback."""
     example = template("dispute")
     brand = charge["payment_method_details"]["card"]["brand"]
     fraud = reason == "fraudulent"
@@ -275,7 +280,10 @@ def dispute(dice: Dice, now: int, charge: Json, reason: str, *, inquiry: bool) -
 def dispute_movement(
     dice: Dice, now: int, merchant: Merchant, dispute: Json, *, withdrawn: bool
 ) -> Json:
-    """The balance transaction of a dispute, in the settlement currency: taken, or given back."""
+    """Build the balance transaction of a dispute: withdrawn or reinstated funds.
+
+    The amount is in the settlement currency.
+    """
     amount, rate = settled(merchant, dispute["currency"], dispute["amount"])
     fee = minor(merchant.currency, DISPUTE_FEE_USD * CURRENCIES[merchant.currency].per_usd)
     amount = -amount if withdrawn else amount
@@ -299,7 +307,7 @@ def dispute_movement(
 
 
 def fraud_warning(dice: Dice, now: int, charge: Json) -> Json:
-    """The issuer's early word that the cardholder calls it fraud."""
+    """Build an early fraud warning of the issuer."""
     return {
         **template("radar.early_fraud_warning"),
         "id": dice.id("issfr"),
@@ -311,7 +319,7 @@ def fraud_warning(dice: Dice, now: int, charge: Json) -> Json:
 
 
 def review(dice: Dice, now: int, charge: Json, customer: Customer) -> Json:
-    """A payment put before a person."""
+    """Build a review of a payment by a person."""
     return {
         **template("review"),
         "id": dice.id("prv"),

@@ -1,4 +1,4 @@
-"""How does the money reach the merchant's bank?"""
+"""Lifecycles of payouts to the merchants' banks."""
 
 from typing import Final
 
@@ -6,15 +6,15 @@ from . import billing_objects as objects
 from .actors import Merchant
 from .currencies import payable
 from .payment_objects import settled
-from .world import DAY_S, Life, World
+from .world import DAY_S, Lifecycle, World
 
 FEE_SHARE: Final = 0.029
 PAYMENTS_PER_PAYOUT: Final = (20, 60)
-"""A payout is due after so many payments: its share of the traffic is the same at any rate."""
+"""A payout is due after this many payments, so its share of the traffic is always the same."""
 
 
 def owe(world: World, merchant: Merchant, currency: str, amount_minor: int) -> None:
-    """Book a payment to the merchant (negative: a refund), and pay out when it is time."""
+    """Book a payment to the merchant (negative: a refund), and start a payout when one is due."""
     amount, _ = settled(merchant, currency, amount_minor)
     fee = round(amount * FEE_SHARE) if amount > 0 else 0
     merchant.balance_minor += amount - fee
@@ -24,7 +24,7 @@ def owe(world: World, merchant: Merchant, currency: str, amount_minor: int) -> N
         world.start(_payout(world, merchant), DAY_S - world.now_s % DAY_S)
 
 
-def _payout(world: World, merchant: Merchant) -> Life:
+def _payout(world: World, merchant: Merchant) -> Lifecycle:
     dice = world.dice
     amount = payable(merchant.currency, merchant.balance_minor)
     if amount == 0:

@@ -1,4 +1,4 @@
-"""Where does chance come from? One seeded source, so that the same seed makes the same traffic."""
+"""The seeded source of all random choices: the same seed makes the same traffic."""
 
 from collections.abc import Mapping
 from itertools import accumulate
@@ -11,7 +11,7 @@ _ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 
 
 class Weighted(Generic[T]):
-    """Values and their weights, summed once, so that a pick costs one look-up."""
+    """Values with weights. The weights are summed once, so that a pick costs one look-up."""
 
     __slots__ = ("cumulated", "values")
 
@@ -21,24 +21,24 @@ class Weighted(Generic[T]):
 
 
 class Dice(Random):
-    """A seeded source of chance. Nothing else in the simulated world is random."""
+    """A seeded random generator. Nothing else in the simulated world is random."""
 
     def chance(self, probability: float) -> bool:
-        """True with this probability."""
+        """Return true with this probability."""
         return self.random() < probability
 
     def pick(self, of: Weighted[T]) -> T:
-        """One of the values, as often as its weight says."""
+        """Pick one of the values, in proportion to the weights."""
         return self.choices(of.values, cum_weights=of.cumulated)[0]
 
     def text(self, length: int) -> str:
-        """Letters and digits, as Stripe's ids are made of."""
+        """Draw a text of letters and digits, like those in Stripe's ids."""
         return "".join(self.choices(_ALPHABET, k=length))
 
     def id(self, prefix: str) -> str:
-        """An id as Stripe's are: `ch_` and 24 letters and digits, unique for all that matters."""
+        """Draw a practically unique id like Stripe's: prefix, `_` and 24 letters and digits."""
         return f"{prefix}_1{self.text(23)}"
 
     def delay_s(self, mean_s: float) -> float:
-        """A waiting time: exponential, so mostly short and sometimes long."""
+        """Draw a waiting time from an exponential distribution: mostly short, sometimes long."""
         return self.expovariate(1.0 / mean_s)

@@ -1,9 +1,10 @@
-"""How are deliveries sent? Signed at the moment of sending, at a pace, and again when asked to.
+"""Sends deliveries at a pace, signs each at the moment of sending, and retries.
 
-A 503 (or another 5xx, or 429) and no answer at all mean: again, after a pause. Stripe's pauses grow
-over three days; these grow over about two minutes, and never undercut the answer's `Retry-After`.
-Once a delivery has used all its tries the target is taken to be gone, and the sending ends.
-A connection that pauses sends nothing else, so a gateway that says 503 gets less traffic, not more.
+The sender retries a delivery after a pause when the answer is a 5xx or 429, or when no answer
+arrives. Stripe's pauses grow over three days. These pauses grow over about two minutes, and are
+never shorter than the answer's `Retry-After`. When a delivery has used all its attempts, the sender
+assumes that the target is gone and stops. A connection sends nothing else during a pause, so a
+gateway that answers 503 gets less traffic.
 """
 
 import asyncio
@@ -28,7 +29,7 @@ BURST_EVERY_S: Final = 5.0
 
 
 class Target(NamedTuple):
-    """Where to send, and the secret to sign with."""
+    """The address to send to, and the secret to sign with."""
 
     host: str
     port: int
@@ -37,15 +38,15 @@ class Target(NamedTuple):
 
 
 class Pace(NamedTuple):
-    """How fast."""
+    """The speed of sending."""
 
     rate_per_s: float | None = None
-    """`None`: as fast as it is answered."""
+    """`None` means as fast as the target answers."""
     burst: int = 0
-    """So many at once, every `BURST_EVERY_S`, on top of the rate."""
+    """How many deliveries are sent at once every `BURST_EVERY_S`, in addition to the rate."""
 
     def due_s(self, index: int) -> float:
-        """When the delivery of this index is due, in seconds from the start."""
+        """Return when the delivery with this index is due, in seconds from the start."""
         if self.rate_per_s is None:
             return 0.0
         if not self.burst:
@@ -56,17 +57,20 @@ class Pace(NamedTuple):
 
 
 def target(url: str, secret: str) -> Target:
-    """Read the URL.
+    """Parse the URL of the target.
 
     Raises:
-        UserError: it is not plain HTTP on a loopback address. Load is for one's own machine.
+        UserError: the URL is not plain HTTP on a loopback address. The simulator must not send load
+            to another machine.
     """
     parts = urlsplit(url)
     if parts.scheme != "http" or not parts.hostname:
-        raise UserError(f"Not an http:// URL: {url}.")
+        raise UserError(
+            f"{url} is not an http:// URL. Give one like http://127.0.0.1:8000/webhooks/stripe."
+        )
     if not _is_loopback(parts.hostname):
         raise UserError(
-            f"{parts.hostname} is not a loopback address: simulated load goes to 127.0.0.1, ::1 or "
+            f"{parts.hostname} is not a loopback address. The simulator sends to 127.0.0.1, ::1 or "
             "localhost only."
         )
     return Target(parts.hostname, parts.port or 80, parts.path or "/", secret)
@@ -79,17 +83,17 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-async def reach(to: Target) -> None:
-    """Connect once.
+async def require_reachable(to: Target) -> None:
+    """Connect once, to check that the target is reachable.
 
     Raises:
-        UserError: nobody listens there.
+        UserError: no process listens on the target's address.
     """
     try:
         (await Connection.open(to.host, to.port)).close()
     except OSError:
         raise UserError(
-            f"Nothing listens on {to.host}:{to.port}: start the pipeline first (make pipeline-up)."
+            f"Nothing listens on {to.host}:{to.port}. Start the pipeline first (make pipeline-up)."
         ) from None
 
 
@@ -102,15 +106,15 @@ async def send(
     connections: int,
     timeout_s: float,
 ) -> None:
-    """Deliver all of them; returns when each has its last answer, or one has used all its tries.
+    """Send all deliveries. Return when each has its last answer, or one has used all its attempts.
 
     Args:
-        deliveries: taken one by one as connections become free, so they may be made on the way.
+        deliveries: taken one by one as connections become free, so a generator works.
         to: the target.
-        tally: is told of every attempt.
-        pace: how fast.
-        connections: how many requests are under way at most.
-        timeout_s: after so long without an answer an attempt counts as unknown.
+        tally: counts every attempt.
+        pace: the speed of sending.
+        connections: the highest number of requests at the same time.
+        timeout_s: an attempt without an answer after this time counts as unknown.
     """
     source = iter(deliveries)
     tally.began = perf_counter()
@@ -130,7 +134,7 @@ def _scheduled(
 
 
 class _Worker:
-    """One connection's worth of sending."""
+    """Sends deliveries over one connection."""
 
     def __init__(self, to: Target, tally: Tally, timeout_s: float) -> None:
         self._to = to
@@ -145,7 +149,7 @@ class _Worker:
         )
 
     async def work(self, schedule: Iterator[tuple[float, Delivery]]) -> None:
-        """Take the next delivery when it is due, until there is none."""
+        """Send each delivery when it is due, until none is left."""
         try:
             for due, delivery in schedule:
                 wait_s = due - perf_counter()
@@ -173,7 +177,7 @@ class _Worker:
         self._tally.delivered(delivery, digest, status)
 
     async def _attempt(self, delivery: Delivery, digest: str) -> Answer | None:
-        """One request; `None` when no answer came."""
+        """Send one request. Return `None` if no answer arrived."""
         at_s, began = time(), perf_counter()
         answer: Answer | None = None
         try:

@@ -1,11 +1,11 @@
-"""What does Stripe's example object of each kind look like, when nothing special happened to it?
+"""Templates of Stripe objects: Stripe's example object of each kind, without its placeholders.
 
-`stripe_objects.json` holds the example objects of Stripe's public OpenAPI repository (MIT) for the
-kinds that are simulated. The examples fill optional parts with placeholders (`"next_action":
-{"type": "type"}`, a cancelled active subscription); here those are null, as on an ordinary object.
-Every builder starts from a template, so no field of the example can be forgotten.
+`stripe_objects.json` contains the example objects of Stripe's public OpenAPI repository (MIT) for
+the simulated kinds. The examples fill optional fields with placeholders (`"next_action": {"type":
+"type"}`, `canceled_at` on an active subscription). The templates have null in these fields. Every
+builder starts from a template, so no field of the example is missing.
 
-A template is shared and never changed: builders make a new object with `{**template(kind), …}`.
+Templates are shared. Do not change one: make a new object with `{**template(kind), …}`.
 """
 
 from functools import cache
@@ -64,7 +64,7 @@ _PLACEHOLDERS: Final[dict[str, tuple[str, ...]]] = {
         "shipping_cost",
     ),
 }
-"""What an example fills in though it mostly doesn't happen. Stripe allows null there."""
+"""Fields in which the example has a rare value. Stripe allows null in them."""
 
 
 @cache
@@ -78,5 +78,5 @@ def _examples() -> dict[str, Json]:
 
 
 def template(kind: str) -> Json:
-    """The example object of a kind, its placeholders null. Shared: copy, never change."""
+    """Return the shared template of a kind. Copy it, do not change it."""
     return _examples()[kind]

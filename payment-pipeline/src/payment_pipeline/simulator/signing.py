@@ -1,4 +1,4 @@
-"""How does Stripe sign a webhook, and how does a forger not?
+"""Right and forged Stripe signatures.
 
 `Stripe-Signature: t=<unix time>,v1=<hex>`: HMAC-SHA256 over `<t>.<body>`, keyed with the whole
 `whsec_…` string (stripe-python, `WebhookSignature`).
@@ -9,11 +9,11 @@ from enum import StrEnum
 from typing import Final
 
 OUT_OF_TOLERANCE_S: Final = 3600
-"""Well past the gateway's tolerance, whatever it is set to (at most an hour)."""
+"""The highest tolerance that the gateway can be configured with."""
 
 
 class Forgery(StrEnum):
-    """One way not to be Stripe."""
+    """One way to make a signature that must be refused."""
 
     WRONG_SECRET = "wrong_secret"  # noqa: S105 — a name, not a secret
     TAMPERED_BODY = "tampered_body"
@@ -24,13 +24,13 @@ class Forgery(StrEnum):
 
 
 def signature(body: bytes, secret: str, at_s: int) -> str:
-    """The header's value as Stripe would send it at this time."""
+    """Return the `Stripe-Signature` value for this body at this Unix time."""
     digest = hmac.digest(secret.encode(), b"%d.%b" % (at_s, body), "sha256")
     return f"t={at_s},v1={digest.hex()}"
 
 
 def forged(forgery: Forgery, body: bytes, secret: str, at_s: int) -> str | None:
-    """A header that must not be accepted; `None` is none at all."""
+    """Return a header value that must be refused, or `None` for a missing header."""
     match forgery:
         case Forgery.WRONG_SECRET:
             return signature(body, f"{secret}x", at_s)

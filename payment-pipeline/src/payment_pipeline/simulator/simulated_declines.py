@@ -1,4 +1,4 @@
-"""Why do cards say no, how often, and in which words of Stripe's and the networks'?
+"""Simulated declines: their codes at Stripe and the card networks, and how often they occur.
 
 Sources: Stripe, "Decline codes" (code, decline_code, advice_code); the networks' response codes
 (ISO 8583 field 39) and Mastercard's merchant advice codes as their retry rules name them.
@@ -11,22 +11,22 @@ from .shapes import Json
 
 
 class Decline(NamedTuple):
-    """One way to be declined."""
+    """One reason for a decline."""
 
     code: str
     decline_code: str | None
     message: str
     network_code: str | None
-    """The network's response code; `None` where the network was never asked."""
+    """The network's response code, or `None` if Stripe did not ask the network."""
     advice_code: str | None
     """Stripe's advice."""
     mastercard_advice: str | None
-    """Mastercard's merchant advice code: only its cards carry one."""
+    """Mastercard's merchant advice code. Other networks' cards have none."""
     retriable: bool
     """Whether the same card may work later."""
 
     def error(self, brand: str, charge: str | None, payment_method: Json) -> Json:
-        """As a PaymentIntent's `last_payment_error` tells it."""
+        """Build a PaymentIntent's `last_payment_error` for this decline."""
         return {
             "advice_code": self.advice_code,
             "charge": charge,
@@ -68,7 +68,7 @@ AUTHENTICATION_FAILED: Final = Decline(
     retriable=False,
 )
 BLOCKED: Final = _declined("highest_risk_level", None, _STOP, None, retriable=False)
-"""Stripe Radar said no: the network was never asked."""
+"""Stripe Radar blocked the payment and did not ask the network."""
 
 _ORDINARY: Final = Weighted(
     {
@@ -99,5 +99,5 @@ _STOLEN: Final = Weighted(
 
 
 def draw(dice: Dice, *, stolen: bool) -> Decline:
-    """One decline, as often as such a card gets it."""
+    """Draw a decline. Stolen cards have their own distribution."""
     return dice.pick(_STOLEN if stolen else _ORDINARY)

@@ -1,4 +1,4 @@
-"""One run of the simulator: makes the traffic, sends it, and sums up the answers."""
+"""One run of the simulator: makes the traffic, sends it, and summarizes the answers."""
 
 import asyncio
 from contextlib import suppress
@@ -15,19 +15,19 @@ from payment_pipeline.settings import Settings
 
 from .answer_tally import Tally, percentiles_ms
 from .faults import Faults
-from .sender import Pace, Target, reach, send, target
+from .sender import Pace, Target, require_reachable, send, target
 from .traffic import Period, deliveries
 
 __all__ = ("Faults", "Pace", "Period", "Run", "Silent", "Watcher", "midnight", "simulate")
 
 CONNECTIONS: Final = 32
 TIMEOUT_S: Final = 10.0
-"""Longer than the gateway's own deadline: an answer that comes late is still an answer."""
+"""Longer than the gateway's own deadline, so that late answers count as answers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What to send, how, and where to write it down. The defaults are those of the command."""
+    """The options of a run. The defaults are those of the command."""
 
     events: int
     seed: int = 1
@@ -37,19 +37,19 @@ class Run:
     connections: int = CONNECTIONS
     timeout_s: float = TIMEOUT_S
     url: str | None = None
-    """`None`: the gateway of the settings."""
+    """`None` means the gateway of the settings."""
     ledger: Path | None = None
-    """`None`: a new file in `<var>/simulator/`."""
+    """`None` means a new file in `<var>/simulator/`."""
 
 
 class Watcher(Protocol):
-    """Is told how far a run is."""
+    """Receives the progress of a run."""
 
     def begin(self, run: Run, url: str, ledger: Path) -> None:
-        """A run begins; nothing is sent yet."""
+        """Note the start of a run, before anything is sent."""
 
     async def watch(self, tally: Tally, deliveries_planned: int) -> None:
-        """Follow the counts of a run until cancelled."""
+        """Show the counts of a run until cancelled."""
 
 
 class Silent:
@@ -63,21 +63,21 @@ class Silent:
 
 
 def midnight(until: datetime | None) -> datetime:
-    """The simulated time's end in UTC: as given, or today 00:00."""
+    """Return the end of the simulated time in UTC: the given time, or today 00:00."""
     if until is None:
         return datetime.combine(datetime.now(UTC), time.min, UTC)
     return until.replace(tzinfo=UTC)
 
 
 def simulate(settings: Settings, run: Run, watcher: Watcher) -> dict[str, Any]:
-    """Send it all; the answer is the summary that `--json` prints.
+    """Send all deliveries, and return the summary that `--json` prints.
 
     Raises:
-        UserError: the call makes no sense, the URL isn't loopback, or there is no secret to sign
-            with.
+        UserError: the options contradict each other, the URL is not a loopback address, the ledger
+            can't be written, or no secret for the signatures is configured.
     """
     if run.pace.burst and run.pace.rate_per_s is None:
-        raise UserError("--burst is on top of a rate: give --rate too.")
+        raise UserError("--burst adds to a rate. Give --rate too.")
     url = run.url or f"http://{settings.host}:{settings.gateway_port}/webhooks/stripe"
     to = target(url, settings.signing_secrets(providers()["stripe"])[0])
     path = run.ledger or _new_ledger(settings, run.seed)
@@ -90,12 +90,15 @@ def simulate(settings: Settings, run: Run, watcher: Watcher) -> dict[str, Any]:
                 runner.run(_send(run, to, tally, watcher))
             seconds = tally.seconds
     except OSError as error:
-        raise UserError(f"The ledger {path} can't be written: {error.strerror}.") from None
+        raise UserError(
+            f"The ledger {path} can't be written: {error.strerror}. "
+            "Give another file with --ledger."
+        ) from None
     return _summary(run, url, path, tally, seconds)
 
 
 async def _send(run: Run, to: Target, tally: Tally, watcher: Watcher) -> None:
-    await reach(to)
+    await require_reachable(to)
     faults = run.faults
     extra = faults.duplicates + faults.malformed + faults.bad_signature + faults.altered
     planned = round(run.events * (1 + extra))
@@ -124,7 +127,7 @@ def _new_ledger(settings: Settings, seed: int) -> Path:
 
 def _summary(run: Run, url: str, path: Path, tally: Tally, seconds: float) -> dict[str, Any]:
     return {
-        "ok": tally.surprise_count == 0 and not tally.gave_up,
+        "ok": tally.wrong_answer_count == 0 and not tally.gave_up,
         "seed": run.seed,
         "until": run.period.until.isoformat(),
         "days": run.period.days,
@@ -136,10 +139,10 @@ def _summary(run: Run, url: str, path: Path, tally: Tally, seconds: float) -> di
         "attempts": tally.attempts,
         "answers": {str(status): count for status, count in sorted(tally.answers.items(), key=str)},
         "faults": dict(sorted(tally.faults.items())),
-        "expected": tally.expected_places(),
+        "expected": tally.expected_destinations(),
         "unexpected": {
-            "count": tally.surprise_count,
-            "examples": [surprise._asdict() for surprise in tally.surprises],
+            "count": tally.wrong_answer_count,
+            "examples": [wrong._asdict() for wrong in tally.wrong_answers],
         },
         "latency_ms": percentiles_ms(tally.latencies_ms),
         "seconds": round(seconds, 3),

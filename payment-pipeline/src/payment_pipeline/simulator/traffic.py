@@ -1,6 +1,7 @@
-"""What does Stripe send, and what of it goes wrong? `events` and `deliveries` are the answer.
+"""The simulated traffic: `events` makes genuine events, `deliveries` adds faults.
 
-Pure: no clock and no I/O. The same seed, count and options give the same bytes in the same order.
+This module is pure: it uses no clock and no I/O. The same seed, count and options give the same
+bytes in the same order.
 """
 
 from collections.abc import Iterator
@@ -18,13 +19,13 @@ from .payment_lifecycles import attempt, new_payment, purchase
 from .payment_objects import payment_method
 from .random_source import Dice, Weighted
 from .shapes import Json
-from .world import DAY_S, Event, Life, World
+from .world import DAY_S, Event, Lifecycle, World
 
 EVENTS_PER_MERCHANT: Final = 250
 MERCHANTS_MIN: Final = 10
 MERCHANTS_MAX: Final = 40
 EVENTS_PER_ARRIVAL: Final = 6.0
-"""A first guess; what the arrivals really make corrects the pace as the days go by."""
+"""A first guess. `_arrivals` corrects the pace with the count of emitted events."""
 STOLEN_CARDS: Final = 6
 
 _ARRIVALS: Final = Weighted(
@@ -43,7 +44,7 @@ _ARRIVALS: Final = Weighted(
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """The simulated time: so many days, up to a moment."""
+    """The simulated time: `days` days that end at `until`."""
 
     until: datetime
     days: int = 90
@@ -51,16 +52,16 @@ class Period:
 
 
 def deliveries(seed: int, count: int, period: Period, faults: Faults) -> Iterator[Delivery]:
-    """The deliveries of `count` genuine events, faults on top, in the order of sending."""
+    """Yield the deliveries of `count` genuine events and of the faults, in the order of sending."""
     return delivered(events(seed, count, period), faults, Dice(f"{seed}/faults"))
 
 
 def events(seed: int, count: int, period: Period) -> Iterator[Event]:
-    """Exactly `count` genuine events over simulated time, in true order."""
-    return islice(_happen(_new_world(seed, count, period), count), count)
+    """Yield exactly `count` genuine events in chronological order."""
+    return islice(_run(_new_world(seed, count, period), count), count)
 
 
-def _happen(world: World, count: int) -> Iterator[Event]:
+def _run(world: World, count: int) -> Iterator[Event]:
     world.start(_arrivals(world, count))
     while True:
         world.step()
@@ -70,7 +71,7 @@ def _happen(world: World, count: int) -> Iterator[Event]:
 
 
 def _new_world(seed: int, count: int, period: Period) -> World:
-    """Merchants, a first few customers, and the cards that a ring has in hand."""
+    """Create the world with its merchants, its first customers and the stolen cards of a ring."""
     dice = Dice(seed)
     until_s = int(period.until.timestamp())
     start_s = until_s - period.days * DAY_S
@@ -93,27 +94,27 @@ def _new_world(seed: int, count: int, period: Period) -> World:
 
 
 def _merchant(world: World) -> Merchant:
-    """The platform takes two of five payments, the accounts share the rest."""
+    """Pick a merchant: the platform at least four times in ten, else any merchant."""
     if world.dice.chance(0.4):
         return world.merchants[0]
     return world.dice.choice(world.merchants)
 
 
-def _arrivals(world: World, count: int) -> Life:
-    """Somebody comes and does something, at a pace that ends with the simulated time."""
+def _arrivals(world: World, count: int) -> Lifecycle:
+    """Start lifecycles at a pace that reaches `count` events at the end of the simulated time."""
     while True:
-        world.start(_LIVES[world.dice.pick(_ARRIVALS)](world))
+        world.start(_LIFECYCLES[world.dice.pick(_ARRIVALS)](world))
         left_s = max(world.until_s - world.now_s, 0.0)
         left = max(count - world.emitted_count, 1)
         yield world.dice.delay_s(max(left_s * EVENTS_PER_ARRIVAL / left, 1.0))
 
 
-def _known(world: World) -> Customer:
+def _any_customer(world: World) -> Customer:
     return world.dice.choice(world.customers)
 
 
 def _sign_up(world: World) -> Customer:
-    """A new customer with a card on file."""
+    """Create and announce a new customer with a card on file."""
     merchant = _merchant(world)
     card = new_card(world.dice, merchant.country)
     customer = new_customer(world.dice, merchant, card, world.now)
@@ -127,27 +128,27 @@ def _introduce(world: World, customer: Customer) -> None:
     world.emit(customer.merchant, "payment_method.attached", payment_method(customer, world.now))
 
 
-def _purchase(world: World) -> Life:
-    yield from purchase(world, _known(world))
+def _purchase(world: World) -> Lifecycle:
+    yield from purchase(world, _any_customer(world))
 
 
-def _first_purchase(world: World) -> Life:
+def _first_purchase(world: World) -> Lifecycle:
     customer = _sign_up(world)
     yield 10 + world.dice.delay_s(120)
     yield from purchase(world, customer)
 
 
-def _subscription(world: World) -> Life:
-    customer = _known(world)
+def _subscription(world: World) -> Lifecycle:
+    customer = _any_customer(world)
     if customer.subscribed or world.dice.chance(0.7):
         customer = _sign_up(world)
         yield 5 + world.dice.delay_s(60)
     yield from subscribe(world, customer)
 
 
-def _update(world: World) -> Life:
-    """A customer moves, or changes the e-mail address."""
-    customer, dice = _known(world), world.dice
+def _update(world: World) -> Lifecycle:
+    """A customer changes the address or the phone number."""
+    customer, dice = _any_customer(world), world.dice
     yield 0
     if dice.chance(0.5):
         changes: Json = {"phone": f"+1555{dice.randrange(10_000_000):07d}"}
@@ -157,13 +158,13 @@ def _update(world: World) -> Life:
     customer.object = world.change(customer.merchant, "customer.updated", customer.object, changes)
 
 
-def _card_change(world: World) -> Life:
+def _card_change(world: World) -> Lifecycle:
     yield 0
-    change_card(world, _known(world))
+    change_card(world, _any_customer(world))
 
 
-def _deletion(world: World) -> Life:
-    customer = _known(world)
+def _deletion(world: World) -> Lifecycle:
+    customer = _any_customer(world)
     yield 0
     if len(world.customers) > 1 and not customer.deleted:
         customer.deleted = True
@@ -171,8 +172,8 @@ def _deletion(world: World) -> Life:
         world.emit(customer.merchant, "customer.deleted", customer.object)
 
 
-def _ring_purchase(world: World) -> Life:
-    """One of a ring's stolen cards, under a name nobody has seen before."""
+def _ring_purchase(world: World) -> Lifecycle:
+    """A ring buys with one of its stolen cards as a new customer."""
     dice, merchant = world.dice, _merchant(world)
     if dice.chance(0.15):
         index = dice.randrange(STOLEN_CARDS)
@@ -184,8 +185,8 @@ def _ring_purchase(world: World) -> Life:
         world.start(purchase(world, customer, median_usd=180.0))
 
 
-def _card_testing(world: World) -> Life:
-    """Many stolen cards, small amounts, a few seconds apart: which of them still works?"""
+def _card_testing(world: World) -> Lifecycle:
+    """A thief tests many stolen cards with small amounts, a few seconds apart."""
     dice, merchant = world.dice, _merchant(world)
     customer = new_customer(dice, merchant, new_card(dice, "US", stolen=True), world.now)
     world.emit(merchant, "customer.created", customer.object)
@@ -201,7 +202,7 @@ def _card_testing(world: World) -> Life:
         yield 3 + dice.delay_s(15)
 
 
-_LIVES: Final = {
+_LIFECYCLES: Final = {
     "purchase": _purchase,
     "first purchase": _first_purchase,
     "subscription": _subscription,

@@ -1,9 +1,10 @@
-"""Which fields does an object have in which of Stripe's API versions?
+"""The fields of objects in each of Stripe's API versions.
 
-Builders make objects that carry both the old fields and the new. Sources: Stripe's changelog for
+Builders make objects with both the old and the new fields. `shaped` removes the fields that a
+version does not have. Sources: Stripe's changelog for
 2022-11-15 (a PaymentIntent's `charges` became `latest_charge`) and 2025-03-31.basil (an invoice's
 `subscription`, `payment_intent` and `charge` became `parent` and `payments`; a subscription's
-period moved to its items). A field of Stripe's example object is nulled rather than left out, so
+period moved to its items). A field of Stripe's example object becomes null and is not removed, so
 that every object keeps at least the example's fields.
 """
 
@@ -52,7 +53,7 @@ def _changes(kind: str, version: str) -> _Changes:
 
 
 def shaped(kind: str, fields: Json, version: str) -> Json:
-    """An object (or its previous attributes) as this API version has it."""
+    """Return an object (or its previous attributes) in the shape of this API version."""
     absent, null = _changes(kind, version)
     if not absent and not null:
         return fields

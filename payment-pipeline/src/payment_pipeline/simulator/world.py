@@ -1,7 +1,8 @@
-"""Who is in the simulated world, what time is it there, and whose turn is next?
+"""The simulated world: its merchants and customers, its clock, and its queue of lifecycles.
 
-Life cycles are scripts: generators that emit events and yield how long they wait. The world keeps
-them in one queue by time, so that events come out in true order over all customers and merchants.
+A lifecycle is a generator: it emits events and yields the seconds to wait. The world keeps all
+lifecycles in one queue, sorted by time. So events come out in chronological order over all
+customers and merchants.
 """
 
 from collections.abc import Generator
@@ -16,28 +17,28 @@ from .random_source import Dice
 from .shapes import Json
 from .versions import shaped
 
-Life: TypeAlias = Generator[float, None, None]
-"""A life cycle: yields the seconds until it goes on."""
-Outcome: TypeAlias = Generator[float, None, bool]
-"""A part of a life cycle that ends in a yes or a no."""
+Lifecycle: TypeAlias = Generator[float, None, None]
+"""A lifecycle. It yields the seconds to wait before its next step."""
+LifecyclePart: TypeAlias = Generator[float, None, bool]
+"""A part of a lifecycle. It returns whether it succeeded."""
 
 DAY_S: Final = 86_400
 HOUR_S: Final = 3_600
 
 
 class Event(NamedTuple):
-    """One of Stripe's events, as its webhook's body, and what the body says of itself."""
+    """One Stripe event: the webhook body, and the id, type and time that the body contains."""
 
     event_id: str
     type: str
     created: int
-    """Unix time in whole seconds, of simulated time."""
+    """Simulated time, as a Unix time in whole seconds."""
     body: bytes
 
 
 @dataclass(slots=True)
 class World:
-    """The state of the simulated world: who is there, what time it is, what comes next."""
+    """The state of the simulated world."""
 
     dice: Dice
     now_s: float
@@ -46,33 +47,33 @@ class World:
     merchants: list[Merchant]
     customers: list[Customer] = field(default_factory=list)
     stolen_cards: list[Card] = field(default_factory=list)
-    """What a fraud ring has in hand: the same few cards, under many customers' names."""
+    """The few cards that a fraud ring uses under many customers' names."""
     emitted: list[Event] = field(default_factory=list)
-    """What nobody has taken yet."""
+    """Events that the caller has not taken yet."""
     emitted_count: int = 0
-    _queue: list[tuple[float, int, Life]] = field(default_factory=list)
+    _queue: list[tuple[float, int, Lifecycle]] = field(default_factory=list)
     _started: int = 0
 
     @property
     def now(self) -> int:
-        """Simulated Unix time in whole seconds, as Stripe stamps it; never past `until_s`."""
+        """The simulated Unix time in whole seconds, at most `until_s`."""
         return min(int(self.now_s), self.until_s)
 
-    def start(self, life: Life, delay_s: float = 0.0) -> None:
-        """Let a life cycle begin after a while."""
+    def start(self, lifecycle: Lifecycle, delay_s: float = 0.0) -> None:
+        """Start a lifecycle after `delay_s` seconds."""
         self._started += 1
-        heappush(self._queue, (self.now_s + delay_s, self._started, life))
+        heappush(self._queue, (self.now_s + delay_s, self._started, lifecycle))
 
     def step(self) -> None:
-        """Go to the next moment at which a life cycle goes on, and let it."""
-        at, order, life = heappop(self._queue)
+        """Move the clock to the next due lifecycle, and run its next step."""
+        at, order, lifecycle = heappop(self._queue)
         self.now_s = at
-        wait_s = next(life, None)
+        wait_s = next(lifecycle, None)
         if wait_s is not None:
-            heappush(self._queue, (at + wait_s, order, life))
+            heappush(self._queue, (at + wait_s, order, lifecycle))
 
     def change(self, merchant: Merchant, event_type: str, thing: Json, changes: Json) -> Json:
-        """Make the changed object, and emit it with what its fields were before."""
+        """Return the changed object, and emit it with the previous values of the changed fields."""
         before = {name: thing.get(name) for name in changes}
         after = {**thing, **changes}
         self.emit(merchant, event_type, after, before)
@@ -81,7 +82,7 @@ class World:
     def emit(
         self, merchant: Merchant, event_type: str, thing: Json, before: Json | None = None
     ) -> None:
-        """Send an event about an object, shaped for the merchant's API version."""
+        """Emit an event about an object, in the shape of the merchant's API version."""
         version, kind, dice = merchant.api_version, thing["object"], self.dice
         data = {"object": shaped(kind, thing, version)}
         if before is not None:
@@ -106,7 +107,7 @@ class World:
             envelope["account"] = merchant.account
         body = orjson.dumps(envelope)
         if self.livemode:
-            # Every object of an event says it, nested ones too: cheaper said once, here.
+            # Every nested object has the field `livemode`: one replacement in the text is cheaper.
             body = body.replace(b'"livemode":false', b'"livemode":true')
         self.emitted_count += 1
         self.emitted.append(Event(event_id, event_type, created, body))
