@@ -1,9 +1,14 @@
-"""What must Superset hold before it serves: its schema, one administrator, our dashboards?
+"""Provisions Superset: its database schema, the administrator and the dashboards.
 
-Run by Superset's own Python, with the environment that `superset_config.py` names and besides:
-`SUPERSET_ADMIN_PASSWORD`; `SUPERSET_TRINO_URI`, e.g. `trino://superset@127.0.0.1:8080/lakehouse`,
-the only way to the marts and one that may only read; `SUPERSET_MARTS_SCHEMA` when it isn't `marts`.
-Again it makes no doubles: everything is found by its UUID and overwritten, the password too.
+Runs in Superset's own Python environment, with the variables that `superset_config.py` reads and:
+
+- `SUPERSET_ADMIN_PASSWORD`: the administrator's password.
+- `SUPERSET_TRINO_URI`: the read-only connection to the marts, e.g.
+  `trino://superset@127.0.0.1:8080/lakehouse`.
+- `SUPERSET_MARTS_SCHEMA`: the marts' schema, if it is not `marts`.
+
+Provisioning is idempotent: it finds each asset by its UUID and overwrites it. It sets the password
+again, too.
 """
 
 import os
@@ -20,11 +25,11 @@ ADMIN = "admin"
 
 
 def provision() -> None:
-    """Bring Superset's metadata to what the files say.
+    """Updates Superset's metadata to match the files.
 
     Raises:
-        KeyError: a variable is not set.
-        CommandInvalidError, ImportFailedError: a file is not what Superset takes.
+        KeyError: An environment variable is not set.
+        CommandInvalidError, ImportFailedError: Superset does not accept a file.
     """
     password = os.environ["SUPERSET_ADMIN_PASSWORD"]
     contents = dict(_assets(os.environ["SUPERSET_TRINO_URI"]))
@@ -54,7 +59,7 @@ def _administrator(password: str) -> object:
 
 
 def _assets(trino_uri: str) -> Iterator[tuple[str, str]]:
-    """Each file's name below `assets/` and its text, with what differs between places put in."""
+    """Yields path below `assets/` and text of each file, with address and schema filled in."""
     for path in sorted(ASSETS.rglob("*.yaml")):
         asset = yaml.safe_load(path.read_text())
         if "sqlalchemy_uri" in asset:
@@ -74,4 +79,4 @@ if __name__ == "__main__":
     try:
         provision()
     except KeyError as missing:
-        sys.exit(f"Superset can't be provisioned: set {missing.args[0]}.")
+        sys.exit(f"Superset was not provisioned: set the environment variable {missing.args[0]}.")

@@ -1,6 +1,6 @@
-"""How does Superset run here? Everything that differs between places comes from the environment.
+"""Superset's configuration. Values that differ between deployments are environment variables.
 
-`SUPERSET_SECRET_KEY` signs sessions and has no default: without it Superset must not start.
+`SUPERSET_SECRET_KEY` signs sessions. It has no default: Superset does not start without it.
 """
 
 import os
@@ -13,7 +13,7 @@ SQLALCHEMY_DATABASE_URI = os.environ.get(
     "SUPERSET_METADATA_URI", f"sqlite:///{HOME / 'superset.db'}?timeout=30"
 )
 
-# Marts change when dbt has run; until then the same question has the same answer.
+# The marts change only when dbt runs, so results can be cached for as long as a run takes.
 CACHE_S = 60
 DATA_CACHE_CONFIG = {
     "CACHE_TYPE": "FileSystemCache",
@@ -24,7 +24,7 @@ DATA_CACHE_CONFIG = {
 FILTER_STATE_CACHE_CONFIG = DATA_CACHE_CONFIG | {"CACHE_DEFAULT_TIMEOUT": 90 * 24 * 3600}
 EXPLORE_FORM_DATA_CACHE_CONFIG = FILTER_STATE_CACHE_CONFIG
 
-# Superset takes the server's clock for "now" and "today", and the marts are in UTC.
+# Superset computes "now" and "today" in the server's time zone. The marts are in UTC.
 os.environ["TZ"] = "UTC"
 time.tzset()
 # "Last day" ends now, not at midnight.
@@ -34,7 +34,7 @@ ROW_LIMIT = 10_000
 SUPERSET_WEBSERVER_TIMEOUT = 120
 SQLLAB_TIMEOUT = 60
 
-# Loopback speaks plain HTTP; behind TLS the cookie goes over TLS only.
+# Loopback uses plain HTTP. Behind TLS, browsers send the cookie over TLS only.
 SESSION_COOKIE_SECURE = os.environ.get("SUPERSET_TLS", "") == "1"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
@@ -42,5 +42,5 @@ TALISMAN_ENABLED = True
 PUBLIC_ROLE_LIKE = None
 AUTH_USER_REGISTRATION = False
 
-# A metric or a filter is an expression, never a template that could run code.
+# Metrics and filters are plain expressions. Templates could run code.
 FEATURE_FLAGS = {"ENABLE_TEMPLATE_PROCESSING": False, "DASHBOARD_RBAC": False}

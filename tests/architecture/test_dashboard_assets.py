@@ -1,4 +1,4 @@
-"""Do Superset's files stand by the marts' contracts, by money's rule, and by one another?"""
+"""Superset's files agree with the marts' contracts, the rule about currencies and each other."""
 
 import re
 from collections import Counter
@@ -14,13 +14,13 @@ from support.dbt_project import PROJECT, described
 ASSETS: Final = Path(__file__).resolve().parents[2] / "infrastructure/superset/assets"
 ONE_CURRENCY: Final = re.compile(r"IF\(MIN\(currency\) = MAX\(currency\), .+\)", re.DOTALL)
 MONEY: Final = re.compile(r"amount|mrr")
-OF_THE_WHOLE: Final = {
-    "Audit by day and currency": "shows which days that verdict is about",
-    "Waiting for a person": "counts what is open now, however long it has been",
-    "Review queue": "begins with the open reviews, the oldest of which must not fall out",
-    "Monthly recurring revenue": "is a running total, and would begin at nought with the range",
+WITHOUT_TIME_RANGE: Final = {
+    "Audit by day and currency": "must show every day that differs, however old",
+    "Open reviews": "counts the reviews that are open now, however old",
+    "Review queue": "must show the oldest open reviews",
+    "Monthly recurring revenue": "is a running total, which a time range would start at zero",
 }
-"""Chart that no time range may narrow → why."""
+"""Charts that ignore the time range, each with the reason."""
 
 
 def assets(kind: str) -> dict[str, Any]:
@@ -36,7 +36,7 @@ DASHBOARDS = assets("dashboards")
 
 
 @pytest.mark.parametrize("dataset", DATASETS.values(), ids=lambda each: str(each["table_name"]))
-def test_dataset_says_what_the_mart_says(dataset: dict[str, Any]) -> None:
+def test_dataset_has_the_columns_and_descriptions_of_its_mart(dataset: dict[str, Any]) -> None:
     mart = described()[dataset["table_name"]]
     assert dataset["description"] == flat(mart["description"])
     promised = {column["name"]: column for column in mart["columns"]}
@@ -44,9 +44,9 @@ def test_dataset_says_what_the_mart_says(dataset: dict[str, Any]) -> None:
         if "expression" in column:
             assert column["description"]
             continue
-        told = promised[column["column_name"]]
-        assert column["type"] == told["data_type"].upper()
-        assert column["description"] == flat(told["description"])
+        contract = promised[column["column_name"]]
+        assert column["type"] == contract["data_type"].upper()
+        assert column["description"] == flat(contract["description"])
     assert dataset["main_dttm_col"] in promised
 
 
@@ -60,8 +60,8 @@ def test_no_metric_sums_across_currencies(dataset: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("path", CHARTS)
-def test_chart_asks_for_what_its_dataset_has(path: str) -> None:
-    """Its metrics are the dataset's own: an ad hoc one would escape the rule about currencies."""
+def test_chart_uses_columns_and_metrics_of_its_dataset(path: str) -> None:
+    """Charts have no ad hoc metrics, because the rule about currencies checks only datasets."""
     chart = CHARTS[path]
     dataset = DATASETS[chart["dataset_uuid"]]
     metrics = {metric["metric_name"] for metric in dataset["metrics"]}
@@ -78,7 +78,7 @@ def test_chart_asks_for_what_its_dataset_has(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", DASHBOARDS)
-def test_dashboard_is_whole(path: str) -> None:
+def test_dashboard_refers_to_existing_charts_and_datasets(path: str) -> None:
     dashboard = DASHBOARDS[path]
     charts = {chart["uuid"]: chart for chart in CHARTS.values()}
     placed = [item for item in dashboard["position"].values() if is_chart(item)]
@@ -95,8 +95,8 @@ def test_dashboard_is_whole(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", DASHBOARDS)
-def test_money_is_shown_in_one_currency(path: str) -> None:
-    """Where a metric of money is not grouped by currency, a filter that is never empty chooses."""
+def test_amounts_are_shown_in_one_currency(path: str) -> None:
+    """A filter with exactly one currency applies to amounts that are not grouped by currency."""
     dashboard = DASHBOARDS[path]
     filters = dashboard["metadata"]["native_filter_configuration"]
     chooses = [each for each in filters if each["name"] == "Currency"]
@@ -117,11 +117,11 @@ def test_money_is_shown_in_one_currency(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", DASHBOARDS)
-def test_each_chart_heeds_the_time_range_or_is_of_the_whole(path: str) -> None:
-    """Superset puts a dashboard's time range where a chart has a filter for it, and nowhere else.
+def test_each_chart_applies_the_time_range_unless_listed(path: str) -> None:
+    """Superset applies a dashboard's time range only to charts with a filter for the time range.
 
-    A day is compared by the moment it begins: Superset writes "now" as today's date where the
-    column is a date, and a range that ends now would end before today.
+    A date is compared as the timestamp of its midnight. For a date column, Superset writes "now" as
+    today's date, and a range that ends now would exclude today.
     """
     (filter_,) = [
         each
@@ -138,8 +138,8 @@ def test_each_chart_heeds_the_time_range_or_is_of_the_whole(path: str) -> None:
             for each in chart["params"]["adhoc_filters"]
             if each.get("operator") == "TEMPORAL_RANGE"
         ]
-        assert (item["meta"]["chartId"] in excluded) is (name in OF_THE_WHOLE), name
-        if name in OF_THE_WHOLE:
+        assert (item["meta"]["chartId"] in excluded) is (name in WITHOUT_TIME_RANGE), name
+        if name in WITHOUT_TIME_RANGE:
             assert ranges == [], name
             continue
         assert chart["params"].get("rolling_type") != "cumsum", name
@@ -151,13 +151,13 @@ def test_each_chart_heeds_the_time_range_or_is_of_the_whole(path: str) -> None:
         assert columns[subject]["type"].startswith("TIMESTAMP"), name
 
 
-def test_what_is_of_the_whole_is_on_a_dashboard() -> None:
-    assert set(OF_THE_WHOLE) <= {chart["slice_name"] for chart in CHARTS.values()}
+def test_each_listed_chart_exists() -> None:
+    assert set(WITHOUT_TIME_RANGE) <= {chart["slice_name"] for chart in CHARTS.values()}
 
 
 @pytest.mark.parametrize("path", DASHBOARDS)
-def test_lineage_leads_to_the_dashboard(path: str) -> None:
-    """dbt's exposure of it names every mart that it shows, and no other."""
+def test_exposure_depends_on_the_marts_that_the_dashboard_shows(path: str) -> None:
+    """dbt's exposure of a dashboard lists exactly the marts that the dashboard shows."""
     exposures = yaml.safe_load((PROJECT / "models/exposures.yml").read_text())["exposures"]
     title = DASHBOARDS[path]["dashboard_title"]
     (exposure,) = [each for each in exposures if each["label"] == title]
@@ -172,7 +172,7 @@ def test_lineage_leads_to_the_dashboard(path: str) -> None:
     assert shown == set(exposure["depends_on"])
 
 
-def test_each_chart_is_on_one_dashboard_and_each_uuid_is_one_thing() -> None:
+def test_each_chart_is_on_one_dashboard_and_uuids_are_unique() -> None:
     placed = Counter(
         item["meta"]["uuid"]
         for dashboard in DASHBOARDS.values()
@@ -184,7 +184,7 @@ def test_each_chart_is_on_one_dashboard_and_each_uuid_is_one_thing() -> None:
     assert len(uuids) == len(set(uuids))
 
 
-def test_the_database_is_read_only_and_no_secret_is_in_the_files() -> None:
+def test_the_database_is_read_only_and_the_files_hold_no_secret() -> None:
     (database,) = assets("databases").values()
     assert urlsplit(database["sqlalchemy_uri"]).password is None
     assert not database["allow_dml"]
@@ -193,7 +193,7 @@ def test_the_database_is_read_only_and_no_secret_is_in_the_files() -> None:
 
 
 def moment(dataset: dict[str, Any], x_axis: str | None) -> str:
-    """The column that a time range is compared with: of the axis, or the dataset's own."""
+    """Returns the timestamp column of the x axis, or else the main one of the dataset."""
     columns = {column["column_name"]: column for column in dataset["columns"]}
     axis = x_axis if x_axis and columns[x_axis]["is_dttm"] else dataset["main_dttm_col"]
     if columns[axis]["type"] != "DATE":
