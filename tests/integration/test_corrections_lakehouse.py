@@ -1,8 +1,8 @@
-"""Does a correction reach Iceberg and the marts exactly once, and does everything still add up?
+"""Tests that a correction reaches Iceberg and the marts exactly once, and the audit is clean.
 
 A normalizer with two bugs fills bronze: the amounts of one currency are a hundred times too large,
-and some charges are taken for payments of their own. Loaded and modelled, then corrected, then
-loaded and modelled on.
+and some charges are stored as separate payments. The test loads and models these rows, corrects
+them, then loads and models again.
 """
 
 import asyncio

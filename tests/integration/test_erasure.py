@@ -1,7 +1,8 @@
-"""Is a person gone everywhere, is everybody else untouched, and does a crash on the way not matter?
+"""Tests that an erasure removes a person everywhere, changes nobody else, and survives crashes.
 
-On a stack of its own, since an erasure cuts topics. Each test erases somebody else. The mart is one
-statement, named and keyed as dbt does it, but in the test of the command, which has dbt build all.
+The tests have their own stack, because an erasure cuts topics. Each test erases another person. One
+statement builds the mart, with the name and the key that dbt uses. Only the test of the command
+lets dbt build all models.
 """
 
 import asyncio
@@ -206,7 +207,7 @@ def test_the_person_is_gone_everywhere_and_the_totals_stay(stack_of_people: Stac
     assert stack.rows_of(neighbour) == beside, "nobody else is touched"
 
 
-def test_what_comes_later_about_an_old_payment_takes_the_token(stack_of_people: Stack) -> None:
+def test_later_events_about_an_old_payment_get_the_token(stack_of_people: Stack) -> None:
     stack = stack_of_people
     person = stack.people.pop()
     ((payment,), *_) = stack.ask(
@@ -232,7 +233,7 @@ def test_what_comes_later_about_an_old_payment_takes_the_token(stack_of_people: 
     assert stack.forget(person).left == {}
 
 
-def test_those_with_a_longer_id_keep_all_of_theirs(stack_of_people: Stack) -> None:
+def test_people_with_a_longer_id_keep_all_their_data(stack_of_people: Stack) -> None:
     stack = stack_of_people
     person = stack.people.pop()
     longer = f"{person}2", f"x_{person}"
@@ -258,7 +259,7 @@ def test_those_with_a_longer_id_keep_all_of_theirs(stack_of_people: Stack) -> No
     assert stack.ask(letters, [f"evt_{customer}_odd" for customer in longer]) == kept
 
 
-def test_open_letters_come_first(stack_of_people: Stack) -> None:
+def test_open_dead_letters_must_be_closed_first(stack_of_people: Stack) -> None:
     stack = stack_of_people
     person = stack.people.pop()
     odd = example("charge", id="ch_open", currency="xxq", customer=person)
@@ -290,7 +291,7 @@ STEPS: list[tuple[object, str]] = [
 ]
 
 
-def test_it_may_die_after_every_step(
+def test_a_crash_after_any_step_does_no_harm(
     stack_of_people: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each call gets one step further than the last; the one that lives ends in the same proof."""
@@ -325,7 +326,7 @@ def dying_after(step: Callable[..., Any]) -> Callable[..., Any]:
     return dies
 
 
-def test_events_flow_and_a_loader_runs_meanwhile(stack_of_people: Stack) -> None:
+def test_events_arrive_and_a_load_runs_during_an_erasure(stack_of_people: Stack) -> None:
     stack = stack_of_people
     person = stack.people.pop()
     others = [
@@ -343,7 +344,7 @@ def test_events_flow_and_a_loader_runs_meanwhile(stack_of_people: Stack) -> None
     assert not stack.search(person).counts()
 
 
-def test_nothing_is_cut_that_is_not_at_rest(
+def test_nothing_is_cut_while_bronze_lacks_events(
     stack_of_people: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stack = stack_of_people
@@ -359,7 +360,7 @@ def test_nothing_is_cut_that_is_not_at_rest(
     assert stack.search(person).counts() == before
 
 
-def test_the_command_says_what_is_where_and_asks_first(stack_of_people: Stack) -> None:
+def test_the_command_lists_the_locations_and_asks_first(stack_of_people: Stack) -> None:
     stack = stack_of_people
     person = stack.people.pop()
     told = commands.call(stack.settings, "forget", "--customer", person, "--dry-run", "--json")
@@ -379,7 +380,7 @@ def test_the_command_says_what_is_where_and_asks_first(stack_of_people: Stack) -
     assert stack.search(person).counts() == found
 
 
-def test_of_two_at_once_one_is_refused(stack_of_people: Stack) -> None:
+def test_the_second_of_two_erasures_is_refused(stack_of_people: Stack) -> None:
     stack = stack_of_people
 
     async def one() -> None:
@@ -414,7 +415,7 @@ def marts(stack_of_people: Stack) -> Iterator[None]:
 
 @pytest.mark.usefixtures("marts")
 @pytest.mark.timeout(900)
-def test_the_command_erases_whatever_dbt_has_built(stack_of_people: Stack) -> None:
+def test_the_command_erases_all_models_of_dbt(stack_of_people: Stack) -> None:
     stack = stack_of_people
     person = stack.people.pop()
     kept = (
@@ -444,7 +445,7 @@ def test_the_command_erases_whatever_dbt_has_built(stack_of_people: Stack) -> No
     [(refold.lock, "replay"), (dead_letter_clients.alone, "redrive")],
     ids=["replay", "redrive"],
 )
-def test_who_could_write_the_person_back_is_kept_out(
+def test_replays_and_redrives_are_refused_during_an_erasure(
     stack_of_people: Stack, lock: Callable[[Any], AbstractAsyncContextManager[Any]], named: str
 ) -> None:
     """What read their rows or records before would write them after the proof."""

@@ -1,4 +1,4 @@
-"""Does an erasure in bronze take what is the person's, and nothing of those with a longer id?"""
+"""Tests that an erasure in bronze changes the rows of the person, and none of longer ids."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ async def bodies(pool: asyncpg.Pool) -> list[bytes]:
     return [row["body"] for row in rows]
 
 
-async def test_letters_of_those_with_a_longer_id_stay(bronze: asyncpg.Pool) -> None:
+async def test_dead_letters_of_people_with_a_longer_id_stay(bronze: asyncpg.Pool) -> None:
     given = [text.encode() for text in (*HERS, *OTHERS)]
     letters = [letter(offset, body) for offset, body in enumerate(given)]
     await writer.quarantine(bronze, letters, "wf")
@@ -45,7 +45,7 @@ async def test_letters_of_those_with_a_longer_id_stay(bronze: asyncpg.Pool) -> N
     assert await bodies(bronze) == [*([b""] * len(HERS)), *given[len(HERS) :]]
 
 
-async def test_letters_about_a_longer_object_stay(bronze: asyncpg.Pool) -> None:
+async def test_dead_letters_about_a_longer_object_id_stay(bronze: asyncpg.Pool) -> None:
     given = [b'{"payment_intent": "pi_1"}', b'{"payment_intent": "pi_12"}']
     await writer.quarantine(bronze, [letter(n, body) for n, body in enumerate(given)], "wf")
     await bronze.execute(CLOSE)
@@ -54,7 +54,7 @@ async def test_letters_about_a_longer_object_stay(bronze: asyncpg.Pool) -> None:
     assert await bodies(bronze) == [b"", given[1]]
 
 
-async def test_an_open_letter_is_named_and_keeps_its_bytes(bronze: asyncpg.Pool) -> None:
+async def test_an_open_dead_letter_is_named_and_keeps_its_body(bronze: asyncpg.Pool) -> None:
     hers, others = (f'{{"customer": "{customer}"}}'.encode() for customer in (JANE, "cus_john"))
     await writer.quarantine(bronze, [letter(0, hers)], "wf")
     await bronze.execute(CLOSE)
@@ -77,8 +77,10 @@ async def test_an_open_letter_is_named_and_keeps_its_bytes(bronze: asyncpg.Pool)
     assert await bodies(bronze) == [b"", b"", others]
 
 
-async def test_an_open_letter_whose_bytes_a_cut_would_take_is_named(bronze: asyncpg.Pool) -> None:
-    """Too large for the quarantine: whoever it is about, its bytes are at its source alone."""
+async def test_an_open_dead_letter_is_named_if_the_cut_would_delete_its_body(
+    bronze: asyncpg.Pool,
+) -> None:
+    """The body is only on the topic, because it is too large. It may be about any person."""
     large = [letter(n, b"", body_sha256="f" * 64) for n in (6, 7)]
     await writer.quarantine(bronze, [*large, letter(1), letter(2, b"")], "wf")
     place = TopicPartition("webhooks.stripe.charge", 0)
@@ -104,7 +106,7 @@ async def erase(pool: asyncpg.Pool) -> None:
 
 
 @pytest.mark.parametrize("refolded", [True, False], ids=["refolded", "a replay that died"])
-async def test_a_card_of_before_a_correction_goes_too(
+async def test_a_card_from_before_a_correction_is_erased_too(
     bronze: asyncpg.Pool, *, refolded: bool
 ) -> None:
     await writer.write(bronze, [scored(paid(card="card-of-before"))], "wf")
@@ -144,7 +146,7 @@ def decided(number: int = 1) -> Decision:
     )
 
 
-async def test_what_is_decided_after_it_stands_under_the_token(bronze: asyncpg.Pool) -> None:
+async def test_decisions_after_an_erasure_get_the_token(bronze: asyncpg.Pool) -> None:
     await writer.write(bronze, [scored(paid())], "wf")
     await erase(bronze)
     other = decided(3)._replace(payment_id="pi_other", customer_id="cus_john")
@@ -158,7 +160,7 @@ async def test_what_is_decided_after_it_stands_under_the_token(bronze: asyncpg.P
     ]  # fmt: skip
 
 
-async def test_what_is_being_decided_meanwhile_is_waited_for(bronze: asyncpg.Pool) -> None:
+async def test_an_erasure_waits_for_a_decision_in_progress(bronze: asyncpg.Pool) -> None:
     await writer.write(bronze, [scored(paid())], "wf")
     async with bronze.acquire() as worker:
         transaction = worker.transaction()
@@ -172,7 +174,7 @@ async def test_what_is_being_decided_meanwhile_is_waited_for(bronze: asyncpg.Poo
     assert not await bronze.fetch("SELECT FROM payment_decisions WHERE customer_id = $1", JANE)
 
 
-async def test_what_is_to_be_decided_meanwhile_waits_for_the_token(bronze: asyncpg.Pool) -> None:
+async def test_a_decision_waits_for_an_erasure_in_progress(bronze: asyncpg.Pool) -> None:
     remembers = "INSERT INTO erased_objects VALUES ('stripe', $1, 'erased_0123')"
     async with bronze.acquire() as eraser, eraser.transaction():
         await eraser.execute(erased_rows.SQL["lock_decisions"])

@@ -1,7 +1,7 @@
-"""Does a replay bring bronze to what today's normalizer makes of the raw topics, and no further?
+"""Tests that a replay brings bronze to what today's normalizer makes of the raw records.
 
-The raw records are the simulator's. What an earlier normalizer made of them is written to bronze by
-the test: most of it right, some of it wrong, some not at all.
+The simulator makes the raw records. The tests write the rows of an earlier normalizer to bronze:
+most are right, some are wrong, some are absent.
 """
 
 import json
@@ -44,14 +44,14 @@ pytestmark = pytest.mark.stack
 
 STRIPE = providers()["stripe"]
 BROKEN = SimpleNamespace(normalize=lambda _raw, _context: 1 / 0)
-"""As much of a provider as a step takes: one with a defect."""
+"""A provider with a defect, with the only method that the step calls."""
 PERIOD = traffic.Period(until=datetime(2026, 6, 30, tzinfo=UTC))
 COUNT = 300
 
 
 @dataclass
 class Received:
-    """What lies on the raw topics, and bronze."""
+    """The records on the raw topics, and bronze."""
 
     settings: Settings
     pool: asyncpg.Pool
@@ -59,7 +59,7 @@ class Received:
     raws: list[RawEvent] = field(default_factory=list)
 
     def events(self) -> list[PaymentEvent]:
-        """What an earlier normalizer made of them, before any of its bugs."""
+        """The events that an earlier normalizer without bugs made of the records."""
         context = Context(self.settings.secret("pseudonym_key").encode(), "0")
         made = [normalized(raw, context) for raw in self.raws]
         return [each for each in made if not isinstance(each, Rejected | Unmodelled)]
@@ -69,7 +69,7 @@ class Received:
         await writer.write(self.pool, rows, "test")
 
     async def reject(self, events: Sequence[PaymentEvent]) -> None:
-        """The dead letters that a normalizer with a bug left of them, in their order."""
+        """Write the dead letters that a normalizer with a bug would leave, in order."""
         raws = {raw.coordinates: raw for raw in self.raws}
         now, context = datetime.now(UTC), Context(b"", "0")
         made = [normalize(raws[event.source], BROKEN, context, now) for event in events]
@@ -137,7 +137,7 @@ def normalized(raw: RawEvent, context: Context) -> PaymentEvent | Rejected | Unm
 
 
 def wrong(event: PaymentEvent) -> PaymentEvent:
-    """As a normalizer with a bug would have it."""
+    """The event as a normalizer with a bug would make it."""
     if isinstance(event, Charge) and event.amount_minor:
         return event.model_copy(update={"amount_minor": event.amount_minor * 100})
     return event
@@ -150,7 +150,7 @@ async def ends(settings: Settings, topic: str) -> dict[TopicPartition, int]:
 
 
 async def came(settings: Settings, topic: str, after: dict[TopicPartition, int]) -> list[bytes]:
-    """The values of a topic's records past these offsets."""
+    """The values of the records of a topic after these offsets."""
     upto = await ends(settings, topic)
     ranges = RangeReader(settings)
     found = [
@@ -179,7 +179,7 @@ async def received(private_stores: Settings) -> AsyncIterator[Received]:
     await pool.close()
 
 
-async def test_a_bug_is_corrected_once_and_the_features_with_it(received: Received) -> None:
+async def test_rows_and_features_with_a_bug_are_corrected_once(received: Received) -> None:
     right = received.events()
     await received.write([wrong(event) for event in right])
     broken = [event for event in right if wrong(event) != event]
@@ -210,7 +210,7 @@ async def test_a_bug_is_corrected_once_and_the_features_with_it(received: Receiv
     assert await received.pool.fetchval(history) == len(broken)
 
 
-async def test_a_dry_run_says_the_same_and_writes_nothing(received: Received) -> None:
+async def test_a_dry_run_reports_the_same_and_writes_nothing(received: Received) -> None:
     right = received.events()
     await received.write([wrong(event) for event in right[5:]])
     before = await received.pool.fetch("SELECT * FROM payment_events ORDER BY id")
@@ -223,7 +223,7 @@ async def test_a_dry_run_says_the_same_and_writes_nothing(received: Received) ->
     assert did.outcomes[ReplayOutcome.SENT_ON] == 5
 
 
-async def test_what_is_in_no_table_is_sent_on_as_it_came(received: Received) -> None:
+async def test_events_in_no_table_are_sent_on_unchanged(received: Received) -> None:
     right = received.events()
     await received.write(right[3:])
     before = await ends(received.settings, topics.NORMALIZED)
@@ -237,8 +237,8 @@ async def test_what_is_in_no_table_is_sent_on_as_it_came(received: Received) -> 
         assert found[event.event_id] == event.model_copy(update=version)
 
 
-async def test_what_no_model_covers_is_sent_on_if_it_is_on_no_topic(received: Received) -> None:
-    """A normalizer that had lost it is what a replay is for: the audit must add up afterwards."""
+async def test_unmodelled_events_are_sent_on_if_they_are_on_no_topic(received: Received) -> None:
+    """A normalizer lost the event. After the replay, the audit must add up again."""
     await received.write(received.events())
     known = len(received.unmodelled())
     body = json.loads(received.raws[0].body)
@@ -261,7 +261,9 @@ async def test_what_no_model_covers_is_sent_on_if_it_is_on_no_topic(received: Re
     assert await came(received.settings, topics.UNMODELLED, before) == [received.raws[-1].body]
 
 
-async def test_what_was_rejected_and_is_unmodelled_today_stays_a_letter(received: Received) -> None:
+async def test_a_rejected_event_that_is_unmodelled_today_stays_a_dead_letter(
+    received: Received,
+) -> None:
     await received.write(received.events())
     body = json.loads(received.raws[0].body)
     body |= {"id": "evt_unmodelled", "type": UNMODELLED_TYPE}
@@ -274,7 +276,7 @@ async def test_what_was_rejected_and_is_unmodelled_today_stays_a_letter(received
     assert report.outcomes[ReplayOutcome.UNMODELLED] == len(received.unmodelled())
 
 
-async def test_what_was_rejected_and_lost_is_quarantined_once(received: Received) -> None:
+async def test_a_rejected_event_that_was_lost_is_quarantined_once(received: Received) -> None:
     await received.write(received.events())
     body = json.loads(received.raws[0].body)
     body["id"] = "evt_invalid"
@@ -293,7 +295,7 @@ async def test_what_was_rejected_and_lost_is_quarantined_once(received: Received
     assert row["body"] == received.raws[-1].body
 
 
-async def test_what_was_rejected_once_is_sent_on_and_its_letter_closed_once(
+async def test_a_valid_dead_letter_is_sent_on_and_closed_once(
     received: Received,
 ) -> None:
     right = received.events()
@@ -341,7 +343,9 @@ async def test_what_was_rejected_once_is_sent_on_and_its_letter_closed_once(
         assert row["resolved_at"] > row["rejected_at"]
 
 
-async def test_a_letter_of_what_bronze_has_from_elsewhere_is_closed_too(received: Received) -> None:
+async def test_a_dead_letter_is_closed_if_another_record_brought_its_event(
+    received: Received,
+) -> None:
     right = received.events()
     elsewhere = replace(right[0].source, offset=10**9)
     await received.write([right[0].model_copy(update={"source": elsewhere}), *right[1:]])
@@ -353,7 +357,7 @@ async def test_a_letter_of_what_bronze_has_from_elsewhere_is_closed_too(received
     assert letter["resolution"] == "already_there"
 
 
-async def test_a_row_that_is_taken_no_more_stays_and_is_named(
+async def test_a_row_that_is_rejected_today_stays_and_is_named(
     received: Received, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     right = received.events()
@@ -375,7 +379,7 @@ async def test_a_row_that_is_taken_no_more_stays_and_is_named(
     assert await received.pool.fetchval("SELECT count(*) FROM payment_events_quarantine") == 0
 
 
-async def test_only_what_is_asked_for_is_replayed(received: Received) -> None:
+async def test_only_the_selected_events_are_replayed(received: Received) -> None:
     right = received.events()
     await received.write([wrong(event) for event in right])
     failed = [event for event in right if event.event_type == "charge.failed"]
@@ -391,7 +395,7 @@ async def test_only_what_is_asked_for_is_replayed(received: Received) -> None:
         await received.replay(Request(later, provider="nobody"))
 
 
-async def test_the_command_says_what_it_did(received: Received) -> None:
+async def test_the_command_prints_its_result(received: Received) -> None:
     right = received.events()
     await received.write([wrong(event) for event in right])
     window = ("--from", received.since.isoformat(), "--to", "0s")

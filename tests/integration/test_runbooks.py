@@ -1,4 +1,4 @@
-"""Does every command of the alerts' runbook run as it is written?"""
+"""Runs every command of the runbook of the alerts."""
 
 import re
 import subprocess

@@ -1,7 +1,7 @@
-"""Does a dead letter get to bronze once, by whichever way, and does the audit agree?
+"""Tests on the running pipeline that dead letters reach bronze once and the audit agrees.
 
-On the running pipeline. Each story has receipts of a time of its own, long past, so that the
-desk's filters and the audit's window see it alone.
+Each test uses its own times of receipt, long past, so that the filters of the commands and the
+window of the audit select only its events.
 """
 
 import asyncio
@@ -163,7 +163,7 @@ def outcomes(results: Sequence[redrive.Result]) -> list[Outcome]:
     return sorted(result.outcome for result in results)
 
 
-async def test_a_patch_empties_the_class_and_the_audit_is_clean(story: Story) -> None:
+async def test_a_patch_closes_the_class_and_the_audit_is_clean(story: Story) -> None:
     signed = [story.charge(number, currency="xqq") for number in range(3)]
     other = story.charge(9, amount="12.50")
     await story.receive([*signed, other])
@@ -210,7 +210,7 @@ async def test_a_patch_empties_the_class_and_the_audit_is_clean(story: Story) ->
     assert story.audit()["ok"]
 
 
-async def test_mended_code_and_a_redrive_are_enough_and_again_changes_nothing(
+async def test_a_redrive_with_fixed_code_closes_the_class_and_a_second_changes_nothing(
     story: Story, pool: asyncpg.Pool
 ) -> None:
     """What an older gateway couldn't read goes out unchanged, with its first receipt."""
@@ -247,7 +247,7 @@ async def test_mended_code_and_a_redrive_are_enough_and_again_changes_nothing(
     assert kafka.raw_event(record).verdict == VERDICT
 
 
-async def test_a_replay_by_mended_code_empties_the_class_and_the_audit_is_clean(
+async def test_a_replay_with_fixed_code_closes_the_class_and_the_audit_is_clean(
     stack: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the running normalizer rejects is an event for the replay's."""
@@ -281,7 +281,7 @@ async def test_a_replay_by_mended_code_empties_the_class_and_the_audit_is_clean(
     assert audit["stages"]["redriven"]["events"] == 5
 
 
-async def test_two_operators_at_once_double_nothing(story: Story, pool: asyncpg.Pool) -> None:
+async def test_two_redrives_at_once_store_nothing_twice(story: Story, pool: asyncpg.Pool) -> None:
     await story.receive([story.charge(number) for number in range(20)], unreadable=True)
     await story.quarantined(20)
     wanted = await ids(pool, story)
@@ -297,7 +297,7 @@ async def test_two_operators_at_once_double_nothing(story: Story, pool: asyncpg.
     assert "Another redrive is at work" in refused.stderr
 
 
-async def test_conflicts_and_the_unmodelled_stay_apart(story: Story) -> None:
+async def test_conflicts_and_unmodelled_events_are_kept_apart(story: Story) -> None:
     first, second, third = (story.charge(0, amount=amount) for amount in (5, 6, 7))
     await story.receive([first])
     await until(lambda: len(story.stored()) == 1)
@@ -328,7 +328,7 @@ async def test_conflicts_and_the_unmodelled_stay_apart(story: Story) -> None:
     assert story.open() == {"conflicting_body": 1}
 
 
-async def test_what_the_running_code_rejects_leaves_one_open_letter(
+async def test_a_second_rejection_leaves_one_open_dead_letter(
     story: Story, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The operator's code is newer than the normalizer's, and judged otherwise."""
@@ -347,7 +347,7 @@ async def test_what_the_running_code_rejects_leaves_one_open_letter(
     assert (quarantine["events"], quarantine["records"]) == (1, 2)
 
 
-async def test_what_lies_only_on_the_topics_is_brought_first(
+async def test_dead_letters_on_the_topics_only_are_stored_first(
     story: Story, pool: asyncpg.Pool
 ) -> None:
     await story.receive([story.charge(0)], unreadable=True)
@@ -378,7 +378,7 @@ async def test_what_lies_only_on_the_topics_is_brought_first(
     assert [each["resolution"] for each in json.loads(closed.stdout)] == ["written"]
 
 
-async def test_bytes_are_shown_on_request_only_and_never_obeyed(
+async def test_bodies_are_shown_on_request_only_and_with_escapes(
     story: Story,
     tmp_path: Path,
 ) -> None:

@@ -1,4 +1,4 @@
-"""Is each partition cut behind the person's last record, and is what goes with it counted?"""
+"""Tests that partitions are cut after the person's last record, and other records are counted."""
 
 import json
 from base64 import b64encode
@@ -44,7 +44,7 @@ def scanned(*records: "ConsumerRecord[bytes, bytes]") -> _Scan:
 HERS, OTHERS = b'{"customer": "cus_jane"}', b'{"customer": "cus_john"}'
 
 
-def test_cut_is_behind_the_last_of_hers_and_no_further() -> None:
+def test_a_partition_is_cut_after_her_last_record() -> None:
     cut = scanned(
         received(3, OTHERS),
         received(4, HERS),
@@ -57,25 +57,25 @@ def test_cut_is_behind_the_last_of_hers_and_no_further() -> None:
     assert cut.whole_from == NOON + timedelta(seconds=7) + RESOLUTION
 
 
-def test_a_partition_without_her_stays_whole() -> None:
+def test_a_partition_without_her_is_not_cut() -> None:
     cut = scanned(received(1, HERS, partition=1), received(9, OTHERS, partition=2)).cut
     assert cut.before == {TopicPartition(CHARGE, 1): 2}
     assert cut.whole_from == NOON + timedelta(seconds=1) + RESOLUTION
 
 
-def test_the_topics_are_whole_from_the_latest_receipt_that_goes() -> None:
-    # A neighbour's was received after hers, and lies before it.
+def test_the_topics_are_complete_after_the_latest_deleted_receipt() -> None:
+    # A record of another person was received after hers, but has a lower offset.
     late = received(2, OTHERS, at=NOON + timedelta(hours=1))
     cut = scanned(late, received(3, HERS)).cut
     assert cut.whole_from == NOON + timedelta(hours=1) + RESOLUTION
 
 
-def test_nobody_there_cuts_nothing() -> None:
+def test_without_her_records_nothing_is_cut() -> None:
     cut = scanned(received(1, OTHERS)).cut
     assert (cut.before, cut.whole_from, cut.neighbours) == ({}, None, 0)
 
 
-def test_a_longer_id_is_somebody_else() -> None:
+def test_a_longer_id_is_another_person() -> None:
     longer, ending = b'{"customer": "cus_jane2"}', b'{"customer": "x_cus_jane"}'
     cut = scanned(
         received(1, longer), received(2, ending), received(3, OTHERS, key=b"cus_jane2")
@@ -83,7 +83,7 @@ def test_a_longer_id_is_somebody_else() -> None:
     assert (cut.before, cut.theirs) == ({}, {})
 
 
-def test_found_by_key_and_in_a_dead_letters_bytes() -> None:
+def test_she_is_found_in_record_keys_and_in_bodies_of_dead_letters() -> None:
     letter = BadRecord(
         failure=FailureClass.INVALID,
         errors=(),

@@ -1,4 +1,4 @@
-"""Does a workflow's history that names a longer id stay?"""
+"""Tests which messages of Temporal name a person."""
 
 import pytest
 from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution
@@ -16,16 +16,16 @@ def started(text: str) -> HistoryEvent:
 
 
 @pytest.mark.parametrize("text", HERS)
-def test_a_payload_that_names_her(text: str) -> None:
+def test_a_payload_with_her_id_names_her(text: str) -> None:
     assert _is_named_in(started(text), Person("stripe", JANE))
 
 
 @pytest.mark.parametrize("text", OTHERS)
-def test_a_payload_that_names_somebody_else(text: str) -> None:
+def test_a_payload_with_another_id_does_not_name_her(text: str) -> None:
     assert not _is_named_in(started(text), Person("stripe", JANE))
 
 
-def test_a_texts_length_on_the_wire_is_no_part_of_an_id() -> None:
+def test_the_length_byte_before_a_text_is_not_part_of_an_id() -> None:
     execution = WorkflowExecution(workflow_id=f"{JANE}/{'1' * 60}")
     assert b"E" + JANE.encode() in execution.SerializeToString(), "69 bytes"
     assert _is_named_in(execution, Person("stripe", JANE))
