@@ -1,4 +1,4 @@
-"""Does a corrected event supersede its row, keep the old one, and leave exact features?"""
+"""A corrected event supersedes its row, keeps the old version, and leaves exact features."""
 
 import asyncio
 from datetime import timedelta

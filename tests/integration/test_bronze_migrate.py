@@ -1,4 +1,4 @@
-"""Is the schema what the contract says, however often and by however many it is applied?"""
+"""The schema equals the contract after any number of migrations, also concurrent ones."""
 
 from concurrent.futures import ThreadPoolExecutor
 

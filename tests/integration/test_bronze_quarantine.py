@@ -1,4 +1,4 @@
-"""Is every dead letter kept once, byte for byte, whatever is in it?"""
+"""Every dead letter is stored once, byte for byte, whatever its content."""
 
 import asyncpg
 import pytest

@@ -1,4 +1,4 @@
-"""Does bronze give the scorer what was written, equal to what was sent?"""
+"""Bronze returns to the scorer the events that were written, unchanged."""
 
 import asyncpg
 import pytest

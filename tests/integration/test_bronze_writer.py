@@ -1,4 +1,4 @@
-"""Is every event in bronze once, with exact features, whatever comes twice, late or broken?"""
+"""Every event is in bronze once with exact features: duplicates, late and broken events too."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""Does a 200 of a real gateway mean that real Kafka has the event, whatever happens to either?"""
+"""A 200 of a real gateway means that real Kafka has the event, whatever happens to either."""
 
 import asyncio
 import hmac

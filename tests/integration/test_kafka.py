@@ -1,4 +1,4 @@
-"""Is a range of offsets read whole, however the log looks, or said to be gone?"""
+"""A range of offsets is read completely, or reported as expired or stalled."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Does the audit see on real topics and tables what is there, and name what was broken on purpose?
+"""The audit reads real topics and tables, and names every fault made on purpose.
 
 Each story has a window of receipts of its own, so that they share one Kafka and one PostgreSQL.
 """

@@ -1,4 +1,4 @@
-"""Does the ledger see on a real Trino what lake and facts hold, and name what is broken on purpose?
+"""The ledger reads the lake and the facts on a real Trino, and names every fault.
 
 Bronze is filled by its writer and the lake by its loader; the facts are copied from the lake as dbt
 would build them. Then one of them is broken by Trino.

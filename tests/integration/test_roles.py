@@ -1,4 +1,4 @@
-"""May each service do in PostgreSQL what it has to, and is everything else refused?"""
+"""Each service may do in PostgreSQL what its work needs, and nothing else."""
 
 import asyncio
 from collections.abc import Iterator

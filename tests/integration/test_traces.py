@@ -1,4 +1,4 @@
-"""Is an event's whole way one trace, from its POST to its row, and does it say nothing of a person?
+"""One trace covers an event from its POST to its row, and holds no personal data.
 
 The shared stack samples none of its own traces, only those that a request asks for.
 """

@@ -1,4 +1,4 @@
-"""Can the next release come while the last one is at work: a workflow, a schema?
+"""The next release starts while the last one runs: workflows, migrations, gateways.
 
 Two gateways at once: `test_gateway.py`. Stored histories under today's code: `tests/replay`.
 """

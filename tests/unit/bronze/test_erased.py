@@ -1,4 +1,4 @@
-"""Does what comes after an erasure, about an object of the person's, come under the token?"""
+"""Later events about an erased person's objects get the token."""
 
 from typing import Any
 

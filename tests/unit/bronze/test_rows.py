@@ -1,4 +1,4 @@
-"""Is an event the same after it was a row?"""
+"""An event is unchanged after it was a row."""
 
 from datetime import UTC, datetime
 from typing import Any, get_args

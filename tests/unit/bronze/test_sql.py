@@ -1,4 +1,4 @@
-"""Do the queries name the columns that the contract and the code name?"""
+"""The queries use the columns of the contract and of the code."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Are the currencies ISO 4217's, and is a major amount exact?"""
+"""The currencies are those of ISO 4217, and major amounts are exact."""
 
 from decimal import Decimal, localcontext
 

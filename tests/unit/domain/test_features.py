@@ -1,4 +1,4 @@
-"""Does the fold end in the same state whatever the order, and does a vector say what was known?"""
+"""The fold of features is the same in any order, and uses only what was known at the time."""
 
 from copy import deepcopy
 from datetime import datetime, timedelta

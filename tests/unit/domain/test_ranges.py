@@ -1,4 +1,4 @@
-"""Is a range found again by its workflow's id?"""
+"""A workflow's id gives its range back."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Does a score item carry what the models and the retry rules ask about, and nothing of others?"""
+"""A score item has what the models and the retry rules ask for, and no more."""
 
 import pytest
 from pydantic import ValidationError

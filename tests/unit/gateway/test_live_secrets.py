@@ -1,4 +1,4 @@
-"""Are secrets exchanged without a gap, and never lost to a broken file?"""
+"""Secrets change without a gap, and a broken file never removes them."""
 
 from collections.abc import Iterator
 from pathlib import Path

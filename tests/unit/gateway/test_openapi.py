@@ -1,4 +1,4 @@
-"""Does the gateway answer as its OpenAPI document says, whatever it is asked?"""
+"""The gateway answers every request as its OpenAPI document says."""
 
 import hmac
 import json

@@ -1,4 +1,4 @@
-"""Are slow, endless and too many clients cut, while an honest one is answered?"""
+"""Slow, endless and too many clients are disconnected; an honest one is answered."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

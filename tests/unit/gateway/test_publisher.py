@@ -1,4 +1,4 @@
-"""Is what is unacknowledged bounded, and a producer that can't go on replaced?"""
+"""Unacknowledged records are limited, and a broken producer is replaced."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

@@ -1,4 +1,4 @@
-"""Does each webhook get its answer, and does only what was signed get to Kafka, unchanged?"""
+"""Every webhook gets the right answer, and only signed bodies reach Kafka, unchanged."""
 
 import hmac
 import json
