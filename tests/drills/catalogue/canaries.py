@@ -15,7 +15,7 @@ from drills.event_accounting import account_for_events
 from drills.findings import Findings
 from drills.sender import Sender, modelled_events
 from drills.span_collector import Collector, collector
-from local_stack import dagster
+from local_stack import dagster, stack
 from local_stack.component import LAKEHOUSE
 from local_stack.components import superset
 from orchestration_dagster.lake.lake_tables import TABLES
@@ -43,6 +43,8 @@ NEWEST_RUN: Final = """
 query ($job: String!) {
   runsOrError(filter: {pipelineName: $job}, limit: 1) { ... on Runs { results { runId } } } }
 """
+SCHEDULED: Final = ("dagster-daemon", "dagster-webserver", "dagster-code", "superset")
+"""Stopped at the end. Otherwise each minute Dagster loads and models the events of later drills."""
 JOB_S_MAX: Final = 600.0
 REQUEST_TIMEOUT_S: Final = 10.0
 
@@ -69,6 +71,7 @@ def run(context: DrillContext) -> Findings:
         shown = leak_search.DASHBOARDS in searched_in
         _search(settings, marked, spans, searched_in, findings, shown=shown)
         findings.control_failed = asyncio.run(_control(context, marked, spans, shown=shown))
+        stack.stop(settings, SCHEDULED)
     return findings
 
 
