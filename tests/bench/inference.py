@@ -16,10 +16,10 @@ from bench.figure import Figure
 from payment_pipeline.domain.features import EntityKey, EntityState, fold
 from payment_pipeline.domain.scoring import ScoreRequest
 from payment_pipeline.inference import model_store, scoring_engine
-from payment_pipeline.inference.history import simulated
 from payment_pipeline.inference.models.churn import MODEL as CHURN
 from payment_pipeline.inference.models.fraud import MODEL as FRAUD
 from payment_pipeline.inference.scorecard import Scorecard, filled
+from payment_pipeline.inference.simulated_year import simulated
 from payment_pipeline.inference.training import models_dir, train
 from payment_pipeline.inference.training_dataset import Floats, replay
 from payment_pipeline.settings import Settings

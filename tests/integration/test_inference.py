@@ -1,4 +1,4 @@
-"""Does the real process serve what was trained, say what is missing, and stop when told?"""
+"""The inference process: it serves and reloads models, reports errors, and stops on SIGTERM."""
 
 import json
 import os

@@ -9,7 +9,7 @@ from payment_pipeline.bronze.rows import ScoredEvent
 from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.domain.features import EntityKey, EntityState, fold
 from payment_pipeline.domain.scoring import EventScores, Reason, Score
-from payment_pipeline.inference.history import simulated
+from payment_pipeline.inference.simulated_year import simulated
 
 _FEATURES = tuple(f"customer_failures_{days}d" for days in (1, 7, 30))
 

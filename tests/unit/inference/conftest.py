@@ -1,4 +1,4 @@
-"""What the tests of inference share: a small history, and the models trained on it, once a run."""
+"""Shared fixtures: a small history and the models trained on it, made once per run."""
 
 import shutil
 from collections.abc import Callable
@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from payment_pipeline.inference import scoring_engine
-from payment_pipeline.inference.history import simulated
 from payment_pipeline.inference.model_card import Card
+from payment_pipeline.inference.simulated_year import simulated
 from payment_pipeline.inference.training import train
 from payment_pipeline.inference.training_dataset import History, replay
 from payment_pipeline.settings import Settings

@@ -1,4 +1,4 @@
-"""Does the service answer batches in order, say what is wrong by class, and stay up meanwhile?"""
+"""The HTTP interface of the scoring service: answers, typed problems, probes and reloads."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""Is only what was trained ever loaded, and is the same training the same version?"""
+"""The model store: it loads only trained files, and equal trainings have equal versions."""
 
 import errno
 import hashlib

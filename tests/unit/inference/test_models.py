@@ -1,6 +1,6 @@
-"""Does every model found answer as its fixture says, in the contract's form, with its reasons?
+"""Every registered model answers as its fixture says, with reasons.
 
-A new model is a file in `models/` and a fixture beside these: it is tested without an edit here.
+These tests find a new model by its file in `models/` and its fixture in `fixtures/`.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Does the scoring service answer as its OpenAPI document says, whatever it is asked?"""
+"""The scoring service answers every request as its OpenAPI document says."""
 
 import pytest
 from schemathesis import GenerationMode

@@ -1,4 +1,4 @@
-"""Is nothing ever advised that a card network or the provider forbids?"""
+"""The retry rules: no advice breaks a rule of a card network or of the provider."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ from payment_pipeline.inference.scoring_engine import Engine
 RULES = load(DEFAULT_RULES)
 AT = datetime(2025, 6, 5, 12, tzinfo=UTC)
 
-# The rules once more, written down apart from the file: what the engine answers is held to these.
+# A second copy of the rules, independent of the file, to check the answers of the engine.
 VISA_NEVER = {"04", "07", "12", "14", "15", "41", "43", "46", "57", "R0", "R1", "R3"}
 MASTERCARD_NEVER = {"01", "03", "21", "40", "41"}
 MASTERCARD_WAIT_H = {

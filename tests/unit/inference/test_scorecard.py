@@ -1,4 +1,4 @@
-"""Are the reasons exact, and is the compiled table what scikit-learn fitted?"""
+"""The scorecard: exact reasons, and the same probabilities as scikit-learn."""
 
 import numpy as np
 import pytest

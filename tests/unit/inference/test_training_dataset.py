@@ -1,4 +1,4 @@
-"""Is training's view of an event the one that serving has, and does the future stay out of it?"""
+"""The training data: the same features as in serving, and no knowledge of the future."""
 
 from datetime import timedelta
 

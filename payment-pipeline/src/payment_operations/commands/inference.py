@@ -32,11 +32,11 @@ def train(
     versions by itself. Each version is kept with its card in `<var>/models/<model>/<version>`.
     """
     from payment_operations import model_training
-    from payment_pipeline.inference import history, training
+    from payment_pipeline.inference import simulated_year, training
 
     model_training.main(
         settings.load(),
         training.DEFAULT_SEED if seed is None else seed,
-        history.CUSTOMERS if customers is None else customers,
+        simulated_year.CUSTOMERS if customers is None else customers,
         as_json=as_json,
     )

@@ -1,4 +1,4 @@
-"""A model that says yes or no about an event: how is it trained, judged and asked?"""
+"""Binary classifiers of events: training, evaluation and scoring."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,30 +19,30 @@ from .scorecard import Scorecard, Shape, filled, fit
 from .training_dataset import Flags, Floats, History, Indices, Split, day, split_by_time
 
 POSITIVES_MIN: Final = 20
-"""Below this many in any of the three spans, what is learned or judged would be chance."""
+"""The least number of positives and negatives in each span, for results that are not chance."""
 
 
 class Labels(NamedTuple):
-    """What later came of some events."""
+    """The labels of some events."""
 
     rows: Indices
-    """Of the history; only those whose outcome is known by its end."""
+    """Rows of the history. Only rows with an outcome known before the end of the history."""
     positive: Flags
-    """One a row."""
+    """One label for each row."""
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A calibrated, additive yes-or-no model over the features of `domain.features`."""
+    """A calibrated, additive binary classifier over the features of `domain.features`."""
 
     name: str
     output: str
     applies_to: str
     limits: str
     label: str
-    """What counts as a yes, in one sentence."""
+    """What counts as positive, in one sentence."""
     label_window: timedelta
-    """How long after an event its label is known."""
+    """How long after an event its label is decided."""
     shapes: Sequence[Shape]
     applies: Callable[[ScoreItem], bool]
     outcomes: Callable[[History, Indices], Flags]
@@ -50,7 +50,7 @@ class Classifier:
     method: str = "Generalized additive logistic regression, Platt-calibrated on a later span."
 
     def train(self, history: History) -> Trained:
-        """Fit on the first part of the time, calibrate on the next, judge on the last."""
+        """Train on the first span of time, calibrate on the next, evaluate on the last."""
         labels = self._labels(history)
         split = split_by_time(history.at_s, labels.rows, self.label_window)
         by_row = np.zeros(len(history.items), dtype=bool)
@@ -91,8 +91,8 @@ class ClassifierScorer:
         self.card = card
 
     def score(self, items: Sequence[ScoreItem], features: Floats) -> list[dict[str, object]]:
-        """One probability and its reasons an event."""
-        del items  # all that counts is in the features
+        """Return a probability and its reasons for each event."""
+        del items  # the features contain everything
         added = self.card.contributions(filled(features, self.card.shapes))
         probabilities = self.card.probabilities(added).round(6).tolist()
         return [
@@ -106,10 +106,10 @@ class ClassifierScorer:
 
 
 def describe(history: History, split: Split, positive: Flags, name: str, label: str) -> Data:
-    """The card's words on the data; refuses a history that nothing can be learned from.
+    """Describe the data for the model card, after a check that there are enough labels.
 
     Raises:
-        UserError: a span has too few of either kind.
+        UserError: a span has too few positives or negatives.
     """
     spans = {}
     for span, rows in split._asdict().items():
@@ -117,7 +117,7 @@ def describe(history: History, split: Split, positive: Flags, name: str, label: 
         if min(positives, len(rows) - positives) < POSITIVES_MIN:
             raise UserError(
                 f"The history has too few outcomes to train {name}: {positives} of {len(rows)} in"
-                f" its {span} span; give it more customers or a longer time."
+                f" its {span} span. Train with more customers."
             )
         first, last = history.at_s[rows].min(), history.at_s[rows].max()
         spans[span] = Span(
@@ -127,7 +127,7 @@ def describe(history: History, split: Split, positive: Flags, name: str, label: 
 
 
 def uses(card: Scorecard, meanings: Mapping[str, str]) -> list[FeatureUse]:
-    """The card's words on each feature."""
+    """Describe each feature for the model card."""
     return [
         FeatureUse(
             name=shape.feature,

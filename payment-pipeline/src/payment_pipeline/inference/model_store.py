@@ -1,12 +1,12 @@
-"""Where do trained models lie, and how is one written and read so that it can be trusted?
+"""The store of trained models: writes versions, and verifies them before it reads them.
 
 `<var>/models/<model>/<version>/` holds `model.skops`, `card.json` and `manifest.json` with the
-SHA-256 of both; `<var>/models/<model>/current` names the version that is served. A version is the
-hash of what decides a score, so training the same again is the same version. Everything is
-written beside its place and moved there, the pointer last: a reader never sees half a model.
+SHA-256 of both. `<var>/models/<model>/current` names the served version. A version is the hash of
+everything that decides a score, so the same training makes the same version. Files are written to a
+temporary folder and then moved, the pointer last. So a reader never sees half a model.
 
-Nothing is unpickled. skops builds only the types of scikit-learn that it knows to be harmless, and
-of the others those named here; a file that wants any other is refused before anything is built.
+Nothing is unpickled. skops builds only the harmless types of scikit-learn that it knows, and the
+types in `TRUSTED_TYPES`. A file with any other type is refused before anything is built.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ TRUSTED_TYPES: Final = (
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
 )
-"""What a scorecard needs beyond skops' own list: plain numbers around scikit-learn's own code."""
+"""The types that a scorecard needs beyond skops' own list of harmless types."""
 VERSION_CHARS: Final = 12
 
 _MODEL: Final = "model.skops"
@@ -40,7 +40,7 @@ _CURRENT: Final = "current"
 
 
 class Stored(NamedTuple):
-    """A model as it was read back."""
+    """A model read from the store."""
 
     version: str
     estimator: BaseEstimator
@@ -48,16 +48,16 @@ class Stored(NamedTuple):
 
 
 def version_of(content: dict[str, object]) -> str:
-    """The version of a model that would score so: hex, `VERSION_CHARS` long."""
+    """Return the version for this content: `VERSION_CHARS` hex digits."""
     canonical = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(canonical).hexdigest()[:VERSION_CHARS]
 
 
 def refuse_unwritable(root: Path, name: str) -> None:
-    """Let a training begin only where its model can be kept: it takes minutes.
+    """Check before a training, which takes minutes, that its model can be saved.
 
     Raises:
-        UserError: nothing can be written where the model's versions lie.
+        UserError: the folder of the model is not writable.
     """
     try:
         _begun(root / name).rmdir()
@@ -66,10 +66,11 @@ def refuse_unwritable(root: Path, name: str) -> None:
 
 
 def save(root: Path, estimator: BaseEstimator, card: Card) -> None:
-    """Write a version, and make it the one that is served.
+    """Write a version, and make it the served version.
 
     Raises:
-        UserError: it can't be written, e.g. since the disk is full; what was served still is.
+        UserError: the version can't be written, e.g. because the disk is full. The served version
+            stays the same.
     """
     try:
         _save(root / card.model, estimator, card)
@@ -86,7 +87,7 @@ def _save(home: Path, estimator: BaseEstimator, card: Card) -> None:
         (building / _MANIFEST).write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2))
         place = home / card.version
         if place.exists():
-            # The same version scores the same, so the one that may be being read stays.
+            # The same version gives the same scores, and a reader may have it open: keep it.
             shutil.rmtree(building)
         else:
             building.chmod(0o755)
@@ -107,16 +108,16 @@ def _begun(home: Path) -> Path:
 
 def _unwritable(root: Path, failure: OSError) -> UserError:
     return UserError(
-        f"Can't write models to {root} ({failure.strerror or failure}): mend its permissions, make "
-        "room, or set PAYMENTS_VAR to another folder."
+        f"Can't write models to {root} ({failure.strerror or failure}): correct its permissions, "
+        "free disk space, or set PAYMENTS_VAR to another folder."
     )
 
 
 def current(root: Path, name: str) -> str:
-    """The version of a model that is to be served.
+    """Return the version of a model to serve.
 
     Raises:
-        UserError: it was never trained.
+        UserError: the model was never trained.
     """
     try:
         return (root / name / _CURRENT).read_text().strip()
@@ -125,10 +126,10 @@ def current(root: Path, name: str) -> str:
 
 
 def load(root: Path, name: str, version: str) -> Stored:
-    """Read a version back, once its hashes and its types are known to be right.
+    """Verify the hashes and the types of a version, then read it.
 
     Raises:
-        UserError: a file is missing, was changed, or holds a type that isn't trusted.
+        UserError: a file is missing or was changed, or contains a type that isn't trusted.
     """
     place = root / name / version
     try:

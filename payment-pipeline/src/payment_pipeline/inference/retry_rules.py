@@ -1,9 +1,9 @@
-"""What do the card networks and the provider allow to be done about a failed payment?
+"""The retry rules of the card networks and the provider for failed payments.
 
-The rules are a file (`retry_rules.toml`, or the one that the setting `retry_rules` names); here
-they are read, checked and applied. Where the card's network is unknown every network's prohibitions
-and waits hold, and the provider's own cap, which is the lowest: too careful costs a retry, too bold
-costs a fee. Any other input that is unknown meets no condition.
+This module reads, checks and applies the rules file (`retry_rules.toml`, or the file in the setting
+`retry_rules`). If the card's network is unknown, the prohibitions and waits of every network hold,
+and the cap of the provider, which is the lowest: a missing retry costs less than a network's fee.
+Any other unknown input meets no condition.
 """
 
 import tomllib
@@ -43,14 +43,14 @@ class _Rule(_Part):
     mark: Literal["D", "T"]
     """D: documented by the network or the provider; T: third-party, to be checked."""
     when: Mapping[Condition, frozenset[Upper]]
-    """All must hold; an input that is unknown doesn't."""
+    """The conditions. All must hold. An unknown input meets no condition."""
 
     def holds(self, inputs: Mapping[str, str]) -> bool:
-        """Whether every condition is met; `inputs` are in upper case."""
+        """Whether every condition is met. The `inputs` are in upper case."""
         return all(inputs.get(name) in codes for name, codes in self.when.items())
 
     def may_hold(self, inputs: Mapping[str, str]) -> bool:
-        """As `holds`, but an unknown network may be any."""
+        """Whether every condition may be met: an unknown network matches every network."""
         return all(
             inputs[name] in codes if name in inputs else name == "network"
             for name, codes in self.when.items()
@@ -58,25 +58,25 @@ class _Rule(_Part):
 
 
 class Never(_Rule):
-    """No retry of this card; what to do instead."""
+    """A rule that forbids retries of this card, and the strategy to advise instead."""
 
     instead: str
 
 
 class Wait(_Rule):
-    """A retry not before this long."""
+    """A rule that sets a minimum wait before a retry."""
 
     wait_s: Annotated[int, Field(ge=0)]
 
 
 class Cap(_Rule):
-    """How many re-attempts are allowed in 30 days; counted up to what a state remembers."""
+    """The highest number of re-attempts in 30 days, below the number that the features remember."""
 
     reattempts_max: Annotated[int, Field(ge=0, lt=RECENT_MAX)]
 
 
 class Retry(_Part):
-    """When a strategy charges again: after a delay, or on the next of some days of a month."""
+    """When a strategy charges again: after a delay, or on the next of certain days of a month."""
 
     delay_s: Annotated[int, Field(ge=60)] | None = None
     days_of_month: tuple[Annotated[int, Field(ge=1, le=28)], ...] = ()
@@ -99,7 +99,7 @@ class Retry(_Part):
 
 
 class RetryRules(_Part):
-    """The whole file."""
+    """The content of a rules file."""
 
     success_probability_min: Annotated[float, Field(ge=0, le=1)]
     discount_per_day: Annotated[float, Field(ge=0, lt=1)]
@@ -123,7 +123,7 @@ class RetryRules(_Part):
         return self
 
     def judge(self, item: ScoreItem) -> "Allowance":
-        """What is allowed after the failure that `item` tells of."""
+        """Return the strategies that are allowed after the failure in `item`."""
         inputs = {name: value.upper() for name, value in (item.decline or {}).items()}
         cap = next(rule for rule in self.caps if rule.holds(inputs))
         left = max(0, cap.reattempts_max - reattempts(item))
@@ -145,23 +145,23 @@ class RetryRules(_Part):
 
 
 class Allowance(NamedTuple):
-    """What the rules leave of the strategies for one failure."""
+    """The strategies that the rules allow for one failure."""
 
     retries: Sequence[tuple[str, int]]
-    """Allowed retries with their delay in seconds; empty where a rule ended it."""
+    """Allowed retries with their delay in seconds. Empty if a rule forbids all retries."""
     instead: str | None
-    """What is advised where there are no retries."""
+    """The strategy to advise if there are no retries."""
     attempts_left: int
-    """Re-attempts that the network still allows in its window."""
+    """How many re-attempts the network still allows in its window."""
     rule: str | None
-    """Which rule forbade or limited."""
+    """The id of the rule that forbade or delayed retries."""
 
 
 def reattempts(item: ScoreItem) -> int:
-    """Re-attempts in the last 30 days, this failure among them: the first attempt is not one.
+    """Count the re-attempts in the last 30 days, this failure included. The first attempt is none.
 
-    The card's failures before this one are counted, which is what the networks look at; where the
-    card is unknown, the customer's; and never fewer than the provider says of this invoice.
+    The count is the card's earlier failures, as the networks count them. If the card is unknown, it
+    is the customer's earlier failures. It is at least the provider's count for this invoice.
     """
     failures = item.features.get(
         "card_failures_30d", item.features.get("customer_failures_30d", 0.0)
@@ -172,7 +172,7 @@ def reattempts(item: ScoreItem) -> int:
 
 
 def _whole(count: float) -> int:
-    """A count as a number; what is no count is taken as the worst, so that no cap is broken."""
+    """Return a count as an integer. An invalid count becomes the maximum, so caps hold."""
     return int(count) if 0 <= count <= RECENT_MAX else RECENT_MAX
 
 
@@ -180,7 +180,7 @@ def load(path: Path) -> RetryRules:
     """Read and check a rules file.
 
     Raises:
-        UserError: it can't be read, or a rule is wrong; says which and why.
+        UserError: the file can't be read, or a rule is wrong. The message names the rule.
     """
     try:
         return RetryRules.model_validate(tomllib.loads(path.read_text()))

@@ -1,12 +1,12 @@
-"""An additive, calibrated classifier: how is it fitted, and how does it score and say why?
+"""An additive, calibrated classifier that scores events and gives exact reasons.
 
 Each feature has a shape: a piecewise linear function through a few knots. The log-odds are the sum
-of the shapes, so a feature's contribution is exact, not an estimate after the fact. In scikit-learn
-it is a spline of degree 1 a feature, centred, and a logistic regression, with Platt's sigmoid
-fitted on a later span of time: the sigmoid is linear in log-odds, so it keeps the sum a sum.
+of the shapes, so the contribution of each feature is exact. In scikit-learn each feature has a
+centred spline of degree 1, followed by a logistic regression and Platt's sigmoid, fitted on a later
+span of time. The sigmoid is linear in log-odds, so the log-odds stay a sum.
 
-What scikit-learn fitted is what is stored. For serving it is compiled to a table a feature, which
-`numpy.interp` reads: the same numbers (a test holds them together), with the reasons beside them.
+The store keeps the estimator of scikit-learn. For serving, `Scorecard` compiles it to one table per
+feature for `numpy.interp`. A test checks that both give the same probabilities.
 """
 
 from collections.abc import Sequence
@@ -26,19 +26,19 @@ from .training_dataset import FEATURE_NAMES, Flags, Floats
 REASONS_MAX: Final = 3
 """How many reasons an answer gives."""
 MISSING: Final = -1.0
-"""What an unknown value is read as, where being unknown says something: a knot of its own."""
+"""The value of an unknown feature if "unknown" carries information. It has its own knot."""
 
 _ITERATIONS_MAX: Final = 1000
 
 
 class Shape(NamedTuple):
-    """How one feature may bend the log-odds."""
+    """The knots at which the log-odds of one feature may bend."""
 
     feature: str
     knots: tuple[float, ...]
-    """Rising; the line is straight between them and flat beyond."""
+    """Ascending. The line is straight between the knots and flat outside them."""
     default: float = MISSING
-    """What an unknown value is read as."""
+    """The value that replaces an unknown value."""
 
 
 def filled(features: Floats, shapes: Sequence[Shape]) -> Floats:
@@ -81,10 +81,10 @@ def fit(
 
 
 class Scorecard:
-    """The compiled form: a table of points a feature, and where the average event stands."""
+    """A compiled estimator: a table of points for each feature, and the average log-odds."""
 
     def __init__(self, shapes: Sequence[Shape], estimator: BaseEstimator) -> None:
-        """Compile what `fit` gave; what is read of it is the shapes' values at their knots."""
+        """Compile an estimator of `fit`: read the values of its shapes at their knots."""
         calibrated = estimator.calibrated_classifiers_[0]
         (sigmoid,) = calibrated.calibrators
         additive = calibrated.estimator.estimator
@@ -92,7 +92,7 @@ class Scorecard:
         splines = [found for _, found, _ in additive["shapes"].transformers_]
         self.shapes = tuple(shapes)
         self.base_log_odds = -float(sigmoid.a_ * additive["sum"].intercept_[0] + sigmoid.b_)
-        """Of the average event of training; a contribution is against it."""
+        """The log-odds of the average training event. Contributions are relative to it."""
         self.points: list[Floats] = []
         start = 0
         for shape, spline in zip(shapes, splines, strict=True):
@@ -109,13 +109,13 @@ class Scorecard:
         return added
 
     def probabilities(self, contributions: Floats) -> Floats:
-        """Calibrated probabilities, one an event."""
+        """Return one calibrated probability for each event."""
         log_odds = self.base_log_odds + contributions.sum(axis=1)
         odds: Floats = 1.0 / (1.0 + np.exp(-log_odds))
         return odds
 
     def reasons(self, contributions: Floats) -> list[list[dict[str, object]]]:
-        """The `REASONS_MAX` greatest contributions of each event, either way, greatest first."""
+        """Return the `REASONS_MAX` largest contributions of each event by absolute value."""
         order = np.argsort(-np.abs(contributions), axis=1, kind="stable")[:, :REASONS_MAX]
         greatest = np.take_along_axis(contributions, order, axis=1).round(4).tolist()
         names = [shape.feature for shape in self.shapes]
@@ -128,7 +128,7 @@ class Scorecard:
         ]
 
     def content(self) -> dict[str, object]:
-        """All that decides a score, rounded beyond what shows: the same content, the same model."""
+        """Return everything that decides a score, rounded. Equal content means an equal model."""
         return {
             "base_log_odds": round(self.base_log_odds, 6),
             "shapes": [

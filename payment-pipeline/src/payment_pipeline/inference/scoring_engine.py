@@ -1,7 +1,7 @@
-"""How does a batch of events become scores: every model at once, in arrays, straight to JSON?
+"""Scores batches of events with every loaded model.
 
-An `Engine` never changes once it is loaded. New versions are a new engine, swapped in whole, so a
-batch is answered by one set of versions.
+A loaded `Engine` never changes. New versions are loaded into a new engine, which replaces the old
+one. So one set of versions scores a whole batch.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,15 +31,15 @@ class Loaded(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """A batch's answer and what to count of it."""
+    """The answer to a batch, and its counts for the metrics."""
 
     body: bytes
     """A `ScoreResponse` as JSON."""
     events: int
     scored: Mapping[str, int]
-    """By model, how many events it applied to."""
+    """How many events each model applied to."""
     unknown_features: int
-    """Feature values that had a name nobody knows; they were left out."""
+    """How many feature values had an unknown name and were left out."""
 
 
 class Engine:
@@ -50,16 +50,16 @@ class Engine:
 
     @property
     def versions(self) -> dict[str, str]:
-        """By model."""
+        """The version of each model."""
         return {one.model.name: one.version for one in self.loaded}
 
     @property
     def cards(self) -> list[Card]:
-        """What each model says of itself."""
+        """The card of each model."""
         return [one.card for one in self.loaded]
 
     def score(self, items: Sequence[ScoreItem]) -> Batch:
-        """Score 1 to `BATCH_MAX` events; one answer an event, in their order."""
+        """Score 1 to `BATCH_MAX` events. Each event gets one answer, in the order of the events."""
         features, unknown_features = matrix(items)
         nothing = dict.fromkeys(one.model.output for one in self.loaded)
         answers: list[dict[str, object]] = [
@@ -94,7 +94,7 @@ def load(settings: Settings) -> Engine:
 
 
 def current_versions(settings: Settings) -> dict[str, str]:
-    """The versions that are to be served, by model, as the pointers say now.
+    """Read the version to serve of each model from the store.
 
     Raises:
         UserError: a model was never trained.

@@ -1,7 +1,7 @@
-"""How do the models come to be: a history replayed, every model trained, judged and stored?
+"""Trains, evaluates and stores every model on a simulated history.
 
-The history is replayed with the very code that the bronze writer and the scorer use, so a model
-learns from the features that it will be asked with.
+The features come from the same code that the bronze writer and the scoring service use. So a model
+learns from the same features that it gets in production.
 """
 
 import platform
@@ -17,35 +17,35 @@ from threadpoolctl import threadpool_limits
 from payment_pipeline.settings import Settings
 
 from . import model_store
-from .history import CUSTOMERS, simulated
 from .model import Model
 from .model_card import Card
 from .models import models
+from .simulated_year import CUSTOMERS, simulated
 from .training_dataset import History, replay
 
 DEFAULT_SEED: Final = 20260101
 LIBRARIES: Final = ("scikit-learn", "numpy", "scipy", "skops")
 
 Progress = Callable[[str], None]
-"""Told what is done next."""
+"""Called with a text before each step."""
 
 STEPS: Final = 2 + len(models())
 
 
 def models_dir(settings: Settings) -> Path:
-    """Where trained models lie."""
+    """Return the folder of the trained models."""
     return settings.var / "models"
 
 
 def train(
     settings: Settings, progress: Progress, *, seed: int = DEFAULT_SEED, customers: int = CUSTOMERS
 ) -> list[Card]:
-    """Train every model on a simulated year, store it and make it the one that is served.
+    """Train every model on a simulated year, store it, and make it the served version.
 
-    A running service takes the new versions up by itself. The same seed gives the same versions.
+    A running service loads the new versions by itself. The same seed gives the same versions.
 
     Raises:
-        UserError: too few customers to learn from, or the models' folder can't be written.
+        UserError: there are too few customers to learn from, or the models' folder is not writable.
     """
     for name in models():
         model_store.refuse_unwritable(models_dir(settings), name)
@@ -54,12 +54,12 @@ def train(
     progress(f"Features of {len(events):,} events")
     history = replay(f"a simulated year: seed {seed}, {customers} customers", events)
     trained = []
-    # One thread: sums in another order would end in another hash.
+    # One thread: another order of sums would give another hash.
     with threadpool_limits(limits=1):
         for model in models().values():
             progress(f"Model {model.name}")
             trained.append(_train_one(model, history, settings))
-    # Only now: a history that one model can't learn from must not leave a mixture.
+    # Save only after all models are trained: a failure must not leave a mix of versions.
     for estimator, card in trained:
         model_store.save(models_dir(settings), estimator, card)
     return [card for _, card in trained]

@@ -1,4 +1,4 @@
-"""What does a history look like to a model: events, their features, and a split by time?"""
+"""The training data: a history of events with their features, and its split by time."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -27,13 +27,13 @@ _row = itemgetter(*FEATURE_NAMES)
 
 
 class History(NamedTuple):
-    """Events in the order they happened, each with its features as of just before it."""
+    """Events in chronological order, each with its features just before the event."""
 
     source: str
-    """Where it comes from, for the card."""
+    """The origin of the history, for the model card."""
     events: Sequence[PaymentEvent]
     items: Sequence[ScoreItem]
-    """Exactly what the orchestrator would have asked about each event."""
+    """The items that the orchestrator would send to inference for each event."""
     features: Floats
     """(events, `FEATURE_NAMES`); NaN is unknown."""
     at_s: Floats
@@ -41,7 +41,7 @@ class History(NamedTuple):
 
 
 class Split(NamedTuple):
-    """Three spans of time, as row indices: to fit, to calibrate, to judge."""
+    """Row indices of three spans of time: for training, calibration and evaluation."""
 
     train: Indices
     calibration: Indices
@@ -49,7 +49,7 @@ class Split(NamedTuple):
 
 
 def replay(source: str, events: Iterable[PaymentEvent]) -> History:
-    """Fold a history as the bronze writer does; `events` are in the order they happened."""
+    """Compute features as the bronze writer does. The `events` are in chronological order."""
     states: dict[EntityKey, EntityState] = {}
     kept: list[PaymentEvent] = []
     items: list[ScoreItem] = []
@@ -61,9 +61,9 @@ def replay(source: str, events: Iterable[PaymentEvent]) -> History:
 
 
 def matrix(items: Sequence[ScoreItem]) -> tuple[Floats, int]:
-    """The items' features, (items, `FEATURE_NAMES`), and how many had a name nobody knows.
+    """Return the features, (items, `FEATURE_NAMES`), and the count of values with an unknown name.
 
-    NaN is unknown, and so is what is not finite. Names that no feature has are left out.
+    NaN means unknown. Values that are not finite become NaN. Unknown names are left out.
     """
     known, unheard = len(_UNKNOWN), 0
     rows = []
@@ -77,15 +77,15 @@ def matrix(items: Sequence[ScoreItem]) -> tuple[Floats, int]:
 
 
 def split_by_time(at_s: Floats, rows: Indices, label_window: timedelta) -> Split:
-    """Fit on the past, judge on the future.
+    """Split rows by time, so that a model is trained on the past and evaluated on the future.
 
-    A row whose label looks into the next span is left out: its label would not have been known
-    when that span began.
+    A row is left out if its label depends on the next span: the label was not known when that span
+    began.
 
     Args:
-        at_s: seconds of every event.
-        rows: those that have a label.
-        label_window: how far a label looks ahead.
+        at_s: the time of every event, in seconds.
+        rows: the rows that have a label.
+        label_window: how long after its event a label is decided.
     """
     if not len(rows):
         return Split(rows, rows, rows)
@@ -102,5 +102,5 @@ def split_by_time(at_s: Floats, rows: Indices, label_window: timedelta) -> Split
 
 
 def day(at_s: float) -> str:
-    """The date of a second, UTC, for a card."""
+    """Return the UTC date of a Unix time, for a model card."""
     return datetime.fromtimestamp(at_s, UTC).date().isoformat()

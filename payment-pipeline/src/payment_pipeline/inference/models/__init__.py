@@ -1,4 +1,4 @@
-"""The models: one module each, with a `MODEL` that says whom it applies to and how it learns.
+"""The registry of models: each module has a `MODEL` that implements `inference.model.Model`.
 
 The folder is the registry: a module `models/<name>.py` that has a `MODEL` is a model. `payments
 train` trains it, the service loads it, and its answer is under `output` in `EventScores`, so in

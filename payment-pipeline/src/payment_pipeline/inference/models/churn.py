@@ -1,4 +1,4 @@
-"""Churn: will this customer's subscription end within 30 days?"""
+"""Churn: the probability that a customer's subscription ends within 30 days."""
 
 from bisect import bisect_right
 from collections import defaultdict
@@ -16,7 +16,7 @@ WINDOW: Final = timedelta(days=30)
 
 
 def _applies(item: ScoreItem) -> bool:
-    # The feature is there exactly when the customer has a live subscription.
+    # The feature is present only if the customer has a live subscription.
     return "subscription_past_due" in item.features
 
 

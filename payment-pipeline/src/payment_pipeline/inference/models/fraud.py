@@ -1,4 +1,4 @@
-"""Fraud: will this payment be called fraudulent by its cardholder?"""
+"""Fraud: the probability that the cardholder reports a payment as fraudulent."""
 
 from datetime import timedelta
 from typing import Final
@@ -24,8 +24,8 @@ AT_STAKE: Final = frozenset(
         "charge.captured",
     }
 )
-"""Money is about to move, or just has. A failed or refunded one has nothing left to lose, and its
-label would be no by construction."""
+"""Events before or just after money moves. A failed or refunded payment has no money at risk, and
+its label would always be negative."""
 
 COUNT: Final = (0.0, 1.0, 2.0, 3.0, 5.0, 8.0, 20.0)
 RATIO: Final = (-1.0, 0.0, 0.5, 1.0, 2.0, 4.0, 8.0)

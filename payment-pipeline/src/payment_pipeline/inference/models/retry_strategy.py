@@ -1,9 +1,9 @@
-"""Retry strategy: of what the networks allow, what is most likely to get a failed payment paid?
+"""Retry strategy: the allowed strategy that is most likely to get a failed payment paid.
 
-The rules filter first (`inference.retry_rules`); the model only ranks what they leave. It learns
-from what was tried: a failed charge, the wait before the next attempt on the same card, and whether
-that one succeeded. The wait enters by the kind of decline, since an issuer that was away is back in
-an hour, while money that is short comes on payday.
+The rules (`inference.retry_rules`) filter first. The model ranks the allowed strategies. It
+learns from past retries: a failed charge, the wait before the next attempt on the same card, and
+the success of that attempt. Each kind of decline has its own effect of the wait: an unavailable
+issuer is back in an hour, while missing money arrives on payday.
 """
 
 from collections import defaultdict
@@ -34,11 +34,11 @@ from payment_pipeline.inference.training_dataset import (
 from payment_pipeline.settings import Settings
 
 WINDOW: Final = timedelta(days=20)
-"""A later attempt on the payment than this is no retry of the failure."""
+"""An attempt after this time is not counted as a retry of the failure."""
 WAIT_MIN: Final = timedelta(minutes=30)
-"""A sooner attempt is a person's at the checkout, not a retry of ours."""
+"""An attempt before this time is made by a person at the checkout, so it is not a retry."""
 SMOOTHING: Final = 3.0
-"""More than usual: retries are few."""
+"""Higher than the default, because there are few retries."""
 HOUR_S: Final = 3600.0
 
 KINDS: Final[Mapping[str, frozenset[str]]] = {
@@ -57,7 +57,7 @@ KINDS: Final[Mapping[str, frozenset[str]]] = {
         {"expired_card", "incorrect_cvc", "invalid_cvc", "incorrect_zip", "invalid_expiry_year"}
     ),
 }
-"""Decline codes by why they recover; all others are one kind more, `other`."""
+"""Decline codes by kind: by what makes a retry succeed. Other codes are of the kind `other`."""
 
 _WAIT_H: Final = (-1.0, 0.0, 1.0, 24.0, 72.0, 120.0, 240.0)
 _OF_WAIT: Final = tuple(f"wait_h_if_{kind}" for kind in (*KINDS, "other"))
@@ -84,7 +84,7 @@ _PAYDAYS: Final = (1, 2, 15, 16)
 
 
 class Tried(NamedTuple):
-    """What was tried after some failures, and what came of it."""
+    """The retries after some failed charges, and their results."""
 
     rows: list[int]
     """The failed charge, as a row of the history."""
@@ -113,7 +113,7 @@ class RetryStrategy:
         return item.decline is not None
 
     def train(self, history: History) -> Trained:
-        """Learn the success of retries; compare the choice with fixed schedules on the holdout."""
+        """Train on past retries. On the holdout, compare the advice with fixed schedules."""
         tried = _tried(history)
         rows, waits = np.array(tried.rows, dtype=np.intp), np.array(tried.wait_s)
         labels = np.zeros(len(history.items), dtype=bool)
@@ -146,13 +146,13 @@ class RetryStrategy:
 
 
 class RetryScorer:
-    """Answers with the best strategy that the rules allow."""
+    """Returns the best strategy that the rules allow."""
 
     def __init__(self, card: Scorecard, rules: RetryRules) -> None:
         self.card, self.rules = card, rules
 
     def score(self, items: Sequence[ScoreItem], features: Floats) -> list[dict[str, object]]:
-        """One strategy an event; `detail` has what its retry promises, and which rule spoke."""
+        """Return a strategy per event. `detail` has its success probability and the rule."""
         allowed = [self.rules.judge(item) for item in items]
         owner = np.repeat(np.arange(len(items)), [len(one.retries) for one in allowed])
         waits = np.array([delay for one in allowed for _, delay in one.retries], dtype=np.float64)
@@ -174,7 +174,7 @@ class RetryScorer:
         return answers
 
     def content(self) -> dict[str, object]:
-        """The compiled table. The rules are configuration, so not of the model's version."""
+        """The compiled table, without the rules: a version does not depend on them."""
         return self.card.content()
 
     def _answer(
@@ -196,7 +196,7 @@ class RetryScorer:
 
 
 def _no_retry(allowed: Allowance) -> dict[str, object]:
-    """What a rule decided. A rule isn't weighed, so as a reason it adds nothing to log-odds."""
+    """Return the answer that a rule decides. A rule adds nothing to the log-odds."""
     return {
         "value": allowed.instead,
         "reasons": [{"feature": f"rule:{allowed.rule}", "contribution": 0.0}],
@@ -227,7 +227,7 @@ def _kind(decline: Mapping[str, str]) -> int:
 
 
 def _tried(history: History) -> Tried:
-    """Every failed charge that was followed by an attempt on the same payment and card."""
+    """Collect every failed charge with a later attempt on the same payment and card."""
     attempts: dict[str | None, list[tuple[int, Charge]]] = defaultdict(list)
     for row, event in enumerate(history.events):
         if isinstance(event, Charge) and event.event_type in ("charge.succeeded", "charge.failed"):
@@ -251,10 +251,10 @@ def _card(charge: Charge) -> str | None:
 def _uplift(
     card: Scorecard, history: History, rows: Indices, waits_s: Floats, succeeded: Flags
 ) -> dict[str, float]:
-    """How retries fared where what was tried happened to be what the model would choose.
+    """Compare the success of retries that match the model's advice with other retries.
 
-    Compared with all retries, and with always waiting a day. It is fair where waits were chosen
-    without regard to the failure, as in the simulated year.
+    The others are all retries, and the retries after 24 hours. The comparison is fair only if waits
+    were chosen independently of the failure, as in the simulated year.
     """
     rules = load_rules(DEFAULT_RULES)
     names = list(rules.retries)

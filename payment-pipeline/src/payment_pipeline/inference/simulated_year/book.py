@@ -1,4 +1,4 @@
-"""Where the simulated year is written down: one call an event, one call a payment's attempt."""
+"""The collection of events of the simulated year."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
@@ -24,7 +24,7 @@ DAY_S: Final = 86_400.0
 
 
 class Purchase(NamedTuple):
-    """What is being paid, however many attempts it takes."""
+    """A payment with one or more attempts."""
 
     payment_id: str
     customer: Customer
@@ -34,7 +34,7 @@ class Purchase(NamedTuple):
 
 
 class Book:
-    """The events so far. Times are seconds since the year's start; later than its end is lost."""
+    """The events so far. Times are seconds since the year's start. Later events are dropped."""
 
     def __init__(self, days: int) -> None:
         self.end_s = days * DAY_S
@@ -42,7 +42,7 @@ class Book:
         self._ids = 0
 
     def in_order(self) -> list[PaymentEvent]:
-        """Every event by the time it happened; those of one second as they were written."""
+        """Return the events sorted by time. Events of the same second keep their order."""
         return sorted(self._events, key=lambda event: event.occurred_at)
 
     def new_id(self, prefix: str) -> str:
@@ -51,7 +51,7 @@ class Book:
         return f"{prefix}_{self._ids}"
 
     def add(self, kind: type[PaymentEvent], event_type: str, at_s: float, **fields: object) -> None:
-        """Write one event down; in whole seconds, as providers say it."""
+        """Add one event. Its time is in whole seconds, as at providers."""
         if not 0 <= at_s < self.end_s:
             return
         at = START + timedelta(seconds=int(at_s))
@@ -70,13 +70,13 @@ class Book:
         self._events.append(kind.model_validate(common | fields))
 
     def start(self, purchase: Purchase, at_s: float) -> None:
-        """The payment is asked for; who pays is known, with what is not."""
+        """Add the creation of the payment. The card is not known yet."""
         self.add(Payment, "payment.created", at_s, **_common(purchase))
 
     def attempt(
         self, purchase: Purchase, at_s: float, card: Card, risk: int, decline: Decline | None
     ) -> str:
-        """One attempt, its charge and its payment event; the charge's id."""
+        """Add the charge event and the payment event of an attempt. Return the charge's id."""
         outcome = "succeeded" if decline is None else "failed"
         charge_id = self.new_id("ch")
         self.add(
@@ -100,15 +100,15 @@ class Book:
         return charge_id
 
     def refund(self, purchase: Purchase, at_s: float) -> None:
-        """The money goes back; the customer isn't named, as at Stripe."""
+        """Add a refund. As at Stripe, the event has no customer."""
         self.add(Refund, "refund.created", at_s, **_after(purchase), status="succeeded")
 
     def dispute(self, purchase: Purchase, at_s: float, reason: str) -> None:
-        """The cardholder takes the money back through the bank."""
+        """Add a dispute by the cardholder."""
         self.add(Dispute, "dispute.created", at_s, **_after(purchase), reason=reason)
 
     def fraud_warning(self, purchase: Purchase, at_s: float) -> None:
-        """The issuer says that the cardholder calls it fraud."""
+        """Add an early fraud warning by the issuer."""
         self.add(
             FraudWarning,
             "fraud_warning.created",

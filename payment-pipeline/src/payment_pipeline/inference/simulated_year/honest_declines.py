@@ -1,4 +1,4 @@
-"""Why an honest attempt fails in the simulated year, and when trying again helps."""
+"""Declines of honest customers in the simulated year, and the success of retries."""
 
 from datetime import timedelta
 from typing import Final
@@ -25,7 +25,7 @@ NEEDS_ANOTHER_CARD: Final = frozenset({"expired_card", "lost_card"})
 TRANSIENT: Final = frozenset({"issuer_not_available", "processing_error", "try_again_later"})
 PAYDAYS: Final = (1, 2, 15, 16)
 RETRY_DELAYS_H: Final = (1.0, 24.0, 72.0, 120.0, 240.0)
-"""Merchants of this year try at random, payday included: so what works can be learned from it."""
+"""Merchants choose a delay at random, payday included, so the models can learn what works."""
 _VISA: Final = {
     "insufficient_funds": "51",
     "do_not_honor": "05",
@@ -49,12 +49,12 @@ _STRIPE_ADVICE: Final = {
 
 
 def draw_cause(random: Generator) -> str:
-    """Why an honest customer's card was refused."""
+    """Draw the cause of an honest customer's decline."""
     return pick(random, tuple(CAUSES), tuple(CAUSES.values()))
 
 
 def decline(random: Generator, cause: str, card: Card) -> Decline:
-    """How the provider and the network put it into codes."""
+    """Return the codes of the provider and the network for a cause."""
     mastercard = card.network == "mastercard" and cause in _MASTERCARD_ADVICE
     return Decline(
         code="expired_card" if cause == "expired_card" else "card_declined",
@@ -66,7 +66,7 @@ def decline(random: Generator, cause: str, card: Card) -> Decline:
 
 
 def is_payday(at_s: float) -> bool:
-    """Whether wages have just come: the 1st and the 15th, and the day after."""
+    """Whether the day is a payday (the 1st or the 15th) or the day after."""
     return (START + timedelta(seconds=at_s)).day in PAYDAYS
 
 

@@ -1,10 +1,10 @@
-"""A seeded year of payments to learn from where there is no history yet.
+"""A seeded, simulated year of payments: the training data while there is no real history.
 
-Not the simulator, which tests the pipeline with a provider's own bytes: this makes `PaymentEvent`s
-directly and is drawn so that the past says something about the future. What the models should find
-is hidden in it: fraud rings and stolen cards, customers about to leave, and declines that recover
-for a reason (money comes on payday, an issuer is back in an hour, a lost card never works again).
-What they learn from is only what events show, and labels come from later events, as in real life.
+The package `simulator` tests the pipeline with webhook bodies. This package makes `PaymentEvent`s
+directly, with patterns for the models to find: fraud rings and stolen cards, customers who are
+about to leave, and declines that recover for a reason (money arrives on payday, an issuer is back
+in an hour, a lost card never works again). The models see only the events. Labels come from later
+events.
 """
 
 from typing import Final
@@ -26,9 +26,9 @@ RINGS: Final = 100
 
 
 def simulated(seed: int, customers: int = CUSTOMERS) -> list[PaymentEvent]:
-    """A year's events of a market, in the order they happened; the same seed gives the same year.
+    """Return a year of events in chronological order. The same seed gives the same year.
 
-    About 45 events a customer; `customers` below a few hundred leaves too few labels to train on.
+    A customer has about 45 events. Fewer than a few hundred `customers` give too few labels.
     """
     random = np.random.default_rng(seed)
     book = Book(days=DAYS)

@@ -1,4 +1,4 @@
-"""The thieves of the simulated year: rings that test stolen cards in bursts, and lone ones."""
+"""Fraud in the simulated year: rings that test stolen cards in bursts, and single thefts."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Customers of the simulated year who come back when they like."""
+"""Customers of the simulated year who buy at irregular intervals."""
 
 from typing import Final
 

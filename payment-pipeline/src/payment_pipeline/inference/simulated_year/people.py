@@ -1,4 +1,4 @@
-"""Who lives in the simulated year: merchants, customers, their cards, and what they hide."""
+"""Merchants, customers and cards of the simulated year, with their hidden traits."""
 
 from dataclasses import dataclass
 from typing import Final, NamedTuple
