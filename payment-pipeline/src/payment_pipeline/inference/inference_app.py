@@ -1,7 +1,8 @@
-"""The scoring service's HTTP surface: batches in, scores out, cards, probes.
+"""The HTTP interface of the scoring service: scores, model cards, probes and metrics.
 
-Scoring runs in a thread, so that the probes answer meanwhile; one thread, since the work is Python
-and numpy under one lock and a second would only make both slower. What waits for it is bounded.
+Scoring runs in a thread, so that the probes answer during a batch. There is one thread, because
+Python and numpy hold one lock, and a second thread would slow down both. The number of waiting
+batches is limited.
 """
 
 import asyncio
@@ -28,12 +29,12 @@ from . import inference_metrics, problems, scoring_engine
 from .model_card import Card
 
 BODY_BYTES_MAX: Final = 8 * 1024 * 1024
-"""Of a batch: eight times what a thousand events with every feature take."""
+"""The largest batch: eight times the size of a thousand events with every feature."""
 READ_S_MAX: Final = 5.0
-"""For a body to arrive: a slow sender must not hold a place that others wait for."""
+"""The time for a body to arrive, so that a slow sender does not block other batches."""
 SPAN: Final = "POST /v1/score"
 RELOAD_S: Final = 3.0
-"""How often the pointers to the current versions are looked at."""
+"""How often the service checks the store for new versions."""
 
 log = structlog.get_logger()
 
@@ -62,10 +63,10 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
 
 
 class Inference(FastAPI):
-    """FastAPI, whose document describes the body that a route reads by itself, too."""
+    """FastAPI with the request schema of `/v1/score`, whose body the route reads itself."""
 
     def openapi(self) -> dict[str, Any]:
-        """The document, with the request's schema and those that it is made of."""
+        """Return the OpenAPI document, with the schemas of the request."""
         document = super().openapi()
         _, schemas = models_json_schema([(ScoreRequest, "validation")], ref_template=_COMPONENTS)
         document["components"]["schemas"] |= schemas["$defs"]
@@ -73,7 +74,7 @@ class Inference(FastAPI):
 
 
 class Service:
-    """What the routes share: the engine that answers now, and the bound on what waits for it."""
+    """The state that the routes share: the current engine and the number of open batches."""
 
     def __init__(self, settings: Settings, loaded: scoring_engine.Engine) -> None:
         self.settings = settings
@@ -95,7 +96,7 @@ class Service:
         return answer
 
     async def _admit(self, request: Request) -> Response:
-        """Score it, unless too many are under way."""
+        """Score a batch, or refuse the batch if too many are in flight."""
         if self.in_flight >= self.settings.inference_in_flight_max:
             return problems.overloaded(self.settings.retry_after_s)
         self.in_flight += 1
@@ -107,7 +108,7 @@ class Service:
             inference_metrics.IN_FLIGHT.set(self.in_flight)
 
     async def keep_current(self, every_s: float) -> None:
-        """Take new versions up as they come, until cancelled; a bad one leaves the old ones."""
+        """Load new versions until cancelled. If a version is invalid, keep the old ones."""
         told = ""
         while True:
             await asyncio.sleep(every_s)
@@ -117,7 +118,7 @@ class Service:
                 self.engine = await asyncio.to_thread(scoring_engine.load, self.settings)
             except UserError as mistake:
                 inference_metrics.RELOADS_FAILED.inc()
-                if str(mistake) != told:  # once, not every few seconds until it is mended
+                if str(mistake) != told:  # log each problem once, not at every check
                     told = str(mistake)
                     log.warning("models_not_taken_up", reason=told)
                 continue
@@ -130,7 +131,7 @@ class Service:
             log.info("models_taken_up", versions=self.engine.versions)
 
     def close(self) -> None:
-        """End the thread once its batch is done."""
+        """Stop the thread after its current batch."""
         self._thread.shutdown()
 
     async def _score(self, request: Request) -> Response:
@@ -143,7 +144,7 @@ class Service:
         if body is None:
             return problems.too_large(BODY_BYTES_MAX)
         try:
-            # The engine is taken once, so that a swap meanwhile doesn't mix versions.
+            # Read the engine once, so that a reload during a batch does not mix versions.
             batch = await loop.run_in_executor(self._thread, _answer, self.engine, body)
         except ValidationError as wrong:
             return problems.invalid(wrong)
@@ -158,7 +159,7 @@ class Service:
 
 
 def create_app(settings: Settings, reload_s: float = RELOAD_S) -> FastAPI:
-    """The service as an application; models are loaded here, so that a missing one ends the start.
+    """Create the application and load its models. A missing model stops the start.
 
     Raises:
         UserError: a model was never trained or can't be trusted, or the retry rules are wrong.
@@ -183,7 +184,7 @@ def create_app(settings: Settings, reload_s: float = RELOAD_S) -> FastAPI:
         redoc_url=None,
     )
 
-    # Answers are written as bytes: validating what was just built would cost more than building it.
+    # Answers are written as bytes: a validation would cost more than the scoring itself.
     @app.post(
         "/v1/score",
         summary="Score a batch",
@@ -219,7 +220,7 @@ def _answer(current: scoring_engine.Engine, body: bytes) -> scoring_engine.Batch
 
 
 async def _read(request: Request) -> bytes | None:
-    """The body, or `None` once it is over the cap."""
+    """Read the body, or return `None` if it is larger than the limit."""
     parts, length = [], 0
     async for part in request.stream():
         length += len(part)

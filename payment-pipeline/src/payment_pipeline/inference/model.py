@@ -1,4 +1,4 @@
-"""The interface of a model: what training gives, and what a model module has to offer."""
+"""The interface of a model: training, loading and scoring."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
@@ -16,21 +16,21 @@ class Scorer(Protocol):
     """A trained model, ready to answer."""
 
     def score(self, items: Sequence[ScoreItem], features: Floats) -> list[dict[str, object]]:
-        """One answer an item: `value`, `reasons` and, where there is more to say, `detail`.
+        """Return one answer per item: `value`, `reasons` and, for some models, `detail`.
 
         Args:
-            items: those that the model applies to.
-            features: theirs, (items, `dataset.FEATURE_NAMES`); NaN is unknown.
+            items: the events that the model applies to.
+            features: their features, (items, `FEATURE_NAMES`). NaN means unknown.
         """
         ...
 
     def content(self) -> dict[str, object]:
-        """All that decides an answer: what the model's version is the hash of."""
+        """Return everything that decides an answer. The version is the hash of this content."""
         ...
 
 
 class Trained(NamedTuple):
-    """What training gives: the estimator to store, and what its card says."""
+    """The result of a training: the estimator to store, and the facts for its card."""
 
     estimator: BaseEstimator
     data: Data
@@ -40,24 +40,24 @@ class Trained(NamedTuple):
 
 
 class Model(Protocol):
-    """What a model module's `MODEL` must offer."""
+    """The interface of `MODEL` in a module of `models/`."""
 
     name: str
     output: str
-    """What its answer is called in `domain.scoring.EventScores`."""
+    """The field of its answer in `domain.scoring.EventScores`."""
     method: str
     """How it works, in one sentence, for the card."""
     applies_to: str
-    """`applies` in words, for the card."""
+    """A description of `applies`, for the card."""
     limits: str
-    """Where it may be wrong, for the card."""
+    """The known limits of the model, for the card."""
 
     def applies(self, item: ScoreItem) -> bool:
         """Whether the model has an answer for this event."""
         ...
 
     def train(self, history: History) -> Trained:
-        """Learn from a history; the same history gives the same model.
+        """Train on a history. The same history gives the same model.
 
         Raises:
             UserError: the history has too few labels to learn from.
@@ -68,6 +68,6 @@ class Model(Protocol):
         """Make a stored estimator ready to answer.
 
         Raises:
-            UserError: a configuration that the model needs is wrong.
+            UserError: the configuration of the model is wrong.
         """
         ...

@@ -1,4 +1,4 @@
-"""What a model says of itself: data, features, how it was judged, and where it may be wrong."""
+"""Model cards: the data, features, metrics and limits of a trained model."""
 
 from typing import Final
 
@@ -25,26 +25,26 @@ class Span(_Part):
 
 
 class Data(_Part):
-    """What it learned from."""
+    """The training data."""
 
     source: str
     label: str
-    """What counts as a yes, in one sentence."""
+    """What counts as positive, in one sentence."""
     train: Span
     calibration: Span
     holdout: Span
 
 
 class FeatureUse(_Part):
-    """One feature, and how it bends the log-odds."""
+    """One feature, and its effect on the log-odds."""
 
     name: str
     meaning: str
     when_unknown: float
-    """What an unknown value is read as."""
+    """The value that replaces an unknown value."""
     knots: list[float]
     log_odds: list[float]
-    """Added at each knot, against the average event."""
+    """The log-odds at each knot, relative to the average event."""
 
 
 class CalibrationBin(_Part):
@@ -61,7 +61,7 @@ class Card(_Part):
     model: str
     version: str
     output: str
-    """Which field of the answer it fills."""
+    """The field of the answer that the model fills."""
     trained_at: AwareDatetime
     method: str
     applies_to: str
@@ -72,14 +72,14 @@ class Card(_Part):
     calibration: list[CalibrationBin]
     """On the holdout."""
     limits: str
-    """Where it may be wrong."""
+    """The known limits of the model."""
     libraries: dict[str, str]
 
 
 def judge(labels: Flags, predicted: Floats) -> tuple[dict[str, float], list[CalibrationBin]]:
-    """Metrics and the calibration table of a holdout.
+    """Compute the metrics and the calibration table of a holdout.
 
-    `brier_base_rate` is what always saying the holdout's mean would have got; lower is better.
+    `brier_base_rate` is the Brier score of always predicting the mean. Lower is better.
     """
     base_rate = float(labels.mean())
     bins = _calibration(labels, predicted)

@@ -1,4 +1,4 @@
-"""What inference answers when it can't score: problem details (RFC 9457), typed by `code`."""
+"""The error answers of inference: problem details (RFC 9457), with a `code` as their type."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -10,21 +10,21 @@ from starlette.responses import Response
 
 PROBLEM_JSON: Final = "application/problem+json"
 ERRORS_MAX: Final = 20
-"""How many errors of a batch are told; a thousand events may all be wrong in the same way."""
+"""How many errors of a batch are listed. A thousand events may all have the same error."""
 
 
 def too_large(bytes_max: int) -> Response:
-    """The body is over the cap."""
+    """The body is too large."""
     return problem(413, "body_too_large", f"A batch has at most {bytes_max} bytes.")
 
 
 def too_slow(seconds_max: float) -> Response:
-    """The body did not come, or not in time."""
+    """The body did not arrive in time."""
     return problem(408, "body_incomplete", f"The body must arrive whole within {seconds_max} s.")
 
 
 def invalid(wrong: ValidationError) -> Response:
-    """The body is not JSON, or not a `ScoreRequest`; says where, never what was there."""
+    """The body is not JSON or not a `ScoreRequest`. The answer has paths, never values."""
     errors = [
         {"path": ".".join(str(part) for part in error["loc"]), "message": error["msg"]}
         for error in wrong.errors(include_url=False, include_context=False, include_input=False)
@@ -35,15 +35,21 @@ def invalid(wrong: ValidationError) -> Response:
 
 
 def overloaded(retry_after_s: int) -> Response:
-    """Too many batches are under way."""
-    answer = problem(503, "overloaded", "Too many batches are under way: send it again later.")
+    """Too many batches are in flight."""
+    answer = problem(
+        503, "overloaded", "Too many batches are in flight. Send the batch again later."
+    )
     answer.headers["Retry-After"] = str(retry_after_s)
     return answer
 
 
 def defect() -> Response:
-    """A model raised: a defect of ours."""
-    return problem(500, "defect", "The batch could not be scored: a defect of ours.")
+    """A model raised an exception."""
+    return problem(
+        500,
+        "defect",
+        "The batch could not be scored because of a defect in the service. See its log.",
+    )
 
 
 def problem(
