@@ -53,5 +53,5 @@ def test_no_secret_reaches_a_log_or_a_generated_file(stack: Settings) -> None:
     written = [*(stack.var / "log").iterdir(), *(stack.var / "run").iterdir()]
     texts = {path: path.read_text(errors="replace") for path in written if path.is_file()}
     assert texts
-    told = [path for path, text in texts.items() if any(secret in text for secret in secrets)]
-    assert told == []
+    leaking = [path for path, text in texts.items() if any(secret in text for secret in secrets)]
+    assert leaking == []

@@ -57,8 +57,8 @@ def test_a_given_database_is_used_unchanged(isolated: SettingsOf) -> None:
 
 def test_dbt_gets_trinos_password_only_in_its_environment(isolated: SettingsOf) -> None:
     assert "DBT_TRINO_PASSWORD" not in dagster.environment(isolated())
-    told = dagster.environment(isolated(trino_password="pw"))
-    assert told["DBT_TRINO_PASSWORD"] == "pw"
+    given = dagster.environment(isolated(trino_password="pw"))
+    assert given["DBT_TRINO_PASSWORD"] == "pw"
 
 
 def test_superset_queries_as_the_reader_and_its_secrets_are_only_in_its_environment(
@@ -68,8 +68,8 @@ def test_superset_queries_as_the_reader_and_its_secrets_are_only_in_its_environm
     assert superset.trino_uri(settings) == (
         f"trino://superset@127.0.0.1:{settings.trino_port}/lakehouse"
     )
-    told = superset.environment(settings)
-    assert (told["SUPERSET_SECRET_KEY"], told["SUPERSET_ADMIN_PASSWORD"]) == ("sign", "enter")
+    given = superset.environment(settings)
+    assert (given["SUPERSET_SECRET_KEY"], given["SUPERSET_ADMIN_PASSWORD"]) == ("sign", "enter")
     assert "enter" not in " ".join(superset.COMPONENT.command(settings))
 
 

@@ -68,22 +68,22 @@ def test_each_component_is_given_its_own_secrets_alone(
     known = {**components(), "gateway": gateway}
     monkeypatch.setattr(supervisor, "components", lambda: known)
     config = written(isolated(**dict.fromkeys(plain, "given"), webhook_secrets=signing))
-    told = {}
+    given = {}
     for component in components().values():
         environment = config[f"program:{component.name}"]["environment"]
         pairs = dict(pair.split("=", 1) for pair in shlex.split(environment.replace(",", " ")))
-        told[component.name] = {name for name in names if f"PAYMENTS_{name.upper()}" not in pairs}
+        given[component.name] = {name for name in names if f"PAYMENTS_{name.upper()}" not in pairs}
         assert "given" not in pairs.values()
-    assert told.pop("gateway") == {"webhook_secrets_stripe", "webhook_secrets_acme"}
-    assert told["normalizer"] == {"pseudonym_key"}
-    assert told["worker"] == {"postgres_worker_password"}
-    assert not told["kafka"] | told["temporal"] | told["dispatcher"] | told["inference"]
-    reads_bodies = {name for name, seen in told.items() if "postgres_reader_password" in seen}
+    assert given.pop("gateway") == {"webhook_secrets_stripe", "webhook_secrets_acme"}
+    assert given["normalizer"] == {"pseudonym_key"}
+    assert given["worker"] == {"postgres_worker_password"}
+    assert not given["kafka"] | given["temporal"] | given["dispatcher"] | given["inference"]
+    reads_bodies = {name for name, seen in given.items() if "postgres_reader_password" in seen}
     assert reads_bodies == {"dagster-code"}
     for name in ("dagster-webserver", "dagster-daemon"):
-        assert told[name] == {"postgres_dagster_password"}
+        assert given[name] == {"postgres_dagster_password"}
     unseen = {"postgres_admin_password", "webhook_secrets_stripe", "webhook_secrets_acme"}
-    assert not any(unseen & seen for seen in told.values())
+    assert not any(unseen & seen for seen in given.values())
 
 
 def test_a_provider_that_is_not_installed_has_its_secret_withheld_from_all(

@@ -97,7 +97,7 @@ def test_every_port_of_seaweedfs_is_a_setting(isolated: SettingsOf) -> None:
 
 
 def test_dbt_gets_the_address_of_a_given_cluster(isolated: SettingsOf) -> None:
-    told = dbt_environment(isolated(trino_url="https://trino.example", trino_user="etl"))
-    assert told["DBT_TRINO_HOST"] == "trino.example"
-    assert (told["DBT_TRINO_SCHEME"], told["DBT_TRINO_PORT"]) == ("https", "443")
-    assert told["DBT_TRINO_USER"] == "etl"
+    given = dbt_environment(isolated(trino_url="https://trino.example", trino_user="etl"))
+    assert given["DBT_TRINO_HOST"] == "trino.example"
+    assert (given["DBT_TRINO_SCHEME"], given["DBT_TRINO_PORT"]) == ("https", "443")
+    assert given["DBT_TRINO_USER"] == "etl"

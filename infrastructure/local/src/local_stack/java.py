@@ -56,7 +56,7 @@ def _candidates() -> list[Java]:
 
 
 def version_of(executable: Path) -> int | None:
-    """A runtime's feature release. None if it can't run: macOS has a `java` that only says so."""
+    """A runtime's feature release. None if it can't run, like macOS's placeholder `java`."""
     try:
         answer = subprocess.run(  # noqa: S603 - the user's own Java
             [executable, "-version"],

@@ -226,7 +226,7 @@ def _ports(settings: Settings, components: list[Component], running: set[str]) -
 def _unusable(host: str, port: int) -> str | None:
     """The reason why nothing can listen on the port. None if something can."""
     with socket.socket() as caller:
-        # On macOS a bind succeeds beside a listener on every address, so it is called first.
+        # On macOS a bind succeeds although something listens on every address. A call finds it.
         if caller.connect_ex((host, port)) == 0:
             return "taken"
     with socket.socket() as listener:
