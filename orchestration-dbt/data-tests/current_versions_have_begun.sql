@@ -1,6 +1,6 @@
 {{ config(meta={'dagster': {'ref': {'name': 'dim_customer'}}}) }}
--- The version that holds now has begun: none of a merchant after the data's clock, none of a customer
--- after the newest thing that happened, which a provider's clock may put ahead of it.
+-- Fails for a current version that begins in the future: after the data's clock for a merchant, after the
+-- newest event for a customer. A provider's clock can put the newest event ahead of the data's clock.
 with
 
 clocks as (

@@ -1,6 +1,6 @@
 {{ config(meta={'dagster': {'ref': {'name': 'fct_daily_payments'}}}) }}
--- Days, refunds and disputes add up to the payments', currency by currency. A payment that only its
--- refunds or disputes are known of is of no day.
+-- The daily facts, the refunds and the disputes each sum to the payments, by currency. A payment known only
+-- from refunds or disputes belongs to no day.
 with
 
 payments as (

@@ -1,4 +1,4 @@
--- The classes of the decline mix are all declined payments, and every attempt got through or didn't.
+-- The decline classes sum to the declined payments. Authorized and failed attempts sum to all attempts.
 select
     day_key,
     declined_payments

@@ -1,6 +1,6 @@
 {{ config(meta={'dagster': {'ref': {'name': 'fct_payment_events'}}}) }}
--- No event of the lake is missing from the facts, and the facts have none that the lake doesn't.
--- The loader goes on meanwhile: what came after the facts' newest transaction is the next run's.
+-- The facts contain exactly the events of the lake. The loader runs at the same time, so events after the
+-- facts' newest transaction are left to the next run.
 with
 
 lake as (

@@ -1,5 +1,5 @@
 {{ config(meta={'dagster': {'ref': {'name': 'fct_payments'}}}) }}
--- Each fact finds exactly one version of its payer and of its merchant, at the moment that it is of.
+-- Each fact matches exactly one version of its customer and of its merchant at the time of the fact.
 with
 
 moments as (

@@ -1,4 +1,4 @@
--- opening + movement = closing, each opening is the closing before, the first opening is nothing.
+-- opening + movement = closing. Each opening equals the previous closing. The first opening is 0.
 with
 
 movements as (

@@ -1,5 +1,5 @@
 {{ config(severity='warn') }}
--- A payment, its refunds and its disputes are of one currency; another's amounts are left out of it.
+-- A payment, its refunds and its disputes have one currency. Amounts in another currency are left out.
 select payment_key
 from {{ ref('int_payment_events') }}
 where kind in ('payment', 'charge', 'refund', 'dispute') and payment_key is not null

@@ -1,5 +1,5 @@
-{#- What only some kinds of events have (`payment_pipeline.domain.events`), as one typed row: the
-    JSON is read once, fields match by name, and what an event doesn't have is null. -#}
+{#- The attributes that only some kinds of events have (`payment_pipeline.domain.events`), as one typed
+    row. The JSON is parsed once, fields match by name, and a missing attribute is null. -#}
 {% macro attributes_type() -%}
     row(
         actionable boolean,
@@ -80,13 +80,13 @@
     )
 {%- endmacro %}
 
-{#- A moment of the attributes: ISO 8601 text to a timestamp. -#}
+{#- Converts an attribute in ISO 8601 text to a timestamp. -#}
 {% macro moment(text) -%}
     cast(from_iso8601_timestamp_nanos({{ text }}) as timestamp(6) with time zone)
 {%- endmacro %}
 
-{#- The models' answers: output (fraud_score, …) to value, model and version. A new model's answers
-    need no edit here. -#}
+{#- The models' answers: a map from output (fraud_score, …) to value, model and version. A new model
+    needs no change here. -#}
 {% macro scores_type() -%}
     map(varchar, row(value varchar, model varchar, version varchar))
 {%- endmacro %}

@@ -1,9 +1,9 @@
-{#- A table under contract is checked, then replaced in one commit.
+{#- Checks a table that has a contract, then replaces the table in one commit.
 
-    The adapter's own way creates it empty and fills it with a second statement, and in between a
-    dashboard sees nothing. A temporary one is replaced too: a run that was killed may have left it.
-    What CREATE TABLE AS can't declare, NOT NULL and the key, the data test
-    `satisfies_constraints` holds. -#}
+    The adapter's default creates an empty table and fills it with a second statement. Between the two,
+    a dashboard sees no rows. A temporary table is replaced too, because a killed run may have left one.
+    CREATE TABLE AS cannot declare NOT NULL and the primary key, so the data test
+    `satisfies_constraints` checks them. -#}
 {% macro trino__create_table_as(temporary, relation, sql, on_exists=None) -%}
     {%- if config.get('contract').enforced -%}
         {{ get_assert_columns_equivalent(sql) }}

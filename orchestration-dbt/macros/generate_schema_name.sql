@@ -1,4 +1,4 @@
-{#- The schema as configured, without the target's in front; a test's prefix keeps runs apart. -#}
+{#- The configured schema, without the target's schema in front. Tests set a prefix to separate their runs. -#}
 {% macro generate_schema_name(custom_schema_name, node) -%}
     {{ var('schema_prefix') }}{{ custom_schema_name or target.schema }}
 {%- endmacro %}

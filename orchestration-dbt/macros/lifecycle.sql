@@ -1,4 +1,4 @@
-{#- What an event says about the state of its payment. -#}
+{#- The payment's state according to one event. -#}
 {% macro lifecycle_state() -%}
     case
         when event_type = 'payment.created' then 'created'
@@ -15,8 +15,9 @@
     end
 {%- endmacro %}
 
-{#- How far along a state is. Times come in whole seconds and in no order, so the furthest state
-    counts, whenever it was heard of; the three in the middle come and go, and time decides. -#}
+{#- The rank of a state in the life cycle. Timestamps have whole seconds and events arrive out of order, so
+    the state with the highest rank wins, whenever its event arrived. The three states in the middle have
+    the same rank, because a payment can return to them; the newest of them wins. -#}
 {% macro lifecycle_rank(state) -%}
     case {{ state }}
         when 'created' then 1
@@ -30,12 +31,12 @@
     end
 {%- endmacro %}
 
-{#- Of two events about the same thing, the greater recency is the newer word. -#}
+{#- Sort key of the events about one object: the event with the greater recency is the newer one. -#}
 {% macro recency() -%}
     row(lifecycle_rank, occurred_at, event_id)
 {%- endmacro %}
 
-{#- 1 for the newest word about an object: by how far its event is along, then time, then event id. -#}
+{#- 1 for the newest event about an object. Events are ordered by rank, then time, then event id. -#}
 {% macro newest_first(rank, object='provider, object_id') -%}
     row_number() over (
         partition by {{ object }}
@@ -43,12 +44,12 @@
     )
 {%- endmacro %}
 
-{#- The newest known value of a column, within a group. -#}
+{#- The newest value of a column within a group, nulls left out. -#}
 {% macro latest(column, condition='true') -%}
     max_by({{ column }}, {{ recency() }}) filter (where {{ column }} is not null and {{ condition }})
 {%- endmacro %}
 
-{#- Why attempts fail, in the few classes that call for different action. Codes are Stripe's. -#}
+{#- Decline classes of failed attempts. Each class calls for a different action. The codes are Stripe's. -#}
 {% macro decline_class(decline_reason) -%}
     case
         when {{ decline_reason }} is null then null
@@ -74,7 +75,7 @@
     end
 {%- endmacro %}
 
-{#- The classes that `decline_class` gives, as they end in column names. -#}
+{#- The classes that `decline_class` returns. Column names end in them. -#}
 {% macro decline_classes() -%}
     {{ return(['insufficient_funds', 'card_data', 'suspected_fraud', 'authentication', 'transient', 'other']) }}
 {%- endmacro %}

@@ -1,9 +1,10 @@
-{# Which events a payment's state is computed from. #}
+{# Condition: the event describes a payment. The state of a payment is computed from these events. #}
 {% macro is_about_a_payment() -%}
     kind in ('payment', 'charge', 'refund', 'dispute') and payment_key is not null
 {%- endmacro %}
 
-{# After an incremental run: a payment whose every event was corrected to be about another is none. #}
+{# After an incremental run, deletes payments without events: corrections moved all their events to
+   other payments. #}
 {% macro forget_payments_without_events(payments) -%}
     {% if is_incremental() %}
         delete from {{ payments }}

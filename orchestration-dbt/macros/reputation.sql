@@ -1,5 +1,5 @@
-{#- How good a customer is, by successful payments: a count, since amounts of several currencies
-    have no sum. -#}
+{#- A customer's tier, by the number of successful payments. Amounts are not used, because amounts in
+    several currencies have no sum. -#}
 {% macro customer_tier(successful_payments) -%}
     case
         when {{ successful_payments }} >= 20 then 'champion'
@@ -10,7 +10,7 @@
     end
 {%- endmacro %}
 
-{#- How risky a customer or a merchant is: disputes and early fraud warnings per successful payment.
+{#- The risk profile of a customer or merchant: disputes and early fraud warnings per successful payment.
     The networks' monitoring programmes begin between 0.75 and 1.5 % (Visa VAMP, Mastercard ECP). -#}
 {% macro risk_profile(reports, successful_payments, failed_payments) -%}
     case
@@ -23,8 +23,8 @@
     end
 {%- endmacro %}
 
-{#- How well a merchant's payments go, 0 to 100; null without payments. Failed payments cost up to 40
-    points (all of them at half failing), reports up to 40 (at 1.5 %), refunds up to 20 (at 20 %). -#}
+{#- A merchant's health score from 0 to 100; null without payments. Failed payments cost up to 40
+    points (all 40 when half of the payments fail), reports up to 40 (at 1.5 %), refunds up to 20 (at 20 %). -#}
 {% macro merchant_health_score(successful_payments, failed_payments, reports, refunds) -%}
     cast(
         case when {{ successful_payments }} + {{ failed_payments }} > 0 then round(
@@ -37,19 +37,19 @@
     )
 {%- endmacro %}
 
-{#- Days until a model's answer can be judged: its label's window, as `inference.models` have it. -#}
+{#- Days until the outcome of a model's answer is known: the window of its label in `inference.models`. -#}
 {% macro maturity_days(output) -%}
     case {{ output }} when 'retry_strategy' then 20 else 30 end
 {%- endmacro %}
 
-{#- From a failure on: an attempt that comes sooner is a person's at the checkout, and no retry, as
-    `inference.models.retry_strategy` has it. -#}
+{#- Delay after a failure from which an attempt counts as a retry. An earlier attempt was made by a person
+    at the checkout. The delay is that of `inference.models.retry_strategy`. -#}
 {% macro retry_wait_minutes() -%}
     30
 {%- endmacro %}
 
-{#- Running totals of int_payment_reputation's measures, from rows `member, moment, measure, change`: a
-    row a member and moment. A measure of another name only makes the moment exist. -#}
+{#- Running totals of int_payment_reputation's measures, from rows `member, moment, measure, change`: one
+    row for each member and moment. A measure with another name adds a moment but changes no total. -#}
 {% macro reputation_totals(changes, member, moment) -%}
     select
         {{ member }},

@@ -1,5 +1,5 @@
-{#- One hash for several columns. Every part is quoted by its length, so that ('a', 'bc') and
-    ('ab', 'c') differ, and a null is told from an empty text. -#}
+{#- One hash of several columns. The length of each part is hashed too, so that ('a', 'bc') and
+    ('ab', 'c') differ. Null and the empty text also differ. -#}
 {% macro surrogate_key(columns) -%}
     lower(to_hex(md5(to_utf8(
         {%- for column in columns -%}
@@ -9,7 +9,7 @@
     ))))
 {%- endmacro %}
 
-{#- The key of a dimension's member; what isn't known points to the unknown member. -#}
+{#- The key of a dimension's member. An unknown id gets the key of the member "unknown". -#}
 {% macro member_key(provider, id) -%}
     case when {{ id }} is null then 'unknown' else {{ surrogate_key([provider, id]) }} end
 {%- endmacro %}

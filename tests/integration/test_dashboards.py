@@ -1,8 +1,8 @@
-"""Would somebody who opens a dashboard see every chart, drawn, with figures in it?
+"""Superset's dashboards in a browser: every chart is drawn and has figures.
 
-The lake is filled with an hour of seeded rows, dbt builds the marts, Superset is provisioned twice
-from its files, and a browser does the rest: it opens each dashboard as it is, and again in a time
-range in which nothing happened. Screenshots go to `var/screenshots`.
+The lake is filled with an hour of seeded rows, dbt builds the marts, and Superset is provisioned
+twice from its files. A browser opens each dashboard, then again with a time range without events.
+Screenshots go to `var/screenshots`.
 """
 
 import sqlite3
@@ -43,11 +43,11 @@ DASHBOARDS: Final = [
 
 @pytest.fixture(scope="module")
 def dashboards(lakehouse: Settings, built: Dbt) -> Iterator[Settings]:
-    """Superset on the marts, as the user who may only read, provisioned at least twice."""
+    """Superset on the marts, with a read-only user, provisioned at least twice."""
     if not superset.installed():
         pytest.skip(
-            "NOT TESTED: whether Superset takes the dashboards' files, and shows anything. It has"
-            " no environment here: run make setup-superset"
+            "NOT TESTED: the import of the dashboards' files into Superset. Superset is not"
+            " installed: run make setup-superset"
         )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SUPERSET_MARTS_SCHEMA", built.schema("marts"))
@@ -61,8 +61,8 @@ def browser(dashboards: Settings) -> Iterator[Browser]:
     binaries = chromium()
     if binaries is None:
         pytest.skip(
-            "NOT TESTED: whether any chart of the dashboards is drawn, has figures, and heeds the"
-            " time range. No browser is here: install chromium and chromium-driver"
+            "NOT TESTED: whether the charts are drawn, have figures and apply the time range. There"
+            " is no browser: install chromium and chromium-driver"
         )
     with Browser(*binaries) as opened:
         password = dashboards.secret("superset_admin_password")
@@ -87,7 +87,7 @@ def test_every_chart_is_drawn_with_figures(
 
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda each: str(each["slug"]))
-def test_the_time_range_empties_every_chart_but_those_of_the_whole(
+def test_a_time_range_without_events_empties_the_charts_that_apply_it(
     dashboard: dict[str, Any], dashboards: Settings, browser: Browser
 ) -> None:
     chosen = time_filter(dashboard)
@@ -102,10 +102,10 @@ def test_the_time_range_empties_every_chart_but_those_of_the_whole(
     assert {chart.name for chart in found if chart.has_figures} == timeless
 
 
-def test_a_time_range_that_ends_within_a_day_holds_that_day(
+def test_a_time_range_that_ends_within_a_day_includes_that_day(
     dashboards: Settings, browser: Browser, built: Dbt
 ) -> None:
-    """As each one does that ends now: today's payments are the ones that are looked at most."""
+    """A range that ends now must include today's payments."""
     days = built.query(
         "select created_on, currency, is_live, attempted_payments"
         f" from {built.schema('marts')}.fct_daily_payments where attempted_payments > 0"
@@ -128,7 +128,7 @@ def test_a_time_range_that_ends_within_a_day_holds_that_day(
     assert {row["currency"]: row["payments"] for row in shown if row["payments"]} == expected
 
 
-async def test_a_drill_sees_whatever_a_chart_could(
+async def test_the_drills_read_every_row_that_a_chart_can_read(
     dashboards: Settings, built: Dbt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def rows_of(table: str) -> int:
@@ -147,7 +147,7 @@ async def test_a_drill_sees_whatever_a_chart_could(
     assert await seen() == sum(counts), "it is gone again"
 
 
-def test_provisioning_again_makes_no_doubles(dashboards: Settings) -> None:
+def test_provisioning_again_creates_no_duplicates(dashboards: Settings) -> None:
     files = {kind: len(list(superset.FOLDER.glob(f"assets/{kind}/**/*.yaml"))) for kind in TABLES}
     with closing(sqlite3.connect(superset.home(dashboards) / "superset.db")) as metadata:
         rows = {
@@ -181,7 +181,7 @@ def time_filter(dashboard: dict[str, Any]) -> dict[str, Any]:
 
 
 def seen(browser: Browser, url: str, screenshot: str) -> list[Chart]:
-    """The dashboard's charts, with a picture of them even when some never came."""
+    """Returns the dashboard's charts and saves a screenshot, even if a chart did not load."""
     try:
         return browser.open_dashboard(url)
     finally:

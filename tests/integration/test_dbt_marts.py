@@ -1,7 +1,7 @@
-"""Do the marts add up, whatever the order, and is an incremental run as good as a rebuild?
+"""The marts' sums, their independence of the order of rows, and incremental runs against rebuilds.
 
-One history is loaded twice: in order and built at once; and shuffled, with some events twice, in
-two loads with a run after each.
+One history is loaded twice. First in order, with one build. Then shuffled and with some events
+twice, in two loads with a build after each.
 """
 
 import json
@@ -88,7 +88,9 @@ def test_every_event_is_a_fact_once(built: Dbt, rows: tuple[Row, ...]) -> None:
     assert found == [(len(rows), len(rows))]
 
 
-def test_captured_is_what_the_provider_received(built: Dbt, rows: tuple[Row, ...]) -> None:
+def test_captured_amount_equals_the_amount_that_the_provider_received(
+    built: Dbt, rows: tuple[Row, ...]
+) -> None:
     """Counted here from the rows, in minor units, currency by currency."""
     received: Counter[str] = Counter()
     for payment in {row["payment_id"]: row for row in rows if is_success(row)}.values():
@@ -105,7 +107,7 @@ def is_success(row: Row) -> bool:
     return bool(row["event_type"] == "payment.succeeded")
 
 
-def test_order_and_repetition_change_nothing(built: Dbt, shuffled: Dbt) -> None:
+def test_order_and_duplicates_of_rows_change_nothing(built: Dbt, shuffled: Dbt) -> None:
     tables = built.columns("marts")
     del tables[AUDIT]
     for table, columns in tables.items():
@@ -114,7 +116,7 @@ def test_order_and_repetition_change_nothing(built: Dbt, shuffled: Dbt) -> None:
         assert not differing(built, ours, theirs, kept), table
 
 
-def test_the_audit_counts_what_is_in_the_lake_twice(
+def test_the_audit_counts_duplicates_in_the_lake(
     built: Dbt, shuffled: Dbt, rows: tuple[Row, ...]
 ) -> None:
     again = int(int(len(rows) * FIRST_SHARE) * REPEATED_SHARE)
@@ -142,7 +144,7 @@ def test_an_incremental_run_equals_a_full_refresh(shuffled: Dbt) -> None:
         shuffled.query(f"drop table {before}")
 
 
-def test_a_table_can_be_read_as_it_was(shuffled: Dbt) -> None:
+def test_an_older_snapshot_of_a_table_can_be_read(shuffled: Dbt) -> None:
     facts = shuffled.schema("marts") + ".fct_payments"
     snapshots = shuffled.query(
         f"""select snapshot_id from {facts.replace(".", '."')}$snapshots" order by committed_at"""
@@ -169,7 +171,7 @@ def test_every_column_is_described(built: Dbt) -> None:
                 assert said == columns, table
 
 
-def test_old_data_is_called_stale(shuffled: Dbt) -> None:
+def test_the_freshness_check_reports_old_data(shuffled: Dbt) -> None:
     assert "ERROR STALE" in shuffled.run("source", "freshness", ok=False)
     said = json.loads((shuffled.target / shuffled.prefix / "sources.json").read_text())
     (answer,) = said["results"]
@@ -178,7 +180,7 @@ def test_old_data_is_called_stale(shuffled: Dbt) -> None:
     assert answer["max_loaded_at"]
 
 
-def test_every_payment_finds_its_customer_and_merchant_as_they_were(built: Dbt) -> None:
+def test_each_payment_matches_one_version_of_customer_and_merchant(built: Dbt) -> None:
     """The query of `docs/guides/history.md`."""
     guide = (Path(__file__).parents[2] / "docs/guides/history.md").read_text()
     query = guide.split("```sql")[1].split("```")[0].strip().rstrip(";")

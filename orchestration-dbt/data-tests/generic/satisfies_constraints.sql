@@ -1,5 +1,5 @@
-{#- The constraints of the contract that rows break: a column that is not_null and is null, a primary
-    key that is there twice. One scan a mart; CREATE TABLE AS can't declare them. -#}
+{#- Finds rows that break the contract: null in a not_null column, or a duplicate primary key. It scans each
+    mart once. CREATE TABLE AS cannot declare these constraints. -#}
 {% test satisfies_constraints(model) %}
 
     {%- set names, counts = [], [] -%}

@@ -1,4 +1,5 @@
-{#- Versions of a member that overlap, leave a gap, or aren't current exactly once at the end. -#}
+{#- Finds versions of a member that overlap or leave a gap, and members whose last version is not the only
+    current one. -#}
 {% test versions_are_contiguous(model, member_key) %}
 
 with

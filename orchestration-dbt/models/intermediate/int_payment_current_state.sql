@@ -19,9 +19,8 @@ events as (
 
     select * from about_payments
     {% if is_incremental() %}
-        -- A payment is computed anew, from all its events, when they are not those that it was
-        -- computed from: one is new, was scored later, or was corrected; a corrected one may have
-        -- been about another payment before, which has one less now.
+        -- Recompute a payment from all its events when one of its events is new, was scored later, or was
+        -- corrected. A correction can move an event to another payment. Then both payments are recomputed.
         where payment_key in (
             select held.payment_key
             from (
@@ -45,17 +44,18 @@ decided as (
 
     select
         *,
-        -- Whatever says that the issuer agreed: not every event need have come, or be subscribed to.
+        -- Any event that implies an authorization counts, because the event of the authorization itself may
+        -- be missing or not subscribed to.
         min(case
             when
                 event_type in ('payment.amount_capturable_updated', 'payment.succeeded')
                 or (kind = 'charge' and status = 'succeeded')
                 then occurred_at
         end) over (partition by payment_key) as authorized_at,
-        -- A failed charge can be updated later; that is no attempt.
+        -- A later update of a failed charge is not an attempt.
         event_type in ('charge.failed', 'payment.failed') as is_failed_attempt,
-        -- Nor does an update, or a refund, bring a payment to the state that it is in already. Only the
-        -- states that are as far along come and go.
+        -- An update or a refund does not bring a payment into the state that it already has. A payment can
+        -- return only to states of the same rank.
         lifecycle_state is distinct from lag(lifecycle_state) over (
             partition by payment_key, currency, lifecycle_rank
             order by occurred_at, event_id
@@ -70,7 +70,7 @@ payments as (
         payment_key,
         currency,
         max({{ recency() }}) as recency,
-        -- what is known of it
+        -- attributes
         arbitrary(provider) as provider,
         arbitrary(payment_id) as payment_id,
         {{ latest('lifecycle_state') }} as state,
@@ -91,7 +91,7 @@ payments as (
         {{ latest('risk_level') }} as risk_level,
         {{ latest('decline_reason', "lifecycle_state = 'failed'") }} as decline_reason,
         {{ latest('network_decline_code', "lifecycle_state = 'failed'") }} as network_decline_code,
-        -- attempts: one fails as a charge, as a payment, or as both
+        -- attempts: a failure is an event of the charge, of the payment, or of both
         greatest(
             count(distinct object_id) filter (where event_type = 'charge.failed'),
             count(*) filter (where event_type = 'payment.failed')
@@ -115,7 +115,7 @@ payments as (
             ),
             0
         ) as captured_minor,
-        -- scores at the moment the money moved, or the last before it didn't
+        -- the newest scores, up to the authorization; the newest retry strategy
         max_by(fraud_score, row(occurred_at, lifecycle_rank, event_id)) filter (
             where fraud_score is not null and (authorized_at is null or occurred_at <= authorized_at)
         ) as fraud_score,
@@ -145,8 +145,8 @@ payments as (
 
 ),
 
--- A payment has one currency. Should a provider say otherwise, its furthest event decides, and the
--- data test `payments_have_one_currency` names the payment.
+-- A payment has one currency. If its events disagree, the event with the highest rank decides, and the
+-- data test `payments_have_one_currency` reports the payment.
 ranked as (
 
     select

@@ -18,14 +18,14 @@ profiles as (
 
     select
         *,
-        -- Several events of one second are one moment; of these, what is made comes first.
+        -- Events of the same second form one moment. A "created" event is the oldest of them.
         row(event_type not like '%created', event_id) as recency
     from events
     where kind in ('customer', 'subscription')
 
 ),
 
--- What counts, and the moments at which something was said of a customer or they were first met.
+-- The changes of the measures, and the moments of a customer's profile events and first event.
 changes as (
 
     select
@@ -81,7 +81,7 @@ said as (
     select
         customer_key,
         occurred_at as happened_at,
-        -- A tax id has a country too: where it was registered.
+        -- The country of a tax id is the country of its registration.
         max_by(country, recency) filter (
             where event_type in ('customer.created', 'customer.updated') and country is not null
         ) as country,

@@ -27,7 +27,7 @@ select
     -- attempts
     sum(attempts) as attempts,
     sum(failed_attempts) as failed_attempts,
-    -- payments that no attempt got through, by why the last one failed
+    -- declined payments, by the decline class of the last attempt
     count_if(is_attempted and not is_authorized) as declined_payments,
     {% for class in decline_classes() %}
         count_if(is_attempted and not is_authorized and coalesce(decline_class, 'other') = '{{ class }}')

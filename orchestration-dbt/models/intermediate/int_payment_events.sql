@@ -13,8 +13,9 @@ events as (
 
     select * from {{ ref('stg_payment_events') }}
     {% if is_incremental() %}
-        -- The loader reads in this order, below PostgreSQL's horizon: what it appends later is never
-        -- before what is here. The last transaction may have come in parts, so it is read again.
+        -- The loader appends rows in the order of their transactions, below the transaction horizon, so
+        -- rows appended later never precede the rows here. The last transaction is read again, because
+        -- the loader may have appended only a part of it.
         where ingest_xid >= (select coalesce(max(known.ingest_xid), 0) from {{ this }} as known)
     {% endif %}
 
@@ -22,7 +23,7 @@ events as (
 
 versions as (
 
-    -- An event that was scored later is written again, by a later transaction.
+    -- A later transaction writes an event again when the event was scored later.
     select
         *,
         row_number() over (partition by event_key order by ingest_xid desc, ingest_id desc) as version_number

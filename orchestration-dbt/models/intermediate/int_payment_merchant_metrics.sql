@@ -6,7 +6,7 @@ reputation as (
 
 ),
 
--- An account has both modes. Who has ever taken real money isn't judged by tests.
+-- An account can have live and test payments. The test payments of an account with live payments do not count.
 modes as (
 
     select
@@ -23,7 +23,8 @@ counted as (
         reputation.merchant_key,
         reputation.measure,
         cast(reputation.counts_from as date) as counts_from_day,
-        -- A day falls out of the window on the thirtieth after it; what is undone goes before.
+        -- A row leaves the window after 30 days, or earlier when the failed payment is authorized or the
+        -- refund fails.
         least(
             date_add('day', 30, cast(reputation.counts_from as date)),
             coalesce(cast(reputation.counts_until as date), date '9999-12-31')
@@ -33,8 +34,8 @@ counted as (
 
 ),
 
--- The data's own clock, so that the same events always give the same answer. A provider's clock
--- that is ahead must not age everything.
+-- The newest time in the data serves as the clock, so that the same events always give the same result.
+-- The receipt time limits it, because a provider's clock can be ahead.
 today as (
 
     select max(cast(least(occurred_at, received_at) as date)) as last_on
@@ -60,7 +61,7 @@ changes as (
 
 ),
 
--- A day says something when it is over: half of one would judge a merchant by its morning.
+-- Only finished days count: a merchant must not be rated by half a day.
 finished_days as (
 
     select changes.*

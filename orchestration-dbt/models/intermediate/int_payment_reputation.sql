@@ -18,8 +18,8 @@ disputes as (
 
 ),
 
--- A failed payment that was authorized in the end, and a refund that failed in the end, counted
--- until then: reputation is what was known at the moment, never what came later.
+-- Reputation contains only facts known at the moment. So a failed payment counts until it is authorized,
+-- and a refund counts until it fails.
 counted as (
 
     select

@@ -13,7 +13,7 @@ select
     workflow_id,
     step,
     kind,
-    -- Who said so is is_by_person's to say.
+    -- The column is_by_person tells whether a person or the timeout decided.
     regexp_replace(outcome, '_by_timeout$') as outcome,
     strategy,
     attempts_left,

@@ -29,7 +29,7 @@ renamed as (
         own.subscription_id,
         body_sha256,
 
-        -- what happened
+        -- the event
         kind,
         event_type,
         provider_event_type,
@@ -45,7 +45,7 @@ renamed as (
         own.decline.network_decline_code,
         own.decline.network_advice_code,
 
-        -- how it was paid
+        -- payment method
         own.payment_method.type as payment_method_type,
         own.payment_method.brand as card_brand,
         own.payment_method.funding as card_funding,
@@ -64,7 +64,7 @@ renamed as (
         own.amount_refunded_minor,
         own.net_balance_minor,
 
-        -- a payer, a contract, a payout
+        -- customer, subscription, payout
         own.country,
         own.delinquent as is_delinquent,
         own.automatic as is_automatic,
@@ -78,7 +78,7 @@ renamed as (
         livemode as is_live,
         coalesce(own.captured, true) as is_captured,
 
-        -- models' answers
+        -- answers of the models
         fraud_score,
         churn_score,
         retry_strategy,

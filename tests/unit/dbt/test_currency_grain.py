@@ -1,4 +1,4 @@
-"""A check that can't fail proves nothing: what `currency_grain` must find, and must let pass."""
+"""Tests of `currency_grain`: aggregates that it must report and aggregates that it must accept."""
 
 import pytest
 
@@ -16,7 +16,7 @@ from support.currency_grain import mixed
         "select merchant, lag(closing_mrr) over (partition by merchant order by at) from t",
     ],
 )
-def test_an_aggregate_without_the_currency_is_found(sql: str) -> None:
+def test_an_aggregate_over_several_currencies_is_reported(sql: str) -> None:
     assert mixed(sql)
 
 
@@ -32,5 +32,5 @@ def test_an_aggregate_without_the_currency_is_found(sql: str) -> None:
         "select greatest(amount, 0) from t",
     ],
 )
-def test_what_mixes_no_currencies_passes(sql: str) -> None:
+def test_an_aggregate_of_one_currency_passes(sql: str) -> None:
     assert not mixed(sql)

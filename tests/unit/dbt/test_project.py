@@ -1,4 +1,4 @@
-"""Does the dbt project say of itself what the code says, in every place that repeats it?"""
+"""The dbt project agrees with the contracts, models and events that the code defines."""
 
 import re
 import subprocess
@@ -73,7 +73,7 @@ def test_the_description_of_kind_names_every_kind(model: str) -> None:
     assert not unsaid, f"name {sorted(unsaid)} in the description of {model}.kind"
 
 
-def test_decisions_mature_when_the_models_labels_do() -> None:
+def test_decisions_mature_after_the_window_of_the_models_label() -> None:
     macro = (PROJECT / "macros/reputation.sql").read_text().split("macro maturity_days")[1]
     said = {name: int(days) for name, days in re.findall(r"when '(\w+)' then (\d+)", macro)}
     otherwise = int(re.findall(r"else (\d+)", macro)[0])
@@ -96,7 +96,7 @@ def test_every_macro_is_called() -> None:
         assert len(re.findall(rf"\b{name}\(", sql)) > 1, name
 
 
-def test_currencies_are_those_that_an_event_may_carry() -> None:
+def test_the_currency_seed_has_every_currency_of_an_event() -> None:
     lines = (PROJECT / "seeds/currencies.csv").read_text().splitlines()[1:]
     seeded = {line.split(",")[0]: line.rsplit(",", 2)[1:] for line in lines}
     assert seeded == {
@@ -106,7 +106,7 @@ def test_currencies_are_those_that_an_event_may_carry() -> None:
 
 
 @pytest.mark.parametrize("path", models(), ids=lambda path: path.stem)
-def test_every_model_has_its_twin_and_every_column_its_description(path: Path) -> None:
+def test_every_model_has_a_yaml_file_that_describes_every_column(path: Path) -> None:
     entry = described()[path.stem]
     assert entry["path"] == path.with_suffix(".yml")
     assert entry["description"].strip()
@@ -115,7 +115,7 @@ def test_every_model_has_its_twin_and_every_column_its_description(path: Path) -
 
 
 @pytest.mark.parametrize("name", MARTS)
-def test_every_mart_has_a_key_and_holds_its_constraints(name: str) -> None:
+def test_every_mart_has_a_key_and_tests_its_constraints(name: str) -> None:
     entry = described()[name]
     constraints = [
         constraint["type"]
@@ -137,7 +137,7 @@ def test_the_guide_names_every_column_of_a_mart(name: str) -> None:
     assert set().union(*said) == {column["name"] for column in entry["columns"]}
 
 
-def test_each_dashboard_says_which_marts_it_reads() -> None:
+def test_each_dashboard_has_an_exposure_with_its_marts() -> None:
     found: list[dict[str, Any]] = yaml.safe_load((PROJECT / "models/exposures.yml").read_text())[
         "exposures"
     ]
@@ -152,7 +152,7 @@ def test_each_dashboard_says_which_marts_it_reads() -> None:
 
 
 @pytest.mark.slow
-def test_sqlfluff_finds_no_fault() -> None:
+def test_sqlfluff_reports_nothing() -> None:
     done = subprocess.run(
         [Path(sys.executable).with_name("sqlfluff"), "lint", "models", "data-tests"],
         cwd=PROJECT,

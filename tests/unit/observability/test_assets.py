@@ -1,4 +1,4 @@
-"""Do alerts, dashboards and targets name what there is, and does Prometheus' checker agree?"""
+"""Alerts, dashboards and targets refer to existing metrics, and promtool accepts them."""
 
 import json
 import re
@@ -52,7 +52,7 @@ def expressions() -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("where", "expression"), list(expressions()))
-def test_a_query_names_metrics_and_labels_that_there_are(where: str, expression: str) -> None:
+def test_a_query_uses_existing_metrics_and_labels(where: str, expression: str) -> None:
     named = re.findall(r"\b(payments_[a-z_]+|up\b)(?:\{([^}]*)\})?", expression)
     assert named, where
     known = set(SCRAPED)
@@ -66,7 +66,7 @@ def test_a_query_names_metrics_and_labels_that_there_are(where: str, expression:
     assert asked <= known, where
 
 
-def test_no_metric_is_watched_by_nobody() -> None:
+def test_each_metric_is_used_by_an_alert_or_a_dashboard() -> None:
     everything = " ".join(expression for _, expression in expressions())
     unseen = [
         each.name
@@ -78,7 +78,7 @@ def test_no_metric_is_watched_by_nobody() -> None:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
-def test_an_alert_says_how_urgent_it_is_what_it_means_and_what_to_do(rule: dict[str, Any]) -> None:
+def test_an_alert_has_a_severity_a_description_and_a_runbook(rule: dict[str, Any]) -> None:
     assert rule["labels"]["severity"] in {"page", "ticket"}
     said = rule["annotations"]
     assert said["summary"]
@@ -94,12 +94,12 @@ def test_an_alert_says_how_urgent_it_is_what_it_means_and_what_to_do(rule: dict[
         assert part in section[1], f"{rule['alert']} lacks {part}"
 
 
-def test_the_runbook_has_no_section_of_an_alert_that_is_gone() -> None:
+def test_each_section_of_the_runbook_belongs_to_an_alert() -> None:
     sections = set(re.findall(r"^## (\w+)$", RUNBOOK.read_text(), re.MULTILINE))
     assert sections == {rule["alert"] for rule in RULES}
 
 
-def test_each_alert_is_tried_with_an_input_that_fires_it_and_one_that_does_not() -> None:
+def test_each_alert_has_an_input_that_fires_it_and_one_that_does_not() -> None:
     tests = yaml.safe_load((PROMETHEUS / "alerts.test.yml").read_text())["tests"]
     expected = {f"{rule['alert']} {how}" for rule in RULES for how in ("fires", "stays silent")}
     assert {test["name"] for test in tests} == expected
@@ -108,7 +108,7 @@ def test_each_alert_is_tried_with_an_input_that_fires_it_and_one_that_does_not()
         assert bool(tried.get("exp_alerts")) == test["name"].endswith("fires"), test["name"]
 
 
-def test_prometheus_asks_each_stage_where_it_listens() -> None:
+def test_prometheus_scrapes_each_stage_at_its_port() -> None:
     config = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
     asked = {
         job["job_name"]: job["static_configs"][0]["targets"] for job in config["scrape_configs"]
@@ -147,7 +147,7 @@ def test_a_dashboard_can_be_provisioned(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
-def test_grafanas_own_schema_has_a_place_for_all_of_a_dashboard(path: Path) -> None:
+def test_a_dashboard_has_only_fields_of_grafanas_schema(path: Path) -> None:
     dashboard = json.loads(path.read_text())
     for annotation in dashboard["annotations"]["list"]:
         del annotation["titleFormat"]  # its Prometheus plugin's, which the schema leaves out
@@ -179,15 +179,15 @@ def promtool(*words: str, folder: Path = PROMETHEUS) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_promtool_takes_the_configuration() -> None:
+def test_promtool_accepts_the_configuration() -> None:
     promtool("check", "config", "prometheus.yml")
 
 
-def test_every_alert_fires_and_stays_silent_as_promtool_has_it() -> None:
+def test_promtool_accepts_the_tests_of_every_alert() -> None:
     promtool("test", "rules", "alerts.test.yml")
 
 
-def test_promtool_takes_every_query_of_the_dashboards(tmp_path: Path) -> None:
+def test_promtool_accepts_every_query_of_the_dashboards(tmp_path: Path) -> None:
     queries = [
         {"record": "panel:query", "expr": query} for where, query in expressions() if ":" in where
     ]
@@ -198,7 +198,7 @@ def test_promtool_takes_every_query_of_the_dashboards(tmp_path: Path) -> None:
     promtool("check", "rules", "panels.yml", folder=tmp_path)
 
 
-def test_the_checker_would_notice(tmp_path: Path) -> None:
+def test_promtool_rejects_a_wrong_query(tmp_path: Path) -> None:
     rules = {"groups": [{"name": "x", "rules": [{"record": "x", "expr": "rate(payments_x[5m)"}]}]}
     (tmp_path / "wrong.yml").write_text(yaml.safe_dump(rules))
     with pytest.raises(AssertionError):

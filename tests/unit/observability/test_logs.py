@@ -1,4 +1,4 @@
-"""Do all stages log with the fields of the guide, and each line of an event with both its ids?"""
+"""All stages log the fields of the guide; lines about an event have the event and trace ids."""
 
 import ast
 import re
@@ -59,6 +59,6 @@ def test_a_line_has_a_name_and_only_fields_of_the_guide(where: str) -> None:
 
 
 @pytest.mark.parametrize("where", CALLS)
-def test_a_line_of_an_event_has_its_id_and_its_traces(where: str) -> None:
+def test_a_line_about_an_event_has_its_event_id_and_trace_id(where: str) -> None:
     given = {keyword.arg for keyword in CALLS[where].keywords if keyword.arg}
     assert "event_id" not in given, f"{where}: pass **of_event(…), which has the trace's id too"

@@ -44,7 +44,7 @@ compared as (
 
 ),
 
--- A version begins where something differs from the moment before.
+-- A version begins at each moment that differs from the moment before.
 versions as (
 
     select

@@ -12,14 +12,14 @@ names as (
         merchant_key,
         arbitrary(provider) as provider,
         arbitrary(merchant_id) as merchant_id,
-        -- By a provider's clock that is ahead, a merchant would begin tomorrow.
+        -- Limited by the receipt time: a provider's clock that is ahead would give a date in the future.
         cast(min(least(occurred_at, received_at)) as date) as first_seen_on
     from {{ ref('int_payment_events') }}
     group by merchant_key
 
 ),
 
--- A day is judged when it is over: its reputation holds from the next midnight, UTC.
+-- A day is rated when it is over: its reputation is valid from the next midnight, UTC.
 judged as (
 
     select

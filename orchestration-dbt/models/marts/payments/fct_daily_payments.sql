@@ -9,7 +9,7 @@ days as (
 
 ),
 
--- The day's rate is the newest one that was valid by then.
+-- The exchange rate of a day is the newest one valid on that day.
 rates as (
 
     select

@@ -12,7 +12,8 @@ events as (
 
     select
         *,
-        -- An inquiry only asks; a prevented dispute is settled before it is one. No network counts them.
+        -- Card networks count neither inquiries nor prevented disputes. An inquiry only asks for information; a
+        -- prevented dispute is settled before it opens.
         coalesce(status, '') not like 'warning%'
         and coalesce(status, '') not in ('prevented', 'charge_refunded') as is_charged_back
     from {{ ref('int_payment_events') }}
@@ -64,8 +65,8 @@ select
     currency,
     currency_exponent,
     amount as claimed_amount,
-    -- What the merchant is without. A chargeback takes it when it opens and gives it back when it is
-    -- won. Of a dispute that was settled otherwise, its balance transactions say whether it took any.
+    -- The amount that the merchant has lost. A chargeback takes the amount when it opens and returns the
+    -- amount when it is won. For other disputes, the balance transactions show whether the amount was taken.
     case
         when outcome = 'won' then cast(0 as decimal(38, 4))
         when is_charged_back or coalesce(net_balance_minor, 0) < 0 then amount

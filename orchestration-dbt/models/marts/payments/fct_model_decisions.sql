@@ -69,8 +69,8 @@ people as (
 
 today as (
 
-    -- The data's own clock, so that the same events always give the same answer; test mode has its
-    -- own. A provider's clock that is ahead must not age everything.
+    -- The newest time in the data serves as the clock, so that the same events always give the same result.
+    -- Live and test mode each have a clock. The receipt time limits it, because a provider's clock can be ahead.
     select
         is_live,
         max(least(occurred_at, received_at)) as last_event_at
@@ -102,9 +102,9 @@ answers as (
 
 ),
 
--- What came after the decision, by the label that the model was trained on. A retry's is the next
--- attempt's success, and not a later one's: the failure in between has an answer of its own. Which card
--- it was made on isn't known here, so a success on another one counts too.
+-- The outcome of the decision, by the label that the model was trained on. For a retry, it is the success of
+-- the next attempt only: each later failure has a separate answer. The card of the attempt is not known here,
+-- so a success on another card counts too.
 followed as (
 
     select
@@ -136,8 +136,8 @@ followed as (
                     payments.authorized_at
                 )
         end as followed_at,
-        -- What no label says anything of: an answer about nothing that could come true, or about a payment
-        -- that was paid before it could be retried.
+        -- False if the label does not apply: the answer has no payment or customer, or the payment was
+        -- authorized before it could be retried.
         case answers.output
             when 'fraud_score' then answers.payment_key is not null
             when 'churn_score' then answers.customer_key <> 'unknown'
@@ -185,7 +185,7 @@ select
     output <> 'fraud_score' or event_key = coalesce(fraud_event_key, '') as is_decisive,
     is_live,
 
-    -- what came of it
+    -- the outcome
     cast(
         case
             when not is_judged then null

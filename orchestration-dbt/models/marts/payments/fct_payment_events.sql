@@ -22,7 +22,7 @@ select
     merchant_id,
     body_sha256,
 
-    -- what happened
+    -- the event
     kind,
     event_type,
     provider_event_type,

@@ -74,7 +74,7 @@ select
     merchant_id,
     invoice_id,
 
-    -- what it is
+    -- attributes
     cast(state as varchar) as state,
     capture_method,
     cancellation_reason,

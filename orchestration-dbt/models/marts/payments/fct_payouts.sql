@@ -1,4 +1,4 @@
-{#- A payout can fail after it was paid: the bank sends it back. -#}
+{#- A payout can fail after it was paid, if the bank returns it. -#}
 {%- set rank -%}
     case event_type
         when 'payout.failed' then 4

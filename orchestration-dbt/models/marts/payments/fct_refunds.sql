@@ -1,4 +1,4 @@
-{#- A refund's word is its status; of several events the one that can't be followed by another wins. -#}
+{#- The status of a refund according to one event. Of several events, one with a final status wins. -#}
 {%- set rank -%}
     case
         when event_type = 'refund.failed' or status in ('failed', 'canceled') then 3
@@ -78,8 +78,8 @@ itemized_of_payment as (
 
 ),
 
--- Up to its API version 2024-10-28 Stripe tells of most refunds only on the charge. Of a charge that
--- was captured in part this isn't asked: its figure may include what was never captured.
+-- Up to API version 2024-10-28, Stripe reports most refunds only on the charge. Partly captured charges are
+-- left out, because their refunded amount may include an amount that was never captured.
 refunded_charges as (
 
     select
@@ -147,7 +147,7 @@ judged as (
     select
         refunds.*,
         {{ cents_to_dollars('refunds.amount_minor', 'refunds.currency_exponent') }} as amount,
-        -- An authorization that was let go: nothing was captured, so nothing is given back.
+        -- A released authorization: nothing was captured, so nothing is refunded.
         coalesce(refunds.reason = 'expired_uncaptured_charge', false)
         or coalesce(payments.state = 'canceled' and payments.captured_minor = 0, false) as is_release,
         coalesce(refunds.status, '') in ('failed', 'canceled') as is_undone

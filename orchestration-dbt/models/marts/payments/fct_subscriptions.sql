@@ -7,7 +7,7 @@ events as (
 
 ),
 
--- What a subscription is after a moment; several events of one second are one change.
+-- The state of a subscription after each moment. Events of the same second form one change.
 ranked as (
 
     select
@@ -27,8 +27,8 @@ ranked as (
 
 ),
 
--- Tiers, a price that the payer chooses, and bills at different intervals have no amount beforehand.
--- Nobody left by that: the last known price counts on; one that was never known counts nothing.
+-- Tiered prices, prices chosen by the payer and mixed billing intervals have no amount in advance. The last
+-- known price still counts then, because the customer did not leave. A price that was never known counts 0.
 moments as (
 
     select

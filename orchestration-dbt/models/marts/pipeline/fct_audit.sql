@@ -1,8 +1,8 @@
--- After the facts, which somebody waits for.
+-- Runs after the facts, so that it does not delay them.
 -- depends_on: {{ ref('fct_payments') }}
 with
 
--- The loader may be ahead of the facts by now: both are compared up to the facts' last transaction.
+-- The loader may be ahead of the facts, so the comparison ends at the facts' last transaction.
 lake as (
 
     select

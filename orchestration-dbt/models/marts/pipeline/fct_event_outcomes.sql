@@ -8,7 +8,7 @@ events as (
 
 ),
 
--- A letter that was redriven is its event now, or another letter's duplicate.
+-- A redriven dead letter counts as its event, or as a duplicate of another dead letter.
 rejections as (
 
     select * from {{ ref('fct_rejected_events') }}

@@ -1,7 +1,7 @@
 with
 
--- What begins a recovery: see payment_pipeline.orchestrator.worker.follow_ups. The first advice stands in the
--- failed event's own row; the orchestrator records those that follow, and how it ended.
+-- payment_pipeline.orchestrator.worker.follow_ups decides which event begins a recovery. The row of the failed
+-- event has the first advice. The orchestrator records later advice and the outcome.
 failures as (
 
     select * from {{ ref('int_payment_events') }}
@@ -24,7 +24,7 @@ begun as (
 
 ),
 
--- A payment can be recovered again, once Temporal has forgotten the first time: the newest word counts.
+-- A payment can have a second recovery after Temporal's retention of the first: the newest record counts.
 decisions as (
 
     select
@@ -91,5 +91,6 @@ select
     if(recoveries.outcome <> 'pending', recoveries.ended_at) as ended_at
 from recoveries
 inner join payments on recoveries.payment_key = payments.payment_key
--- Who paid before it could begin needed none; whom it has yet to see paying comes with its last word.
+-- An authorized payment without a recorded recovery is left out: it needed no recovery, or the orchestrator
+-- will record the outcome later.
 where recoveries.is_recorded or payments.authorized_at is null

@@ -13,8 +13,8 @@ charges as (
 
 ),
 
--- A review is recorded when it is opened and when it is answered. A payment can come up again, once
--- Temporal has forgotten the first time: the newest word counts.
+-- The orchestrator records a review when it is opened and when it is answered. A payment can be reviewed
+-- again after Temporal's retention of the first review: the newest record counts.
 reviews as (
 
     select
