@@ -7,7 +7,7 @@ import pytest
 
 from payment_pipeline.bronze.contract import InferenceStatus
 from payment_pipeline.bronze.corrections import _compared
-from payment_pipeline.bronze.erased import objects_of, under_tokens
+from payment_pipeline.bronze.erased import objects_of, with_tokens
 from payment_pipeline.bronze.rows import ScoredEvent
 from payment_pipeline.domain.events import Charge
 from support.normalized_events import NOWHERE, charge
@@ -33,7 +33,7 @@ class Pool:
 
 async def stored(pool: Pool, row: ScoredEvent) -> ScoredEvent:
     found: asyncpg.Pool = pool
-    (ended,) = await under_tokens(found, [row])
+    (ended,) = await with_tokens(found, [row])
     return ended
 
 

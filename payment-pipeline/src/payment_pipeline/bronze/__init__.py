@@ -1,1 +1,1 @@
-"""The payment events in PostgreSQL: one row an event, exactly once."""
+"""Bronze: the tables in PostgreSQL. Each payment event has exactly one row."""

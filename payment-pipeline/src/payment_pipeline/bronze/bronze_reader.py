@@ -1,4 +1,4 @@
-"""What the scorer reads in bronze: the states to score with, and the rows that wait for scores."""
+"""The reads of the scorer: the feature states of entities, and the events without scores."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -16,16 +16,16 @@ _SQL: Final = queries("payment_pipeline.bronze", "queries/bronze_reader.sql")
 
 
 async def states_of(pool: asyncpg.Pool, keys: Sequence[EntityKey]) -> dict[EntityKey, EntityState]:
-    """The states of those entities that were ever seen, as of the last commit; one indexed read."""
+    """The committed states of the entities that have one, in one indexed read."""
     columns = feature_states.to_columns(keys)
     return feature_states.to_states(await pool.fetch(feature_states.SQL["states"], *columns))
 
 
 async def unscored(pool: asyncpg.Pool, limit: int) -> list[PaymentEvent]:
-    """Events that inference was down for, oldest first, for `writer.rescore`."""
+    """The events without scores because inference was down, oldest first, for `writer.rescore`."""
     return [to_event(row) for row in await pool.fetch(_SQL["unscored"], limit)]
 
 
 async def unscored_count(pool: asyncpg.Pool) -> int:
-    """How many events wait for their scores."""
+    """The number of events that wait for their scores."""
     return int(await pool.fetchval(_SQL["unscored_count"]))

@@ -1,6 +1,6 @@
-"""The columns of bronze, in one place.
+"""The column contract of bronze.
 
-The migrations, the writer, the lake's Arrow schema and dbt's sources are held against it by tests.
+Tests compare the migrations, the writer, the lake's Arrow schema and dbt's sources with it.
 """
 
 from enum import StrEnum
@@ -17,32 +17,32 @@ ERASED_OBJECTS_TABLE: Final = "erased_objects"
 
 
 class InferenceStatus(StrEnum):
-    """Whether an event's scores are there."""
+    """The state of an event's scores."""
 
     SCORED = "scored"
     NOT_APPLICABLE = "not_applicable"
-    """No model applies to this kind of event."""
+    """No model applies to this event."""
     UNAVAILABLE = "unavailable"
-    """Inference was down past its retries: the row was written all the same, to be scored later."""
+    """Inference was down during all retries. The row was written without scores, for later."""
 
 
 class Resolution(StrEnum):
     """How a dead letter was closed."""
 
     WRITTEN = "written"
-    """Its redrive, or a replay of its record, put it into `payment_events`."""
+    """Its redrive, or a replay of its record, wrote the event to `payment_events`."""
     ALREADY_THERE = "already_there"
-    """`payment_events` had it, from another delivery, redrive or replay."""
+    """`payment_events` already had the event, from another delivery, redrive or replay."""
     UNMODELLED = "unmodelled"
-    """Its redrive put it on `payments.unmodelled`: genuine, and no model covers it."""
+    """Its redrive wrote it to `payments.unmodelled`: a genuine event without a model."""
     DUPLICATE = "duplicate"
-    """A redrive was rejected and left this letter of its own; the first one is still open."""
+    """The letter of a rejected redrive. The letter of the original record is still open."""
     DISMISSED = "dismissed"
-    """A person says that it will never be an event; it stays where it is."""
+    """A person decided that it will never be an event. It stays in the quarantine."""
 
 
 class Column(NamedTuple):
-    """One column: its name, PostgreSQL type, whether it may be null, and what it says."""
+    """One column: name, PostgreSQL type, nullability and comment."""
 
     name: str
     type: str
@@ -51,25 +51,34 @@ class Column(NamedTuple):
 
 
 EVENTS: Final = (
-    Column("provider", "text", False, "Who sent the webhook, e.g. stripe. Key with event_id."),
+    Column(
+        "provider",
+        "text",
+        False,
+        "The provider that sent the webhook, e.g. stripe. Key with event_id.",
+    ),
     Column("event_id", "text", False, "The provider's event id. Key with provider."),
     Column("event_type", "text", False, "Provider-neutral type, <kind>.<what happened>."),
-    Column("provider_event_type", "text", False, "The provider's own name of the type."),
+    Column("provider_event_type", "text", False, "The provider's name of the type."),
     Column("kind", "text", False, "payment, charge, dispute, refund, payout, invoice, …"),
-    Column("occurred_at", "timestamptz", False, "When the provider says it happened, UTC."),
+    Column(
+        "occurred_at", "timestamptz", False, "Time of the event according to the provider, UTC."
+    ),
     Column("received_at", "timestamptz", False, "When the gateway had the whole body, UTC."),
     Column("ingested_at", "timestamptz", False, "When this row was inserted, UTC."),
     Column("api_version", "text", True, "The provider's API version of the body."),
     Column("livemode", "boolean", False, "False for the provider's test mode."),
-    Column("merchant_id", "text", True, "The connected account; null is the platform itself."),
+    Column(
+        "merchant_id", "text", True, "The connected account; null stands for the platform account."
+    ),
     Column("customer_id", "text", True, "The payer, by the provider's id."),
-    Column("payment_id", "text", True, "The payment intent, or the charge where there is none."),
+    Column("payment_id", "text", True, "The payment intent, or the charge if there is no intent."),
     Column("object_id", "text", True, "The provider's object that the event is about."),
     Column("status", "text", True, "The object's status, as the provider names it."),
     Column("amount_minor", "bigint", True, "Amount in the provider's minor unit of currency."),
     Column("currency", "text", True, "ISO 4217 code, upper case."),
     Column("currency_exponent", "smallint", True, "major = amount_minor / 10^currency_exponent."),
-    Column("attributes", "jsonb", False, "What only this kind has; see the PaymentEvent schema."),
+    Column("attributes", "jsonb", False, "Fields of this kind alone; see the PaymentEvent schema."),
     Column("fraud_score", "double precision", True, "Calibrated probability of fraud, 0 to 1."),
     Column("churn_score", "double precision", True, "Calibrated probability of churn, 0 to 1."),
     Column("retry_strategy", "text", True, "The advised retry of a failed payment."),
@@ -79,16 +88,21 @@ EVENTS: Final = (
     Column("source_topic", "text", False, "Raw Kafka topic of the webhook."),
     Column("source_partition", "integer", False, "Partition in source_topic."),
     Column("source_offset", "bigint", False, "Offset in source_partition."),
-    Column("normalizer_version", "text", False, "Version of the code that normalized it."),
+    Column("normalizer_version", "text", False, "Version of the normalizer that made the event."),
     Column("traceparent", "text", True, "W3C trace context of the receipt."),
     Column("workflow_id", "text", False, "Temporal workflow that wrote the row."),
-    Column("ingest_xid", "xid8", False, "Transaction that wrote the row: the lake's horizon."),
-    Column("id", "bigint", False, "Order within the table; identity, gaps are normal."),
+    Column(
+        "ingest_xid",
+        "xid8",
+        False,
+        "Transaction that wrote the row, for the lake's transaction horizon.",
+    ),
+    Column("id", "bigint", False, "Order within the table. It may have gaps."),
     Column(
         "corrected_at",
         "timestamptz",
         True,
-        "When a replay put this version in an earlier one's place, UTC; null: never.",
+        "When a replay last corrected the row, UTC; null if never.",
     ),
 )
 """`payment_events`: primary key (provider, event_id)."""
@@ -98,73 +112,85 @@ HISTORY: Final = (
         "valid_from",
         "timestamptz",
         False,
-        "From when on payment_events had this version, UTC. Key.",
+        "Start of the time in which payment_events had this version, UTC. Key.",
     ),
     Column(
         "valid_to",
         "timestamptz",
         False,
-        "Until just before when it had it, UTC: the next version's valid_from.",
+        "End of that time, UTC: the valid_from of the next version.",
     ),
-    Column("corrected_by", "text", False, "The replay that put another in its place."),
+    Column("corrected_by", "text", False, "The replay that replaced this version."),
     *EVENTS,
 )
 """`payment_events_history`: primary key (provider, event_id, valid_from)."""
 
 QUARANTINE: Final = (
-    Column("source_topic", "text", False, "Topic of the record that ended here. Key."),
+    Column("source_topic", "text", False, "Topic of the rejected record. Key."),
     Column("source_partition", "integer", False, "Partition in source_topic. Key."),
     Column("source_offset", "bigint", False, "Offset in source_partition. Key."),
     Column("failure", "text", False, "Failure class, e.g. invalid or conflicting_body. Key."),
-    Column("provider", "text", False, "Who sent the webhook."),
-    Column("event_id", "text", True, "The provider's event id, where one could be read."),
-    Column("provider_event_type", "text", True, "The provider's own name of the type."),
+    Column("provider", "text", False, "The provider that sent the webhook."),
+    Column("event_id", "text", True, "The provider's event id, if one could be read."),
+    Column("provider_event_type", "text", True, "The provider's name of the type."),
     Column("errors", "jsonb", False, "Every error with its path in the body."),
-    Column("component", "text", False, "Who rejected it: gateway, normalizer or orchestrator."),
+    Column(
+        "component",
+        "text",
+        False,
+        "The component that rejected it: gateway, normalizer or orchestrator.",
+    ),
     Column("component_version", "text", False, "Version of that component."),
     Column("body", "bytea", False, "The signed bytes, unchanged."),
     Column("body_sha256", "text", False, "Hex SHA-256 of body."),
     Column("verdict", "text", False, "How the gateway verified the signature."),
     Column("received_at", "timestamptz", False, "When the gateway had the whole body, UTC."),
-    Column("rejected_at", "timestamptz", False, "When the component gave up on it, UTC."),
+    Column("rejected_at", "timestamptz", False, "When the component rejected it, UTC."),
     Column("ingested_at", "timestamptz", False, "When this row was inserted, UTC."),
     Column("traceparent", "text", True, "W3C trace context of the receipt."),
     Column("workflow_id", "text", False, "Temporal workflow that wrote the row."),
-    Column("ingest_xid", "xid8", False, "Transaction that wrote the row: the lake's horizon."),
-    Column("id", "bigint", False, "Order within the table; identity, gaps are normal."),
+    Column(
+        "ingest_xid",
+        "xid8",
+        False,
+        "Transaction that wrote the row, for the lake's transaction horizon.",
+    ),
+    Column("id", "bigint", False, "Order within the table. It may have gaps."),
     Column(
         "resolution",
         "text",
         True,
         "How it was closed: written, already_there, unmodelled, duplicate or dismissed; "
-        "null is open.",
+        "null while it is open.",
     ),
     Column("resolved_at", "timestamptz", True, "When it was closed, UTC."),
-    Column("resolved_by", "text", True, "Who closed it."),
-    Column("resolution_note", "text", True, "Why, in that person's words."),
+    Column("resolved_by", "text", True, "The person or the replay that closed it."),
+    Column("resolution_note", "text", True, "The reason, as that person or replay gave it."),
     Column(
         "redriven_event_id",
         "text",
         True,
-        "The event that it was sent again as, by the provider's id.",
+        "The provider's id of the event that was sent again.",
     ),
     Column(
         "redriven_body_sha256",
         "text",
         True,
-        "Hex SHA-256 of the body that was sent again: body's own unless it was patched.",
+        "Hex SHA-256 of the body that was sent again. It is body_sha256 unless a patch changed "
+        "the body.",
     ),
     Column(
         "patch",
         "jsonb",
         True,
-        "The JSON patch (RFC 6902) between the two bodies; null is none.",
+        "The JSON patch (RFC 6902) that changed the body; null if none.",
     ),
 )
-"""`payment_events_quarantine`: primary key is the source coordinates and the failure.
+"""`payment_events_quarantine`: primary key (source coordinates, failure).
 
-The source is the raw record (`webhooks.…`), not the dead letter that carries it, so a range of dead
-letters that is read twice, or a normalizer that restarts and produces one twice, changes nothing.
+The source is the raw record (`webhooks.…`), not the record of the dead letter. So it changes
+nothing if a range of dead letters is read twice, or if a restarted normalizer produces a dead
+letter twice.
 """
 
 RESOLUTION: Final = frozenset(
@@ -178,13 +204,13 @@ RESOLUTION: Final = frozenset(
         "patch",
     }
 )
-"""The columns of the quarantine that are null until a letter is closed (`dlq`)."""
+"""The columns of the quarantine that are null until a dead letter is closed (`dlq`)."""
 
 FEATURES: Final = (
-    Column("provider", "text", False, "Whose id entity_id is. Key."),
+    Column("provider", "text", False, "The provider of entity_id. Key."),
     Column("entity", "text", False, "customer, merchant or card. Key."),
     Column("entity_id", "text", False, "The provider's id, or the card's keyed hash. Key."),
-    Column("events", "bigint", False, "Events about it, of every kind."),
+    Column("events", "bigint", False, "Events about the entity, of every kind."),
     Column("attempts", "bigint", False, "Attempts to move money."),
     Column("successes", "bigint", False, "Attempts that succeeded."),
     Column("failures", "bigint", False, "Attempts that failed."),
@@ -197,10 +223,17 @@ FEATURES: Final = (
     Column("last_success_at", "timestamptz", True, "Latest attempt that succeeded, UTC."),
     Column("recent_attempts_at", "timestamptz[]", False, "The latest attempts, oldest first."),
     Column("recent_failures_at", "timestamptz[]", False, "The latest failures, oldest first."),
-    Column("counterparties", "text[]", False, "Cards of a customer, customers of a card; capped."),
+    Column(
+        "counterparties",
+        "text[]",
+        False,
+        "Cards of a customer, or customers of a card, up to a maximum.",
+    ),
     Column("amounts", "jsonb", False, "Attempts by currency: count, sum_minor, max_minor."),
     Column("subscription_status", "text", True, "Status of the subscription that changed last."),
-    Column("subscription_status_at", "timestamptz", True, "When it took that status, UTC."),
+    Column(
+        "subscription_status_at", "timestamptz", True, "When the subscription got that status, UTC."
+    ),
 )
 """`entity_features`: primary key (provider, entity, entity_id), then `EntityState`'s fields."""
 
@@ -208,75 +241,135 @@ DECISIONS: Final = (
     Column("workflow_id", "text", False, "The review or recovery in Temporal. Key."),
     Column("step", "integer", False, "Order within the workflow, from 1. Key."),
     Column("kind", "text", False, "review or recovery."),
-    Column("provider", "text", False, "Who sent the webhook, e.g. stripe."),
+    Column("provider", "text", False, "The provider that sent the webhook, e.g. stripe."),
     Column("payment_id", "text", False, "As in payment_events."),
     Column("event_id", "text", False, "The event that led to the workflow."),
     Column("customer_id", "text", True, "The payer, by the provider's id."),
-    Column("merchant_id", "text", True, "The connected account; null is the platform itself."),
+    Column(
+        "merchant_id", "text", True, "The connected account; null stands for the platform account."
+    ),
     Column("outcome", "text", False, "pending (an advice), approved, declined, recovered, …"),
     Column("decided_at", "timestamptz", False, "When it was decided or advised, UTC. Key."),
-    Column("fraud_score", "double precision", True, "Reviews: the score that led to it."),
+    Column("fraud_score", "double precision", True, "Reviews: the score that started the review."),
     Column("strategy", "text", True, "Recoveries: the advised retry strategy."),
     Column("due_at", "timestamptz", True, "Recoveries: when the advised attempt is due, UTC."),
-    Column("attempts_left", "integer", True, "Recoveries: what the network still allows."),
-    Column("decided_by", "text", True, "Reviews: who answered; null is the timeout."),
+    Column(
+        "attempts_left",
+        "integer",
+        True,
+        "Recoveries: number of attempts that the network still allows.",
+    ),
+    Column("decided_by", "text", True, "Reviews: the person who decided; null after a timeout."),
     Column("note", "text", True, "Reviews: what the reviewer wrote."),
     Column("ingested_at", "timestamptz", False, "When this row was inserted, UTC."),
-    Column("ingest_xid", "xid8", False, "Transaction that wrote the row: the lake's horizon."),
-    Column("id", "bigint", False, "Order within the table; identity, gaps are normal."),
+    Column(
+        "ingest_xid",
+        "xid8",
+        False,
+        "Transaction that wrote the row, for the lake's transaction horizon.",
+    ),
+    Column("id", "bigint", False, "Order within the table. It may have gaps."),
 )
 """`payment_decisions`: primary key (workflow_id, step, decided_at)."""
 
 AUDITS: Final = (
     Column("audit_id", "text", False, "Random. Key."),
-    Column("audited_at", "timestamptz", False, "When the answer was there, UTC."),
-    Column("asked_by", "text", False, "schedule or operator."),
+    Column("audited_at", "timestamptz", False, "When the audit was complete, UTC."),
+    Column("asked_by", "text", False, "What started the audit: schedule or operator."),
     Column(
-        "window_since", "timestamptz", True, "First receipt it is of, UTC; null: all there are."
+        "window_since",
+        "timestamptz",
+        True,
+        "Start of the audited receipts, UTC; null if there is no start.",
     ),
-    Column("window_until", "timestamptz", False, "Receipts before this are in it, UTC."),
-    Column("is_clean", "boolean", False, "Nothing missing, twice, unexplained or mismatched."),
-    Column("is_settled", "boolean", False, "No stage was behind when it was read."),
-    Column("has_client_ledger", "boolean", False, "Whether a client's own ledger was held to it."),
+    Column("window_until", "timestamptz", False, "End of the audited receipts, UTC, excluded."),
+    Column(
+        "is_clean",
+        "boolean",
+        False,
+        "True if no event is missing, duplicated, unexplained or mismatched.",
+    ),
+    Column("is_settled", "boolean", False, "True if every stage was up to date when it was read."),
+    Column("has_client_ledger", "boolean", False, "True if a client ledger was compared too."),
     Column("received_events", "bigint", False, "Events on the raw topics."),
-    Column("normalized_events", "bigint", False, "Of these, normalized."),
-    Column("rejected_events", "bigint", False, "Of these, no event could be made of."),
-    Column("unmodelled_events", "bigint", False, "Of these, genuine and without a model."),
+    Column("normalized_events", "bigint", False, "Received events that were normalized."),
+    Column("rejected_events", "bigint", False, "Received events that were rejected."),
+    Column("unmodelled_events", "bigint", False, "Received events of a type without a model."),
     Column("bronze_events", "bigint", False, "Events in payment_events."),
-    Column("quarantine_events", "bigint", False, "Dead letters that are no event."),
-    Column("lake_events", "bigint", True, "Events in the lake; null: it wasn't audited."),
-    Column("facts_events", "bigint", True, "Events in the facts; null: they weren't audited."),
-    Column("pending_events", "bigint", False, "In bronze, and on their way to the lake or facts."),
-    Column("missing_events", "bigint", False, "In a stage, and in none that follows it."),
+    Column("quarantine_events", "bigint", False, "Dead letters that did not become an event."),
+    Column("lake_events", "bigint", True, "Events in the lake; null if the lake was not audited."),
     Column(
-        "duplicated_events", "bigint", False, "In two rows, or in places that exclude each other."
+        "facts_events", "bigint", True, "Events in the facts; null if the facts were not audited."
     ),
-    Column("unexplained_events", "bigint", False, "In a stage, and in none before it."),
     Column(
-        "mismatched_events", "bigint", False, "Whose records disagree in id, currency or amount."
+        "pending_events",
+        "bigint",
+        False,
+        "Events in bronze that the lake or the facts don't have yet.",
+    ),
+    Column("missing_events", "bigint", False, "Events in a stage that are in no later stage."),
+    Column(
+        "duplicated_events",
+        "bigint",
+        False,
+        "Events in two rows, or in destinations that exclude each other.",
+    ),
+    Column(
+        "unexplained_events", "bigint", False, "Events in a stage that are in no earlier stage."
+    ),
+    Column(
+        "mismatched_events",
+        "bigint",
+        False,
+        "Events with records that differ in id, currency or amount.",
     ),
     Column("elapsed_s", "double precision", False, "How long the audit took, in seconds."),
     Column("ingested_at", "timestamptz", False, "When this row was inserted, UTC."),
-    Column("ingest_xid", "xid8", False, "Transaction that wrote the row: the lake's horizon."),
-    Column("id", "bigint", False, "Order within the table; identity, gaps are normal."),
+    Column(
+        "ingest_xid",
+        "xid8",
+        False,
+        "Transaction that wrote the row, for the lake's transaction horizon.",
+    ),
+    Column("id", "bigint", False, "Order within the table. It may have gaps."),
 )
-"""`ledger_audits`: primary key audit_id. Counts only: whom an event names is nowhere in it."""
+"""`ledger_audits`: primary key audit_id. It has only counts and names no customer."""
 
 ERASURES: Final = (
     Column("id", "bigint", False, "Order of the erasures. Key."),
-    Column("provider", "text", False, "Whose customer it was, e.g. stripe."),
-    Column("started_at", "timestamptz", False, "When it began to change anything, UTC."),
-    Column("finished_at", "timestamptz", True, "When its proof was there, UTC; null: cut off."),
-    Column("topics_whole_from", "timestamptz", True, "Kafka lacks what was received before, UTC."),
-    Column("cuts", "jsonb", False, "Each partition that was cut, and before which offset."),
-    Column("found", "jsonb", False, "How much named the person, by place."),
-    Column("remaining", "jsonb", True, "The same at the end: none, or it is not done."),
+    Column("provider", "text", False, "The provider of the customer, e.g. stripe."),
+    Column("started_at", "timestamptz", False, "When the erasure began, UTC."),
+    Column(
+        "finished_at",
+        "timestamptz",
+        True,
+        "When the proof was complete, UTC; null if the erasure did not finish.",
+    ),
+    Column(
+        "topics_whole_from",
+        "timestamptz",
+        True,
+        "Kafka may lack webhooks that were received before, UTC.",
+    ),
+    Column(
+        "cuts",
+        "jsonb",
+        False,
+        "Each partition with deleted records, and the first offset that was kept.",
+    ),
+    Column("found", "jsonb", False, "Number of mentions of the person, by location."),
+    Column(
+        "remaining",
+        "jsonb",
+        True,
+        "Number of mentions that are left, by location; null until it was counted.",
+    ),
 )
 """`erasures`: primary key id."""
 
 ERASED_OBJECTS: Final = (
-    Column("provider", "text", False, "Whose object it is. Key."),
+    Column("provider", "text", False, "The provider of the object. Key."),
     Column("object_id", "text", False, "The provider's id of the object. Key."),
-    Column("token", "text", False, "What stands in the place of the customer's id."),
+    Column("token", "text", False, "The token that replaces the customer's id."),
 )
 """`erased_objects`: primary key (provider, object_id)."""

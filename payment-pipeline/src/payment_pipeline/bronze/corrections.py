@@ -1,10 +1,10 @@
-"""How does a corrected event take the place of the row that it was before?
+"""Compares events with their stored rows, and corrects the rows that differ.
 
-A row that says the same is left alone, whichever version normalized it. Of one that doesn't, the
-old version goes to `payment_events_history`, and the new one keeps the row's identity (`id`,
-`ingested_at`, the receipt, the scores and the workflow) under a new transaction, which is how the
-lake and the marts hear of every change. The features that it makes stale are noted in the same
-transaction and folded anew afterwards (`refold`).
+A row with the same content stays unchanged, even if another version normalized it. If the content
+differs, the old row is copied to `payment_events_history`. The corrected row keeps `id`,
+`ingested_at`, the receipt, the scores and the workflow. Its new transaction id makes the lake and
+the marts load it again. The same transaction records which feature states become stale. `refold`
+computes these states again later.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,8 +27,8 @@ from .rows import COLUMNS, COMMON, EventId, ScoredEvent, to_event, to_record
 SQL: Final = queries("payment_pipeline.bronze", "queries/corrections.sql")
 _EVENTS_SQL: Final = queries("payment_pipeline.bronze", "queries/events.sql")
 
-# Who it is and how it came: the same for every normalization of a receipt, and another for each
-# delivery of one event.
+# The identity and the receipt of an event. They are the same for every normalization of a receipt,
+# and differ between the deliveries of one event.
 _RECEIPT: Final = frozenset(
     {
         *("provider", "event_id", "received_at", "traceparent", "body_sha256"),
@@ -36,50 +36,50 @@ _RECEIPT: Final = frozenset(
     }
 )
 CONTENT: Final = (*(name for name in COMMON if name not in _RECEIPT), "attributes")
-"""The columns that the normalizer decides about, and that a correction may change."""
+"""The columns that the normalizer computes and that a correction may change."""
 
 
 class Correction(NamedTuple):
-    """A row that is not what today's normalizer makes of the same body."""
+    """A row that differs from the result of the current normalizer for the same body."""
 
     event: PaymentEvent
-    """What is to stand there."""
+    """The corrected event."""
     columns: tuple[str, ...]
-    """Which of `CONTENT` differ."""
+    """The columns of `CONTENT` that differ."""
 
 
 class Compared(NamedTuple):
-    """How events stand to bronze; every one is in exactly one of the lists."""
+    """Events compared with bronze. Each event is in exactly one of the lists."""
 
     unchanged: list[PaymentEvent]
     corrections: list[Correction]
     others: list[PaymentEvent]
-    """In bronze under the same id, with another body: theirs came first."""
+    """Bronze has the id with another body, which arrived first."""
     absent: list[PaymentEvent]
 
 
 async def compare(
     connection: asyncpg.Connection | asyncpg.Pool, events: Sequence[PaymentEvent]
 ) -> Compared:
-    """Hold events against the rows of their keys; nothing is locked or written."""
+    """Compares events with the rows of their keys. Locks and writes nothing."""
     return _compared(events, await _rows(connection, "stored", events))
 
 
 async def correct(pool: asyncpg.Pool, events: Sequence[PaymentEvent], by: str) -> list[Correction]:
-    """Put events in the place of their rows where these say something else, in one transaction.
+    """Corrects the rows that differ from the events, in one transaction.
 
     Args:
-        pool: of `adapters.postgres.pool`.
-        events: as they are to stand; best 500. One that isn't in bronze, or not with this body, is
-            passed over.
-        by: what `payment_events_history.corrected_by` says.
+        pool: from `adapters.postgres.pool`.
+        events: the correct events, best 500. An event that is not in bronze with the same body is
+            skipped.
+        by: the value of `payment_events_history.corrected_by`.
 
     Returns:
-        What was changed: nothing, the second time.
+        The changed rows. The same call again changes none.
 
     Raises:
-        asyncpg.PostgresError, asyncpg.InterfaceError, OSError: PostgreSQL can't do it now, or won't
-            take an event; nothing of this call was written.
+        asyncpg.PostgresError, asyncpg.InterfaceError, OSError: PostgreSQL is not available, or
+            refuses an event. This call wrote nothing.
     """
     async with pool.acquire() as connection, connection.transaction():
         rows = await _rows(connection, "lock", events)
@@ -95,7 +95,7 @@ async def correct(pool: asyncpg.Pool, events: Sequence[PaymentEvent], by: str) -
 async def quarantined(
     connection: asyncpg.Connection | asyncpg.Pool, events: Sequence[PaymentEvent | RawEvent]
 ) -> set[str]:
-    """The hashes of those events' bodies that are in the quarantine."""
+    """The hashes of the bodies of these events that are in the quarantine."""
     columns = [event.event_id for event in events], [event.body_sha256 for event in events]
     return {row[0] for row in await connection.fetch(SQL["quarantined"], *columns)}
 
@@ -103,7 +103,7 @@ async def quarantined(
 async def bodies(
     connection: asyncpg.Connection | asyncpg.Pool, keys: Sequence[tuple[str, str]]
 ) -> set[str]:
-    """The hashes of the bodies that are in bronze under these providers and event ids."""
+    """The hashes of the bodies that bronze has for these providers and event ids."""
     columns = [provider for provider, _ in keys], [event_id for _, event_id in keys]
     return {row["body_sha256"] for row in await connection.fetch(SQL["stored"], *columns)}
 
@@ -111,7 +111,7 @@ async def bodies(
 async def without_letter(
     connection: asyncpg.Connection | asyncpg.Pool, letters: Sequence[BadRecord]
 ) -> list[BadRecord]:
-    """Those dead letters whose raw record is not in the quarantine."""
+    """The dead letters without a row in the quarantine for their raw record."""
     at = [letter.source for letter in letters]
     columns = [each.topic for each in at], [each.partition for each in at]
     found = await connection.fetch(
@@ -126,18 +126,19 @@ async def without_letter(
 
 
 def stale(pairs: Iterable[tuple[PaymentEvent, PaymentEvent]]) -> set[EntityKey]:
-    """The entities on which the new event of a pair leaves another mark than the old one did.
+    """The entities to which the new event of a pair contributes something else than the old event.
 
-    An event's mark is the state that it alone leaves: where it is the same, so is every fold.
+    The contribution of an event is the state after this event alone. If it is the same, every fold
+    has the same result.
     """
     found = set[EntityKey]()
     for old, new in pairs:
         touched = {*entities(old), *entities(new)}
-        found |= {key for key in touched if _mark(key, old) != _mark(key, new)}
+        found |= {key for key in touched if _contribution(key, old) != _contribution(key, new)}
     return found
 
 
-def _mark(key: EntityKey, event: PaymentEvent) -> EntityState:
+def _contribution(key: EntityKey, event: PaymentEvent) -> EntityState:
     state = EntityState()
     if key in entities(event):
         apply(state, key, event)
@@ -156,7 +157,7 @@ async def _rows(
 def _compared(
     events: Sequence[PaymentEvent], rows: Mapping[EventId, Mapping[str, Any]]
 ) -> Compared:
-    """Of several deliveries of one body the last counts: all normalize to the same."""
+    """Compares events with rows. Of several deliveries of one body, the last one counts."""
     found = Compared([], [], [], [])
     distinct = {(*_key(event), event.body_sha256): event for event in events}
     for event in distinct.values():
@@ -166,7 +167,7 @@ def _compared(
         elif row["body_sha256"] != event.body_sha256:
             found.others.append(event)
         elif (row["customer_id"] or "").startswith(STAND_IN):
-            # Whose it was is forgotten: a redelivery that names them again corrects nothing.
+            # The customer was erased, so a redelivery that names the customer corrects nothing.
             found.unchanged.append(event)
         elif columns := differing(row, event):
             found.corrections.append(Correction(event, columns))
@@ -176,7 +177,7 @@ def _compared(
 
 
 def differing(row: Mapping[str, Any], event: PaymentEvent) -> tuple[str, ...]:
-    """The columns of `CONTENT` in which a stored row is not the event."""
+    """The columns of `CONTENT` in which a row differs from an event."""
     wanted = dict(zip(COLUMNS, _record(event), strict=True))
     wanted["attributes"] = orjson.loads(wanted["attributes"])
     return tuple(name for name in CONTENT if row[name] != wanted[name])
@@ -186,7 +187,7 @@ async def _supersede(
     connection: asyncpg.Connection, events: Sequence[PaymentEvent], by: str
 ) -> None:
     keys = [event.provider for event in events], [event.event_id for event in events]
-    # Taken after the locks, so that it is later than what any earlier correction wrote.
+    # Read after the locks, so that it is later than the time of each earlier correction.
     moment = await connection.fetchval("SELECT clock_timestamp()")
     await connection.execute(SQL["archive"], *keys, moment, by)
     await connection.execute(_EVENTS_SQL["create_incoming"])
@@ -197,7 +198,7 @@ async def _supersede(
 
 
 def _record(event: PaymentEvent) -> tuple[Any, ...]:
-    """The event's own columns; what a correction doesn't touch is not read from here."""
+    """The columns of an event. A correction reads only the columns that it may change."""
     return to_record(ScoredEvent(event, None, InferenceStatus.NOT_APPLICABLE), workflow_id="")
 
 

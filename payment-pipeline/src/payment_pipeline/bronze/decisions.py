@@ -1,4 +1,4 @@
-"""What was decided about a payment after its scores, and what became of the payment since?"""
+"""Stores decisions about payments, and reads the later attempts of a payment."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -12,7 +12,10 @@ SQL: Final = queries("payment_pipeline.bronze", "queries/decisions.sql")
 
 
 class Decision(NamedTuple):
-    """A row of `payment_decisions`, without what PostgreSQL fills in; see the comments there."""
+    """A row of `payment_decisions` without the columns that PostgreSQL fills in.
+
+    `contract.DECISIONS` describes the columns.
+    """
 
     workflow_id: str
     step: int
@@ -33,7 +36,7 @@ class Decision(NamedTuple):
 
 
 class FailedAttempt(NamedTuple):
-    """A failed attempt that has been scored."""
+    """A scored failed attempt."""
 
     event_id: str
     occurred_at: datetime
@@ -42,22 +45,22 @@ class FailedAttempt(NamedTuple):
 
 
 async def record(pool: asyncpg.Pool, made: Iterable[Decision]) -> None:
-    """Append decisions, all or none of them; the same ones again change nothing.
+    """Appends decisions, all or none of them. The same decisions again change nothing.
 
-    One about somebody who was erased stands under the token, whatever the workflow knows of them.
+    A decision about an erased customer is stored with the token instead of the customer's id.
 
     Raises:
-        asyncpg.PostgresError, OSError: PostgreSQL can't do it now; try the same call again.
+        asyncpg.PostgresError, OSError: PostgreSQL is not available. Repeat the same call.
     """
     await pool.executemany(SQL["record"], made)
 
 
 async def succeeded(pool: asyncpg.Pool, provider: str, payment_id: str) -> bool:
-    """Whether bronze has a success of this payment, whenever it was."""
+    """True if bronze has a successful attempt of this payment at any time."""
     return bool(await pool.fetchval(SQL["succeeded"], provider, payment_id))
 
 
 async def failed_again(pool: asyncpg.Pool, provider: str, event_id: str) -> FailedAttempt | None:
-    """The newest failed attempt at the same payment after the one of this event, if any."""
+    """The newest failed attempt at the same payment after this event's attempt, if any."""
     row = await pool.fetchrow(SQL["failed_again"], provider, event_id)
     return FailedAttempt(*row) if row else None

@@ -1,7 +1,8 @@
-"""Whose events come after the person was erased? Those about a known object take its token.
+"""Replaces the customer's id in events that arrive after the customer was erased.
 
-A refund or a dispute of an old payment names the customer again, and a row with the name beside the
-payment's older rows would undo the erasure. A card goes altogether: it would link them as well.
+A refund or a dispute of an old payment names the customer again. A row with that id next to the
+older rows of the payment would undo the erasure. So the event gets the token of the payment. Its
+card hash is removed, because it would link the rows too.
 """
 
 from collections.abc import Sequence
@@ -15,15 +16,15 @@ from payment_pipeline.domain.events import PaymentEvent
 from .rows import ScoredEvent
 
 STAND_IN: Final = "erased_"
-"""How a token begins, which says what it is; the rest is random, so it leads to nobody."""
+"""The beginning of a token. The rest is random, so a token identifies nobody."""
 OBJECTS: Final = ("payment_id", "object_id", "charge_id", "subscription_id", "invoice_id")
-"""Fields of an event, where it has them, that tell to which payment or contract it belongs."""
+"""The fields that name the payment or the contract of an event."""
 
 _SQL: Final = queries("payment_pipeline.bronze", "queries/erased.sql")
 
 
-async def under_tokens(pool: asyncpg.Pool, rows: Sequence[ScoredEvent]) -> Sequence[ScoredEvent]:
-    """The rows as they may be stored; the same ones as long as nobody was erased.
+async def with_tokens(pool: asyncpg.Pool, rows: Sequence[ScoredEvent]) -> Sequence[ScoredEvent]:
+    """The rows with tokens instead of erased customers; the same rows if nobody was erased.
 
     Raises:
         asyncpg.PostgresError, asyncpg.InterfaceError, OSError: as `writer.write`.
@@ -31,20 +32,20 @@ async def under_tokens(pool: asyncpg.Pool, rows: Sequence[ScoredEvent]) -> Seque
     if not await pool.fetchval(_SQL["any_erased"]):
         return rows
     objects = {(row.event.provider, each) for row in rows for each in objects_of(row.event)}
-    if not objects:  # of customers alone
+    if not objects:  # every event is about a customer alone
         return rows
     found = await pool.fetch(_SQL["tokens"], *map(list, zip(*sorted(objects), strict=True)))
     tokens = {(provider, object_id): token for provider, object_id, token in found}
-    return [_under_token(row, tokens) for row in rows] if tokens else rows
+    return [_with_token(row, tokens) for row in rows] if tokens else rows
 
 
 def objects_of(event: PaymentEvent) -> list[str]:
-    """The ids of what an event is about; not the customer's own."""
+    """The ids of the objects of an event, without the customer's id."""
     ids = (getattr(event, name, None) for name in OBJECTS)
     return [each for each in ids if each is not None and each != event.customer_id]
 
 
-def _under_token(row: ScoredEvent, tokens: dict[tuple[str, str], str]) -> ScoredEvent:
+def _with_token(row: ScoredEvent, tokens: dict[tuple[str, str], str]) -> ScoredEvent:
     event = row.event
     for object_id in objects_of(event):
         token = tokens.get((event.provider, object_id))

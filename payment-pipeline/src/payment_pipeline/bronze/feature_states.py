@@ -1,7 +1,7 @@
-"""How the online features are kept exact: locked in one order, folded, written back as a set.
+"""Folds events into the feature states of their entities, in the writer's transaction.
 
-Part of the writer's transaction. All writers first insert the rows that are missing and then lock,
-each in the order of the key, so they can wait for one another but never in a circle.
+Each writer first inserts the missing rows and then locks them, both in the order of the key. So
+writers may wait for one another, but never deadlock.
 """
 
 from collections import defaultdict
@@ -26,7 +26,7 @@ from payment_pipeline.domain.features import (
 from .contract import FEATURES
 
 SUM_MINOR_MAX: Final = 2**63 - 1
-"""Where a sum of amounts stays, rather than make its entity impossible to write."""
+"""The maximum of a sum of amounts. A larger sum would make its row impossible to write."""
 
 SQL: Final = queries("payment_pipeline.bronze", "queries/feature_states.sql")
 _LOCK: Final = SQL["lock"].format(states=SQL["states"])
@@ -37,7 +37,7 @@ _values = attrgetter(*_FIELDS)
 
 
 async def fold(connection: asyncpg.Connection, events: Iterable[PaymentEvent]) -> None:
-    """Fold events into the states of their entities, within the connection's transaction."""
+    """Folds events into the states of their entities, within the connection's transaction."""
     touching: defaultdict[EntityKey, list[PaymentEvent]] = defaultdict(list)
     for event in events:
         for key in entities(event):
@@ -54,7 +54,7 @@ async def fold(connection: asyncpg.Connection, events: Iterable[PaymentEvent]) -
 async def lock(
     connection: asyncpg.Connection, columns: tuple[list[str], list[str], list[str]]
 ) -> dict[EntityKey, EntityState]:
-    """Hold the states of entities, given in the order of the key, until the commit."""
+    """Locks the states of entities until the commit. `columns` are in the order of the key."""
     await connection.execute(SQL["insert_missing"], *columns)
     return to_states(await connection.fetch(_LOCK, *columns))
 
@@ -62,7 +62,7 @@ async def lock(
 async def write_back(
     connection: asyncpg.Connection, states: Mapping[EntityKey, EntityState]
 ) -> None:
-    """Put states in the place of those that are locked."""
+    """Overwrites the locked states."""
     await connection.execute(SQL["create_incoming"])
     await connection.copy_records_to_table(
         "incoming_features",
@@ -73,7 +73,7 @@ async def write_back(
 
 
 def to_states(rows: Iterable[asyncpg.Record]) -> dict[EntityKey, EntityState]:
-    """Rows of `entity_features` as states."""
+    """Converts rows of `entity_features` to states."""
     states = {}
     for provider, entity, entity_id, *values in rows:
         values[_AMOUNTS] = {
@@ -84,7 +84,7 @@ def to_states(rows: Iterable[asyncpg.Record]) -> dict[EntityKey, EntityState]:
 
 
 def to_columns(keys: Sequence[EntityKey]) -> tuple[list[str], list[str], list[str]]:
-    """The three parameters that name entities in a query."""
+    """The three query parameters that name entities."""
     return [key[0] for key in keys], [key[1].value for key in keys], [key[2] for key in keys]
 
 

@@ -1,7 +1,7 @@
-"""What may each service do in bronze, and what may it not? The rights are in `queries/grants.sql`.
+"""Grants each service's role its rights in bronze. `queries/grants.sql` lists the rights.
 
-A role is made by whoever runs the server (`local_stack.roles` here, its administrator elsewhere);
-bronze's owner gives it its rights, after each migration anew.
+`local_stack.roles` creates the roles of the local server, and an administrator those of another
+server. The owner of bronze grants the rights again after each migration.
 """
 
 from typing import Final, get_args
@@ -19,15 +19,15 @@ ROLES: Final = tuple(f"payments_{service}" for service in get_args(Service))
 _QUARANTINE_BUT_BODY: Final = sql.SQL(", ").join(
     sql.Identifier(column.name)
     for column in contract.QUARANTINE
-    if column.type != "bytea" and column.name != "patch"  # which may quote a body
+    if column.type != "bytea" and column.name != "patch"  # a patch may quote a body
 )
 _SQL: Final = queries("payment_pipeline.bronze", "queries/grants.sql")
 
 
 def grant(owner: psycopg.Connection[tuple[str, ...]]) -> None:
-    """Give each role that the server has exactly its rights, in one transaction.
+    """Grants each existing role exactly its rights, in one transaction.
 
-    A service that runs meanwhile never sees itself without them.
+    A running service therefore never loses its rights.
     """
     with owner.transaction():
         found = owner.execute("SELECT current_database(), current_schema()").fetchone()

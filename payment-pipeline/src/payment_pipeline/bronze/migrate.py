@@ -1,10 +1,11 @@
-"""Bring a database to today's schema: the plain SQL in `migrations/`, applied once each, in order.
+"""Migrates the database schema, and grants the services' roles their rights.
 
-Then each service's role is given its rights (`roles`), which a new table may have changed.
+The migrations are the SQL files in `migrations/`, applied once each, in order. `grants` runs after
+them, because a new table may change the rights.
 
-yoyo keeps the list of what was applied. It marks a migration in a transaction after the one that
-applied it, and its own lock is a row that a killed process leaves behind; so the migrations may run
-twice, and the lock here is PostgreSQL's, which goes with its connection.
+yoyo keeps the list of the applied migrations. It marks a migration in a second transaction, so a
+migration may run twice and must allow that. yoyo's lock is a row that a killed process leaves
+behind. So this module takes a lock of PostgreSQL, which ends with its connection.
 """
 
 from importlib.resources import as_file, files
@@ -23,19 +24,19 @@ from .grants import grant
 
 CONNECT_TIMEOUT_S: Final = 10
 LOCK_KEY: Final = 0x7061796D656E7473
-"""The advisory lock's number: the ASCII of "payments"."""
+"""The number of the advisory lock: the ASCII codes of "payments"."""
 
 _SQL: Final = queries("payment_pipeline.bronze", "queries/migrate.sql")
 
 
 def migrate(settings: Settings) -> list[str]:
-    """Apply what is not applied yet; return the names of those, in order. Empty: nothing to do.
+    """Applies the migrations that are not applied yet, and returns their names in order.
 
-    Callers at the same time wait for one another, and only one applies.
+    Callers at the same time wait for one another, and one of them applies the migrations.
 
     Raises:
-        UserError: the database can't be reached, or it refused, e.g. since its role lacks a right;
-            the migrations before that stay applied.
+        UserError: the database can't be reached, or it refused a migration, e.g. because the role
+            lacks a right. The earlier migrations stay applied.
     """
     try:
         lock = psycopg.connect(settings.dsn, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S)
@@ -49,21 +50,21 @@ def migrate(settings: Settings) -> list[str]:
             return applied
     except psycopg.Error as refusal:
         raise UserError(
-            f"PostgreSQL refuses bronze's schema ({primary_message(refusal)}): does user "
-            f"{urlsplit(settings.dsn).username} own the database's schema and its tables?",
+            f"PostgreSQL refused a migration: {primary_message(refusal)}. Check that the user "
+            f"{urlsplit(settings.dsn).username} owns the database's schema and its tables.",
             exit_code=1,
         ) from refusal
 
 
 def primary_message(refusal: psycopg.Error) -> str:
-    """The server's own words, without the details and the statement, which may quote values."""
+    """The server's message, without the detail and the statement, which may quote values."""
     return refusal.diag.message_primary or type(refusal).__name__
 
 
 def _apply(settings: Settings) -> list[str]:
     folder = files(__package__) / "migrations"
     with as_file(folder) as path, get_backend(_uri(settings.dsn)) as backend:
-        # Whoever held it is gone: its advisory lock was free.
+        # The process that left yoyo's lock has ended, because its advisory lock was free.
         backend.break_lock()
         pending = backend.to_apply(read_migrations(str(path)))
         backend.apply_migrations(pending)
@@ -71,5 +72,5 @@ def _apply(settings: Settings) -> list[str]:
 
 
 def _uri(dsn: str) -> str:
-    """Yoyo's name of the same database; its `postgresql:` means psycopg 2."""
+    """The URI of the database for yoyo, where `postgresql:` alone would mean psycopg 2."""
     return f"postgresql+psycopg:{dsn.partition(':')[2]}"

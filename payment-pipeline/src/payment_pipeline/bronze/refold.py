@@ -1,12 +1,12 @@
-"""How do the online features become exact again after a correction? Folded anew, from all events.
+"""Computes feature states again from all events, after a correction.
 
-A fold can't take an event back: a maximum or the latest twenty don't say what stood behind them. So
-the states of the entities in `entity_features_due` are folded from every event that touches them:
-first from one snapshot, for as long as that takes and holding nothing; then, with the states
-locked, from what has been written since. A writer folds its events under the same locks and in the
-transaction that inserts them, so an event is either in what was read here, or comes on top of it.
+A fold can't remove an event: a maximum or the latest twenty times don't keep the values behind
+them. So the state of each entity in `entity_features_due` is folded again from all of its events.
+The first pass reads one snapshot and holds no lock. The second pass locks the states and folds the
+events that were written since. A writer folds its events under the same locks, in the transaction
+that inserts them. So each event is either read here or folded by its writer afterwards.
 
-One caller at a time: `lock` is for the whole of a replay.
+Only one caller may run at a time. `lock` is held during a whole replay.
 """
 
 from collections import defaultdict
@@ -25,26 +25,26 @@ from .corrections import SQL
 from .rows import EventId, to_event
 
 LOCK_KEY: Final = 0x7265706C6179
-"""The advisory lock's number: the ASCII of "replay"."""
+"""The number of the advisory lock: the ASCII codes of "replay"."""
 ROWS_A_FETCH: Final = 2_000
 
 
 def lock(pool: asyncpg.Pool) -> AbstractAsyncContextManager[asyncpg.Connection]:
-    """Keep every other replay of this database out, and every erasure.
+    """Excludes every other replay of this database, and every erasure.
 
     Raises:
-        UserError: one is at work.
+        UserError: another replay or an erasure is running.
     """
-    refusal = "Another replay is at work on this database, or an erasure: wait for its end."
+    refusal = "Another replay or an erasure is running on this database. Wait until it ends."
     return postgres.exclusive(pool, LOCK_KEY, refusal)
 
 
 async def refold(pool: asyncpg.Pool) -> int:
-    """Fold anew what is due; return how many entities that was. Needs two connections.
+    """Computes the due states again, and returns their number. Needs two connections.
 
     Raises:
-        asyncpg.PostgresError, asyncpg.InterfaceError, OSError: PostgreSQL can't do it now; what is
-            due stays so.
+        asyncpg.PostgresError, asyncpg.InterfaceError, OSError: PostgreSQL is not available. The
+            states stay due.
     """
     async with (
         pool.acquire() as before,
@@ -74,7 +74,7 @@ async def refold(pool: asyncpg.Pool) -> int:
 async def _since(
     connection: asyncpg.Connection, before: asyncpg.Connection, horizon: str
 ) -> list[PaymentEvent]:
-    """The events that the snapshot of `before` doesn't show."""
+    """The events that are not in the snapshot of `before`."""
     late = {
         EventId(row["provider"], row["event_id"]): row
         for row in await connection.fetch(SQL["events_since"], horizon)
@@ -93,7 +93,7 @@ def _fold(states: dict[EntityKey, EntityState], event: PaymentEvent) -> None:
 
 
 def _by_entity(keys: Iterable[EntityKey]) -> list[list[str]]:
-    """Providers and ids of the customers, then of the merchants, then of the cards."""
+    """The providers and ids of the customers, then of the merchants, then of the cards."""
     found = defaultdict[Entity, list[EntityKey]](list)
     for key in keys:
         found[key.entity].append(key)

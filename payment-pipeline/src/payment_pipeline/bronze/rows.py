@@ -1,7 +1,6 @@
-"""How an event becomes a row of `payment_events`, and a row an event again.
+"""Converts events to rows of `payment_events`, and rows to events.
 
-One is made per event, so what the model already holds is taken from it as it lies: dumping it with
-pydantic first takes five times as long.
+The values are taken directly from the model. A dump with Pydantic takes five times as long.
 """
 
 from collections.abc import Mapping
@@ -19,22 +18,22 @@ from .contract import EVENTS, InferenceStatus
 
 FILLED_BY_POSTGRES: Final = frozenset({"ingested_at", "ingest_xid", "id", "corrected_at"})
 SCORES: Final = ("fraud_score", "churn_score", "retry_strategy")
-"""The columns of `EventScores`' fields of the same name; any other answer is in `scores` alone."""
+"""The columns that are fields of `EventScores`. Other answers are only in the column `scores`."""
 
 
 class UnstorableError(ValueError):
-    """A value that no JSON can hold."""
+    """A value that can't be written as JSON."""
 
 
 class EventId(NamedTuple):
-    """The primary key; tuples sort, and rows are inserted in that order."""
+    """The primary key of an event. Rows are inserted in the order of these tuples."""
 
     provider: str
     event_id: str
 
 
 class ScoredEvent(NamedTuple):
-    """An event as it is to be written."""
+    """An event to write, with its scores."""
 
     event: PaymentEvent
     scores: EventScores | None
@@ -43,7 +42,7 @@ class ScoredEvent(NamedTuple):
 
     @property
     def key(self) -> EventId:
-        """What makes it one event."""
+        """The primary key of the event."""
         return EventId(self.event.provider, self.event.event_id)
 
 
@@ -64,16 +63,16 @@ COMMON: Final = tuple(
     for column in EVENTS
     if column.name not in FILLED_BY_POSTGRES and column.name not in _MADE_HERE
 )
-"""The columns that are the event's fields of the same name."""
+"""The columns that are fields of the event with the same name."""
 COLUMNS: Final = (*COMMON, *_MADE_HERE)
-"""Of a `Record`, in its order."""
+"""The columns of a `Record`, in its order."""
 
 _common = itemgetter(*COMMON)
 _NOT_ATTRIBUTES: Final = frozenset({*COMMON, "source", "schema_version"})
 
 
 def to_record(row: ScoredEvent, workflow_id: str) -> Record:
-    """The values of `COLUMNS`.
+    """The row of an event: the values of `COLUMNS`.
 
     Raises:
         UnstorableError: an attribute can't be written as JSON.
@@ -96,7 +95,7 @@ def to_record(row: ScoredEvent, workflow_id: str) -> Record:
 
 
 def to_scores(scores: EventScores | None) -> tuple[Any, ...]:
-    """The values of `SCORES`, then of `scores`: every answer with its model and reasons."""
+    """The values of `SCORES`, then of the column `scores`: each answer with model and reasons."""
     if scores is None:
         return (None, None, None, None)
     answers: list[Score | None] = [getattr(scores, name) for name in SCORES]
@@ -105,7 +104,7 @@ def to_scores(scores: EventScores | None) -> tuple[Any, ...]:
 
 
 def to_event(row: Mapping[str, Any]) -> PaymentEvent:
-    """The event of a row of `payment_events`, equal to the one that was written."""
+    """The event of a row of `payment_events`, equal to the written event."""
     return PAYMENT_EVENT.validate_python(
         {
             **{name: row[name] for name in COMMON},
@@ -120,10 +119,10 @@ def to_event(row: Mapping[str, Any]) -> PaymentEvent:
 
 
 def to_json(value: object) -> bytes:
-    """JSON as the topics' contract has it (times end in Z), without what is `None`.
+    """JSON in the format of the topics: times end in Z, and fields that are `None` are left out.
 
     Raises:
-        UnstorableError: a string is no Unicode (a lone surrogate), an integer has over 64 bits.
+        UnstorableError: a string has a lone surrogate, or an integer has more than 64 bits.
     """
     try:
         return orjson.dumps(value, default=_without_none, option=orjson.OPT_UTC_Z)

@@ -1,8 +1,9 @@
-"""How events are written exactly once, with the online features in the same transaction.
+"""Writes events exactly once, with the online features in the same transaction.
 
-A batch is copied to a temporary table and inserted from there; what was there already changes
-nothing. Only events that were really inserted are folded into the features. What PostgreSQL refuses
-is found by halving the batch, so that one bad event never takes the others with it.
+A batch is copied to a temporary table and inserted from there. An event that is already stored
+changes nothing. Only the inserted events are folded into the features. If PostgreSQL refuses a
+batch, the batch is halved until the refused event is alone, so one bad event doesn't stop the
+others.
 """
 
 from collections.abc import Sequence
@@ -30,42 +31,42 @@ _QUARANTINE_SQL: Final = queries("payment_pipeline.bronze", "queries/quarantine.
 
 
 class Refused(NamedTuple):
-    """An event that PostgreSQL can't hold: for quarantine, since no retry will help."""
+    """An event that PostgreSQL can't store. It goes to the quarantine, because no retry helps."""
 
     row: ScoredEvent
     reason: str
 
 
 class Written(NamedTuple):
-    """Where each event of a batch ended: every one is in exactly one of the lists."""
+    """The outcome of each event of a batch. Each event is in exactly one of the lists."""
 
     inserted: list[ScoredEvent]
-    """Their rows are this workflow's: from this call, or from an earlier attempt at it."""
+    """Events that this workflow inserted, in this call or in an earlier attempt at it."""
     duplicates: list[ScoredEvent]
-    """Written before with the same body."""
+    """Events that were stored before with the same body."""
     conflicts: list[ScoredEvent]
-    """Written before with another body: for quarantine."""
+    """Events that were stored before with another body. They go to the quarantine."""
     refused: list[Refused]
 
 
 async def write(pool: asyncpg.Pool, rows: Sequence[ScoredEvent], workflow_id: str) -> Written:
-    """Write a batch; the same call again changes nothing and answers the same.
+    """Writes a batch. The same call again changes nothing and returns the same outcomes.
 
-    One transaction. Only if PostgreSQL refuses an event is it done over in halves, a transaction
-    each: an event and its features are always in one.
+    The batch is one transaction. If PostgreSQL refuses an event, each half is a transaction. An
+    event and its features are always in the same transaction.
 
     Args:
-        pool: of `adapters.postgres.pool`.
-        rows: any number, in any order, the same event more than once or not; best 1,000. What
-            belongs to somebody who was erased is written, and answered, under the token.
-        workflow_id: a workflow writes a batch of its own, so the id tells its rows.
+        pool: from `adapters.postgres.pool`.
+        rows: any number, best 1,000, in any order, with or without repeated events. The events of
+            an erased customer are written and returned with the token instead of the customer's id.
+        workflow_id: identifies the rows of this workflow, which writes one batch.
 
     Raises:
-        asyncpg.PostgresError, asyncpg.InterfaceError, OSError: PostgreSQL can't do it now, or the
-            connection went; try the same call again.
+        asyncpg.PostgresError, asyncpg.InterfaceError, OSError: PostgreSQL is not available or lost
+            the connection. Repeat the same call.
     """
     written = Written([], [], [], [])
-    pending: Sequence[ScoredEvent] = await erased.under_tokens(pool, rows)
+    pending: Sequence[ScoredEvent] = await erased.with_tokens(pool, rows)
     while pending:
         first: dict[EventId, ScoredEvent] = {}
         again: list[ScoredEvent] = []
@@ -81,19 +82,19 @@ async def write(pool: asyncpg.Pool, rows: Sequence[ScoredEvent], workflow_id: st
         for row in again:
             if row.key in stored:
                 _settle(row, stored[row.key], ours=False, into=written)
-        # Of an event whose first body was refused, the next one is tried.
+        # If PostgreSQL refused the first body of an event, the next body is tried.
         pending = [row for row in again if row.key not in stored]
     return written
 
 
 async def quarantine(pool: asyncpg.Pool, letters: Sequence[BadRecord], workflow_id: str) -> None:
-    """Keep dead letters, each once: the key is the raw record's coordinates and the failure.
+    """Stores dead letters, each once. The key is the raw record's coordinates and the failure.
 
-    Text that PostgreSQL can't hold is made storable; `body` has the truth, byte for byte.
+    Text that PostgreSQL can't store is changed to text that it can. `body` keeps the exact bytes.
 
     Raises:
-        asyncpg.PostgresError, asyncpg.InterfaceError, OSError: PostgreSQL can't do it now, or the
-            connection went; try the same call again.
+        asyncpg.PostgresError, asyncpg.InterfaceError, OSError: PostgreSQL is not available or lost
+            the connection. Repeat the same call.
     """
     records = sorted((_letter(letter, workflow_id) for letter in letters), key=lambda row: row[:4])
     async with pool.acquire() as connection, connection.transaction():
@@ -101,16 +102,16 @@ async def quarantine(pool: asyncpg.Pool, letters: Sequence[BadRecord], workflow_
 
 
 async def rescore(pool: asyncpg.Pool, rows: Sequence[ScoredEvent]) -> int:
-    """Put scores and status on rows that are `unavailable`; the lake will see them again.
+    """Writes scores and status to rows that are `unavailable`. The lake loads them again.
 
-    Rows of another status are left alone, so the same call again changes nothing.
+    Rows with another status stay unchanged, so the same call again changes nothing.
 
     Returns:
-        How many rows were changed.
+        The number of changed rows.
 
     Raises:
-        asyncpg.PostgresError, asyncpg.InterfaceError, OSError: PostgreSQL can't do it now, or the
-            connection went; try the same call again.
+        asyncpg.PostgresError, asyncpg.InterfaceError, OSError: PostgreSQL is not available or lost
+            the connection. Repeat the same call.
     """
     columns = zip(
         *((*row.key, *to_scores(row.scores), row.status.value) for row in rows), strict=True
@@ -120,13 +121,13 @@ async def rescore(pool: asyncpg.Pool, rows: Sequence[ScoredEvent]) -> int:
 
 
 class _Stored(NamedTuple):
-    """What is in the table under a key, after the insertion."""
+    """The stored row of a key, after the insertion."""
 
     body_sha256: str
     workflow_id: str
 
 
-# PostgreSQL's classes 22 (data), 23 (constraints) and 54 (limits), and what fails on the way there.
+# PostgreSQL's error classes 22 (data), 23 (constraints) and 54 (limits), and errors of encoding.
 _REFUSALS: Final = (
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,
@@ -140,7 +141,7 @@ _REFUSALS: Final = (
 async def _store(
     pool: asyncpg.Pool, rows: list[ScoredEvent], workflow_id: str, written: Written
 ) -> dict[EventId, _Stored]:
-    """Insert what can be, in halves if it must be; `rows` are distinct and in the key's order."""
+    """Inserts rows, in halves if PostgreSQL refuses one. `rows` are distinct and sorted by key."""
     try:
         async with pool.acquire() as connection, connection.transaction(isolation="read_committed"):
             return await _insert(connection, rows, workflow_id)
@@ -166,7 +167,7 @@ async def _insert(
     if old := [key for key in stored if key not in new]:
         found = await connection.fetch(_EVENTS_SQL["stored"], *zip(*old, strict=True))
         stored |= {EventId(*row[:2]): _Stored(*row[2:]) for row in map(tuple, found)}
-    # Last, because the rows of the entities stay locked from here to the commit.
+    # This step is last, because it locks the rows of the entities until the commit.
     await feature_states.fold(connection, (row.event for row in rows if row.key in new))
     return stored
 
@@ -181,7 +182,7 @@ def _settle(row: ScoredEvent, stored: _Stored, *, ours: bool, into: Written) -> 
 
 
 def _reason(refusal: Exception) -> str:
-    """Without PostgreSQL's DETAIL, which quotes the row."""
+    """The error without PostgreSQL's DETAIL, which quotes values of the row."""
     return f"{type(refusal).__name__}: {refusal.args[0] if refusal.args else ''}"
 
 
@@ -212,7 +213,7 @@ def _letter(letter: BadRecord, workflow_id: str) -> tuple[str | int | bytes | da
 
 
 def _storable(text: str | None) -> str | None:
-    """Text that PostgreSQL can hold: U+0000 as its visible symbol, lone surrogates as `?`."""
+    """Text that PostgreSQL can store: U+0000 as its visible symbol, lone surrogates as `?`."""
     if text is None:
         return None
     return text.replace("\0", "\u2400").encode(errors="replace").decode()

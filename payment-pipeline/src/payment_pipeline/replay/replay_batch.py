@@ -118,7 +118,7 @@ class Replayed:
         events = [each for each in outcomes if not isinstance(each, BadRecord | Unmodelled)]
         # Later events of an erased person have a token, and keep it.
         rows = [ScoredEvent(event, None, InferenceStatus.UNAVAILABLE) for event in events]
-        events = [row.event for row in await erased.under_tokens(self._stores.pool, rows)]
+        events = [row.event for row in await erased.with_tokens(self._stores.pool, rows)]
         compared = await corrections.compare(self._stores.pool, events)
         self._report.outcomes[ReplayOutcome.UNCHANGED] += len(compared.unchanged)
         await self._correct(compared.corrections)

@@ -1,5 +1,5 @@
--- The events themselves. Written so that it may run twice: a process that dies between a migration
--- and its mark runs it again.
+-- The table of events. It may run twice: if a process dies between a migration and its mark, the
+-- migration runs again.
 
 CREATE TABLE IF NOT EXISTS payment_events (
     provider            text NOT NULL,
@@ -35,8 +35,8 @@ CREATE TABLE IF NOT EXISTS payment_events (
     workflow_id         text NOT NULL,
     ingest_xid          xid8 NOT NULL DEFAULT pg_current_xact_id(),
     id                  bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
-    -- The id first: it tells rows apart at its first bytes, and one lookup by id alone serves
-    -- `payments trace`, which knows no provider.
+    -- The id comes first, because its first bytes differ between rows, and because `payments trace`
+    -- looks up the id without a provider.
     CONSTRAINT payment_events_key PRIMARY KEY (event_id, provider),
     CONSTRAINT amount_has_currency CHECK (amount_minor IS NULL OR currency IS NOT NULL),
     CONSTRAINT currency_has_exponent CHECK (currency IS NULL OR currency_exponent IS NOT NULL),
@@ -44,26 +44,26 @@ CREATE TABLE IF NOT EXISTS payment_events (
         CHECK (inference_status IN ('scored', 'not_applicable', 'unavailable'))
 );
 
--- The lake reads what is below the transaction horizon, in this order. Appends at the right edge.
+-- The lake reads the rows below the transaction horizon in this order. New entries go to the end.
 CREATE INDEX IF NOT EXISTS payment_events_horizon ON payment_events (ingest_xid, id);
 
--- A payment's life, for `payments trace` and for whoever answers its payer.
+-- The events of a payment, for `payments trace` and for support.
 CREATE INDEX IF NOT EXISTS payment_events_payment ON payment_events (payment_id)
     WHERE payment_id IS NOT NULL;
 
--- A customer's events: support, and erasure on the customer's demand.
+-- The events of a customer, for support and for erasures.
 CREATE INDEX IF NOT EXISTS payment_events_customer ON payment_events (customer_id)
     WHERE customer_id IS NOT NULL;
 
--- From the Temporal UI to the rows of a workflow: a thousand equal keys fold into few entries.
+-- The rows of a workflow that one sees in the Temporal UI. A thousand equal keys need few entries.
 CREATE INDEX IF NOT EXISTS payment_events_workflow ON payment_events (workflow_id);
 
--- The ledger's time windows. Rows come in about the order of receipt, so block ranges are enough:
--- a few kilobytes, and next to nothing on the write path.
+-- The time windows of the ledger. Rows arrive roughly in the order of receipt, so block ranges are
+-- enough. They need a few kilobytes and cost nearly nothing at a write.
 CREATE INDEX IF NOT EXISTS payment_events_received ON payment_events
     USING brin (received_at) WITH (pages_per_range = 32, autosummarize = on);
 
--- What waits to be scored. Empty but for an outage of inference, so it costs nothing.
+-- The events that wait for their scores. It is empty except during an outage of inference.
 CREATE INDEX IF NOT EXISTS payment_events_unscored ON payment_events (id)
     WHERE inference_status = 'unavailable';
 

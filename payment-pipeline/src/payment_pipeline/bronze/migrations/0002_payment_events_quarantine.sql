@@ -1,4 +1,4 @@
--- The dead letters, to be asked in SQL. May run twice.
+-- The table of dead letters. May run twice.
 
 CREATE TABLE IF NOT EXISTS payment_events_quarantine (
     source_topic        text NOT NULL,
@@ -25,14 +25,14 @@ CREATE TABLE IF NOT EXISTS payment_events_quarantine (
         PRIMARY KEY (source_topic, source_partition, source_offset, failure)
 );
 
--- As for payment_events: the lake's order, and the ledger's windows.
+-- As in payment_events: the order of the lake, and the time windows of the ledger.
 CREATE INDEX IF NOT EXISTS payment_events_quarantine_horizon
     ON payment_events_quarantine (ingest_xid, id);
 CREATE INDEX IF NOT EXISTS payment_events_quarantine_received
     ON payment_events_quarantine (received_at);
 
--- By event id, for `payments trace`. Hashed: the id is whatever was sent, and a B-tree refuses a
--- key of more than 2,704 bytes, which would leave the event nowhere to go.
+-- The event id, for `payments trace`. It is a hash index, because a sender chooses the id, and a
+-- B-tree refuses a key of more than 2,704 bytes. Such an event could not be stored anywhere.
 CREATE INDEX IF NOT EXISTS payment_events_quarantine_event
     ON payment_events_quarantine USING hash (event_id);
 

@@ -1,4 +1,4 @@
--- The online features. May run twice.
+-- The table of online features. May run twice.
 
 CREATE TABLE IF NOT EXISTS entity_features (
     provider               text NOT NULL,
@@ -24,11 +24,11 @@ CREATE TABLE IF NOT EXISTS entity_features (
     CONSTRAINT entity_features_key PRIMARY KEY (provider, entity, entity_id),
     CONSTRAINT entity_known CHECK (entity IN ('customer', 'merchant', 'card'))
 ) WITH (
-    -- Rows are updated again and again. A third of each page stays free, so that the next version
-    -- of a row fits beside it and no index entry is written. tests/bench/bronze.py measured 83 % of
-    -- the updates so; 59 % with full pages, 92 % with pages half empty for customers seen once.
+    -- Rows are updated often. A third of each page stays free, so that the next version of a row fits
+    -- on the same page and needs no index entry. In tests/bench/bronze.py this was true for 83 % of
+    -- the updates, for 59 % with full pages, and for 92 % with half-empty pages.
     fillfactor = 70,
-    -- A merchant's row is updated by every batch: its dead versions go early.
+    -- Every batch updates the row of a merchant, so dead versions are removed early.
     autovacuum_vacuum_scale_factor = 0.02,
     autovacuum_analyze_scale_factor = 0.05
 );

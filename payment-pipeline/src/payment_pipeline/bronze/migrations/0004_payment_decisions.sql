@@ -1,4 +1,4 @@
--- What was decided about payments after their scores: the models' later outcomes. May run twice.
+-- The table of decisions that follow the scores of payments. May run twice.
 
 CREATE TABLE IF NOT EXISTS payment_decisions (
     workflow_id   text NOT NULL,
@@ -20,12 +20,12 @@ CREATE TABLE IF NOT EXISTS payment_decisions (
     ingested_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
     ingest_xid    xid8 NOT NULL DEFAULT pg_current_xact_id(),
     id            bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
-    -- The time too: Temporal forgets a closed workflow's id after its retention, and a payment may
-    -- come before a person again.
+    -- The time is part of the key, because Temporal forgets the id of a closed workflow after its
+    -- retention, and a payment may be reviewed again.
     CONSTRAINT payment_decisions_key PRIMARY KEY (workflow_id, step, decided_at)
 );
 
--- The lake reads what is below the transaction horizon, in this order, as for payment_events.
+-- The lake reads the rows below the transaction horizon in this order, as in payment_events.
 CREATE INDEX IF NOT EXISTS payment_decisions_horizon ON payment_decisions (ingest_xid, id);
 
 CREATE INDEX IF NOT EXISTS payment_decisions_payment ON payment_decisions (payment_id);

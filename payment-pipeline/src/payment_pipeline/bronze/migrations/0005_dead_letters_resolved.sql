@@ -1,4 +1,4 @@
--- What became of a dead letter: when it was closed, how, by whom. May run twice.
+-- The resolution of a dead letter: how, when and by whom it was closed. May run twice.
 
 ALTER TABLE payment_events_quarantine
     ADD COLUMN IF NOT EXISTS resolution           text,
@@ -18,14 +18,14 @@ ALTER TABLE payment_events_quarantine
     ADD CONSTRAINT resolution_whole CHECK (
         (resolution IS NULL) = (resolved_at IS NULL)
         AND (resolution IS NULL) = (resolved_by IS NULL)
-        -- What is said to be elsewhere says where.
+        -- A letter that is closed because its event is elsewhere names that event.
         AND (
             resolution NOT IN ('written', 'already_there', 'unmodelled')
             OR (redriven_event_id IS NOT NULL AND redriven_body_sha256 IS NOT NULL)
         )
     );
 
--- The open ones are few, and what is asked for all day.
+-- The open letters: they are few, and operators query them all day.
 CREATE INDEX IF NOT EXISTS payment_events_quarantine_open
     ON payment_events_quarantine (failure, id) WHERE resolution IS NULL;
 

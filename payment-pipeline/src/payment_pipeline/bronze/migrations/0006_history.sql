@@ -1,10 +1,10 @@
--- Corrections: what a row said before, and which features are to be folded anew. May run twice.
+-- Corrections: the earlier versions of rows, and the entities with stale features. May run twice.
 
 ALTER TABLE payment_events ADD COLUMN IF NOT EXISTS corrected_at timestamptz;
 COMMENT ON COLUMN payment_events.corrected_at IS
     'When a replay put this version in an earlier one''s place, UTC; null: never.';
 
--- The columns of payment_events after three of its own: whatever a row had is kept as it was.
+-- Three columns, then the columns of payment_events, so that a row is kept unchanged.
 CREATE TABLE IF NOT EXISTS payment_events_history (
     valid_from   timestamptz NOT NULL,
     valid_to     timestamptz NOT NULL,
@@ -22,8 +22,8 @@ COMMENT ON COLUMN payment_events_history.valid_to IS
     'Until just before when it had it, UTC: the next version''s valid_from.';
 COMMENT ON COLUMN payment_events_history.corrected_by IS 'The replay that put another in its place.';
 
--- Written with a correction, emptied with the states: a replay that dies in between is made good by
--- the next one.
+-- A correction adds rows, and the new states remove them. If a replay dies in between, the next replay
+-- continues.
 CREATE TABLE IF NOT EXISTS entity_features_due (
     provider  text NOT NULL,
     entity    text NOT NULL,
@@ -37,8 +37,8 @@ COMMENT ON COLUMN entity_features_due.provider IS 'Whose id entity_id is. Key.';
 COMMENT ON COLUMN entity_features_due.entity IS 'customer, merchant or card. Key.';
 COMMENT ON COLUMN entity_features_due.entity_id IS 'The provider''s id, or the card''s keyed hash. Key.';
 
--- A restored database may have the name, and even the cluster, of the one before. What the lake holds
--- is compared with it first: the loader refuses a database whose restore it doesn't know.
+-- A restored database may have the same name, and even the same cluster, as the previous one. The
+-- loader refuses a database with a restore that the lake doesn't know, until the two were compared.
 CREATE TABLE IF NOT EXISTS bronze_restores (
     started_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     finished_at timestamptz,

@@ -1,4 +1,4 @@
--- Who was erased is nowhere; that, when and how much is here. May run twice.
+-- The erasures: when, and how much was found. The person is not stored. May run twice.
 
 CREATE TABLE IF NOT EXISTS erasures (
     id                bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
@@ -12,8 +12,8 @@ CREATE TABLE IF NOT EXISTS erasures (
     CONSTRAINT erasures_key PRIMARY KEY (id)
 );
 
--- What later events are told by: a payment, a charge, a subscription or an invoice of somebody who
--- was erased. The token is random, so there is no way from it to the person.
+-- The payments, charges, subscriptions and invoices of erased persons, to recognize later events. The
+-- token is random, so it doesn't identify the person.
 CREATE TABLE IF NOT EXISTS erased_objects (
     provider  text NOT NULL,
     object_id text NOT NULL,

@@ -1,4 +1,4 @@
--- What each audit counted, so that whoever looks at the dashboards need not ask. May run twice.
+-- The counts of each audit, for the dashboards. May run twice.
 
 CREATE TABLE IF NOT EXISTS ledger_audits (
     audit_id           text NOT NULL,
@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS ledger_audits (
     CONSTRAINT ledger_audits_key PRIMARY KEY (audit_id)
 );
 
--- The lake reads what is below the transaction horizon, in this order, as for payment_events.
+-- The lake reads the rows below the transaction horizon in this order, as in payment_events.
 CREATE INDEX IF NOT EXISTS ledger_audits_horizon ON ledger_audits (ingest_xid, id);
 
 COMMENT ON TABLE ledger_audits IS

@@ -1,12 +1,12 @@
--- Reading bronze: bronze/bronze_reader.py.
+-- The reads of the scorer: bronze/bronze_reader.py.
 
 -- name: unscored
--- What waits to be scored, oldest first.
+-- The events that wait for their scores, oldest first.
 SELECT * FROM payment_events
 WHERE inference_status = 'unavailable'
 ORDER BY id
 LIMIT $1
 
 -- name: unscored_count
--- How many wait to be scored.
+-- The number of events that wait for their scores.
 SELECT count(*) FROM payment_events WHERE inference_status = 'unavailable'

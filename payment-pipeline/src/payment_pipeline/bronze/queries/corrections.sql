@@ -1,13 +1,13 @@
--- Correcting payment_events and folding its features anew: bronze/corrections.py and refold.py.
+-- Corrects payment_events and computes its features again: bronze/corrections.py, bronze/refold.py.
 
 -- name: stored
--- The rows of these keys as they are.
+-- The rows of these keys.
 SELECT stored.*
 FROM unnest($1::text[], $2::text[]) AS wanted (provider, event_id)
 JOIN payment_events AS stored USING (provider, event_id)
 
 -- name: lock
--- The same, held until the commit, taken in the order of the key as every writer takes them.
+-- Locks the rows of these keys until the commit, in the order of the key as every writer does.
 SELECT stored.*
 FROM unnest($1::text[], $2::text[]) AS wanted (provider, event_id)
 JOIN payment_events AS stored USING (provider, event_id)
@@ -15,29 +15,28 @@ ORDER BY stored.provider, stored.event_id
 FOR UPDATE OF stored
 
 -- name: quarantined
--- Which of these bodies are in the quarantine: $1 event ids, which are indexed, $2 their bodies' hashes.
+-- The hashes of these bodies that are in the quarantine: $1 event ids (indexed), $2 body hashes.
 SELECT kept.body_sha256
 FROM unnest($1::text[], $2::text[]) AS wanted (event_id, body_sha256)
 JOIN payment_events_quarantine AS kept USING (event_id, body_sha256)
 
 -- name: quarantined_records
--- Which of these raw records are in the quarantine, whatever they were refused for.
+-- The coordinates of these raw records that are in the quarantine, for any failure.
 SELECT kept.source_topic, kept.source_partition, kept.source_offset
 FROM unnest($1::text[], $2::integer[], $3::bigint[])
     AS wanted (source_topic, source_partition, source_offset)
 JOIN payment_events_quarantine AS kept USING (source_topic, source_partition, source_offset)
 
 -- name: archive
--- Keep what stands under these keys ($1, $2), until the moment $3, corrected by $4.
+-- Copies the rows of these keys ($1, $2) to the history, valid until $3, corrected by $4.
 INSERT INTO payment_events_history
 SELECT coalesce(old.corrected_at, old.ingested_at), $3, $4, old.*
 FROM unnest($1::text[], $2::text[]) AS wanted (provider, event_id)
 JOIN payment_events AS old USING (provider, event_id)
 
 -- name: supersede
--- Put what was copied to incoming_events in the place of what stands there. Who the event is, how it
--- came, how it was scored and which workflow wrote it stay; the new transaction puts the row before
--- the lake again.
+-- Overwrites rows with the rows in incoming_events. The key, the receipt, the scores and the workflow
+-- stay. Because of the new transaction id, the lake loads the row again.
 UPDATE payment_events AS event
 SET
     event_type = new.event_type,
@@ -62,18 +61,18 @@ FROM incoming_events AS new
 WHERE event.provider = new.provider AND event.event_id = new.event_id
 
 -- name: note_due
--- These entities' features are to be folded anew; $1, $2, $3 as in features.sql.
+-- Records that the features of these entities are stale; $1, $2, $3 as in feature_states.sql.
 INSERT INTO entity_features_due (provider, entity, entity_id)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[])
 ON CONFLICT (provider, entity, entity_id) DO NOTHING
 
 -- name: due
--- Whose features are to be folded anew.
+-- The entities with stale features.
 SELECT provider, entity, entity_id FROM entity_features_due
 ORDER BY provider, entity, entity_id
 
 -- name: done
--- These entities' features are exact again.
+-- Records that the features of these entities are exact again.
 DELETE FROM entity_features_due AS due
 USING unnest($1::text[], $2::text[], $3::text[]) AS folded (provider, entity, entity_id)
 WHERE
@@ -82,11 +81,12 @@ WHERE
     AND due.entity_id = folded.entity_id
 
 -- name: horizon
--- Every transaction below it has ended, and shows in this one's snapshot if it committed.
+-- The transaction horizon. Every transaction below it has ended. If it committed, this snapshot has
+-- its rows.
 SELECT pg_snapshot_xmin(pg_current_snapshot())::text
 
 -- name: events_of
--- Every event that touches one of some customers ($1, $2), merchants ($3, $4) or cards ($5, $6).
+-- Every event of these customers ($1, $2), merchants ($3, $4) and cards ($5, $6).
 SELECT *
 FROM payment_events
 WHERE
@@ -99,6 +99,6 @@ WHERE
     )
 
 -- name: events_since
--- What was written by transactions from that one on: new events, and rows that were scored again.
+-- The rows of transactions from $1 on: new events, and rows that were scored again.
 SELECT * FROM payment_events
 WHERE ingest_xid >= $1::text::xid8

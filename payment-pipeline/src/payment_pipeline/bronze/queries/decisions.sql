@@ -1,8 +1,9 @@
--- What was decided about payments: bronze/decisions.py.
+-- The decisions about payments: bronze/decisions.py.
 
 -- name: record
--- Once, however often the activity is tried. Of somebody who was erased since the workflow began,
--- the customer ($7) under the token of the payment ($5), and without the note ($16), as there.
+-- Stores a decision once, even if the activity runs again. If the customer was erased after the
+-- workflow began, the token of the payment ($5) replaces the customer ($7), and the note ($16) is left
+-- out.
 INSERT INTO payment_decisions (
     workflow_id, step, kind, provider, payment_id, event_id, customer_id, merchant_id, outcome,
     decided_at, fraud_score, strategy, due_at, attempts_left, decided_by, note
@@ -24,7 +25,7 @@ VALUES (
 ON CONFLICT (workflow_id, step, decided_at) DO NOTHING
 
 -- name: succeeded
--- Whether the money of a payment came, by this attempt or another.
+-- True if any attempt of a payment succeeded.
 SELECT EXISTS (
     SELECT 1 FROM payment_events
     WHERE payment_id = $2 AND provider = $1
@@ -32,8 +33,8 @@ SELECT EXISTS (
 )
 
 -- name: failed_again
--- The newest failed attempt after the given one, once it is scored. Of the same type of event: one
--- attempt fails as a charge and as a payment.
+-- The newest scored failed attempt after the given event. Only events of the same type count, because
+-- one attempt fails both as a charge and as a payment.
 SELECT newer.event_id, newer.occurred_at, newer.scores
 FROM payment_events AS given
 JOIN payment_events AS newer USING (provider, payment_id, event_type)

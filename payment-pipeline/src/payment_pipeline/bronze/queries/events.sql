@@ -1,8 +1,8 @@
--- Writing payment_events: bronze/writer.py. The column lists are those of bronze/rows.py.
+-- Writes payment_events: bronze/writer.py. bronze/rows.py has the same lists of columns.
 
 -- name: create_incoming
--- The batch lands here first, since COPY itself can't pass over a row that is there already.
--- Once a connection; emptied by each commit.
+-- The table for a copied batch, because COPY can't skip rows that exist already. It is created once
+-- for each connection, and each commit empties it.
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_events ON COMMIT DELETE ROWS AS
 SELECT
     provider, event_id, event_type, provider_event_type, kind, occurred_at, received_at,
@@ -14,8 +14,8 @@ FROM payment_events
 WITH NO DATA
 
 -- name: insert
--- Insert what is new; answer with what was. The batch was copied in the order of the key, so two
--- writers of the same events wait for one another in one order and can't deadlock.
+-- Inserts the new events, and returns their keys. The batch was copied in the order of the key, so
+-- two writers of the same events wait in the same order and can't deadlock.
 INSERT INTO payment_events (
     provider, event_id, event_type, provider_event_type, kind, occurred_at, received_at,
     api_version, livemode, merchant_id, customer_id, payment_id, object_id, status, amount_minor,
@@ -34,14 +34,14 @@ ON CONFLICT (provider, event_id) DO NOTHING
 RETURNING provider, event_id
 
 -- name: stored
--- What is there already under these keys: with which body, written by which workflow.
+-- The stored rows of these keys: the hash of the body, and the workflow that wrote the row.
 SELECT stored.provider, stored.event_id, stored.body_sha256, stored.workflow_id
 FROM unnest($1::text[], $2::text[]) AS wanted (provider, event_id)
 JOIN payment_events AS stored USING (provider, event_id)
 
 -- name: rescore
--- Score rows that inference was down for. The new transaction id puts them before the lake again.
--- Locked in the order of the key, so that two rescorings can't deadlock.
+-- Scores rows that were written while inference was down. Because of the new transaction id, the lake
+-- loads them again. Rows are locked in the order of the key, so that two calls can't deadlock.
 WITH scored AS (
     SELECT *
     FROM unnest(

@@ -1,15 +1,15 @@
--- The online features: bronze/feature_states.py. `$1, $2, $3` are provider, entity and entity_id of a
--- batch's entities, in the order of the key.
+-- The online features: bronze/feature_states.py. `$1, $2, $3` are the providers, entities and
+-- entity_ids of a batch, in the order of the key.
 
 -- name: insert_missing
--- A row for whom nothing is known yet, so that there is one to lock. Waits for a writer that is
--- inserting the same one; every writer inserts in the order of the key, and before it locks.
+-- Inserts the missing rows, so that each row can be locked. Waits for another writer that inserts the
+-- same row. Every writer inserts in the order of the key, and before it locks.
 INSERT INTO entity_features (provider, entity, entity_id)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[])
 ON CONFLICT (provider, entity, entity_id) DO NOTHING
 
 -- name: states
--- The states of some entities as they were committed last.
+-- The committed states of these entities.
 SELECT
     provider, entity, entity_id,
     events, attempts, successes, failures, refunds, disputes, fraud_warnings, invoices_failed,
@@ -19,19 +19,20 @@ FROM unnest($1::text[], $2::text[], $3::text[]) AS wanted (provider, entity, ent
 JOIN entity_features AS state USING (provider, entity, entity_id)
 
 -- name: lock
--- Those states as they are now, held until the commit, taken in the order of the key.
+-- Locks the states of these entities until the commit, in the order of the key.
 {states}
 ORDER BY provider, entity, entity_id
 FOR UPDATE OF state
 
 -- name: create_incoming
--- The new states land here, arrays and all, which `unnest` would flatten. Once a connection.
+-- The table for the new states. `unnest` would flatten their arrays. It is created once for each
+-- connection.
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_features ON COMMIT DELETE ROWS AS
 SELECT * FROM entity_features
 WITH NO DATA
 
 -- name: write_back
--- Put the new states in the place of the locked ones.
+-- Overwrites the locked states with the new states.
 UPDATE entity_features AS state
 SET
     events = new.events,

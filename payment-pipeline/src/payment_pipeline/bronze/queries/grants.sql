@@ -1,17 +1,17 @@
--- What each service may do in bronze: bronze/grants.py, after the migrations. What is not granted
--- here is taken away. The owner keeps the rest: migrations, and the operator's verbs. The gateway, the
--- normalizer, the dispatcher and inference have no role: they have no business here.
+-- The rights of each service's role in bronze: bronze/grants.py, after the migrations. All other
+-- rights are revoked. The owner has all rights, for migrations and the operators' commands. The
+-- gateway, the normalizer, the dispatcher and inference have no role, because they don't use bronze.
 
 -- name: existing
--- Those of the roles that the server has.
+-- The roles that exist on the server.
 SELECT rolname FROM pg_roles WHERE rolname = ANY (%s)
 
 -- name: close
--- By default anybody who may log in to the server may connect and make temporary tables.
+-- By default every user of the server may connect and create temporary tables.
 REVOKE ALL ON DATABASE {database} FROM PUBLIC
 
 -- name: take_back
--- Everything, so that what stands below is all that a role has.
+-- Revokes all rights of a role, so that it has only the rights below.
 REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {role};
 REVOKE ALL ON SCHEMA {schema} FROM {role};
 REVOKE ALL ON DATABASE {database} FROM {role};
@@ -19,9 +19,9 @@ GRANT CONNECT ON DATABASE {database} TO {role};
 GRANT USAGE ON SCHEMA {schema} TO {role}
 
 -- name: payments_worker
--- Adds rows, folds features, fills in scores that were not to be had. It changes no amount, status,
--- key or time of an event, and deletes nothing. It copies a batch into a temporary table first. Of
--- the quarantine it sees the key alone, by which it keeps a letter once.
+-- The worker adds rows, folds features, and fills in late scores. It changes no amount, status, key or
+-- time of an event, and deletes nothing. It copies each batch to a temporary table first. In the
+-- quarantine it sees only the key, which it needs to store a dead letter once.
 GRANT TEMPORARY ON DATABASE {database} TO {role};
 GRANT SELECT, INSERT ON payment_events TO {role};
 GRANT UPDATE (
@@ -36,13 +36,13 @@ GRANT SELECT, INSERT, UPDATE ON entity_features TO {role};
 GRANT SELECT ON erased_objects TO {role}
 
 -- name: payments_lake
--- Reads what the lake holds, which is no signed body. How far it has loaded stands in the lake.
+-- The lake reads the columns that it holds, so it reads no signed body. Its progress is in the lake.
 GRANT SELECT ON payment_events, payment_decisions, ledger_audits, bronze_restores TO {role};
 GRANT SELECT ({quarantine_but_body}) ON payment_events_quarantine TO {role}
 
 -- name: payments_reader
--- The audit and the trace read, the dead letters' bodies too: a control total is computed of them.
--- What an audit found is all that they add.
+-- Audits and traces only read. They read the bodies of dead letters too, to compute control totals.
+-- An audit adds only its own row.
 GRANT SELECT ON
     payment_events, payment_events_quarantine, payment_decisions, entity_features, erasures,
     payment_events_history, entity_features_due, bronze_restores

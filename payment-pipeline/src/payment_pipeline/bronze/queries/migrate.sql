@@ -1,5 +1,5 @@
--- What bronze/migrate.py asks beside yoyo. Parameters are psycopg's.
+-- The queries of bronze/migrate.py besides yoyo's. The parameters are in psycopg's style.
 
 -- name: lock
--- Hold until this connection ends; wait for whoever migrates now.
+-- Waits for another migration to end, and locks until this connection ends.
 SELECT pg_advisory_lock(%s)

@@ -1,7 +1,7 @@
--- Writing payment_events_quarantine: bronze/writer.py.
+-- Writes payment_events_quarantine: bronze/writer.py.
 
 -- name: insert
--- Keep a dead letter once, however often its range is read.
+-- Stores a dead letter once, even if its range is read again.
 INSERT INTO payment_events_quarantine (
     source_topic, source_partition, source_offset, failure, provider, event_id,
     provider_event_type, errors, component, component_version, body, body_sha256, verdict,
