@@ -176,7 +176,7 @@ async def test_what_was_scored_late_during_a_refold_counts_once(bronze: asyncpg.
 
 async def test_one_replay_at_a_time(bronze: asyncpg.Pool) -> None:
     async with refold.lock(bronze):
-        with pytest.raises(Exception, match="Another replay is at work"):
+        with pytest.raises(Exception, match="Another replay or an erasure is running"):
             async with refold.lock(bronze):
                 pass
     async with refold.lock(bronze):

@@ -366,4 +366,4 @@ async def test_on_a_taken_port_it_does_not_start(gateway: Gateway, tmp_path: Pat
     with running(settings) as found:
         _, err = await asyncio.to_thread(found.communicate, timeout=START_S)
     assert found.returncode == 2
-    assert b"can't be used" in err.splitlines()[-1]
+    assert b"The gateway can't listen on" in err.splitlines()[-1]

@@ -157,7 +157,7 @@ def test_a_right_that_is_no_longer_written_down_is_taken_back(stores: Settings) 
 
 def test_a_role_that_does_not_own_bronze_can_not_migrate_it_and_is_told(stores: Settings) -> None:
     dsn = SecretStr(stores.dsn_as("worker"))
-    with pytest.raises(UserError, match=r"permission denied.*does user payments_worker own"):
+    with pytest.raises(UserError, match=r"permission denied.*user payments_worker owns"):
         migrate(stores.model_copy(update={"postgres_dsn": dsn}))
 
 

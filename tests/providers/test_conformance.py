@@ -1,4 +1,4 @@
-"""The suite that every provider found must pass, without a line about any one of them."""
+"""The tests that every provider of the registry must pass."""
 
 import re
 from typing import Final
@@ -30,7 +30,7 @@ EACH_PAIR: Final = pytest.mark.parametrize(
     "pair", PAIRS, ids=lambda pair: f"{pair.provider}/{pair.name}"
 )
 NO_EVENTS: Final = (b"", b"{", b"null", b"[]", b"7", b"{}", b"\xff\xfe", b'{"id":NaN}', b"[" * 2000)
-"""Bodies that are no event of any provider."""
+"""Bodies that are an event of no provider."""
 TOLERANCE_S: Final = 300
 EXAMPLES: Final = settings(
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -52,13 +52,13 @@ def test_every_fixture_pair_is_of_a_provider() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_has_a_fixture_pair(kind: str) -> None:
-    """The pairs are the test data of the replay and of the search for personal data, too."""
+    """The tests of the replay and drill 12 use the pairs as data for each kind."""
     with_pair = {pair.event["kind"] for pair in PAIRS}
     assert kind in with_pair, f"write a fixture pair of a {kind}: {FOLDER}/<provider>/*.body.json"
 
 
 @EACH_PROVIDER
-def test_its_names_fit_paths_headers_settings_and_topics(provider: Provider) -> None:
+def test_the_names_of_a_provider_fit_paths_headers_settings_and_topics(provider: Provider) -> None:
     assert re.fullmatch(r"[a-z][a-z0-9_]*", provider.name)
     assert re.fullmatch(r"[a-z][a-z0-9-]*", provider.signature_header)
     assert all(re.fullmatch(r"[a-z][a-z0-9_]*", each) for each in provider.resources)
@@ -67,7 +67,7 @@ def test_its_names_fit_paths_headers_settings_and_topics(provider: Provider) -> 
 
 
 @EACH_PROVIDER
-def test_a_new_secret_is_a_secret_that_a_line_of_a_file_can_hold(provider: Provider) -> None:
+def test_a_new_secret_fits_a_line_of_a_file(provider: Provider) -> None:
     random = "Aa0_-" * 8
     secret = provider.new_secret(random)
     assert random in secret
@@ -77,7 +77,7 @@ def test_a_new_secret_is_a_secret_that_a_line_of_a_file_can_hold(provider: Provi
 
 
 @EACH_PROVIDER
-def test_nothing_and_a_form_without_its_random_part_are_no_secrets(provider: Provider) -> None:
+def test_an_empty_text_and_a_prefix_alone_are_no_secrets(provider: Provider) -> None:
     assert not provider.is_secret("")
     assert not provider.is_secret(provider.new_secret(""))
 
@@ -128,7 +128,7 @@ def test_the_gateway_reads_the_same_event_as_the_normalizer(pair: Pair) -> None:
 
 
 @EACH_PAIR
-def test_an_event_is_what_every_later_stage_reads(pair: Pair) -> None:
+def test_an_event_is_equal_after_json(pair: Pair) -> None:
     event = normalize(pair.body, pair.provider)
     assert isinstance(event, EventBase)
     assert event.provider == pair.provider

@@ -1,4 +1,4 @@
-"""Does every verified Stripe body find its topic, its key and its control total?"""
+"""The topic, the key and the control total of Stripe's bodies."""
 
 import json
 from datetime import UTC, datetime
@@ -35,7 +35,7 @@ def envelope(body: bytes) -> Envelope:
     return found
 
 
-def test_an_event_is_read_whole() -> None:
+def test_all_routing_fields_are_read() -> None:
     body = event({"id": "ch_1", "payment_intent": "pi_1"}, account="acct_1")
     assert read(body) == Envelope(
         event_id="evt_1",
@@ -111,14 +111,14 @@ def test_the_type_decides_the_resource(event_type: str, resource: str) -> None:
         ("checkout.session.completed", {"id": "cs_1", "payment_intent": "pi_1"}, "pi_1"),
     ],
 )
-def test_the_key_is_the_payment_or_what_keeps_an_order(
+def test_the_key_is_the_payment_or_another_object(
     event_type: str, subject: dict[str, object], key: str
 ) -> None:
     assert envelope(event(subject, event_type)).key == key
 
 
 @pytest.mark.parametrize("wrong", [7, True, "", "\u0000", "a b", "é", "x" * 256, [], {"id": 7}])
-def test_an_id_that_is_none_is_passed_over_as_a_key(wrong: object) -> None:
+def test_an_invalid_id_is_skipped_as_a_key(wrong: object) -> None:
     assert envelope(event({"id": "ch_1", "payment_intent": wrong})).key == "ch_1"
     assert envelope(event({"id": "ch_1"}, account=wrong)).account is None
 
@@ -147,7 +147,7 @@ def test_an_id_that_is_none_is_passed_over_as_a_key(wrong: object) -> None:
         (event([]), "data_object_missing_or_invalid"),
     ],
 )
-def test_what_is_no_event_says_why(body: bytes, reason: str) -> None:
+def test_a_body_that_is_no_event_gives_its_reason(body: bytes, reason: str) -> None:
     assert read(body) == Unparseable(reason)
 
 
@@ -168,7 +168,7 @@ def test_a_thin_event_is_recognised_by_its_class() -> None:
         ("invoice.paid", {"amount_due": 5, "amount": 9, "currency": "eur"}, ("EUR", 5)),
     ],
 )
-def test_what_moves_money_has_a_control_total(
+def test_an_event_that_moves_money_has_a_control_total(
     event_type: str, subject: dict[str, object], total: tuple[str, int]
 ) -> None:
     assert control_total(event(subject, event_type)) == ControlTotal(*total)
@@ -190,7 +190,7 @@ def test_what_moves_money_has_a_control_total(
         event({"amount": 5, "currency": "eur"}, type=["charge."]),
     ],
 )
-def test_the_rest_has_none(body: bytes) -> None:
+def test_other_bodies_have_no_control_total(body: bytes) -> None:
     assert control_total(body) is None
 
 
@@ -202,7 +202,7 @@ JSON = st.recursive(
 
 
 @given(st.binary() | st.builds(lambda value: json.dumps(value).encode(), JSON))
-def test_any_bytes_have_an_answer(body: bytes) -> None:
+def test_no_bytes_raise(body: bytes) -> None:
     assert isinstance(read(body), Envelope | Unparseable | Unsupported)
     control_total(body)
 
@@ -222,5 +222,5 @@ def test_any_object_is_routed(event_type: str, subject: dict[str, object]) -> No
 
 
 @pytest.mark.parametrize("name", sorted(OBJECTS))
-def test_every_object_of_stripes_is_routed(name: str) -> None:
+def test_every_example_object_of_stripe_is_routed(name: str) -> None:
     assert envelope(event(OBJECTS[name], "what.ever")).resource == "other"

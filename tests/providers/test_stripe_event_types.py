@@ -1,4 +1,4 @@
-"""Stripe's event types: which are modelled, and as which kind each of its objects ends."""
+"""Stripe's event types and example objects, and the kind that each becomes."""
 
 from itertools import product
 from typing import Final
@@ -66,7 +66,7 @@ def test_every_kind_is_one_of_the_domain() -> None:
 
 
 @pytest.mark.parametrize("event_type", EVENT_TYPES)
-def test_each_resource_ends_where_it_should(event_type: str) -> None:
+def test_each_example_object_becomes_its_kind(event_type: str) -> None:
     kind, resources = carried(event_type)
     for resource, api_version in product(resources, API_VERSIONS):
         sent = body(event_type, OBJECTS[resource], api_version=api_version)
@@ -83,7 +83,7 @@ def test_each_resource_ends_where_it_should(event_type: str) -> None:
 
 
 @pytest.mark.parametrize("event_type", EVENT_TYPES)
-def test_the_ledgers_own_reading_of_an_amount_agrees(event_type: str) -> None:
+def test_the_control_total_agrees_with_the_event(event_type: str) -> None:
     kind, resources = carried(event_type)
     for resource in resources:
         sent = body(event_type, OBJECTS[resource])

@@ -1,4 +1,4 @@
-"""Do Stripe's moved fields, odd values and poison end where they should?"""
+"""Stripe's events of several API versions, with odd and invalid values."""
 
 import json
 from datetime import UTC, datetime
@@ -16,14 +16,14 @@ from support.unmodelled import UNMODELLED_TYPE
 
 
 def fields(event_type: str, found: object, **changes: object) -> dict[str, Any]:
-    """What a body becomes, which must be an event."""
+    """The event of a body. The test fails if the body gives no event."""
     ended = normalize(body(event_type, found, **changes))
     assert isinstance(ended, EventBase), ended
     return as_json(ended)
 
 
 def rejected(sent: bytes) -> tuple[FailureClass, set[str]]:
-    """Why a body is rejected, which it must be, and at which paths."""
+    """The failure and the paths of a rejected body. The test fails if it is not rejected."""
     ended = normalize(sent)
     assert isinstance(ended, Rejected), ended
     return ended.failure, {error.path for error in ended.errors}
@@ -99,7 +99,7 @@ def subscription_sum(*items: dict[str, Any], has_more: bool = False) -> int | No
     return amount
 
 
-def test_a_subscriptions_amount_is_the_sum_over_its_items_where_it_can_be_known() -> None:
+def test_a_subscriptions_amount_is_the_sum_of_its_items_if_known() -> None:
     price = {"price": {"unit_amount": 500, "recurring": {"interval": "month"}}, "quantity": 3}
     plan = {"plan": {"amount": 700, "interval": "month"}, "quantity": 1}
     fraction = {"price": {"unit_amount": None, "unit_amount_decimal": "0.5"}, "quantity": 3}
@@ -142,15 +142,15 @@ def every(
         ([every("month"), every("year", amount=None)], (None, None, None)),
     ],
 )
-def test_a_sum_is_of_one_interval_or_there_is_none(
+def test_a_subscription_with_two_intervals_has_no_sum(
     items: list[dict[str, Any]], billed: tuple[int | None, str | None, int | None]
 ) -> None:
-    """A year's amount beside a month's is neither; what adds nothing changes no interval."""
+    """A yearly and a monthly amount have no sum. An item without an amount doesn't count."""
     read = fields("customer.subscription.updated", example("subscription", items={"data": items}))
     assert tuple(map(read.get, ("amount_minor", "interval", "interval_count"))) == billed
 
 
-def test_a_subscription_without_a_currency_has_its_items() -> None:
+def test_a_subscription_without_a_currency_has_the_currency_of_its_items() -> None:
     found = example("subscription", items={"data": [{"plan": {"amount": 1, "currency": "mga"}}]})
     del found["currency"]
     read = fields("customer.subscription.updated", found)
@@ -177,7 +177,7 @@ def test_a_discounts_coupon_is_found_in_every_version(where: dict[str, Any]) -> 
 
 
 @pytest.mark.parametrize("nothing", [None, "", "null"])
-def test_null_in_any_form_is_null(nothing: object) -> None:
+def test_every_form_of_null_is_null(nothing: object) -> None:
     charge = example("charge", customer=nothing, payment_intent=nothing, invoice=nothing)
     read = fields("charge.succeeded", charge, account=nothing)
     assert {"customer_id", "invoice_id", "merchant_id"}.isdisjoint(read)
@@ -212,13 +212,13 @@ def test_the_merchant_is_the_connected_account() -> None:
         ("twd", 2),
     ],
 )
-def test_the_exponent_is_stripes(code: str, exponent: int) -> None:
+def test_the_exponent_is_that_of_stripe(code: str, exponent: int) -> None:
     read = fields("charge.succeeded", example("charge", currency=code))
     assert (read["currency"], read["currency_exponent"]) == (code.upper(), exponent)
 
 
 @pytest.mark.parametrize("code", ["zzz", "xxx", "xau", "USD", "usdc", "us", "\u0131dr"])
-def test_what_is_no_currency_is_its_own_failure(code: str) -> None:
+def test_an_unknown_currency_has_its_own_failure(code: str) -> None:
     assert rejected(body("charge.succeeded", example("charge", currency=code))) == (
         FailureClass.UNKNOWN_CURRENCY,
         {"data.object.currency"},
@@ -236,11 +236,11 @@ def test_an_amount_is_an_integer_that_fits(amount: object) -> None:
 
 
 @pytest.mark.parametrize("amount", [2**63 - 1, -(2**63), 0])
-def test_an_amount_to_the_edge_of_a_bigint_passes(amount: int) -> None:
+def test_an_amount_up_to_the_limit_of_a_bigint_passes(amount: int) -> None:
     assert fields("payout.paid", example("payout", amount=amount))["amount_minor"] == amount
 
 
-def test_times_are_utc_and_kept_apart() -> None:
+def test_the_times_are_utc_and_distinct() -> None:
     ended = stripe_normalize(raw_event(body("charge.succeeded", example("charge"))), CONTEXT)
     assert isinstance(ended, EventBase)
     assert ended.occurred_at == datetime(2025, 6, 15, 15, 6, 40, tzinfo=UTC)
@@ -290,7 +290,7 @@ def test_a_list_of_wrong_items_names_the_item_and_ends() -> None:
     assert len(flood.errors) <= 100
 
 
-def test_what_only_the_model_refuses_is_told_with_its_field() -> None:
+def test_an_error_of_the_model_names_its_field() -> None:
     raw = raw_event(body("charge.succeeded", example("charge")))
     ended = stripe_normalize(raw._replace(traceparent="0" * 999), CONTEXT)
     assert isinstance(ended, Rejected)
@@ -313,7 +313,7 @@ def test_a_modelled_event_without_its_object_is_invalid(data: object) -> None:
     assert "data.object" in paths
 
 
-def test_an_object_needs_its_id_but_for_what_has_none() -> None:
+def test_an_object_needs_its_id_unless_its_kind_has_none() -> None:
     assert rejected(body("invoice.paid", example("invoice", id=""))) == (
         FailureClass.INVALID,
         {"data.object.id"},
@@ -325,7 +325,7 @@ def test_an_object_needs_its_id_but_for_what_has_none() -> None:
 
 @pytest.mark.parametrize("object_", [[], {}, 1, "null", None, ""])
 @pytest.mark.parametrize("name", ["id", "type"])
-def test_what_has_no_id_or_type_is_no_event(name: str, object_: object) -> None:
+def test_a_body_without_an_id_or_a_type_is_unparseable(name: str, object_: object) -> None:
     failure, paths = rejected(body("charge.succeeded", example("charge"), **{name: object_}))
     assert (failure, paths) == (FailureClass.UNPARSEABLE, {name})
 
@@ -348,11 +348,11 @@ def test_what_has_no_id_or_type_is_no_event(name: str, object_: object) -> None:
     ],
     ids=lambda sent: repr(sent[:50]),
 )
-def test_what_is_no_json_object_is_unparseable(sent: bytes) -> None:
+def test_a_body_that_is_no_json_object_is_unparseable(sent: bytes) -> None:
     assert rejected(sent) == (FailureClass.UNPARSEABLE, {""})
 
 
-def test_nul_anywhere_is_unstorable_and_named() -> None:
+def test_nul_in_any_field_is_unstorable_with_its_path() -> None:
     shipping = {"list": ["ok", "\0"], "k\0": "v"}
     charge = example("charge", description="a\0b", shipping=shipping)
     assert rejected(body("charge.succeeded", charge)) == (
@@ -364,14 +364,14 @@ def test_nul_anywhere_is_unstorable_and_named() -> None:
 
 
 @pytest.mark.parametrize("key", ["jane@example.com", "Jane Roe", "jane"])
-def test_path_of_a_dead_letter_holds_no_key_of_the_merchants(key: str) -> None:
+def test_a_path_contains_no_key_of_the_merchant(key: str) -> None:
     charge = example("charge", metadata={key: {"deeper": ["\0"]}})
     failure, paths = rejected(body("charge.succeeded", charge))
     assert failure is FailureClass.UNSTORABLE_TEXT
     assert paths == {"data.object.metadata.*.*.0"}
 
 
-def test_address_in_the_place_of_a_code_or_an_id_becomes_its_pseudonym() -> None:
+def test_an_address_instead_of_a_code_becomes_a_pseudonym() -> None:
     address = "jane@example.com"
     found = fields("charge.succeeded", example("charge", customer=address, status=address))
     assert address not in json.dumps(found, default=str)
@@ -385,7 +385,7 @@ def test_text_that_only_looks_like_nul_passes() -> None:
     assert fields("charge.succeeded", found)["object_id"] == found["id"]
 
 
-def test_nul_is_found_deeper_than_pythons_stack_and_the_paths_are_bounded() -> None:
+def test_nul_is_found_deeper_than_pythons_stack_and_paths_are_limited() -> None:
     deep: Any = "\0"
     for _ in range(1000):
         deep = {"a" * 50: deep}
@@ -403,7 +403,7 @@ def test_nul_is_found_deeper_than_pythons_stack_and_the_paths_are_bounded() -> N
 
 
 def _dumps(deep: object) -> str:
-    """As `json.dumps`, which can't go so deep."""
+    """Like `json.dumps`, which can't write such a depth."""
     opened = []
     while isinstance(deep, dict):
         ((key, deep),) = deep.items()
@@ -419,7 +419,7 @@ def test_a_genuine_event_without_a_model_is_unmodelled(event_type: str) -> None:
 # --- what identifies a person ---------------------------------------------------------------------
 
 
-def test_a_card_is_a_keyed_hash_that_matches_across_events_and_not_across_keys() -> None:
+def test_a_card_hash_is_equal_across_events_and_differs_across_keys() -> None:
     sent = raw_event(body("charge.succeeded", example("charge")))
     ours = stripe_normalize(sent, CONTEXT)
     theirs = stripe_normalize(sent, CONTEXT._replace(pseudonym_key=b"another"))
@@ -431,7 +431,7 @@ def test_a_card_is_a_keyed_hash_that_matches_across_events_and_not_across_keys()
     assert card["fingerprint"] not in str(ours)
 
 
-def test_nothing_personal_passes() -> None:
+def test_no_personal_data_passes() -> None:
     canary = "canary@example.com"
     person = {
         "name": canary,

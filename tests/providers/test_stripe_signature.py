@@ -1,4 +1,4 @@
-"""Does only what Stripe signed, just now, verify?"""
+"""The verification of Stripe's signatures."""
 
 import pytest
 from hypothesis import given
@@ -25,7 +25,7 @@ def check(
     return verify(body, header, secrets, now_s, tolerance_s=300)
 
 
-def test_openssls_signature_verifies() -> None:
+def test_a_signature_of_openssl_verifies() -> None:
     assert check() == Verified(0)
 
 
@@ -48,7 +48,7 @@ def test_any_v1_may_match_and_other_schemes_are_ignored(header: str) -> None:
 
 
 @pytest.mark.parametrize("header", [None, ""])
-def test_no_header_is_missing(header: str | None) -> None:
+def test_an_absent_header_counts_as_missing(header: str | None) -> None:
     assert check(header=header) is Refusal.MISSING
 
 
@@ -71,7 +71,7 @@ def test_no_header_is_missing(header: str | None) -> None:
         f"t={SIGNED_AT},{','.join([f'v1={V1}'] * 10_000)}",
     ],
 )
-def test_what_stripe_never_sends_is_malformed(header: str) -> None:
+def test_a_header_that_stripe_never_sends_is_malformed(header: str) -> None:
     assert check(header=header) is Refusal.MALFORMED
 
 
@@ -91,13 +91,13 @@ def test_case_and_spaces_of_a_signature_count() -> None:
         (-301, Refusal.TOO_NEW),
     ],
 )
-def test_the_clock_may_differ_by_the_tolerance_both_ways(
+def test_the_signing_time_may_differ_by_the_tolerance_in_both_directions(
     age_s: int, answer: Verified | Refusal
 ) -> None:
     assert check(now_s=SIGNED_AT + age_s) == answer
 
 
-def test_time_is_not_told_to_who_cannot_sign() -> None:
+def test_an_unsigned_request_learns_nothing_about_the_clock() -> None:
     assert check(header=f"t=1,v1={V1}") is Refusal.MISMATCH
 
 
@@ -126,10 +126,10 @@ def test_no_changed_character_of_the_header_verifies(at: int, character: str) ->
 
 
 @given(st.binary(), st.text(), st.floats(allow_nan=False, allow_infinity=False))
-def test_any_input_has_an_answer(body: bytes, header: str, now_s: float) -> None:
+def test_no_input_raises(body: bytes, header: str, now_s: float) -> None:
     assert isinstance(check(body, header, now_s=now_s), Refusal)
 
 
 @given(st.binary(max_size=64))
-def test_bytes_that_are_no_text_are_verified_as_they_are(body: bytes) -> None:
+def test_bytes_that_are_no_text_verify_too(body: bytes) -> None:
     assert isinstance(check(body=body), Verified) == (body == BODY)
