@@ -29,11 +29,11 @@ def as_json(report: Report) -> dict[str, object]:
         "dry_run": report.dry_run,
         "complete": report.complete,
         "records": report.records,
-        **{standing.value: report.outcomes[standing] for standing in ReplayOutcome},
+        **{outcome.value: report.outcomes[outcome] for outcome in ReplayOutcome},
         "columns": dict(report.columns),
         "named": {
-            standing.value: [each._asdict() for each in names]
-            for standing, names in report.named.items()
+            outcome.value: [each._asdict() for each in names]
+            for outcome, names in report.named.items()
         },
         "letters_closed": report.letters_closed,
         "letters_open": report.letters_open,
@@ -45,16 +45,16 @@ def as_json(report: Report) -> dict[str, object]:
 def show(report: Report, console: Console) -> None:
     """Print the result: counts by outcome, the named events, dead letters, features."""
     shown = table(number_column("events"), text_column("outcome"))
-    for standing, meaning in MEANINGS.items():
-        if report.outcomes[standing]:
-            shown.add_row(f"{report.outcomes[standing]:,}", meaning)
+    for outcome, meaning in MEANINGS.items():
+        if report.outcomes[outcome]:
+            shown.add_row(f"{report.outcomes[outcome]:,}", meaning)
     show_table(console, shown)
-    for standing, names in report.named.items():
+    for outcome, names in report.named.items():
         for each in names[:SHOWN_MAX]:
-            line = f"  {standing.value}: {each.event_id} ({each.about})"
+            line = f"  {outcome.value}: {each.event_id} ({each.about})"
             console.print(line, markup=False, soft_wrap=True)
-        if (more := report.outcomes[standing] - SHOWN_MAX) > 0:
-            console.print(f"  {standing.value}: {more:,} more; `--json` names 100 of them")
+        if (more := report.outcomes[outcome] - SHOWN_MAX) > 0:
+            console.print(f"  {outcome.value}: {more:,} more; `--json` names 100 of them")
     for line in _of_letters(report):
         console.print(line, soft_wrap=True)
     if report.refolded:
