@@ -460,7 +460,7 @@ def test_replays_and_redrives_are_refused_during_an_erasure(
                 async with erasure_run.opened(settings, None, dry_run=True):
                     pass
             async with erasure_run.opened(settings, None):
-                with pytest.raises(UserError, match=f"Another {named} .* or an erasure"):
+                with pytest.raises(UserError, match=f"Another {named}.* or an erasure"):
                     async with lock(pool):
                         pass
             async with lock(pool):
