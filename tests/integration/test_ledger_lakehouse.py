@@ -143,7 +143,7 @@ def test_the_same_events_and_amounts_from_bronze_to_the_facts(house: House) -> N
 
     assert verdict.ok, verdict
     assert verdict.sentence == (
-        "clean: 2 stored events, each in exactly one place, and on to the facts"
+        "clean: 2 stored events, each at exactly one destination, and on to the facts"
     )
     of_the_day = verdict.figures["days"]["2002-03-04"]
     same = {"events": 2, "hash_total": {"EUR": 2 * 1999}}

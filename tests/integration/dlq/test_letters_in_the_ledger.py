@@ -1,4 +1,4 @@
-"""In which stage does the ledger see a dead letter, however it was closed?"""
+"""The ledger counts a dead letter in the right stage, however it was closed."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Is a filter only ever what a person said, and a conflict only on their word?"""
+"""A filter includes only what its options say, and conflicts only on request."""
 
 from datetime import UTC, datetime
 

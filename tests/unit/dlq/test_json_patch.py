@@ -1,4 +1,4 @@
-"""Does a JSON patch mend what can be mended, always alike, and quote no body?"""
+"""A JSON patch repairs a body, always to the same bytes, and quotes no body."""
 
 import json
 from pathlib import Path

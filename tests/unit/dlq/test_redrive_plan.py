@@ -1,4 +1,4 @@
-"""Is a letter sent as its first receipt had it, and only where there is use in it?"""
+"""A dead letter is sent with the headers of its first receipt, and only if it can succeed."""
 
 import json
 from datetime import UTC, datetime

@@ -56,7 +56,9 @@ def said(found: Report) -> str:
 
 def test_a_clean_audit_is_one_sentence() -> None:
     found = audited(4)
-    assert audit_json.verdict(found) == "clean: 1 acknowledged event, each in exactly one place"
+    assert (
+        audit_json.verdict(found) == "clean: 1 acknowledged event, each at exactly one destination"
+    )
     assert audit_json.verdict(audited(4, with_client=False)).startswith("clean: 1 received event")
     assert audit_json.as_json(found)["ok"] is True
 
@@ -143,7 +145,9 @@ def test_an_absent_lakehouse_is_one_line() -> None:
 
 def test_events_that_wait_for_a_load_are_pending_and_not_missing() -> None:
     found = lakehoused(5, 3, pending=1)
-    assert audit_json.verdict(found).endswith("each in exactly one place, and on to the facts")
+    assert audit_json.verdict(found).endswith(
+        "each at exactly one destination, and on to the facts"
+    )
     answer = audit_json.as_json(found)
     assert list(answer["stages"])[-3:] == ["lake", "lake_quarantine", "facts"]
     assert answer["pending"] == {"lake": 1, "lake_quarantine": 0, "facts": 0}

@@ -1,4 +1,4 @@
-"""Can text that a stranger chose make a terminal do anything but show it?"""
+"""Foreign text is shown by a terminal, and never obeyed."""
 
 import pytest
 from hypothesis import given

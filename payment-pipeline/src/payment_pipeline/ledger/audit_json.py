@@ -61,7 +61,8 @@ def verdict(report: Report) -> str:
         stage, summary = shown(report)[0]
         word, count = _WORDS[stage], summary.events
         way = f", and on to the {next(reversed(audit.pending))}" if audit.pending else ""
-        return f"clean: {count:,} {word} event{'s' * (count != 1)}, each in exactly one place{way}"
+        events = f"{count:,} {word} event{'s' * (count != 1)}"
+        return f"clean: {events}, each at exactly one destination{way}"
     faults = []
     if audit.missing.count:
         last = ", ".join(f"{stage.value} ({n:,})" for stage, n in audit.last_seen.items())
