@@ -12,7 +12,7 @@ from . import dbt_command
 
 @dataclass(frozen=True)
 class WholeLake:
-    """The lakehouse of the settings, as `erasure.forget.Lakehouse` describes it."""
+    """The lakehouse of the settings, as `erasure.erasure_steps.Lakehouse` describes it."""
 
     settings: Settings
     rebuild_marts: Callable[[Settings], None] = dbt_command.rebuild
