@@ -70,11 +70,11 @@ audit: setup ## Prove that each event has exactly one destination
 test: setup setup-superset ## Run every test; ARGS="-k ledger" chooses some
 	@$(BIN)/pytest --numprocesses auto $(ARGS)
 
-test-unit: setup ## The tests without real components, in under a minute; ARGS="-k ledger" chooses
+test-unit: setup ## Run the tests that need no real components
 	@$(BIN)/pytest -q --numprocesses auto -m "not stack and not slow" \
 		tests/unit tests/providers tests/replay tests/architecture $(ARGS)
 
-lint: setup secret-scan ## Style, types, import contracts, architecture, secrets in files, lock consistency
+lint: setup secret-scan ## Check style, types, imports, architecture and secrets
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -82,7 +82,7 @@ lint: setup secret-scan ## Style, types, import contracts, architecture, secrets
 	$(BIN)/uv pip check --quiet --python $(BIN)/python
 	$(BIN)/pytest -q tests/architecture
 
-secret-scan: setup # Search the tracked files for credentials; the examples of documents are allowed
+secret-scan: setup # Search the tracked files for credentials
 	@git ls-files -z -- $(SCANNED) | xargs -0 $(BIN)/detect-secrets-hook --cores 2 \
 		--disable-plugin Base64HighEntropyString --disable-plugin HexHighEntropyString \
 		--disable-plugin KeywordDetector --exclude-secrets '^(password|pw|p%2Fw)$$'
