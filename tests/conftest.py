@@ -135,8 +135,8 @@ class ByStack(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Use one worker more than there are cores, because the tests of a stack wait half the time."""
-    return min(WORKERS_MAX, (os.cpu_count() or 1) + 1)
+    """Use one worker per core: a busy stack needs more, but its tests wait half of the time."""
+    return min(WORKERS_MAX, os.cpu_count() or 1)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByStack:
