@@ -34,8 +34,8 @@ RESOURCES: Final = ("orchestration-dbt/", "infrastructure/superset/")
 """The folders that the wheel holds besides the Python packages in the folders `src`."""
 LOOKUP: Final = ROOT / "tests/support/resource_lookup.py"
 EVENTS: Final = 200
-CALL_S_MAX: Final = 60
-START_S_MAX: Final = 60
+CALL_S_MAX: Final = 180
+START_S_MAX: Final = 120
 STOP_S_MAX: Final = 20
 
 
