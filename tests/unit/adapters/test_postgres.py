@@ -55,5 +55,5 @@ def test_migrate_without_a_right_quotes_the_server(
     with pytest.raises(UserError) as refusal:
         migrate(Settings(postgres_dsn=SecretStr(NOBODY)))
     assert refusal.value.exit_code == 1
-    assert "(permission denied for schema public): does user payments own" in str(refusal.value)
+    assert "permission denied for schema public. Check that the user payments" in str(refusal.value)
     assert PASSWORD not in str(refusal.value)
