@@ -14,7 +14,7 @@ import psutil
 import psycopg
 import pytest
 
-from conftest import stack_settings
+from conftest import STORES, stack_settings
 from local_stack import process, stack, supervisor
 from local_stack.stack import down
 from payment_operations.stack_start import up
@@ -26,8 +26,6 @@ from support.listeners import ports_and_strangers
 pytestmark = pytest.mark.stack
 
 StackOf = Callable[..., Settings]
-
-STORES = ("postgres", "kafka", "temporal")
 
 
 def pids(settings: Settings, names: tuple[str, ...] = STORES) -> dict[str, int]:

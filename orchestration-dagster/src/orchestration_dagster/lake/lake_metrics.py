@@ -55,7 +55,7 @@ log = structlog.get_logger()
 
 
 async def main() -> None:
-    """Samples until the process is told to stop."""
+    """Sample repeatedly until the process receives its stop signal."""
     settings = load()
     telemetry.configure("lake-metrics", settings)
     sampled_at_s = -READY_WITHIN_S

@@ -240,7 +240,7 @@ class RecoveryState:
 
 @dataclass(frozen=True)
 class PaymentCheck:
-    """The input of `check_payment`: which later events does the payment have?"""
+    """The input of `check_payment`, which looks for later events of the payment."""
 
     subject: Subject
     event_id: str
