@@ -283,6 +283,7 @@ def raw_event(record: ConsumerRecord) -> RawEvent:
         verdict=found.get(names.VERDICT, "unverified"),
         traceparent=found.get(names.TRACEPARENT),
         event_type=found.get(names.CE_TYPE),
+        identity_sha256=found.get(names.IDENTITY_SHA256),
     )
 
 

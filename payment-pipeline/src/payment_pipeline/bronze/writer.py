@@ -43,9 +43,9 @@ class Written(NamedTuple):
     inserted: list[ScoredEvent]
     """Events that this workflow inserted, in this call or in an earlier attempt at it."""
     duplicates: list[ScoredEvent]
-    """Events that were stored before with the same body."""
+    """Events that were stored before, with the same identity (`Envelope.identity_sha256`)."""
     conflicts: list[ScoredEvent]
-    """Events that were stored before with another body. They go to the quarantine."""
+    """Events whose id was stored before with another identity. They go to the quarantine."""
     refused: list[Refused]
 
 
@@ -123,7 +123,7 @@ async def rescore(pool: asyncpg.Pool, rows: Sequence[ScoredEvent]) -> int:
 class _Stored(NamedTuple):
     """The stored row of a key, after the insertion."""
 
-    body_sha256: str
+    identity: str
     workflow_id: str
 
 
@@ -163,7 +163,7 @@ async def _insert(
     )
     fetched = await connection.fetch(_EVENTS_SQL["insert"])
     new = {EventId(*row) for row in fetched}
-    stored = {row.key: _Stored(row.event.body_sha256, workflow_id) for row in rows}
+    stored = {row.key: _Stored(row.event.identity, workflow_id) for row in rows}
     if old := [key for key in stored if key not in new]:
         found = await connection.fetch(_EVENTS_SQL["stored"], *zip(*old, strict=True))
         stored |= {EventId(*row[:2]): _Stored(*row[2:]) for row in map(tuple, found)}
@@ -173,7 +173,7 @@ async def _insert(
 
 
 def _settle(row: ScoredEvent, stored: _Stored, *, ours: bool, into: Written) -> None:
-    if row.event.body_sha256 != stored.body_sha256:
+    if row.event.identity != stored.identity:
         into.conflicts.append(row)
     elif ours:
         into.inserted.append(row)

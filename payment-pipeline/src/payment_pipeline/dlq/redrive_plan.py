@@ -163,6 +163,7 @@ def _normalized(
         letter.verdict,
         letter.traceparent,
         envelope.event_type,
+        envelope.identity_sha256,
     )
     try:
         return provider.normalize(raw, JUDGE)

@@ -6,14 +6,19 @@ fields of a kind are stored in bronze's column `attributes`, so a new event type
 Amounts are integers in the provider's minor unit. Each event carries the currency, and the exponent
 that the provider uses for it (`domain.currency`). An event holds no personal data: no name, e-mail,
 address or metadata. A card is a keyed hash of its fingerprint.
+
+Statuses, reasons and the other closed lists are provider-neutral: a provider maps its own words to
+them once, and marts, features, reviews and the ledger read nothing else. A word that the provider
+added later becomes `unknown`, which never counts as a success. `provider_status` keeps the word.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Final, Literal, TypeAlias, get_args
+from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias, get_args
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from .currency import CurrencyCode
+from .declines import DeclineClass, DeclineReason
 from .raw import Coordinates
 
 Id = Annotated[str, Field(min_length=1, max_length=255)]
@@ -22,6 +27,70 @@ Code = Annotated[str, Field(min_length=1, max_length=255)]
 MinorUnits = Annotated[int, Field(strict=True, ge=-(2**63), le=2**63 - 1)]
 """An amount in the provider's minor unit: bronze stores it as `bigint`."""
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+ExactMinor = Annotated[str, Field(pattern=r"^-?[0-9]{1,24}(\.[0-9]{1,6})?$")]
+"""An amount in the minor unit that may have a fraction, e.g. a twelfth of a yearly price."""
+
+PaymentStatus: TypeAlias = Literal[
+    "created",
+    "requires_action",
+    "processing",
+    "failed",
+    "authorized",
+    "succeeded",
+    "canceled",
+    "unknown",
+]
+"""The status of a payment or a charge. `authorized`: reserved and not captured. `succeeded`:
+captured, in whole or in part. `canceled`: the authorization was released, nothing was captured."""
+DisputeStatus: TypeAlias = Literal[
+    "inquiry",
+    "inquiry_closed",
+    "needs_response",
+    "under_review",
+    "won",
+    "lost",
+    "prevented",
+    "refunded",
+    "unknown",
+]
+"""`inquiry`: the bank asks for information, and nothing is charged back. `prevented`: settled
+before the dispute opened. `refunded`: the merchant refunded the payment instead."""
+RefundStatus: TypeAlias = Literal[
+    "pending", "requires_action", "succeeded", "failed", "canceled", "unknown"
+]
+PayoutStatus: TypeAlias = Literal["pending", "in_transit", "paid", "failed", "canceled", "unknown"]
+InvoiceStatus: TypeAlias = Literal["draft", "open", "paid", "uncollectible", "void", "unknown"]
+SubscriptionStatus: TypeAlias = Literal[
+    "incomplete",
+    "expired",
+    "trialing",
+    "active",
+    "past_due",
+    "unpaid",
+    "paused",
+    "canceled",
+    "unknown",
+]
+"""`incomplete`: the first payment is not made. `expired`: the first payment was never made."""
+ReviewStatus: TypeAlias = Literal["open", "closed", "unknown"]
+DisputeReason: TypeAlias = Literal[
+    "fraudulent",
+    "unrecognized",
+    "duplicate",
+    "product_not_received",
+    "product_unacceptable",
+    "subscription_canceled",
+    "credit_not_processed",
+    "debit_not_authorized",
+    "incorrect_amount_or_account",
+    "not_processable",
+    "other",
+    "unknown",
+]
+RefundReason: TypeAlias = Literal[
+    "requested_by_customer", "duplicate", "fraudulent", "authorization_expired", "unknown"
+]
 
 
 class Part(BaseModel):
@@ -40,7 +109,13 @@ class EventBase(Part):
     of its bodies. False for a subscription or a customer: their amounts move no money.
     """
 
-    schema_version: Literal[1] = 1
+    required: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """The fields that an event must have: by its event type, its status, or `*` for all events.
+
+    An event that says that money was captured must say how much.
+    """
+
+    schema_version: Literal[2] = 2
     provider: Id
     event_id: Id
     provider_event_type: Code
@@ -59,20 +134,61 @@ class EventBase(Part):
     object_id: Id | None = None
     """The provider's object; `None` only if the provider sends no id (`invoice.upcoming`)."""
     status: Code | None = None
+    """The provider-neutral status. Each kind has its closed list."""
+    provider_status: Code | None = None
+    """The provider's own word for the status."""
+    previous: "Previous | None" = None
+    """Values just before this event, if the provider says which have changed.
+
+    Times are in whole seconds, so these values order the events of one second.
+    """
     amount_minor: MinorUnits | None = None
     currency: CurrencyCode | None = None
     currency_exponent: Annotated[int, Field(ge=0, le=4)] | None = None
     """Power of ten from the provider's minor unit to the major unit. Set if currency is set."""
-    body_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    body_sha256: Sha256
+    identity_sha256: Sha256 | None = None
+    """Equal for two deliveries of the same event (`Envelope.identity`). `None`: `body_sha256`."""
     source: Coordinates
     """The coordinates of the raw record that this event was made from."""
     traceparent: Code | None = None
     normalizer_version: Code
 
+    @property
+    def identity(self) -> str:
+        """The hash that deliveries of the same event share."""
+        return self.identity_sha256 or self.body_sha256
+
+    @model_validator(mode="after")
+    def _has_what_it_says(self) -> Self:
+        event_type: str = self.event_type  # type: ignore[attr-defined]  # each kind has its own list
+        for subject in ("*", event_type, self.status or ""):
+            for name in self.required.get(subject, ()):
+                if getattr(self, name) is None:
+                    raise ValueError(f"{name} is required for {subject}")
+        return self
+
+
+class Previous(Part):
+    """Values of the same object just before the event. `None`: unchanged, or not said."""
+
+    status: Code | None = None
+    amount_refunded_minor: MinorUnits | None = None
+    amount_captured_minor: MinorUnits | None = None
+    monthly_amount_minor: ExactMinor | None = None
+    is_collection_paused: bool | None = None
+    cancel_at_period_end: bool | None = None
+    delinquent: bool | None = None
+    country: Code | None = None
+
 
 class Decline(Part):
     """The provider's and the card network's reasons for a failed attempt."""
 
+    reason: DeclineReason | None = None
+    """The provider-neutral reason (`domain.declines`)."""
+    decline_class: DeclineClass | None = None
+    """The class of `reason`."""
     code: Code | None = None
     decline_code: Code | None = None
     advice_code: Code | None = None
@@ -112,6 +228,12 @@ class Payment(EventBase):
     """A payment that a merchant asked for (Stripe: PaymentIntent)."""
 
     has_control_total = True
+    required = {
+        "*": ("payment_id", "status", "amount_minor", "currency"),
+        "payment.amount_capturable_updated": ("amount_capturable_minor",),
+        "payment.succeeded": ("amount_received_minor",),
+        "succeeded": ("amount_received_minor",),
+    }
     kind: Literal["payment"] = "payment"
     event_type: Literal[
         "payment.created",
@@ -123,8 +245,10 @@ class Payment(EventBase):
         "payment.failed",
         "payment.canceled",
     ]
+    status: PaymentStatus | None = None
     amount_capturable_minor: MinorUnits | None = None
     amount_received_minor: MinorUnits | None = None
+    """Captured so far."""
     charge_id: Id | None = None
     invoice_id: Id | None = None
     capture_method: Code | None = None
@@ -139,6 +263,11 @@ class Charge(EventBase):
     """One attempt to move the money (Stripe: Charge)."""
 
     has_control_total = True
+    required = {
+        "*": ("payment_id", "object_id", "status", "amount_minor", "currency"),
+        "charge.captured": ("amount_captured_minor",),
+        "charge.refunded": ("amount_refunded_minor",),
+    }
     kind: Literal["charge"] = "charge"
     event_type: Literal[
         "charge.pending",
@@ -149,8 +278,13 @@ class Charge(EventBase):
         "charge.refunded",
         "charge.expired",
     ]
+    status: PaymentStatus | None = None
+    amount_authorized_minor: MinorUnits | None = None
+    """The amount that the issuer approved; less than `amount_minor` after a partial approval."""
     amount_captured_minor: MinorUnits | None = None
+    """Captured so far; `None` if the provider does not say it."""
     amount_refunded_minor: MinorUnits | None = None
+    """Refunded so far. A released authorization is no refund and is not in it."""
     captured: bool | None = None
     disputed: bool | None = None
     refunded: bool | None = None
@@ -165,6 +299,7 @@ class Dispute(EventBase):
     """A chargeback or an inquiry. Its state is in `status`, not in the event type."""
 
     has_control_total = True
+    required = {"*": ("object_id", "status", "amount_minor", "currency")}
     kind: Literal["dispute"] = "dispute"
     event_type: Literal[
         "dispute.created",
@@ -173,8 +308,10 @@ class Dispute(EventBase):
         "dispute.funds_withdrawn",
         "dispute.funds_reinstated",
     ]
+    status: DisputeStatus | None = None
     charge_id: Id | None = None
-    reason: Code | None = None
+    reason: DisputeReason | None = None
+    provider_reason: Code | None = None
     network_reason_code: Code | None = None
     is_charge_refundable: bool | None = None
     evidence_due_at: AwareDatetime | None = None
@@ -182,23 +319,32 @@ class Dispute(EventBase):
     """Signed sum of the net amounts of its balance transactions: the money moved so far."""
     net_balance_currency: CurrencyCode | None = None
     """The settlement currency, which may differ from the dispute's currency."""
+    withdrawn_minor: MinorUnits | None = None
+    """The amounts that were taken from the merchant, without fees, in the settlement currency."""
+    reinstated_minor: MinorUnits | None = None
+    """The amounts that were given back, without fees, in the settlement currency."""
 
 
 class Refund(EventBase):
     """Money that goes back to the payer."""
 
     has_control_total = True
+    required = {"*": ("object_id", "status", "amount_minor", "currency")}
     kind: Literal["refund"] = "refund"
     event_type: Literal["refund.created", "refund.updated", "refund.failed"]
+    status: RefundStatus | None = None
     charge_id: Id | None = None
-    reason: Code | None = None
+    reason: RefundReason | None = None
+    provider_reason: Code | None = None
     failure_reason: Code | None = None
+    requested_at: AwareDatetime | None = None
 
 
 class Payout(EventBase):
     """Money to the merchant's bank. The amount is negative when money comes from the bank."""
 
     has_control_total = True
+    required = {"*": ("object_id", "status", "amount_minor", "currency")}
     kind: Literal["payout"] = "payout"
     event_type: Literal[
         "payout.created",
@@ -208,6 +354,7 @@ class Payout(EventBase):
         "payout.canceled",
         "payout.reconciliation_completed",
     ]
+    status: PayoutStatus | None = None
     arrival_at: AwareDatetime | None = None
     method: Code | None = None
     type: Code | None = None
@@ -220,6 +367,11 @@ class Invoice(EventBase):
     """A bill; `amount_minor` is the amount due."""
 
     has_control_total = True
+    required = {
+        "*": ("status",),
+        "invoice.paid": ("amount_minor", "currency", "amount_paid_minor"),
+        "invoice.payment_succeeded": ("amount_minor", "currency", "amount_paid_minor"),
+    }
     kind: Literal["invoice"] = "invoice"
     event_type: Literal[
         "invoice.created",
@@ -240,6 +392,7 @@ class Invoice(EventBase):
         "invoice.voided",
         "invoice.will_be_due",
     ]
+    status: InvoiceStatus | None = None
     subscription_id: Id | None = None
     billing_reason: Code | None = None
     collection_method: Code | None = None
@@ -254,8 +407,12 @@ class Invoice(EventBase):
 
 
 class Subscription(EventBase):
-    """A recurring contract; `amount_minor` is the sum of its items for one billing period."""
+    """A recurring contract; `amount_minor` is the list price of its items for one billing period.
 
+    `monthly_amount_minor` is what is billed: all items converted to one month, without discounts.
+    """
+
+    required = {"*": ("object_id", "status")}
     kind: Literal["subscription"] = "subscription"
     event_type: Literal[
         "subscription.created",
@@ -267,6 +424,14 @@ class Subscription(EventBase):
         "subscription.pending_update_applied",
         "subscription.pending_update_expired",
     ]
+    status: SubscriptionStatus | None = None
+    monthly_amount_minor: ExactMinor | None = None
+    """`None` if no part of the amount is known in advance (`domain.recurring`)."""
+    has_unknown_amount: bool | None = None
+    """True if a part of the amount is not known in advance: tiers, usage, an unknown discount."""
+    is_collection_paused: bool | None = None
+    """True if the provider collects no payments at present. The amount is not billed then."""
+    collection_resumes_at: AwareDatetime | None = None
     interval: Literal["day", "week", "month", "year"] | None = None
     interval_count: Count | None = None
     quantity: Count | None = None
@@ -300,6 +465,7 @@ class Customer(EventBase):
         "customer.tax_id_updated",
         "customer.tax_id_deleted",
     ]
+    status: None = None
     balance_minor: MinorUnits | None = None
     delinquent: bool | None = None
     country: Code | None = None
@@ -313,6 +479,7 @@ class FraudWarning(EventBase):
 
     kind: Literal["fraud_warning"] = "fraud_warning"
     event_type: Literal["fraud_warning.created", "fraud_warning.updated"]
+    status: None = None
     charge_id: Id | None = None
     fraud_type: Code | None = None
     actionable: bool | None = None
@@ -323,6 +490,7 @@ class Review(EventBase):
 
     kind: Literal["review"] = "review"
     event_type: Literal["review.opened", "review.closed"]
+    status: ReviewStatus | None = None
     charge_id: Id | None = None
     reason: Code | None = None
     opened_reason: Code | None = None

@@ -52,3 +52,5 @@ class RawEvent(NamedTuple):
     traceparent: str | None
     event_type: str | None = None
     """The provider's event type as the gateway read it; `None` on `webhooks.dlq`."""
+    identity_sha256: str | None = None
+    """`Envelope.identity_sha256`; `None` where it is `body_sha256`."""

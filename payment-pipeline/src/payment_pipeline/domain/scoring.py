@@ -101,18 +101,22 @@ def score_item(event: PaymentEvent, features: Mapping[str, float]) -> ScoreItem:
 def decline_inputs(event: PaymentEvent) -> dict[str, str] | None:
     """The inputs of the networks' retry rules; `None` for an event that is no failed attempt.
 
-    The keys are the field names of `Decline`, `network`, `card_country` and `funding` of the card,
-    and `attempt_count` of an invoice. Unknown keys are left out.
+    The keys are `provider`, `decline_reason` and the other field names of `Decline`, `network`,
+    `card_country` and `funding` of the card, and `attempt_count` of an invoice. Unknown values are
+    left out.
     """
+    known: dict[str, str | None] = {"provider": event.provider}
     if isinstance(event, Invoice):
         if event.event_type != "invoice.payment_failed":
             return None
         count = event.attempt_count
-        known = {"attempt_count": str(count) if count is not None else None}
+        known["attempt_count"] = str(count) if count is not None else None
     elif isinstance(event, Charge | Payment):
         if event.event_type not in ("charge.failed", "payment.failed"):
             return None
-        known = dict(event.decline) if event.decline is not None else {}
+        if event.decline is not None:
+            known |= dict(event.decline)
+            known["decline_reason"] = known.pop("reason")
         if (card := event.payment_method) is not None:
             known["network"] = card.network or card.brand
             known["card_country"] = card.country

@@ -2,7 +2,7 @@
 
 This module reads, checks and applies the rules file (`retry_rules.toml`, or the file in the setting
 `retry_rules`). If the card's network is unknown, the prohibitions and waits of every network hold,
-and the cap of the provider, which is the lowest: a missing retry costs less than a network's fee.
+and the provider's cap, or else the lowest one: a missing retry costs less than a network's fee.
 Any other unknown input meets no condition.
 """
 
@@ -21,6 +21,9 @@ from payment_pipeline.domain.scoring import ScoreItem
 DEFAULT_RULES: Final = Path(__file__).with_name("retry_rules.toml")
 
 Condition = Literal[
+    "provider",
+    "decline_reason",
+    "decline_class",
     "code",
     "decline_code",
     "advice_code",

@@ -32,6 +32,8 @@ HEADERS: Final[Mapping[str, str]] = {
     names.CE_TIME: "Time of the event by the provider's clock, RFC 3339 in UTC.",
     names.TRACEPARENT: "W3C Trace Context of the receipt.",
     names.BODY_SHA256: "Lower-case hex SHA-256 of the signed body.",
+    names.IDENTITY_SHA256: "Lower-case hex SHA-256 of what makes two deliveries the same event. "
+    "If it is absent, `body_sha256` identifies the event.",
     names.RECEIVED_AT: "Time when the gateway had the whole body, RFC 3339 in UTC.",
     names.VERDICT: "How the signature was verified.",
 }

@@ -52,6 +52,12 @@ class Envelope(NamedTuple):
     """
     occurred_at: datetime | None
     account: str | None
+    identity_sha256: str | None = None
+    """Equal for all deliveries of one event, whatever else their bodies say.
+
+    Hexadecimal SHA-256 of what the provider repeats in each of them. Another value under the same
+    event id is a conflict. `None`: deliveries are equal byte for byte, so it is the body's hash.
+    """
 
 
 class Unparseable(NamedTuple):
@@ -176,6 +182,8 @@ def event_headers(provider: str, event: Envelope) -> Headers:
         (names.CE_TYPE, event.event_type.encode()),
         (names.CE_SOURCE, source(provider, event.account).encode()),
     )
+    if event.identity_sha256 is not None:
+        headers += ((names.IDENTITY_SHA256, event.identity_sha256.encode()),)
     if event.occurred_at is not None:
         headers += ((names.CE_TIME, event.occurred_at.isoformat().encode()),)
     return headers

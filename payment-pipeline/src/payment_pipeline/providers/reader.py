@@ -29,6 +29,8 @@ TIMESTAMP_MAX_S: Final = 253_370_764_800
 """9999-01-01 UTC: one year before Python's last date, so that no time zone or sum exceeds it."""
 FAULTS_MAX: Final = 100
 """More faults than any object has fields. A list of a million wrong items stops here."""
+MERGED_DEPTH_MAX: Final = 8
+"""More than the depth of any field that is read. It bounds the recursion on a hostile body."""
 PSEUDONYM_CHARACTERS: Final = 32
 """128 bits in hexadecimal, so no two cards collide."""
 
@@ -132,6 +134,35 @@ class Reader:
             return None
         return None if value is None else Fraction(value)
 
+    def number(self, name: str) -> Fraction | None:
+        """The value of a number, as its decimal digits say it: 12.5 is exactly 25/2."""
+        value = self._object.get(name)
+        if type(value) is int or type(value) is float:
+            return Fraction(str(value))
+        if value is not None:
+            self._unread(name, value, "a number")
+        return None
+
+    def texts_of(self, name: str) -> frozenset[str] | None:
+        """The strings of a list; `None` if there is no list."""
+        value = self._object.get(name)
+        if type(value) is not list:
+            return None
+        return frozenset(each for each in value if type(each) is str)
+
+    def references(self, name: str) -> "list[tuple[str, Reader]]":
+        """Each object of a list: its id, and its reader, which is `ABSENT` for an id alone."""
+        value = self._object.get(name)
+        found: list[tuple[str, Reader]] = []
+        for position, each in enumerate(value if type(value) is list else ()):
+            item = f"{name}.{position}"
+            if type(each) is str:
+                found.append((each, ABSENT))
+            elif type(each) is dict:
+                expanded = Reader(each, item, self.reading, self)
+                found.append((expanded.text("id") or item, expanded))
+        return found
+
     def moment(self, name: str, *, required: bool = False) -> datetime | None:
         """A time from Unix seconds, in UTC."""
         seconds = self._integer(name, 0, TIMESTAMP_MAX_S, required=required)
@@ -181,6 +212,10 @@ class Reader:
         if value is not None:
             self._unread(name, value, "a list")
         return []
+
+    def patched(self, changes: "Reader") -> Json:
+        """The object with other values in place of its own; nested objects are merged."""
+        return _merged(self._object, changes._object)  # noqa: SLF001 - another Reader
 
     def path(self, name: str) -> str:
         """The path of a field from the root of the body, e.g. `data.object.items.0.price`."""
@@ -236,3 +271,15 @@ _NAMES: Final[Mapping[type, str]] = {
     str: "a string",
 }
 """The names of JSON's types. orjson reads an integer of more than 64 bits as a float."""
+
+
+def _merged(own: Json, changes: Json, depth: int = 0) -> Json:
+    """One object with the changes of another, merged down to `MERGED_DEPTH_MAX`."""
+    merged = dict(own)
+    for name, value in changes.items():
+        known = merged.get(name)
+        if type(value) is dict and type(known) is dict and depth < MERGED_DEPTH_MAX:
+            merged[name] = _merged(known, value, depth + 1)
+        else:
+            merged[name] = value
+    return merged

@@ -50,10 +50,12 @@ SET
     payment_id = new.payment_id,
     object_id = new.object_id,
     status = new.status,
+    provider_status = new.provider_status,
     amount_minor = new.amount_minor,
     currency = new.currency,
     currency_exponent = new.currency_exponent,
     attributes = new.attributes,
+    identity_sha256 = new.identity_sha256,
     normalizer_version = new.normalizer_version,
     corrected_at = $1,
     ingest_xid = pg_current_xact_id()

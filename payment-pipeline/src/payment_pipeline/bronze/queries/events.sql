@@ -6,9 +6,9 @@
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_events ON COMMIT DELETE ROWS AS
 SELECT
     provider, event_id, event_type, provider_event_type, kind, occurred_at, received_at,
-    api_version, livemode, merchant_id, customer_id, payment_id, object_id, status, amount_minor,
-    currency, currency_exponent, attributes, fraud_score, churn_score, retry_strategy, scores,
-    inference_status, body_sha256, source_topic, source_partition, source_offset,
+    api_version, livemode, merchant_id, customer_id, payment_id, object_id, status,
+    provider_status, amount_minor, currency, currency_exponent, attributes, fraud_score, churn_score, retry_strategy, scores,
+    inference_status, body_sha256, identity_sha256, source_topic, source_partition, source_offset,
     normalizer_version, traceparent, workflow_id
 FROM payment_events
 WITH NO DATA
@@ -18,24 +18,27 @@ WITH NO DATA
 -- two writers of the same events wait in the same order and can't deadlock.
 INSERT INTO payment_events (
     provider, event_id, event_type, provider_event_type, kind, occurred_at, received_at,
-    api_version, livemode, merchant_id, customer_id, payment_id, object_id, status, amount_minor,
-    currency, currency_exponent, attributes, fraud_score, churn_score, retry_strategy, scores,
-    inference_status, body_sha256, source_topic, source_partition, source_offset,
+    api_version, livemode, merchant_id, customer_id, payment_id, object_id, status,
+    provider_status, amount_minor, currency, currency_exponent, attributes, fraud_score, churn_score, retry_strategy, scores,
+    inference_status, body_sha256, identity_sha256, source_topic, source_partition, source_offset,
     normalizer_version, traceparent, workflow_id
 )
 SELECT
     provider, event_id, event_type, provider_event_type, kind, occurred_at, received_at,
-    api_version, livemode, merchant_id, customer_id, payment_id, object_id, status, amount_minor,
-    currency, currency_exponent, attributes, fraud_score, churn_score, retry_strategy, scores,
-    inference_status, body_sha256, source_topic, source_partition, source_offset,
+    api_version, livemode, merchant_id, customer_id, payment_id, object_id, status,
+    provider_status, amount_minor, currency, currency_exponent, attributes, fraud_score, churn_score, retry_strategy, scores,
+    inference_status, body_sha256, identity_sha256, source_topic, source_partition, source_offset,
     normalizer_version, traceparent, workflow_id
 FROM incoming_events
 ON CONFLICT (provider, event_id) DO NOTHING
 RETURNING provider, event_id
 
 -- name: stored
--- The stored rows of these keys: the hash of the body, and the workflow that wrote the row.
-SELECT stored.provider, stored.event_id, stored.body_sha256, stored.workflow_id
+-- The stored rows of these keys: the event's identity, and the workflow that wrote the row.
+SELECT
+    stored.provider, stored.event_id,
+    coalesce(stored.identity_sha256, stored.body_sha256) AS identity,
+    stored.workflow_id
 FROM unnest($1::text[], $2::text[]) AS wanted (provider, event_id)
 JOIN payment_events AS stored USING (provider, event_id)
 

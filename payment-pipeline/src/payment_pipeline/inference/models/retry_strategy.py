@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from payment_pipeline.domain.declines import CLASSES, DeclineClass, DeclineReason
 from payment_pipeline.domain.events import Charge
 from payment_pipeline.domain.features import FEATURES
 from payment_pipeline.domain.scoring import ScoreItem
@@ -41,23 +42,17 @@ SMOOTHING: Final = 3.0
 """Higher than the default, because there are few retries."""
 HOUR_S: Final = 3600.0
 
-KINDS: Final[Mapping[str, frozenset[str]]] = {
-    "no_money": frozenset({"insufficient_funds", "withdrawal_count_limit_exceeded"}),
+KINDS: Final[Mapping[str, frozenset[DeclineReason]]] = {
+    "no_money": frozenset({DeclineReason.INSUFFICIENT_FUNDS}),
     "transient": frozenset(
-        {
-            "processing_error",
-            "issuer_not_available",
-            "reenter_transaction",
-            "try_again_later",
-            "approve_with_id",
-        }
+        reason for reason, of in CLASSES.items() if of is DeclineClass.TRANSIENT
     ),
-    "velocity": frozenset({"card_velocity_exceeded"}),
+    "limit": frozenset({DeclineReason.LIMIT_EXCEEDED}),
     "card_data": frozenset(
-        {"expired_card", "incorrect_cvc", "invalid_cvc", "incorrect_zip", "invalid_expiry_year"}
+        reason for reason, of in CLASSES.items() if of is DeclineClass.CARD_DATA
     ),
 }
-"""Decline codes by kind: by what makes a retry succeed. Other codes are of the kind `other`."""
+"""Decline reasons by kind: by what makes a retry succeed. Other reasons are of the kind `other`."""
 
 _WAIT_H: Final = (-1.0, 0.0, 1.0, 24.0, 72.0, 120.0, 240.0)
 _OF_WAIT: Final = tuple(f"wait_h_if_{kind}" for kind in (*KINDS, "other"))
@@ -218,12 +213,13 @@ def _values(items: Sequence[ScoreItem], features: Floats, waits_s: Floats) -> Fl
 
 
 _NO_MONEY: Final = list(KINDS).index("no_money")
-_KIND_OF: Final = {code: index for index, codes in enumerate(KINDS.values()) for code in codes}
+_KIND_OF: Final[Mapping[str, int]] = {
+    reason: index for index, reasons in enumerate(KINDS.values()) for reason in reasons
+}
 
 
 def _kind(decline: Mapping[str, str]) -> int:
-    code = decline.get("decline_code") or decline.get("code") or ""
-    return _KIND_OF.get(code, len(KINDS))
+    return _KIND_OF.get(decline.get("decline_reason", ""), len(KINDS))
 
 
 def _tried(history: History) -> Tried:

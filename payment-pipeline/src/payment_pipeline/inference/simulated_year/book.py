@@ -71,7 +71,7 @@ class Book:
 
     def start(self, purchase: Purchase, at_s: float) -> None:
         """Add the creation of the payment. The card is not known yet."""
-        self.add(Payment, "payment.created", at_s, **_common(purchase))
+        self.add(Payment, "payment.created", at_s, **_common(purchase), status="created")
 
     def attempt(
         self, purchase: Purchase, at_s: float, card: Card, risk: int, decline: Decline | None
@@ -87,6 +87,7 @@ class Book:
             payment_method=_method(card),
             risk=Risk(score=risk, level="elevated" if risk >= 65 else "normal"),
             status=outcome,
+            amount_captured_minor=purchase.amount_minor if decline is None else 0,
         )
         self.add(
             Payment,
@@ -95,17 +96,35 @@ class Book:
             **_common(purchase),
             charge_id=charge_id,
             decline=decline,
-            status="succeeded" if decline is None else "requires_payment_method",
+            status=outcome,
+            amount_received_minor=purchase.amount_minor if decline is None else 0,
         )
         return charge_id
 
     def refund(self, purchase: Purchase, at_s: float) -> None:
         """Add a refund. As at Stripe, the event has no customer."""
-        self.add(Refund, "refund.created", at_s, **_after(purchase), status="succeeded")
+        refund_id = self.new_id("re")
+        self.add(
+            Refund,
+            "refund.created",
+            at_s,
+            **_after(purchase),
+            object_id=refund_id,
+            status="succeeded",
+        )
 
     def dispute(self, purchase: Purchase, at_s: float, reason: str) -> None:
         """Add a dispute by the cardholder."""
-        self.add(Dispute, "dispute.created", at_s, **_after(purchase), reason=reason)
+        dispute_id = self.new_id("du")
+        self.add(
+            Dispute,
+            "dispute.created",
+            at_s,
+            **_after(purchase),
+            object_id=dispute_id,
+            status="needs_response",
+            reason=reason,
+        )
 
     def fraud_warning(self, purchase: Purchase, at_s: float) -> None:
         """Add an early fraud warning by the issuer."""

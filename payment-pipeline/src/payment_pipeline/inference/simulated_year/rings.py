@@ -4,9 +4,11 @@ from typing import Final
 
 from numpy.random import Generator
 
+from payment_pipeline.domain.declines import CLASSES
 from payment_pipeline.domain.events import Decline
 
 from .book import DAY_S, HOUR_S, Book, Purchase
+from .honest_declines import REASONS
 from .people import Card, Market, pick
 
 REPORTED: Final = 0.85
@@ -75,7 +77,13 @@ def _steal(
     risk = int(min(99, max(0, random.normal(risk_mean, 20))))
     if random.random() > accepted:
         cause = pick(random, ("do_not_honor", "stolen_card", "incorrect_cvc"), (0.6, 0.15, 0.25))
-        refused = Decline(code="card_declined", decline_code=cause)
+        reason = REASONS[cause]
+        refused = Decline(
+            reason=reason,
+            decline_class=CLASSES[reason],
+            code="card_declined",
+            decline_code=cause,
+        )
         book.attempt(purchase, at_s + 4, card, risk, refused)
         return
     book.attempt(purchase, at_s + 4, card, risk, None)

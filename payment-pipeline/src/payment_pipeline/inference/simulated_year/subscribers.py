@@ -125,6 +125,8 @@ class _Subscription:
             at_s,
             **self._who(),
             **self._amount(),
+            status="paid" if what == "paid" else "open",
+            amount_paid_minor=self.amount_minor if what == "paid" else 0,
             payment_id=purchase.payment_id,
             object_id=purchase.invoice_id,
             subscription_id=self.subscription_id,

@@ -14,7 +14,8 @@ from payment_pipeline.adapters.kafka_ranges import RangeReader
 from payment_pipeline.bronze import writer
 from payment_pipeline.bronze.rows import EventId, ScoredEvent
 from payment_pipeline.bronze.writer import Refused, Written
-from payment_pipeline.domain.events import PAYMENT_EVENT, PaymentEvent
+from payment_pipeline.domain import event_versions
+from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.domain.failures import FailureClass
 from payment_pipeline.orchestrator.messages import OffsetRange, Refusal
 from payment_pipeline.telemetry import of_event
@@ -80,7 +81,7 @@ def decode(records: list[ConsumerRecord[bytes, bytes]]) -> Batch:
     events, undecodable = [], []
     for record in records:
         try:
-            events.append(PAYMENT_EVENT.validate_json(record.value or b""))
+            events.append(event_versions.read(record.value or b""))
         except ValidationError:
             undecodable.append(
                 Refusal(

@@ -11,19 +11,23 @@ from fractions import Fraction
 from math import floor
 from typing import Final, NamedTuple
 
+from payment_pipeline.domain import recurring
 from payment_pipeline.providers.reader import BIGINT_MAX, Fields, Reader
 
+from . import discounts, statuses
 from .money import Currency, currency, in_currency, money
+from .rendering import Rendering
 
 INTERVALS: Final = ("day", "week", "month", "year")
 
 
-def invoice(found: Reader) -> Fields:
+def invoice(found: Reader, _: Rendering) -> Fields:
     """Reads an Invoice. An upcoming invoice has no id."""
     subscription = found.child("parent").child("subscription_details")
     return {
         **money(found, "amount_due"),
         "payment_id": _payment_id(found),
+        "status": statuses.neutral(statuses.INVOICE, found.text("status")),
         "subscription_id": found.reference("subscription")
         or subscription.reference("subscription"),
         **found.texts("billing_reason", "collection_method"),
@@ -38,25 +42,30 @@ def invoice(found: Reader) -> Fields:
     }
 
 
-def subscription(found: Reader) -> Fields:
+def subscription(found: Reader, rendering: Rendering) -> Fields:
     """Reads a Subscription.
 
     If the periods of its items differ, its period is the one that ends first. If the billing
-    intervals of its items differ, it has no amount and no interval: $10 a month and $120 a year
-    have no sum, and a twelfth of a yearly price is seldom a whole number of cents.
+    intervals of its items differ, it has no `amount_minor` and no interval, because $10 a month and
+    $120 a year have no sum. `monthly_amount_minor` converts each item to a month first.
     """
     listed = found.child("items")
-    items = [_item(item) for item in listed.children("data")]
+    items = [_item(item) for item in listed.children("data")] or _legacy_items(found)
     cycle = _cycle(items)
     amount_minor = None if listed.flag("has_more") or cycle is None else _sum(found, items)
     started, ended = min((item.period for item in items), key=_end, default=_NO_PERIOD)
+    paused = found.expanded("pause_collection")
     return {
         **in_currency(currency(found) or next((item.currency for item in items), None)),
+        "status": statuses.neutral(statuses.SUBSCRIPTION, found.text("status")),
         "amount_minor": amount_minor,
+        **_monthly(found, items, rendering),
+        "is_collection_paused": bool(paused),
+        "collection_resumes_at": paused.moment("resumes_at"),
         "quantity": sum(item.quantity for item in items) if items else None,
         "interval": cycle and cycle.interval,
         "interval_count": cycle and cycle.interval_count,
-        "started_at": found.moment("start_date"),
+        "started_at": found.moment("start_date") or found.moment("start"),
         "current_period_start_at": found.moment("current_period_start") or started,
         "current_period_end_at": found.moment("current_period_end") or ended,
         "trial_end_at": found.moment("trial_end"),
@@ -89,9 +98,11 @@ class Item(NamedTuple):
     """`None` if it is not known in advance: tiers, or a price that the payer chooses."""
     quantity: int
     """0 for a metered item: its usage is not known in advance, so the sum leaves it out."""
+    is_metered: bool
     currency: Currency | None
     cycle: Cycle
     period: Period
+    product: str | None
 
 
 _NO_PERIOD: Final = Period(None, None)
@@ -99,22 +110,31 @@ _NO_PERIOD: Final = Period(None, None)
 
 def _item(item: Reader) -> Item:
     price = item.child("price")
-    recurring, unit, bundle = price.child("recurring"), "unit_amount", "transform_quantity"
+    billing, unit, bundle = price.child("recurring"), "unit_amount", "transform_quantity"
     if not price:
-        price = recurring = item.child("plan")
+        price = billing = item.child("plan")
         unit, bundle = "amount", "transform_usage"
-    metered = recurring.text("usage_type") == "metered"
+    metered = billing.text("usage_type") == "metered"
     quantity = 0 if metered else item.count("quantity")
     quantity = 1 if quantity is None else quantity
     each = price.amount(unit)
     unit_minor = price.decimal(f"{unit}_decimal") if each is None else each
+    if price.text("billing_scheme") == "tiered":
+        unit_minor = None
     return Item(
         amount_minor=_times(unit_minor, _bundles(quantity, price.child(bundle))),
         quantity=quantity,
+        is_metered=metered,
         currency=currency(price),
-        cycle=Cycle(recurring.choice("interval", INTERVALS), recurring.count("interval_count")),
+        cycle=Cycle(billing.choice("interval", INTERVALS), billing.count("interval_count")),
         period=Period(item.moment("current_period_start"), item.moment("current_period_end")),
+        product=price.reference("product"),
     )
+
+
+def _legacy_items(found: Reader) -> list[Item]:
+    """The only item of a subscription before 2016-07-06: its plan and quantity are at the top."""
+    return [_item(found)] if found.expanded("plan") else []
 
 
 def _bundles(quantity: int, bundle: Reader) -> int:
@@ -145,6 +165,35 @@ def _sum(found: Reader, items: list[Item]) -> int | None:
         found.fault("items", "add up to more than 64 bits hold")
         return None
     return whole
+
+
+def _monthly(found: Reader, items: list[Item], rendering: Rendering) -> Fields:
+    """What the subscription bills in a month, without its discounts."""
+    applied = discounts.of_subscription(found, rendering.occurred_at)
+    complete = not found.child("items").flag("has_more") and applied.complete
+    known = [
+        recurring.Item(_known_minor(item), _months(item.cycle), item.product) for item in items
+    ]
+    complete = complete and not any(item.is_metered for item in items)
+    monthly = recurring.monthly(known, applied.discounts, all_told=complete)
+    return {
+        "monthly_amount_minor": monthly.amount_minor,
+        "has_unknown_amount": monthly.has_unknown_part,
+    }
+
+
+def _known_minor(item: Item) -> Fraction | None:
+    """The amount of a cycle. A metered item has a known amount of 0, and an unknown part."""
+    if item.is_metered:
+        return Fraction(0)
+    return None if item.amount_minor is None else Fraction(item.amount_minor)
+
+
+def _months(cycle: Cycle) -> Fraction | None:
+    """The length of a cycle in months."""
+    if cycle.interval is None:
+        return None
+    return recurring.MONTHS_OF[cycle.interval] * (cycle.interval_count or 1)
 
 
 def _end(period: Period) -> datetime:

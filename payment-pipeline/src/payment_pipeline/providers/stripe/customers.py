@@ -7,9 +7,10 @@ from payment_pipeline.providers.reader import Fields, Reader
 
 from .money import currency, in_currency
 from .parts import legacy_card, present
+from .rendering import Rendering
 
 
-def customer(found: Reader) -> Fields:
+def customer(found: Reader, _: Rendering) -> Fields:
     """Reads a Customer, which has few fields after its deletion."""
     return {
         "customer_id": found.text("id"),
@@ -22,21 +23,21 @@ def customer(found: Reader) -> Fields:
     }
 
 
-def discount(found: Reader) -> Fields:
+def discount(found: Reader, _: Rendering) -> Fields:
     """Reads a Discount."""
     return {"coupon_id": _coupon_id(found)}
 
 
-def tax_id(found: Reader) -> Fields:
+def tax_id(found: Reader, _: Rendering) -> Fields:
     """Reads a TaxId, without the number."""
     return {
         "customer_id": found.reference("customer") or found.child("owner").reference("customer"),
-        "status": found.child("verification").text("status"),
+        "provider_status": found.child("verification").text("status"),
         "country": found.text("country"),
     }
 
 
-def source(found: Reader) -> Fields:
+def source(found: Reader, _: Rendering) -> Fields:
     """Reads a Card, a BankAccount or a Source: the predecessors of payment methods."""
     object_ = found.text("object")
     if object_ == "card":

@@ -8,6 +8,7 @@ versions (2025-03-31) an invoice names its payments in `payments` and its subscr
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any, Final, TypeGuard
 
 import orjson
@@ -59,6 +60,23 @@ _CONTROL_FIELDS: Final = (
     ("refund.", "amount"),
 )
 
+# The fields whose names and values are the same in every API version. `amount_refunded` is none of
+# them: its meaning changed in 2025-03-31.basil.
+_IDENTITY_FIELDS: Final = (
+    *("id", "object", "currency", "amount", "amount_captured", "amount_received"),
+    *("amount_capturable", "amount_due", "amount_paid", "amount_remaining", "total"),
+    *("captured", "reason", "failure_code"),
+)
+_IDENTITY_REFERENCES: Final = ("customer",)
+
+# Statuses that have another name in old API versions: before 2015-02-18, and before 2019-02-11.
+_RENAMED: Final[dict[tuple[object, str], str]] = {
+    ("charge", "paid"): "succeeded",
+    ("payment_intent", "requires_source"): "requires_payment_method",
+    ("payment_intent", "requires_source_action"): "requires_action",
+}
+
+ACCOUNT_PREFIX: Final = "acct_"
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,254}", re.ASCII)
 _TYPE: Final = re.compile(r"[a-z][a-z0-9_.]{0,254}", re.ASCII)
 
@@ -87,14 +105,44 @@ def read(body: bytes) -> Envelope | Unparseable | Unsupported:
         return Unparseable("data_object_missing_or_invalid")
     resource = resource_of(event_type)
     account = event.get("account")
+    account = account if _is_id(account) else merchant_of(event.get("context"))
     return Envelope(
         event_id=event_id,
         event_type=event_type,
         resource=resource,
         key=next(_ids(_candidates(resource, subject)), event_id),
         occurred_at=datetime.fromtimestamp(created, UTC),
-        account=account if _is_id(account) else None,
+        account=account,
+        identity_sha256=_identity_sha256(event, subject),
     )
+
+
+def merchant_of(context: object) -> str | None:
+    """The account in the `context` of an organization's event.
+
+    A context is a path of ids, from the organization to the account, e.g. `org_1/acct_2`. Source:
+    Stripe's changelog, 2025-04-30.basil, "Adds context to the events of an organization".
+    """
+    last = context.rpartition("/")[2] if isinstance(context, str) else ""
+    return last if last.startswith(ACCOUNT_PREFIX) and _is_id(last) else None
+
+
+def _identity_sha256(event: dict[str, Any], subject: dict[str, Any]) -> str:
+    """The hash of what makes two deliveries the same event.
+
+    Stripe sends one event to several endpoints. Each delivery has another `pending_webhooks`, and
+    an endpoint of another API version gets another rendering of the object. The fields here are the
+    same in all deliveries. They say what the event is about, and its money. So a body with another
+    amount, status, currency or customer has another identity.
+    """
+    of_event = [event.get(name) for name in ("id", "type", "created", "livemode", "account")]
+    of_subject = [subject.get(name) for name in _IDENTITY_FIELDS]
+    related = [next(_ids([subject.get(name)]), None) for name in _IDENTITY_REFERENCES]
+    status = subject.get("status")
+    if isinstance(status, str):
+        status = _RENAMED.get((subject.get("object"), status), status)
+    stated = orjson.dumps([*of_event, event.get("context"), *of_subject, status, *related])
+    return sha256(stated).hexdigest()
 
 
 def control_total(body: bytes) -> ControlTotal | None:

@@ -10,14 +10,15 @@ from payment_pipeline.domain import events
 from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.providers.reader import Fields, Reader
 
-from . import billing, customers, payments
+from . import billing, customers, disputes, payments
+from .rendering import Rendering
 
 
 class Kind(NamedTuple):
     """Reads one kind of `data.object` as one kind of event."""
 
     model: type[PaymentEvent]
-    read: Callable[[Reader], Fields]
+    read: Callable[[Reader, Rendering], Fields]
     objects: tuple[str, ...]
     """The values that `data.object.object` may have."""
     identified: bool = True
@@ -26,11 +27,11 @@ class Kind(NamedTuple):
 
 PAYMENT: Final = Kind(events.Payment, payments.payment, ("payment_intent",))
 CHARGE: Final = Kind(events.Charge, payments.charge, ("charge",))
-DISPUTE: Final = Kind(events.Dispute, payments.dispute, ("dispute",))
+DISPUTE: Final = Kind(events.Dispute, disputes.dispute, ("dispute",))
 REFUND: Final = Kind(events.Refund, payments.refund, ("refund",))
 PAYOUT: Final = Kind(events.Payout, payments.payout, ("payout",))
-WARNING: Final = Kind(events.FraudWarning, payments.fraud_warning, ("radar.early_fraud_warning",))
-REVIEW: Final = Kind(events.Review, payments.review, ("review",))
+WARNING: Final = Kind(events.FraudWarning, disputes.fraud_warning, ("radar.early_fraud_warning",))
+REVIEW: Final = Kind(events.Review, disputes.review, ("review",))
 INVOICE: Final = Kind(events.Invoice, billing.invoice, ("invoice",))
 UPCOMING: Final = INVOICE._replace(identified=False)
 SUBSCRIPTION: Final = Kind(events.Subscription, billing.subscription, ("subscription",))

@@ -10,13 +10,15 @@ from typing import Final
 import orjson
 from pydantic import ValidationError
 
-from payment_pipeline.domain.events import PaymentEvent
+from payment_pipeline.domain.events import PaymentEvent, Previous
 from payment_pipeline.domain.failures import FailureClass, FieldError, Rejected, Unmodelled
 from payment_pipeline.domain.raw import RawEvent
 from payment_pipeline.providers import Context
 from payment_pipeline.providers.reader import Fields, Json, Reader, Reading
 
+from .envelope import merchant_of
 from .event_types import MODELLED, Kind
+from .rendering import Rendering
 
 ERRORS_MAX: Final = 20
 """The maximum number of strings with U+0000 that a dead letter names."""
@@ -47,36 +49,59 @@ def normalize(raw: RawEvent, context: Context) -> PaymentEvent | Rejected | Unmo
     if not found:
         event.fault("data.object", "is missing")
         return reading.rejected()
+    rendering = Rendering(
+        event_type, event.moment("created", required=True), event.text("api_version")
+    )
     fields: Fields = {
         "provider": raw.provider,
         "event_id": event_id,
         "event_type": event_type,
         "provider_event_type": name,
-        "occurred_at": event.moment("created", required=True),
+        "occurred_at": rendering.occurred_at,
         "received_at": raw.received_at,
-        "api_version": event.text("api_version"),
+        "api_version": rendering.api_version,
         "livemode": event.flag("livemode", required=True),
-        "merchant_id": event.text("account"),
+        "merchant_id": event.text("account") or merchant_of(event.text("context")),
         "body_sha256": raw.body_sha256,
+        "identity_sha256": raw.identity_sha256,
         "source": raw.coordinates,
         "traceparent": raw.traceparent,
         "normalizer_version": context.normalizer_version,
     }
-    fields.update(_object(found, kind))
+    fields.update(_object(found, kind, rendering))
+    if not reading.faults and (before := event.child("data").expanded("previous_attributes")):
+        fields["previous"] = _previous(found, before, kind, rendering, fields)
     return reading.rejected() if reading.faults else _event(kind, fields)
 
 
-def _object(found: Reader, kind: Kind) -> Fields:
+def _object(found: Reader, kind: Kind, rendering: Rendering) -> Fields:
     """The fields that every object has, then those of its kind, which take precedence."""
     found.choice("object", kind.objects)
     fields: Fields = {
         "object_id": found.text("id", required=kind.identified),
-        "status": found.text("status"),
+        "provider_status": found.text("status"),
         # In newer versions a payer may be an Account instead of a Customer.
         "customer_id": found.reference("customer") or found.text("customer_account"),
     }
-    fields.update(kind.read(found))
+    fields.update(kind.read(found, rendering))
     return fields
+
+
+def _previous(
+    found: Reader, changed: Reader, kind: Kind, rendering: Rendering, now: Fields
+) -> Fields | None:
+    """The fields of `Previous` that differed before the event, as the same reader reads them."""
+    reading = Reading(found.reading.pseudonym_key)
+    before = Reader(found.patched(changed), "", reading)
+    fields = kind.read(before, rendering._replace(event_type=None))
+    if reading.faults:
+        return None  # half an object: its values would be guesses
+    differing = {
+        name: value
+        for name in Previous.model_fields
+        if (value := fields.get(name)) is not None and value != now.get(name)
+    }
+    return differing or None
 
 
 def _event(kind: Kind, fields: Fields) -> PaymentEvent | Rejected:

@@ -6,7 +6,10 @@ A part is `None` if all of its fields are absent.
 from collections.abc import Mapping
 from typing import Final
 
+from payment_pipeline.domain.declines import CLASSES
 from payment_pipeline.providers.reader import Fields, Reader
+
+from .declines import reason as decline_reason
 
 CARD_TYPES: Final = frozenset({"card", "card_present", "interac_present"})
 """The types of payment method that have the details of a card."""
@@ -55,8 +58,11 @@ def decline(failure: Reader, decline_code: str | None, code: str | None) -> Fiel
     """Reads a PaymentIntent's `last_payment_error` or a Charge's `outcome`."""
     if not (failure or code):
         return None  # true for nearly every payment
+    reason = decline_reason(decline_code, code)
     return present(
         {
+            "reason": reason,
+            "decline_class": CLASSES[reason] if reason else None,
             "code": code,
             "decline_code": decline_code,
             **failure.texts("advice_code", "network_decline_code", "network_advice_code"),
@@ -84,3 +90,13 @@ def present(fields: Fields) -> Fields | None:
         if value is not None:
             return fields
     return None
+
+
+def about_charge(found: Reader) -> Fields:
+    """The charge, the payment, and the customer if the charge names one."""
+    charged = found.expanded("charge")
+    charge_id = found.reference("charge")
+    payment_id = found.reference("payment_intent") or charged.reference("payment_intent")
+    fields: Fields = {"charge_id": charge_id, "payment_id": payment_id or charge_id}
+    customer_id = charged.reference("customer")
+    return {**fields, "customer_id": customer_id} if customer_id else fields

@@ -1,22 +1,20 @@
-"""Reads Stripe's objects about one payment: intents, charges, disputes, refunds and others.
+"""Reads Stripe's objects that move money: intents, charges, refunds and payouts.
 
 Source: Stripe's API reference and changelog. Before 2022-11-15 a PaymentIntent embedded
 `charges.data[]`, newest first. Since then it names its `latest_charge`. 2025-03-31.basil removed
-`invoice` from the PaymentIntent and the Charge.
+`invoice` from the PaymentIntent and the Charge. The rules of the amounts are in
+`docs/guides/money.md`.
 """
-
-from typing import Final
 
 from payment_pipeline.providers.reader import Fields, Reader
 
-from .money import currency, money
-from .parts import decline, payment_method, risk
+from . import statuses
+from .money import money
+from .parts import about_charge, decline, payment_method, risk
+from .rendering import Rendering
 
-NO_RESPONSE_ALLOWED: Final = 0
-"""A dispute's `evidence_details.due_by` if the bank accepts no evidence. It is not a date."""
 
-
-def payment(found: Reader) -> Fields:
+def payment(found: Reader, rendering: Rendering) -> Fields:
     """Reads a PaymentIntent."""
     attempt = _latest_attempt(found)
     failure = found.child("last_payment_error")
@@ -28,6 +26,7 @@ def payment(found: Reader) -> Fields:
     return {
         **money(found, "amount"),
         "payment_id": found.text("id"),
+        "status": _payment_status(found.text("status"), rendering, failed=bool(failure)),
         "amount_capturable_minor": found.amount("amount_capturable"),
         "amount_received_minor": found.amount("amount_received"),
         "charge_id": found.reference("latest_charge")
@@ -41,78 +40,50 @@ def payment(found: Reader) -> Fields:
     }
 
 
-def charge(found: Reader) -> Fields:
+def charge(found: Reader, rendering: Rendering) -> Fields:
     """Reads a Charge."""
     outcome = found.child("outcome")
     failure_code = found.text("failure_code")
     # The outcome's reason is a decline code only if the charge failed. Otherwise it is Radar's.
     declined_for = outcome.text("reason") if failure_code else None
+    details = found.child("payment_method_details")
+    status = _charge_status(found, rendering)
+    captured_minor = _captured_minor(found, rendering)
     return {
         **money(found, "amount"),
         "payment_id": found.reference("payment_intent") or found.text("id"),
-        "amount_captured_minor": found.amount("amount_captured"),
-        "amount_refunded_minor": found.amount("amount_refunded"),
+        "status": status,
+        "amount_authorized_minor": _authorized_minor(found, details, status),
+        "amount_captured_minor": captured_minor,
+        "amount_refunded_minor": _refunded_minor(found, rendering, captured_minor),
         "captured": found.flag("captured"),
         "disputed": found.flag("disputed"),
         "refunded": found.flag("refunded"),
         "invoice_id": found.reference("invoice"),
         "balance_transaction_id": found.reference("balance_transaction"),
         "decline": decline(outcome, declined_for, failure_code),
-        "payment_method": payment_method(found.child("payment_method_details")),
+        "payment_method": payment_method(details),
         "risk": risk(outcome),
     }
 
 
-def dispute(found: Reader) -> Fields:
-    """Reads a Dispute. Its customer is known only if its charge is expanded."""
-    method = found.child("payment_method_details")
-    detail = method.expanded(method.text("type") or "card")
-    evidence = found.child("evidence_details")
-    closed_to_evidence = evidence.count("due_by") == NO_RESPONSE_ALLOWED
-    return {
-        **money(found, "amount"),
-        **_about_charge(found),
-        **found.texts("reason"),
-        "network_reason_code": detail.text("network_reason_code")
-        or detail.text("reason_code")
-        or found.text("network_reason_code"),
-        "is_charge_refundable": found.flag("is_charge_refundable"),
-        "evidence_due_at": None if closed_to_evidence else evidence.moment("due_by"),
-        **_net_balance(found),
-    }
-
-
-def refund(found: Reader) -> Fields:
+def refund(found: Reader, _: Rendering) -> Fields:
     """Reads a Refund."""
     return {
         **money(found, "amount"),
-        **_about_charge(found),
-        **found.texts("reason", "failure_reason"),
+        **about_charge(found),
+        "status": statuses.neutral(statuses.REFUND, found.text("status")),
+        **statuses.reason(statuses.REFUND_REASON, found.text("reason")),
+        **found.texts("failure_reason"),
+        "requested_at": found.moment("created"),
     }
 
 
-def fraud_warning(found: Reader) -> Fields:
-    """Reads an early fraud warning of the card's issuer."""
-    return {
-        **_about_charge(found),
-        **found.texts("fraud_type"),
-        "actionable": found.flag("actionable"),
-    }
-
-
-def review(found: Reader) -> Fields:
-    """Reads a Radar review."""
-    return {
-        **_about_charge(found),
-        "status": {True: "open", False: "closed", None: None}[found.flag("open")],
-        **found.texts("reason", "opened_reason", "closed_reason"),
-    }
-
-
-def payout(found: Reader) -> Fields:
+def payout(found: Reader, _: Rendering) -> Fields:
     """Reads a Payout."""
     return {
         **money(found, "amount"),
+        "status": statuses.neutral(statuses.PAYOUT, found.text("status")),
         **found.texts("method", "type", "failure_code"),
         "arrival_at": found.moment("arrival_date"),
         "automatic": found.flag("automatic"),
@@ -128,25 +99,85 @@ def _latest_attempt(intent: Reader) -> Reader:
     return embedded[0] if embedded else latest
 
 
-def _about_charge(found: Reader) -> Fields:
-    """The charge, the payment, and the customer if the charge names one."""
-    charged = found.expanded("charge")
-    charge_id = found.reference("charge")
-    payment_id = found.reference("payment_intent") or charged.reference("payment_intent")
-    fields: Fields = {"charge_id": charge_id, "payment_id": payment_id or charge_id}
-    customer_id = charged.reference("customer")
-    return {**fields, "customer_id": customer_id} if customer_id else fields
+def _payment_status(said: str | None, rendering: Rendering, *, failed: bool) -> str:
+    """The status of a PaymentIntent: what the event's type states, if its own status allows it.
+
+    The type says more: after a decline the intent has the same status as a new one.
+    """
+    of_object = statuses.neutral(statuses.PAYMENT_INTENT, said)
+    if of_object == "created" and failed:
+        of_object = "failed"
+    of_type = statuses.OF_TYPE.get(rendering.event_type or "")
+    if of_type is None:
+        return of_object
+    if said is not None and of_object == statuses.UNKNOWN:
+        return statuses.UNKNOWN
+    if of_type == "succeeded" and of_object not in ("succeeded", statuses.UNKNOWN):
+        return statuses.UNKNOWN
+    return of_type
 
 
-def _net_balance(found: Reader) -> Fields:
-    """The money that the dispute has moved; nothing if it moved several currencies."""
-    moves = found.children("balance_transactions")
-    nets = [move.amount("net") for move in moves]
-    currencies = {currency(move) for move in moves}
-    settled_in = currencies.pop() if len(currencies) == 1 else None
-    if settled_in is None:
-        return {}
-    return {
-        "net_balance_minor": sum(net for net in nets if net is not None),
-        "net_balance_currency": settled_in.code,
-    }
+def _charge_status(found: Reader, rendering: Rendering) -> str:
+    """The status of a Charge: an approved charge is authorized until it is captured."""
+    if rendering.event_type == "charge.expired":
+        return "canceled"
+    status = statuses.neutral(statuses.CHARGE, found.text("status"))
+    if status != "succeeded":
+        return status
+    captured = found.flag("captured")
+    if captured is None:
+        return status if rendering.event_type == "charge.captured" else statuses.UNKNOWN
+    if captured:
+        return status
+    # Without a capture nothing was paid, so what was given back is the whole authorization.
+    return "canceled" if found.flag("refunded") else "authorized"
+
+
+def _authorized_minor(found: Reader, details: Reader, status: str) -> int | None:
+    """The approved amount. Stripe: `amount_authorized` of the card, since partial approvals."""
+    if status not in ("authorized", "succeeded", "canceled"):
+        return None
+    card = details.child(details.text("type") or "card")
+    approved = card.amount("amount_authorized")
+    return found.amount("amount") if approved is None else approved
+
+
+def _captured_minor(found: Reader, rendering: Rendering) -> int | None:
+    """The captured amount. Before 2020 a charge had no `amount_captured`.
+
+    The event of a partial capture then had the released rest in `amount_refunded`.
+    """
+    said = found.amount("amount_captured")
+    if said is not None:
+        return said
+    captured = found.flag("captured")
+    if captured is False:
+        return 0
+    amount = found.amount("amount")
+    if amount is None or not captured:
+        return None
+    if rendering.event_type == "charge.captured":
+        return amount - (found.amount("amount_refunded") or 0)
+    return amount if rendering.event_type == "charge.succeeded" else None
+
+
+def _refunded_minor(found: Reader, rendering: Rendering, captured_minor: int | None) -> int | None:
+    """The refunded amount, without the released part of the authorization.
+
+    Until 2025-03-31.basil `amount_refunded` includes that part once it is released. It is released
+    as a whole, so a smaller `amount_refunded` holds refunds alone.
+    """
+    said, amount = found.amount("amount_refunded"), found.amount("amount")
+    if not said or amount is None:
+        return said
+    if found.flag("captured") is False:
+        return 0
+    rest = amount - captured_minor if captured_minor is not None else 0
+    if rest <= 0 or said < rest:
+        return said
+    includes_releases = rendering.refunds_include_releases
+    if includes_releases is None:
+        event = found.path("amount_refunded")
+        found.fault("amount_refunded", f"needs an API version: {event} may include a release")
+        return None
+    return said - rest if includes_releases else said

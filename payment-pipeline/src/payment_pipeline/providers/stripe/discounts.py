@@ -1,0 +1,86 @@
+"""Reads the discounts of a Stripe subscription that reduce its monthly amount.
+
+A coupon of the duration `forever` or `repeating` reduces each bill. `once` reduces a single bill,
+so it is no part of a recurring amount. Since 2025-09-30.clover a discount names its coupon in
+`source`. A discount that the body names only by its id has an unknown amount.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from payment_pipeline.domain.recurring import Discount
+from payment_pipeline.providers.reader import Reader
+
+from .money import currency
+
+ONCE: Final = "once"
+
+
+class Discounts(NamedTuple):
+    """The recurring discounts of a subscription."""
+
+    discounts: list[Discount]
+    complete: bool
+    """False if the body leaves out what a discount takes off."""
+
+
+def of_subscription(found: Reader, at: datetime | None) -> Discounts:
+    """The discounts of a subscription and of its items that hold at a time."""
+    read: dict[str, Discount | None] = {}
+    by_id_alone: set[str] = set()
+    for named, expanded, item in _listed(found):
+        if not expanded:
+            by_id_alone.add(named)
+        elif _holds(expanded, at):
+            read[named] = _discount(expanded, item, found)
+        else:
+            read[named] = _NOTHING
+    known = [discount for discount in read.values() if discount is not None]
+    complete = by_id_alone <= read.keys() and len(known) == len(read)
+    return Discounts([each for each in known if each is not _NOTHING], complete)
+
+
+_NOTHING: Final = Discount()
+"""A discount that takes nothing off the bills at the time."""
+
+
+def _listed(found: Reader) -> Iterator[tuple[str, Reader, int | None]]:
+    """Each discount: its id, its object if the body has it, and the item that it is for."""
+    single = found.expanded("discount")
+    if single:
+        yield single.text("id") or "discount", single, None
+    yield from _of_list(found, None)
+    for position, item in enumerate(found.child("items").children("data")):
+        yield from _of_list(item, position)
+
+
+def _of_list(found: Reader, item: int | None) -> Iterator[tuple[str, Reader, int | None]]:
+    for name, expanded in found.references("discounts"):
+        yield name, expanded, item
+
+
+def _holds(discount: Reader, at: datetime | None) -> bool:
+    """Whether the discount reduces the bills at a time."""
+    if _coupon(discount).text("duration") == ONCE:
+        return False
+    end_at = discount.moment("end")
+    return end_at is None or at is None or at < end_at
+
+
+def _coupon(discount: Reader) -> Reader:
+    coupon = discount.expanded("coupon")
+    return coupon or discount.expanded("source").expanded("coupon")
+
+
+def _discount(discount: Reader, item: int | None, found: Reader) -> Discount | None:
+    """What a discount takes off; `None` if the body does not say it in the right currency."""
+    coupon = _coupon(discount)
+    products = coupon.expanded("applies_to").texts_of("products")
+    percent = coupon.number("percent_off")
+    amount = coupon.amount("amount_off")
+    if percent is not None:
+        return Discount(percent_off=percent, products=products, item=item)
+    if amount is not None and currency(coupon) == currency(found):
+        return Discount(amount_off_minor=amount, products=products, item=item)
+    return None
