@@ -97,8 +97,9 @@ payments as (
         -- events for one failure, so the charges that failed are counted, or the moments without a charge.
         greatest(
             count(distinct object_id) filter (where event_type = 'charge.failed'),
-            count(distinct coalesce(charge_id, cast(occurred_at as varchar)))
-                filter (where event_type = 'payment.failed')
+            count(distinct coalesce(charge_id, cast(occurred_at as varchar))) filter (
+                where event_type = 'payment.failed'
+            )
         ) as failed_attempts,
         -- amounts
         max(currency_exponent) as currency_exponent,

@@ -152,7 +152,7 @@ excess as (
         row_number() over (
             partition by payment_key, currency, amount_minor, is_in_total
             order by first_told_at, object_id
-        ) as position
+        ) as release_rank
     from compared
 
 ),
@@ -167,7 +167,7 @@ judged as (
         or coalesce(payments.state in ('authorized', 'canceled') and payments.captured_minor = 0, false)
         or coalesce(
             excess.is_in_total
-            and excess.position = 1
+            and excess.release_rank = 1
             and excess.released_minor > 0
             and excess.amount_minor = excess.released_minor
             and excess.excess_minor >= excess.released_minor,
