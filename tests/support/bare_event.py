@@ -6,9 +6,7 @@ from payment_pipeline.domain.events import KINDS, PAYMENT_EVENT, PaymentEvent
 
 NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)
 
-
 STATUSES = {
-    "charge.authorized": "authorized",
     "charge.captured": "succeeded",
     "charge.refunded": "succeeded",
     "charge.failed": "failed",
@@ -33,7 +31,7 @@ STATUSES = {
 
 
 def event(event_type: str, at: datetime = NOON, **fields: object) -> PaymentEvent:
-    """Make an event of this type. Fields that are not given are unknown, or required by the type."""
+    """Make an event of this type. Required fields have a value; others are unknown if not given."""
     kind = event_type.partition(".")[0]
     required = {
         "object_id": "object_1",
@@ -53,8 +51,8 @@ def event(event_type: str, at: datetime = NOON, **fields: object) -> PaymentEven
         name for key in ("*", event_type, status) for name in model.required.get(str(key), ())
     }
     given = {name: value for name, value in required.items() if name in needed}
-    if "amount_minor" in given:
-        given["currency_exponent"] = 2
+    if "currency" in given:
+        given["currency_exponent"] = required["currency_exponent"]
     common = given | {
         "status": status,
         "kind": kind,

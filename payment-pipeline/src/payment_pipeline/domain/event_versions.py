@@ -1,18 +1,23 @@
 """Reads `PaymentEvent`s of the current schema version and of the one before.
 
-During an upgrade the topic has events of both versions. Version 1 had the provider's own status, and
-no fields for what version 2 requires. Only Stripe's events exist in version 1.
+During an upgrade the topic has events of both versions. Version 1 had the provider's own words for
+statuses and reasons, and no fields for what version 2 requires. Only Stripe's events exist in
+version 1.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final, get_args
 
 import orjson
 from pydantic import ValidationError
 
+from . import events
+from .declines import CLASSES, DeclineReason
 from .events import PAYMENT_EVENT, PaymentEvent
 
-_OF_TYPE: Final[Mapping[str, str]] = {
+UNKNOWN: Final = "unknown"
+
+_OF_TYPE: Final[Mapping[object, str]] = {
     "payment.created": "created",
     "payment.requires_action": "requires_action",
     "payment.processing": "processing",
@@ -22,13 +27,28 @@ _OF_TYPE: Final[Mapping[str, str]] = {
     "payment.succeeded": "succeeded",
     "payment.canceled": "canceled",
     "charge.expired": "canceled",
+    "review.opened": "open",
+    "review.closed": "closed",
 }
+"""The status that an event type states. A review had no status in version 1."""
 _RENAMED: Final[Mapping[str, str]] = {
     "warning_needs_response": "inquiry",
     "warning_under_review": "inquiry",
     "warning_closed": "inquiry_closed",
     "charge_refunded": "refunded",
     "incomplete_expired": "expired",
+}
+_STATUSES: Final[Mapping[object, tuple[object, ...]]] = {
+    "dispute": get_args(events.DisputeStatus),
+    "refund": get_args(events.RefundStatus),
+    "payout": get_args(events.PayoutStatus),
+    "invoice": get_args(events.InvoiceStatus),
+    "subscription": get_args(events.SubscriptionStatus),
+}
+"""The kinds whose statuses are Stripe's words, or are in `_RENAMED`."""
+_REASONS: Final[Mapping[object, tuple[object, ...]]] = {
+    "dispute": get_args(events.DisputeReason),
+    "refund": get_args(events.RefundReason),
 }
 _WITHOUT_STATUS: Final = frozenset({"customer", "fraud_warning"})
 
@@ -48,38 +68,55 @@ def read(value: bytes) -> PaymentEvent:
         return PAYMENT_EVENT.validate_python(upgraded(older))
 
 
-def upgraded(older: Mapping[str, Any]) -> dict[str, Any]:
+def upgraded(older: Mapping[str, object]) -> dict[str, object]:
     """The fields of an event of version 1 in version 2. A status that is not clear is `unknown`.
 
-    Migration 0012 does the same with the rows of `payment_events`.
+    Migration 0012 does the same with the statuses of the rows of `payment_events`.
     """
-    newer = dict(older) | {"schema_version": 2}
-    said = older.get("status")
-    newer["provider_status"] = said
-    newer["status"] = None if older.get("kind") in _WITHOUT_STATUS else _status(older, said)
-    reason = newer.pop("reason", None) if older.get("kind") in ("dispute", "refund") else None
-    if reason is not None:
+    kind, said = older.get("kind"), older.get("status")
+    newer = dict(older) | {"schema_version": 2, "provider_status": said}
+    newer["status"] = None if kind in _WITHOUT_STATUS else _status(older, said)
+    if kind in _REASONS and (reason := newer.pop("reason", None)) is not None:
         newer["provider_reason"] = reason
-        newer["reason"] = reason if reason in ("fraudulent", "duplicate") else "unknown"
+        newer["reason"] = reason if reason in _REASONS[kind] else UNKNOWN
+    decline = older.get("decline")
+    if isinstance(decline, dict):
+        newer["decline"] = decline | _declined_for(decline)
     return newer
 
 
-def _status(older: Mapping[str, Any], said: Any) -> Any:
-    of_type = _OF_TYPE.get(str(older.get("event_type")))
+def _status(older: Mapping[str, object], said: object) -> str:
+    of_type = _OF_TYPE.get(older.get("event_type"))
     if of_type is not None:
         return of_type
-    if older.get("kind") != "charge":
-        return _RENAMED.get(str(said), said or "unknown")
+    if older.get("kind") == "charge":
+        return _charge_status(older, said)
+    status = _RENAMED.get(str(said), str(said))
+    return status if status in _STATUSES.get(older.get("kind"), ()) else UNKNOWN
+
+
+def _charge_status(older: Mapping[str, object], said: object) -> str:
     if said == "pending":
         return "processing"
-    if said != "succeeded":
-        return "failed" if said == "failed" else "unknown"
-    if older.get("captured") is False:
-        return "canceled" if older.get("refunded") else "authorized"
-    return "succeeded" if older.get("captured") else "unknown"
+    if said == "failed":
+        return "failed"
+    captured = older.get("captured")
+    if said != "succeeded" or captured is None:
+        return UNKNOWN
+    if captured:
+        return "succeeded"
+    return "canceled" if older.get("refunded") else "authorized"
 
 
-def _as_json(value: bytes) -> dict[str, Any]:
+def _declined_for(decline: Mapping[str, object]) -> dict[str, str]:
+    """The reason of a decline, where Stripe's code has the reason's own name."""
+    codes = (str(decline.get(name)) for name in ("decline_code", "code"))
+    named = next((code for code in codes if code in set(DeclineReason)), DeclineReason.UNKNOWN)
+    reason = DeclineReason(named)
+    return {"reason": reason.value, "decline_class": CLASSES[reason].value}
+
+
+def _as_json(value: bytes) -> dict[str, object]:
     try:
         found = orjson.loads(value)
     except orjson.JSONDecodeError:

@@ -76,3 +76,10 @@ SET
     END,
     ingest_xid = pg_current_xact_id()
 WHERE provider_status IS NULL AND status IS NOT NULL AND kind <> 'review';
+
+-- A review had no status. Its type says it.
+UPDATE payment_events
+SET
+    status = CASE event_type WHEN 'review.opened' THEN 'open' ELSE 'closed' END,
+    ingest_xid = pg_current_xact_id()
+WHERE kind = 'review' AND status IS NULL;
