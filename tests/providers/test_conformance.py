@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from fuzz.bodies import edited_bytes, edited_json, signatures
 from fuzz.promises import any_body_has_an_answer, only_the_genuine_verifies
+from payment_pipeline.domain.declines import CLASSES
 from payment_pipeline.domain.events import CONTROL_KINDS, KINDS, PAYMENT_EVENT, EventBase
 from payment_pipeline.domain.failures import FailureClass, Rejected
 from payment_pipeline.providers import (
@@ -20,6 +21,7 @@ from payment_pipeline.providers import (
     Verified,
     providers,
 )
+from support.closed_lists import closed_statuses
 from support.pairs import FOLDER, Pair, as_json, normalize, pairs
 
 PAIRS: Final = pairs()
@@ -35,6 +37,9 @@ TOLERANCE_S: Final = 300
 EXAMPLES: Final = settings(
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
+
+
+FAILED: Final = ("charge.failed", "payment.failed")
 
 
 def own(provider: Provider) -> list[Pair]:
@@ -133,6 +138,45 @@ def test_an_event_is_equal_after_json(pair: Pair) -> None:
     assert isinstance(event, EventBase)
     assert event.provider == pair.provider
     assert PAYMENT_EVENT.validate_json(event.model_dump_json(exclude_none=True)) == event
+
+
+@EACH_PAIR
+def test_the_status_is_in_the_closed_list_of_its_kind(pair: Pair) -> None:
+    event = normalize(pair.body, pair.provider)
+    assert isinstance(event, EventBase)
+    assert event.status in closed_statuses(type(event))
+    assert event.status != "unknown", "map the provider's word, or give the fixture a known one"
+
+
+@EACH_PAIR
+def test_the_class_of_a_decline_is_the_class_of_its_reason(pair: Pair) -> None:
+    event = normalize(pair.body, pair.provider)
+    declined = getattr(event, "decline", None)
+    if event.event_type in FAILED:
+        assert declined is not None, "an attempt that failed says why: fill in `decline`"
+    if declined is not None:
+        assert declined.reason is not None, "map the provider's codes to reasons"
+        assert declined.decline_class is CLASSES[declined.reason]
+
+
+@EACH_PAIR
+def test_the_identity_of_an_event_is_stable(pair: Pair) -> None:
+    provider, again = providers()[pair.provider], pair.body + b"\n"
+    envelope, event = provider.read(pair.body), normalize(pair.body, pair.provider)
+    assert isinstance(envelope, Envelope)
+    assert isinstance(event, EventBase)
+    assert provider.read(pair.body) == envelope
+    assert event.identity == (envelope.identity_sha256 or event.body_sha256)
+    if envelope.identity_sha256 is not None:
+        assert re.fullmatch("[0-9a-f]{64}", envelope.identity_sha256)
+        assert provider.read(again) == envelope, "white space makes no other event"
+
+
+@EACH_PROVIDER
+def test_two_events_have_two_identities(provider: Provider) -> None:
+    events = [normalize(pair.body, pair.provider) for pair in own(provider)]
+    identities = {event.identity for event in events if isinstance(event, EventBase)}
+    assert len(identities) == len(events)
 
 
 @EACH_PAIR

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from payment_pipeline.bronze import rows
 from payment_pipeline.bronze.contract import EVENTS, InferenceStatus
 from payment_pipeline.bronze.rows import ScoredEvent, UnstorableError
-from payment_pipeline.domain import events
+from payment_pipeline.domain import event_parts, events
 from payment_pipeline.domain.events import KINDS, PAYMENT_EVENT, EventBase, PaymentEvent
 from payment_pipeline.domain.scoring import EventScores, Reason, Score
 
@@ -64,8 +64,8 @@ values = st.one_of(st.none(), st.text(st.characters(exclude_categories=["Cs"]), 
 
 @given(
     status=values,
-    decline=st.builds(events.Decline, code=values, advice_code=values),
-    risk=st.none() | st.builds(events.Risk, level=values, score=st.none() | st.just(0)),
+    decline=st.builds(event_parts.Decline, code=values, advice_code=values),
+    risk=st.none() | st.builds(event_parts.Risk, level=values, score=st.none() | st.just(0)),
     amount_minor=st.none() | st.integers(-(2**63), 2**63 - 1),
     captured=st.none() | st.booleans(),
 )

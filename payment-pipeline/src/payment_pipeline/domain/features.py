@@ -21,7 +21,8 @@ from enum import StrEnum
 from math import log10
 from typing import Final, NamedTuple
 
-from .events import Charge, Customer, Payment, PaymentEvent, PaymentMethod, Subscription
+from .event_parts import PaymentMethod
+from .events import Charge, Customer, Payment, PaymentEvent, Subscription
 
 RECENT_MAX: Final = 20
 """The number of latest attempts and of latest failures that a state keeps."""

@@ -15,6 +15,9 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Final, NamedTuple, TypeAlias
 
+from pydantic import ValidationError
+
+from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.domain.failures import FailureClass, FieldError, Rejected
 
 Json: TypeAlias = Mapping[str, object]
@@ -271,6 +274,20 @@ _NAMES: Final[Mapping[type, str]] = {
     str: "a string",
 }
 """The names of JSON's types. orjson reads an integer of more than 64 bits as a float."""
+
+
+def validated(model: type[PaymentEvent], fields: Fields) -> PaymentEvent | Rejected:
+    """The event of a kind, or the errors of its model, with the names of the model's fields."""
+    try:
+        return model.model_validate(fields, strict=True)
+    except ValidationError as broken:
+        return Rejected(
+            FailureClass.INVALID,
+            tuple(
+                FieldError(path=".".join(map(str, error["loc"])), message=error["msg"])
+                for error in broken.errors(include_url=False, include_input=False)
+            ),
+        )
 
 
 def _merged(own: Json, changes: Json, depth: int = 0) -> Json:

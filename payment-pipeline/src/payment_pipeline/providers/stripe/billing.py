@@ -19,9 +19,13 @@ from .money import Currency, currency, in_currency, money
 from .rendering import Rendering
 
 INTERVALS: Final = ("day", "week", "month", "year")
+TOO_MUCH: Final = "add up to more than 64 bits hold"
 
 
-def invoice(found: Reader, _: Rendering) -> Fields:
+PAID: Final = ("invoice.paid", "invoice.payment_succeeded")
+
+
+def invoice(found: Reader, rendering: Rendering) -> Fields:
     """Reads an Invoice. An upcoming invoice has no id."""
     subscription = found.child("parent").child("subscription_details")
     return {
@@ -31,7 +35,7 @@ def invoice(found: Reader, _: Rendering) -> Fields:
         "subscription_id": found.reference("subscription")
         or subscription.reference("subscription"),
         **found.texts("billing_reason", "collection_method"),
-        "amount_paid_minor": found.amount("amount_paid"),
+        "amount_paid_minor": found.amount("amount_paid", required=rendering.event_type in PAID),
         "amount_remaining_minor": found.amount("amount_remaining"),
         "total_minor": found.amount("total"),
         "attempt_count": found.count("attempt_count"),
@@ -55,11 +59,13 @@ def subscription(found: Reader, rendering: Rendering) -> Fields:
     amount_minor = None if listed.flag("has_more") or cycle is None else _sum(found, items)
     started, ended = min((item.period for item in items), key=_end, default=_NO_PERIOD)
     paused = found.expanded("pause_collection")
+    billed_in = currency(found) or next((item.currency for item in items), None)
+    applied = discounts.of_subscription(found, billed_in, rendering.occurred_at)
     return {
-        **in_currency(currency(found) or next((item.currency for item in items), None)),
+        **in_currency(billed_in),
         "status": statuses.neutral(statuses.SUBSCRIPTION, found.text("status")),
         "amount_minor": amount_minor,
-        **_monthly(found, items, rendering),
+        **_monthly(found, items, applied),
         "is_collection_paused": bool(paused),
         "collection_resumes_at": paused.moment("resumes_at"),
         "quantity": sum(item.quantity for item in items) if items else None,
@@ -162,20 +168,22 @@ def _sum(found: Reader, items: list[Item]) -> int | None:
     total = sum(amounts)
     whole = total if isinstance(total, int) else floor(total + Fraction(1, 2))
     if abs(whole) > BIGINT_MAX:
-        found.fault("items", "add up to more than 64 bits hold")
+        found.fault("items", TOO_MUCH)
         return None
     return whole
 
 
-def _monthly(found: Reader, items: list[Item], rendering: Rendering) -> Fields:
-    """What the subscription bills in a month, without its discounts."""
-    applied = discounts.of_subscription(found, rendering.occurred_at)
+def _monthly(found: Reader, items: list[Item], applied: discounts.Discounts) -> Fields:
+    """What the subscription bills in a month: its items, less its discounts."""
     complete = not found.child("items").flag("has_more") and applied.complete
     known = [
         recurring.Item(_known_minor(item), _months(item.cycle), item.product) for item in items
     ]
     complete = complete and not any(item.is_metered for item in items)
     monthly = recurring.monthly(known, applied.discounts, all_told=complete)
+    if abs(Fraction(monthly.amount_minor or 0)) > BIGINT_MAX:
+        found.fault("items", TOO_MUCH)
+        return {}
     return {
         "monthly_amount_minor": monthly.amount_minor,
         "has_unknown_amount": monthly.has_unknown_part,

@@ -6,7 +6,7 @@ versions (2025-03-31) an invoice names its payments in `payments` and its subscr
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final, TypeGuard
@@ -60,6 +60,8 @@ _CONTROL_FIELDS: Final = (
     ("refund.", "amount"),
 )
 
+_IDENTITY_OF_EVENT: Final = ("id", "type", "created", "livemode", "account")
+
 # The fields whose names and values are the same in every API version. `amount_refunded` is none of
 # them: its meaning changed in 2025-03-31.basil.
 _IDENTITY_FIELDS: Final = (
@@ -70,7 +72,7 @@ _IDENTITY_FIELDS: Final = (
 _IDENTITY_REFERENCES: Final = ("customer",)
 
 # Statuses that have another name in old API versions: before 2015-02-18, and before 2019-02-11.
-_RENAMED: Final[dict[tuple[object, str], str]] = {
+_RENAMED: Final[Mapping[tuple[object, object], str]] = {
     ("charge", "paid"): "succeeded",
     ("payment_intent", "requires_source"): "requires_payment_method",
     ("payment_intent", "requires_source_action"): "requires_action",
@@ -130,19 +132,24 @@ def merchant_of(context: object) -> str | None:
 def _identity_sha256(event: dict[str, Any], subject: dict[str, Any]) -> str:
     """The hash of what makes two deliveries the same event.
 
-    Stripe sends one event to several endpoints. Each delivery has another `pending_webhooks`, and
-    an endpoint of another API version gets another rendering of the object. The fields here are the
-    same in all deliveries. They say what the event is about, and its money. So a body with another
-    amount, status, currency or customer has another identity.
+    Stripe sends one event to several endpoints. Each delivery has another `pending_webhooks`. An
+    endpoint of another API version gets another rendering of the object, and `context` only since
+    2025-04-30.basil. The fields here are the same in all deliveries. They say what the event is
+    about, and its money. So a body with another amount, status, currency or customer has another
+    identity.
     """
-    of_event = [event.get(name) for name in ("id", "type", "created", "livemode", "account")]
-    of_subject = [subject.get(name) for name in _IDENTITY_FIELDS]
+    of_event = [_plain(event.get(name)) for name in _IDENTITY_OF_EVENT]
+    of_subject = [_plain(subject.get(name)) for name in _IDENTITY_FIELDS]
     related = [next(_ids([subject.get(name)]), None) for name in _IDENTITY_REFERENCES]
-    status = subject.get("status")
-    if isinstance(status, str):
-        status = _RENAMED.get((subject.get("object"), status), status)
-    stated = orjson.dumps([*of_event, event.get("context"), *of_subject, status, *related])
+    status = _plain(subject.get("status"))
+    status = _RENAMED.get((_plain(subject.get("object")), status), status)
+    stated = orjson.dumps([*of_event, *of_subject, status, *related])
     return sha256(stated).hexdigest()
+
+
+def _plain(value: object) -> str | int | float | None:
+    """The value; `None` for a list or an object, which no field of the identity is at Stripe."""
+    return value if isinstance(value, str | int | float) else None
 
 
 def control_total(body: bytes) -> ControlTotal | None:

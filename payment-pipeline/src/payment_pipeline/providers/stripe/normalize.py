@@ -8,13 +8,13 @@ import re
 from typing import Final
 
 import orjson
-from pydantic import ValidationError
 
-from payment_pipeline.domain.events import PaymentEvent, Previous
+from payment_pipeline.domain.event_parts import Previous
+from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.domain.failures import FailureClass, FieldError, Rejected, Unmodelled
 from payment_pipeline.domain.raw import RawEvent
 from payment_pipeline.providers import Context
-from payment_pipeline.providers.reader import Fields, Json, Reader, Reading
+from payment_pipeline.providers.reader import Fields, Json, Reader, Reading, validated
 
 from .envelope import merchant_of
 from .event_types import MODELLED, Kind
@@ -71,7 +71,7 @@ def normalize(raw: RawEvent, context: Context) -> PaymentEvent | Rejected | Unmo
     fields.update(_object(found, kind, rendering))
     if not reading.faults and (before := event.child("data").expanded("previous_attributes")):
         fields["previous"] = _previous(found, before, kind, rendering, fields)
-    return reading.rejected() if reading.faults else _event(kind, fields)
+    return reading.rejected() if reading.faults else validated(kind.model, fields)
 
 
 def _object(found: Reader, kind: Kind, rendering: Rendering) -> Fields:
@@ -102,20 +102,6 @@ def _previous(
         if (value := fields.get(name)) is not None and value != now.get(name)
     }
     return differing or None
-
-
-def _event(kind: Kind, fields: Fields) -> PaymentEvent | Rejected:
-    """Validates the fields with the model of the kind."""
-    try:
-        return kind.model.model_validate(fields, strict=True)
-    except ValidationError as broken:
-        return Rejected(
-            FailureClass.INVALID,
-            tuple(
-                FieldError(path=".".join(map(str, error["loc"])), message=error["msg"])
-                for error in broken.errors(include_url=False, include_input=False)
-            ),
-        )
 
 
 def _parse(body: bytes) -> Json | Rejected:

@@ -9,7 +9,7 @@ from typing import Final
 from payment_pipeline.domain.declines import CLASSES
 from payment_pipeline.providers.reader import Fields, Reader
 
-from .declines import reason as decline_reason
+from .decline_codes import reason as decline_reason
 
 CARD_TYPES: Final = frozenset({"card", "card_present", "interac_present"})
 """The types of payment method that have the details of a card."""

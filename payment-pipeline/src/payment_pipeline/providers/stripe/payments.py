@@ -18,6 +18,7 @@ def payment(found: Reader, rendering: Rendering) -> Fields:
     """Reads a PaymentIntent."""
     attempt = _latest_attempt(found)
     failure = found.child("last_payment_error")
+    status = _payment_status(found.text("status"), rendering, failed=bool(failure))
     method = (
         attempt.child("payment_method_details")
         or failure.expanded("payment_method")
@@ -26,9 +27,12 @@ def payment(found: Reader, rendering: Rendering) -> Fields:
     return {
         **money(found, "amount"),
         "payment_id": found.text("id"),
-        "status": _payment_status(found.text("status"), rendering, failed=bool(failure)),
-        "amount_capturable_minor": found.amount("amount_capturable"),
-        "amount_received_minor": found.amount("amount_received"),
+        "status": status,
+        "amount_capturable_minor": found.amount(
+            "amount_capturable",
+            required=rendering.event_type == "payment.amount_capturable_updated",
+        ),
+        "amount_received_minor": found.amount("amount_received", required=status == "succeeded"),
         "charge_id": found.reference("latest_charge")
         or attempt.text("id")
         or failure.reference("charge"),
@@ -155,6 +159,8 @@ def _captured_minor(found: Reader, rendering: Rendering) -> int | None:
         return 0
     amount = found.amount("amount")
     if amount is None or not captured:
+        if rendering.event_type == "charge.captured":
+            found.fault("amount_captured", "is missing")
         return None
     if rendering.event_type == "charge.captured":
         return amount - (found.amount("amount_refunded") or 0)
@@ -167,7 +173,8 @@ def _refunded_minor(found: Reader, rendering: Rendering, captured_minor: int | N
     Until 2025-03-31.basil `amount_refunded` includes that part once it is released. It is released
     as a whole, so a smaller `amount_refunded` holds refunds alone.
     """
-    said, amount = found.amount("amount_refunded"), found.amount("amount")
+    required = rendering.event_type == "charge.refunded"
+    said, amount = found.amount("amount_refunded", required=required), found.amount("amount")
     if not said or amount is None:
         return said
     if found.flag("captured") is False:
@@ -177,7 +184,7 @@ def _refunded_minor(found: Reader, rendering: Rendering, captured_minor: int | N
         return said
     includes_releases = rendering.refunds_include_releases
     if includes_releases is None:
-        event = found.path("amount_refunded")
-        found.fault("amount_refunded", f"needs an API version: {event} may include a release")
+        message = "may include a released authorization: the event has no api_version"
+        found.fault("amount_refunded", message)
         return None
     return said - rest if includes_releases else said
