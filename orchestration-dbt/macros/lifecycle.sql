@@ -49,7 +49,7 @@
     max_by({{ column }}, {{ recency() }}) filter (where {{ column }} is not null and {{ condition }})
 {%- endmacro %}
 
-{#- The classes of declines (`payment_pipeline.domain.decline_reasons`). Column names end in them. -#}
+{#- The classes of declines (`payment_pipeline.domain.declines`). Column names end in them. -#}
 {% macro decline_classes() -%}
     {{ return([
         'insufficient_funds', 'card_data', 'suspected_fraud', 'authentication', 'transient', 'do_not_retry', 'other'

@@ -6,10 +6,10 @@ from typing import Final
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from payment_pipeline.domain.decline_reasons import CLASSES
 
 from fuzz.bodies import edited_bytes, edited_json, signatures
 from fuzz.promises import any_body_has_an_answer, only_the_genuine_verifies
+from payment_pipeline.domain.declines import CLASSES
 from payment_pipeline.domain.events import CONTROL_KINDS, KINDS, PAYMENT_EVENT, EventBase
 from payment_pipeline.domain.failures import FailureClass, Rejected
 from payment_pipeline.providers import (

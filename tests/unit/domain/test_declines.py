@@ -1,6 +1,6 @@
 """Every reason of a decline has one class."""
 
-from payment_pipeline.domain.decline_reasons import CLASSES, DeclineClass, DeclineReason
+from payment_pipeline.domain.declines import CLASSES, DeclineClass, DeclineReason
 
 
 def test_every_reason_has_a_class() -> None:

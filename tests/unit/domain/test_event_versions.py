@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from payment_pipeline.domain.decline_reasons import CLASSES, DeclineReason
 from pydantic import ValidationError
 
+from payment_pipeline.domain.declines import CLASSES, DeclineReason
 from payment_pipeline.domain.event_versions import read
 from payment_pipeline.domain.events import KINDS, PAYMENT_EVENT
 from support.bare_event import event

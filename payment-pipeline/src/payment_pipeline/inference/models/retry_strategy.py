@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from payment_pipeline.domain.decline_reasons import CLASSES, DeclineClass, DeclineReason
+from payment_pipeline.domain.declines import CLASSES, DeclineClass, DeclineReason
 from payment_pipeline.domain.events import Charge
 from payment_pipeline.domain.features import FEATURES
 from payment_pipeline.domain.scoring import ScoreItem

@@ -5,7 +5,7 @@ from typing import Final
 
 from numpy.random import Generator
 
-from payment_pipeline.domain.decline_reasons import CLASSES, DeclineReason
+from payment_pipeline.domain.declines import CLASSES, DeclineReason
 from payment_pipeline.domain.event_parts import Decline
 
 from .book import HOUR_S, START

@@ -4,7 +4,7 @@ from typing import Final
 
 from numpy.random import Generator
 
-from payment_pipeline.domain.decline_reasons import CLASSES
+from payment_pipeline.domain.declines import CLASSES
 from payment_pipeline.domain.event_parts import Decline
 
 from .book import DAY_S, HOUR_S, Book, Purchase

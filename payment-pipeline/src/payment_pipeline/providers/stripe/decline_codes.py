@@ -6,7 +6,7 @@ Source: Stripe, "Decline codes" and "Error codes" (docs.stripe.com/declines/code
 from collections.abc import Mapping
 from typing import Final
 
-from payment_pipeline.domain.decline_reasons import DeclineReason
+from payment_pipeline.domain.declines import DeclineReason
 
 REASONS: Final[Mapping[str, DeclineReason]] = {
     # money and limits

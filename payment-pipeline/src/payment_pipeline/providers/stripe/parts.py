@@ -6,7 +6,7 @@ A part is `None` if all of its fields are absent.
 from collections.abc import Mapping
 from typing import Final
 
-from payment_pipeline.domain.decline_reasons import CLASSES
+from payment_pipeline.domain.declines import CLASSES
 from payment_pipeline.providers.reader import Fields, Reader
 
 from .decline_codes import reason as decline_reason
