@@ -151,8 +151,9 @@ def test_the_status_is_in_the_closed_list_of_its_kind(pair: Pair) -> None:
 @EACH_PAIR
 def test_the_class_of_a_decline_is_the_class_of_its_reason(pair: Pair) -> None:
     event = normalize(pair.body, pair.provider)
+    assert isinstance(event, EventBase)
     declined = getattr(event, "decline", None)
-    if event.event_type in FAILED:
+    if pair.event["event_type"] in FAILED:
         assert declined is not None, "an attempt that failed says why: fill in `decline`"
     if declined is not None:
         assert declined.reason is not None, "map the provider's codes to reasons"

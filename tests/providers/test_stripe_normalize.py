@@ -10,24 +10,10 @@ from payment_pipeline.domain.events import EventBase
 from payment_pipeline.domain.failures import FailureClass, Rejected, Unmodelled
 from payment_pipeline.providers.stripe.normalize import ERRORS_MAX
 from payment_pipeline.providers.stripe.normalize import normalize as stripe_normalize
-from support.pairs import CONTEXT, as_json, normalize, raw_event
+from support.pairs import CONTEXT, normalize, raw_event
 from support.stripe_bodies import body, event, example
+from support.stripe_events import fields, rejected
 from support.unmodelled import UNMODELLED_TYPE
-
-
-def fields(event_type: str, found: object, **changes: object) -> dict[str, Any]:
-    """The event of a body. The test fails if the body gives no event."""
-    ended = normalize(body(event_type, found, **changes))
-    assert isinstance(ended, EventBase), ended
-    return as_json(ended)
-
-
-def rejected(sent: bytes) -> tuple[FailureClass, set[str]]:
-    """The failure and the paths of a rejected body. The test fails if it is not rejected."""
-    ended = normalize(sent)
-    assert isinstance(ended, Rejected), ended
-    return ended.failure, {error.path for error in ended.errors}
-
 
 # --- fields that moved between API versions -----------------------------------------------------
 

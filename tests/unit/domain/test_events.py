@@ -44,8 +44,9 @@ def test_another_status_is_no_event(kind: str) -> None:
 @pytest.mark.parametrize(("event_type", "field"), MONEY)
 def test_an_event_that_says_that_money_moved_says_how_much(event_type: str, field: str) -> None:
     event(event_type)
+    without: dict[str, Any] = {field: None}
     with pytest.raises(ValidationError) as refused:
-        event(event_type, **{field: None})
+        event(event_type, **without)
     (error,) = refused.value.errors(include_url=False)
     assert error["loc"][-1] == field
     assert error["msg"].startswith("is required for ")
