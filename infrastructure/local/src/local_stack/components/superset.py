@@ -104,7 +104,7 @@ def prepare(settings: Settings, work: Work) -> None:
     )
     if done.returncode:
         said = "\n".join(done.stderr.strip().splitlines()[-5:])
-        raise UserError(f"Superset can't be provisioned: {said}", exit_code=1)
+        raise UserError("Superset can't be provisioned:", exit_code=1, output=said)
     work(0, 1)
 
 
