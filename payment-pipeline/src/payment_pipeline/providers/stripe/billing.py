@@ -26,7 +26,7 @@ def invoice(found: Reader) -> Fields:
         "payment_id": _payment_id(found),
         "subscription_id": found.reference("subscription")
         or subscription.reference("subscription"),
-        **found.texts("billing_reason", "collection_method"),
+        **found.codes("billing_reason", "collection_method"),
         "amount_paid_minor": found.amount("amount_paid"),
         "amount_remaining_minor": found.amount("amount_remaining"),
         "total_minor": found.amount("total"),
@@ -63,8 +63,8 @@ def subscription(found: Reader) -> Fields:
         "cancel_at_period_end": found.flag("cancel_at_period_end"),
         "canceled_at": found.moment("canceled_at"),
         "ended_at": found.moment("ended_at"),
-        "cancellation_reason": found.child("cancellation_details").text("reason"),
-        **found.texts("collection_method"),
+        "cancellation_reason": found.child("cancellation_details").code("reason"),
+        **found.codes("collection_method"),
     }
 
 
@@ -103,7 +103,7 @@ def _item(item: Reader) -> Item:
     if not price:
         price = recurring = item.child("plan")
         unit, bundle = "amount", "transform_usage"
-    metered = recurring.text("usage_type") == "metered"
+    metered = recurring.raw_text("usage_type") == "metered"
     quantity = 0 if metered else item.count("quantity")
     quantity = 1 if quantity is None else quantity
     each = price.amount(unit)
@@ -120,7 +120,7 @@ def _item(item: Reader) -> Item:
 def _bundles(quantity: int, bundle: Reader) -> int:
     """The number of price units in a quantity. A price may be for a dozen."""
     divide_by = bundle.count("divide_by") or 1
-    return -(-quantity // divide_by) if bundle.text("round") == "up" else quantity // divide_by
+    return -(-quantity // divide_by) if bundle.raw_text("round") == "up" else quantity // divide_by
 
 
 def _times(unit_minor: Fraction | int | None, bundles: int) -> Fraction | int | None:

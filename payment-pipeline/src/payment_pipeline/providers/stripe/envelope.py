@@ -5,14 +5,16 @@ version since 2020-08-27 are read: an expandable field is an id or an object. Si
 versions (2025-03-31) an invoice names its payments in `payments` and its subscription in `parent`.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any, Final, TypeGuard
+from typing import Any, Final
 
 import orjson
 
+from payment_pipeline.domain.personal_data import is_event_type
 from payment_pipeline.providers import ControlTotal, Envelope, Unparseable, Unsupported
+
+from .object_ids import is_event_id, is_plain
 
 RESOURCES: Final = (
     "payment_intent",
@@ -59,9 +61,6 @@ _CONTROL_FIELDS: Final = (
     ("refund.", "amount"),
 )
 
-_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,254}", re.ASCII)
-_TYPE: Final = re.compile(r"[a-z][a-z0-9_.]{0,254}", re.ASCII)
-
 
 def read(body: bytes) -> Envelope | Unparseable | Unsupported:
     """Reads the routing fields of a body. No input raises."""
@@ -73,11 +72,11 @@ def read(body: bytes) -> Envelope | Unparseable | Unsupported:
         return Unparseable("not_an_object")
     event_id = event.get("id")
     if event.get("object") == THIN:
-        return Unsupported(THIN, event_id if _is_id(event_id) else None)
-    if not _is_id(event_id):
+        return Unsupported(THIN, event_id if is_event_id(event_id) else None)
+    if not is_event_id(event_id):
         return Unparseable("id_missing_or_invalid")
     event_type = event.get("type")
-    if not isinstance(event_type, str) or not _TYPE.fullmatch(event_type):
+    if not isinstance(event_type, str) or not is_event_type(event_type):
         return Unparseable("type_missing_or_invalid")
     created = event.get("created")
     if type(created) is not int or not 0 <= created <= CREATED_MAX_S:
@@ -93,7 +92,7 @@ def read(body: bytes) -> Envelope | Unparseable | Unsupported:
         resource=resource,
         key=next(_ids(_candidates(resource, subject)), event_id),
         occurred_at=datetime.fromtimestamp(created, UTC),
-        account=account if _is_id(account) else None,
+        account=account if is_plain(account) else None,
     )
 
 
@@ -149,9 +148,10 @@ def _invoice_payments(invoice: dict[str, Any], field: str) -> Iterator[object]:
 
 
 def _ids(candidates: Iterable[object]) -> Iterator[str]:
+    """The ids that a key may show. An event about a customer with another id has its own key."""
     for candidate in candidates:
         expanded = candidate.get("id") if isinstance(candidate, dict) else candidate
-        if _is_id(expanded):
+        if is_plain(expanded):
             yield expanded
 
 
@@ -166,7 +166,3 @@ def _nested(value: object, *path: str) -> object:
             return None
         value = value.get(name)
     return value
-
-
-def _is_id(value: object) -> TypeGuard[str]:
-    return isinstance(value, str) and _ID.fullmatch(value) is not None

@@ -17,6 +17,7 @@ from payment_pipeline.providers import Context
 from payment_pipeline.providers.reader import Fields, Json, Reader, Reading
 
 from .event_types import MODELLED, Kind
+from .object_ids import OWN_FORMAT, is_event_id
 
 ERRORS_MAX: Final = 20
 """The maximum number of strings with U+0000 that a dead letter names."""
@@ -34,10 +35,13 @@ def normalize(raw: RawEvent, context: Context) -> PaymentEvent | Rejected | Unmo
     body = _parse(raw.body)
     if isinstance(body, Rejected):
         return body
-    reading = Reading(context.pseudonym_key)
+    reading = Reading(context.pseudonym_key, OWN_FORMAT)
     event = Reader(body, "", reading)
-    name = event.text("type", required=True)
-    event_id = event.text("id", required=True)
+    name = event.event_type("type")
+    event_id = event.raw_text("id", required=True)
+    if event_id is not None and not is_event_id(event_id):
+        event.fault("id", "is not the id of an event")
+        event_id = None
     if name is None or event_id is None:
         return reading.rejected()._replace(failure=FailureClass.UNPARSEABLE)
     if name not in MODELLED:
@@ -54,9 +58,9 @@ def normalize(raw: RawEvent, context: Context) -> PaymentEvent | Rejected | Unmo
         "provider_event_type": name,
         "occurred_at": event.moment("created", required=True),
         "received_at": raw.received_at,
-        "api_version": event.text("api_version"),
+        "api_version": event.code("api_version"),
         "livemode": event.flag("livemode", required=True),
-        "merchant_id": event.text("account"),
+        "merchant_id": event.identifier("account"),
         "body_sha256": raw.body_sha256,
         "source": raw.coordinates,
         "traceparent": raw.traceparent,
@@ -70,10 +74,10 @@ def _object(found: Reader, kind: Kind) -> Fields:
     """The fields that every object has, then those of its kind, which take precedence."""
     found.choice("object", kind.objects)
     fields: Fields = {
-        "object_id": found.text("id", required=kind.identified),
-        "status": found.text("status"),
+        "object_id": found.identifier("id", required=kind.identified),
+        "status": found.code("status"),
         # In newer versions a payer may be an Account instead of a Customer.
-        "customer_id": found.reference("customer") or found.text("customer_account"),
+        "customer_id": found.reference("customer") or found.identifier("customer_account"),
     }
     fields.update(kind.read(found))
     return fields

@@ -27,15 +27,15 @@ def payment(found: Reader) -> Fields:
     )
     return {
         **money(found, "amount"),
-        "payment_id": found.text("id"),
+        "payment_id": found.identifier("id"),
         "amount_capturable_minor": found.amount("amount_capturable"),
         "amount_received_minor": found.amount("amount_received"),
         "charge_id": found.reference("latest_charge")
-        or attempt.text("id")
+        or attempt.identifier("id")
         or failure.reference("charge"),
         "invoice_id": found.reference("invoice"),
-        **found.texts("capture_method", "cancellation_reason", "setup_future_usage"),
-        "decline": decline(failure, failure.text("decline_code"), failure.text("code")),
+        **found.codes("capture_method", "cancellation_reason", "setup_future_usage"),
+        "decline": decline(failure, failure.code("decline_code"), failure.code("code")),
         "payment_method": payment_method(method),
         "risk": risk(attempt.child("outcome")),
     }
@@ -44,12 +44,12 @@ def payment(found: Reader) -> Fields:
 def charge(found: Reader) -> Fields:
     """Reads a Charge."""
     outcome = found.child("outcome")
-    failure_code = found.text("failure_code")
+    failure_code = found.code("failure_code")
     # The outcome's reason is a decline code only if the charge failed. Otherwise it is Radar's.
-    declined_for = outcome.text("reason") if failure_code else None
+    declined_for = outcome.code("reason") if failure_code else None
     return {
         **money(found, "amount"),
-        "payment_id": found.reference("payment_intent") or found.text("id"),
+        "payment_id": found.reference("payment_intent") or found.identifier("id"),
         "amount_captured_minor": found.amount("amount_captured"),
         "amount_refunded_minor": found.amount("amount_refunded"),
         "captured": found.flag("captured"),
@@ -66,16 +66,16 @@ def charge(found: Reader) -> Fields:
 def dispute(found: Reader) -> Fields:
     """Reads a Dispute. Its customer is known only if its charge is expanded."""
     method = found.child("payment_method_details")
-    detail = method.expanded(method.text("type") or "card")
+    detail = method.expanded(method.raw_text("type") or "card")
     evidence = found.child("evidence_details")
     closed_to_evidence = evidence.count("due_by") == NO_RESPONSE_ALLOWED
     return {
         **money(found, "amount"),
         **_about_charge(found),
-        **found.texts("reason"),
-        "network_reason_code": detail.text("network_reason_code")
-        or detail.text("reason_code")
-        or found.text("network_reason_code"),
+        **found.codes("reason"),
+        "network_reason_code": detail.code("network_reason_code")
+        or detail.code("reason_code")
+        or found.code("network_reason_code"),
         "is_charge_refundable": found.flag("is_charge_refundable"),
         "evidence_due_at": None if closed_to_evidence else evidence.moment("due_by"),
         **_net_balance(found),
@@ -87,7 +87,7 @@ def refund(found: Reader) -> Fields:
     return {
         **money(found, "amount"),
         **_about_charge(found),
-        **found.texts("reason", "failure_reason"),
+        **found.codes("reason", "failure_reason"),
     }
 
 
@@ -95,7 +95,7 @@ def fraud_warning(found: Reader) -> Fields:
     """Reads an early fraud warning of the card's issuer."""
     return {
         **_about_charge(found),
-        **found.texts("fraud_type"),
+        **found.codes("fraud_type"),
         "actionable": found.flag("actionable"),
     }
 
@@ -105,7 +105,7 @@ def review(found: Reader) -> Fields:
     return {
         **_about_charge(found),
         "status": {True: "open", False: "closed", None: None}[found.flag("open")],
-        **found.texts("reason", "opened_reason", "closed_reason"),
+        **found.codes("reason", "opened_reason", "closed_reason"),
     }
 
 
@@ -113,7 +113,7 @@ def payout(found: Reader) -> Fields:
     """Reads a Payout."""
     return {
         **money(found, "amount"),
-        **found.texts("method", "type", "failure_code"),
+        **found.codes("method", "type", "failure_code"),
         "arrival_at": found.moment("arrival_date"),
         "automatic": found.flag("automatic"),
         "balance_transaction_id": found.reference("balance_transaction"),
