@@ -18,9 +18,9 @@ import asyncpg
 import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer
-from rich.console import Console
 
 from payment_operations import trace_text
+from payment_operations.terminal import Screen
 from payment_pipeline.adapters import kafka, postgres
 from payment_pipeline.bronze import writer
 from payment_pipeline.bronze.contract import InferenceStatus
@@ -409,7 +409,7 @@ async def test_a_payments_trace_has_what_never_became_a_row(pipeline: Pipeline) 
         (Stage.UNMODELLED, raw.event_id),
     }
     out = StringIO()
-    trace_text.show(found, Console(file=out, width=200))
+    trace_text.show(found, Screen(file=out, width=200))
     for seen in found.sightings:
         assert str(seen.source) in out.getvalue()
         assert f"received {seen.received_at:%Y-%m-%d %H:%M:%S}" in out.getvalue()

@@ -102,8 +102,16 @@ class BadRecord(BaseModel):
 
 
 class UserError(Exception):
-    """An error that a person can fix. The message says how."""
+    """An error that a person can fix. The message says how.
 
-    def __init__(self, message: str, exit_code: int = 2) -> None:
-        super().__init__(message)
+    Args:
+        message: one or several sentences, in one line.
+        exit_code: of the command that ends with this error.
+        output: lines of another program's output or log that show the cause.
+    """
+
+    def __init__(self, message: str, exit_code: int = 2, *, output: str = "") -> None:
+        super().__init__(f"{message}\n{output}" if output else message)
+        self.message = message
         self.exit_code = exit_code
+        self.output = output
