@@ -77,7 +77,6 @@ EVENTS: Final = (
     Column(
         "status", "text", True, "The object's status, provider-neutral; a closed list per kind."
     ),
-    Column("provider_status", "text", True, "The object's status, as the provider names it."),
     Column("amount_minor", "bigint", True, "Amount in the provider's minor unit of currency."),
     Column("currency", "text", True, "ISO 4217 code, upper case."),
     Column("currency_exponent", "smallint", True, "major = amount_minor / 10^currency_exponent."),
@@ -88,12 +87,6 @@ EVENTS: Final = (
     Column("scores", "jsonb", True, "Each score with its model, version and top reasons."),
     Column("inference_status", "text", False, "scored, not_applicable or unavailable."),
     Column("body_sha256", "text", False, "Hex SHA-256 of the signed body."),
-    Column(
-        "identity_sha256",
-        "text",
-        True,
-        "Hex SHA-256 of what makes two deliveries the same event; null: it is body_sha256.",
-    ),
     Column("source_topic", "text", False, "Raw Kafka topic of the webhook."),
     Column("source_partition", "integer", False, "Partition in source_topic."),
     Column("source_offset", "bigint", False, "Offset in source_partition."),
@@ -112,6 +105,13 @@ EVENTS: Final = (
         "timestamptz",
         True,
         "When a replay last corrected the row, UTC; null if never.",
+    ),
+    Column("provider_status", "text", True, "The object's status, as the provider names it."),
+    Column(
+        "identity_sha256",
+        "text",
+        True,
+        "Hex SHA-256 of what makes two deliveries the same event; null: it is body_sha256.",
     ),
 )
 """`payment_events`: primary key (provider, event_id)."""
@@ -152,12 +152,6 @@ QUARANTINE: Final = (
     Column("component_version", "text", False, "Version of that component."),
     Column("body", "bytea", False, "The signed bytes, unchanged."),
     Column("body_sha256", "text", False, "Hex SHA-256 of body."),
-    Column(
-        "identity_sha256",
-        "text",
-        True,
-        "Hex SHA-256 of what makes two deliveries the same event; null: it is body_sha256.",
-    ),
     Column("verdict", "text", False, "How the gateway verified the signature."),
     Column("received_at", "timestamptz", False, "When the gateway had the whole body, UTC."),
     Column("rejected_at", "timestamptz", False, "When the component rejected it, UTC."),
@@ -199,6 +193,12 @@ QUARANTINE: Final = (
         "jsonb",
         True,
         "The JSON patch (RFC 6902) that changed the body; null if none.",
+    ),
+    Column(
+        "identity_sha256",
+        "text",
+        True,
+        "Hex SHA-256 of what makes two deliveries the same event; null: it is body_sha256.",
     ),
 )
 """`payment_events_quarantine`: primary key (source coordinates, failure).
