@@ -15,10 +15,13 @@ ORDER BY stored.provider, stored.event_id
 FOR UPDATE OF stored
 
 -- name: quarantined
--- The hashes of these bodies that are in the quarantine: $1 event ids (indexed), $2 body hashes.
-SELECT kept.body_sha256
-FROM unnest($1::text[], $2::text[]) AS wanted (event_id, body_sha256)
-JOIN payment_events_quarantine AS kept USING (event_id, body_sha256)
+-- The hashes of these events that are in the quarantine: $1 event ids (indexed), $2 hashes of
+-- bodies, $3 of identities.
+SELECT kept.body_sha256, kept.identity_sha256
+FROM unnest($1::text[], $2::text[], $3::text[]) AS wanted (event_id, body_sha256, identity_sha256)
+JOIN payment_events_quarantine AS kept USING (event_id)
+WHERE
+    kept.body_sha256 = wanted.body_sha256 OR kept.identity_sha256 = wanted.identity_sha256
 
 -- name: quarantined_records
 -- The coordinates of these raw records that are in the quarantine, for any failure.
@@ -55,7 +58,6 @@ SET
     currency = new.currency,
     currency_exponent = new.currency_exponent,
     attributes = new.attributes,
-    identity_sha256 = new.identity_sha256,
     normalizer_version = new.normalizer_version,
     corrected_at = $1,
     ingest_xid = pg_current_xact_id()
