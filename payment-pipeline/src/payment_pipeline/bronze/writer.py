@@ -209,12 +209,12 @@ def _letter(letter: BadRecord, workflow_id: str) -> tuple[str | int | bytes | da
         letter.component_version,
         letter.body,
         letter.body_sha256,
-        letter.identity_sha256,
         _storable(letter.verdict),
         letter.received_at,
         letter.rejected_at,
         _storable(letter.traceparent),
         workflow_id,
+        letter.identity_sha256,
     )
 
 

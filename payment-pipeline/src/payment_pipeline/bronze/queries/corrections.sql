@@ -75,6 +75,10 @@ ON CONFLICT (provider, entity, entity_id) DO NOTHING
 SELECT provider, entity, entity_id FROM entity_features_due
 ORDER BY provider, entity, entity_id
 
+-- name: is_due
+-- True if any entity has stale features.
+SELECT EXISTS (SELECT FROM entity_features_due)
+
 -- name: done
 -- Records that the features of these entities are exact again.
 DELETE FROM entity_features_due AS due
@@ -90,14 +94,16 @@ WHERE
 SELECT pg_snapshot_xmin(pg_current_snapshot())::text
 
 -- name: events_of
--- Every event of these customers ($1, $2), merchants ($3, $4) and cards ($5, $6).
-SELECT *
+-- Every event of these customers ($1, $2), merchants ($3, $4) and cards ($5, $6). Their ids are those
+-- of `domain.features.entities`.
+SELECT payment_events.*
 FROM payment_events
+CROSS JOIN LATERAL (
+    SELECT coalesce(merchant_id, 'platform') || CASE WHEN livemode THEN '/live' ELSE '/test' END
+) AS scope (id)
 WHERE
-    (provider, customer_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
-    OR (provider, coalesce(merchant_id, 'platform')) IN (
-        SELECT * FROM unnest($3::text[], $4::text[])
-    )
+    (provider, scope.id || '/' || customer_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+    OR (provider, scope.id) IN (SELECT * FROM unnest($3::text[], $4::text[]))
     OR (provider, attributes #>> '{payment_method,card_hash}') IN (
         SELECT * FROM unnest($5::text[], $6::text[])
     )
