@@ -11,7 +11,8 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import orjson
 from pydantic import BaseModel, ValidationError
 
-from payment_pipeline.domain.events import KINDS, PAYMENT_EVENT, PaymentEvent, PaymentMethod
+from payment_pipeline.domain.event_parts import PaymentMethod
+from payment_pipeline.domain.events import KINDS, PAYMENT_EVENT, PaymentEvent
 from payment_pipeline.domain.raw import Coordinates
 from payment_pipeline.domain.scoring import EventScores, Score
 
