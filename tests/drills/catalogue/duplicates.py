@@ -49,7 +49,9 @@ def run(context: DrillContext) -> Findings:
     wanted, stored = _right(context, seed, count), _stored(context)
     altered, second = _bodies(ledger, Fault.ALTERED), _bodies(ledger, Fault.SECOND_ENDPOINT)
     with psycopg.connect(context.settings.dsn) as connection:
-        quarantined = dict(connection.execute(QUARANTINED, [context.began_at]).fetchall())
+        quarantined: dict[str, str] = dict(
+            connection.execute(QUARANTINED, [context.began_at]).fetchall()
+        )
     conflicts = {body for body, failure in quarantined.items() if failure == "conflicting_body"}
     findings.figures = {
         "deliveries": len(ledger.read_bytes().splitlines()),
