@@ -185,8 +185,7 @@ QUARANTINE: Final = (
         "redriven_body_sha256",
         "text",
         True,
-        "Hex SHA-256 of the body that was sent again. It is body_sha256 unless a patch changed "
-        "the body.",
+        "Hex SHA-256 of the body that was sent again, or of the delivery that became the event.",
     ),
     Column(
         "patch",
@@ -224,7 +223,13 @@ RESOLUTION: Final = frozenset(
 FEATURES: Final = (
     Column("provider", "text", False, "The provider of entity_id. Key."),
     Column("entity", "text", False, "customer, merchant or card. Key."),
-    Column("entity_id", "text", False, "The provider's id, or the card's keyed hash. Key."),
+    Column(
+        "entity_id",
+        "text",
+        False,
+        "Customer: <merchant>/<live or test>/<id>. Merchant: <merchant>/<live or test>. "
+        "Card: its hash. Key.",
+    ),
     Column("events", "bigint", False, "Events about the entity, of every kind."),
     Column("attempts", "bigint", False, "Attempts to move money."),
     Column("successes", "bigint", False, "Attempts that succeeded."),
