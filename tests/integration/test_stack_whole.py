@@ -33,7 +33,7 @@ def test_status_prints_json_that_says_everything_is_ready(stack: Settings) -> No
 def test_every_listener_is_on_loopback(stack: Settings) -> None:
     inside, outside = ports_and_strangers(stack)
     assert outside == []
-    assert {stack.gateway_port, stack.inference_port} <= inside
+    assert {stack.gateway_port, stack.gateway_metrics_port, stack.inference_port} <= inside
     assert {stack.normalizer_metrics_port, stack.worker_metrics_port} <= inside
 
 

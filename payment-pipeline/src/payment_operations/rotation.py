@@ -253,7 +253,7 @@ def _ask_gateway(settings: Settings, provider: str) -> list[Used] | None:
 
 
 async def _used(settings: Settings, provider: str) -> list[Used] | None:
-    url = f"http://{settings.host}:{settings.gateway_port}/metrics"
+    url = f"http://{settings.host}:{settings.gateway_metrics_port}/metrics"
     try:
         async with aiohttp.ClientSession(timeout=TIMEOUT) as session, session.get(url) as answer:
             page = await answer.text()

@@ -99,7 +99,8 @@ class Settings(BaseSettings):
     kafka_port: int = Field(9092, ge=1, le=65535)
     kafka_controller_port: int = Field(9093, ge=1, le=65535)
     postgres_port: int = Field(5432, ge=1, le=65535)
-    # /livez, /readyz and /metrics of the components that serve no other HTTP.
+    # /livez, /readyz and /metrics of the gateway, and of the components that serve no other HTTP.
+    gateway_metrics_port: int = Field(9105, ge=1, le=65535)
     normalizer_metrics_port: int = Field(9101, ge=1, le=65535)
     dispatcher_metrics_port: int = Field(9102, ge=1, le=65535)
     worker_metrics_port: int = Field(9103, ge=1, le=65535)
