@@ -29,6 +29,9 @@ FINGERPRINT_HEX: Final = 8
 ADDRESS: Final = r"[^\s,/]+:\d{1,5}"
 """`host:port`. A client would try any other text forever."""
 
+TrinoUser = Literal["owner", "reader"]
+"""Trino's users: `trino_user` loads and transforms, `trino_reader` only reads."""
+
 Service = Literal["worker", "lake", "reader"]
 """The services that have a PostgreSQL role, `payments_<service>`.
 
@@ -152,8 +155,9 @@ class Settings(BaseSettings):
     superset_admin_password: SecretStr | None = None
     # The catalog's `client-id:client-secret`. Unset, it is the S3 key.
     catalog_credential: SecretStr | None = None
-    # The password of Trino's user, if Trino needs one.
+    # The passwords of Trino's two users. A Trino that runs elsewhere may need none.
     trino_password: SecretStr | None = None
+    trino_reader_password: SecretStr | None = None
 
     # Gateway.
     signature_tolerance_s: int = Field(300, ge=1, le=3600)
@@ -206,6 +210,8 @@ class Settings(BaseSettings):
     # Trino: the user that loads and transforms, the user that only reads, the local server's heap.
     trino_user: str = "payments"
     trino_reader: str = "superset"
+    # The authorities (PEM) that certify a Trino that runs elsewhere. Unset, the well-known ones.
+    trino_authorities: Path | None = None
     trino_heap_mib: int = Field(2048, ge=1024)
 
     # The folder of the files that are unpacked once for all stacks.
@@ -231,6 +237,10 @@ class Settings(BaseSettings):
     def secrets_dir(self) -> Path:
         """The folder of the generated secrets. Only its owner can read it."""
         return self.var / "secrets"
+
+    def authority_of(self, server: str) -> Path:
+        """The certificate of the authority of a server of the local stack."""
+        return self.secrets_dir / f"{server}.authority.pem"
 
     @property
     def kafka(self) -> str:
@@ -265,7 +275,20 @@ class Settings(BaseSettings):
     @property
     def trino(self) -> str:
         """Trino's base URL, without a slash at the end."""
-        return (self.trino_url or f"http://{self.host}:{self.trino_port}").rstrip("/")
+        return (self.trino_url or f"https://{self.host}:{self.trino_port}").rstrip("/")
+
+    @property
+    def trino_certified_by(self) -> str | None:
+        """The file of the authorities that certify Trino. None: the well-known authorities."""
+        if self.trino_url:
+            given = self.trino_authorities
+            return str(given.expanduser().absolute()) if given else None
+        return str(self.authority_of("trino").absolute())
+
+    def trino_password_of(self, user: TrinoUser) -> str | None:
+        """The password of a user of Trino. None if Trino runs elsewhere and needs none."""
+        name = "trino_password" if user == "owner" else "trino_reader_password"
+        return self.given_secrets.get(name) if self.trino_url else self.secret(name)
 
     @property
     def dsn(self) -> str:
