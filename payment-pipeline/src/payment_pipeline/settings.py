@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from payment_pipeline import resources
 from payment_pipeline.domain.failures import UserError
+from payment_pipeline.secret_length import too_short
 
 HOME: Final = Path(os.environ.get("PAYMENTS_HOME") or ".").expanduser().absolute()
 """The folder of `.env` and, by default, of `var`.
@@ -149,6 +150,8 @@ class Settings(BaseSettings):
     # The superuser of the local PostgreSQL. It only creates the other roles.
     postgres_admin_password: SecretStr | None = None
     pseudonym_key: SecretStr | None = None
+    # Encrypts and signs the files of `payments backup`.
+    backup_key: SecretStr | None = None
     s3_access_key: SecretStr | None = None
     s3_secret_key: SecretStr | None = None
     superset_secret_key: SecretStr | None = None
@@ -411,8 +414,13 @@ def load() -> Settings:
 
     Raises:
         pydantic.ValidationError: a variable has a value that its setting doesn't accept.
+        UserError: a secret of the environment or of `.env` is short enough to be guessed.
     """
-    return Settings()
+    found = Settings()
+    for name, secret in found.given_secrets.items():
+        if short := too_short(name, secret):
+            raise UserError(f"{variable(name)} {short.finding}: {short.remedy}.")
+    return found
 
 
 def sentences(wrong: ValidationError) -> list[str]:

@@ -22,6 +22,7 @@ from local_stack.component import Check, Component, runs_elsewhere
 from local_stack.components import chosen
 from local_stack.jars import Download
 from payment_pipeline.domain.failures import UserError
+from payment_pipeline.secret_length import too_short
 from payment_pipeline.settings import Settings, variable
 
 PYTHON_MIN: Final = (3, 11)
@@ -197,6 +198,8 @@ def _secret_file(name: str, path: Path) -> Check:
     if not text.strip():
         remedy = f"write the secret into it, remove it, or set {variable(name)}"
         return Check("Secret", False, f"{path} is empty", remedy)
+    if short := too_short(name, text.strip()):
+        return Check("Secret", False, f"{path} {short.finding}", short.remedy)
     return Check("Secret", ok=True, finding=f"{name} is there, and private")
 
 

@@ -90,7 +90,10 @@ def command(settings: Settings) -> list[str]:
         "max_connections": 100,
         "shared_buffers": "128MB",
         "max_wal_size": "1GB",
-        "log_line_prefix": "%m [%p] ",
+        # Time, process, then who is connected: role, database and address.
+        "log_line_prefix": "%m [%p] %u@%d %r ",
+        "log_connections": "on",
+        "log_disconnections": "on",
     }
     flags = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
     return [str(binaries() / "postgres"), "-D", str(data_dir(settings)), *flags]
@@ -192,7 +195,7 @@ COMPONENT: Final = Component(
     ports=("postgres_port",),
     prepare=prepare,
     elsewhere="postgres_dsn",
-    generated_secrets=roles.SECRETS,
+    generated_secrets=(*roles.SECRETS, "backup_key"),
     memory_mib=256,
     disk_mib=448,
     checks=lambda _settings: [program("PostgreSQL", lambda: f"{binaries() / 'postgres'}")],

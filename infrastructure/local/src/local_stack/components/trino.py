@@ -222,6 +222,14 @@ def checks(_settings: Settings) -> Iterable[Check]:
     yield program("Trino", lambda: f"on Java {java.find(JAVA_MIN).version}")
 
 
+def links(settings: Settings) -> dict[str, str]:
+    """The address of its web pages."""
+    if settings.trino_url:
+        return {"Trino": settings.trino}
+    password = settings.secrets_dir / "trino_password"
+    return {"Trino": f"{settings.trino}, as {settings.trino_user} with the password in {password}"}
+
+
 def main() -> None:
     """Become the server, in the folder that it writes its files to."""
     settings = load()
@@ -257,10 +265,7 @@ COMPONENT: Final = Component(
     disk_mib=256,
     downloads=downloads,
     checks=checks,
-    links=lambda settings: {
-        "Trino": f"{settings.trino}, as {settings.trino_user} with the password in "
-        f"{settings.secrets_dir / 'trino_password'}"
-    },
+    links=links,
     ready_wait_s=240,
 )
 
