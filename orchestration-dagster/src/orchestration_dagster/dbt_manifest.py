@@ -1,9 +1,7 @@
 """The dbt project: its version, its manifest, and the dbt that runs it."""
 
-import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from hashlib import sha256
 from importlib import metadata
@@ -36,27 +34,12 @@ class InstalledDbt(DbtCliResource):
 
     def cli(self, *args: Any, **kwargs: Any) -> DbtCliInvocation:  # noqa: ANN401 - as its parent
         """Starts dbt, with the authorities of Trino's certificate in its environment alone."""
-        with _environment(authorities_environment(_SETTINGS)):
+        with settings_module.exported(authorities_environment(_SETTINGS)):
             return super().cli(*args, **kwargs)
 
     def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> Any:  # noqa: ANN401, ARG002
         """Returns none. Dagster would use an adapter to fetch columns and row counts."""
         return None
-
-
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Sets variables for the processes that start meanwhile."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def dbt() -> InstalledDbt:

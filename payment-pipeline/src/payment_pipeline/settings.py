@@ -6,6 +6,8 @@ missing file once.
 """
 
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -24,6 +26,9 @@ HOME: Final = Path(os.environ.get("PAYMENTS_HOME") or ".").expanduser().absolute
 
 It is `PAYMENTS_HOME` from the environment, or the directory in which the process started.
 """
+
+PRIVATE_UMASK: Final = 0o077
+"""The file mode mask of every process: only its own user can open the files that it makes."""
 
 FINGERPRINT_HEX: Final = 8
 
@@ -421,6 +426,21 @@ def load() -> Settings:
         if short := too_short(name, secret):
             raise UserError(f"{variable(name)} {short.finding}: {short.remedy}.")
     return found
+
+
+@contextmanager
+def exported(variables: Mapping[str, str]) -> Iterator[None]:
+    """Sets environment variables for the programs that this process starts meanwhile."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def sentences(wrong: ValidationError) -> list[str]:

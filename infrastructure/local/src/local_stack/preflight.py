@@ -100,7 +100,10 @@ def _var(settings: Settings) -> Check:
     if reason := _unwritable(folder):
         remedy = "correct its permissions, or set PAYMENTS_VAR to a folder that you own"
         return Check("Folder", False, f"{folder} can't be written ({reason})", remedy)
-    return Check("Folder", ok=True, finding=f"{folder} is writable")
+    if files.open_to_others(folder):
+        remedy = f"run `chmod 700 {folder}`, or set PAYMENTS_VAR to a folder of its own"
+        return Check("Folder", False, f"other users can enter {folder}", remedy)
+    return Check("Folder", ok=True, finding=f"{folder} is writable, and private")
 
 
 def _host(settings: Settings) -> Check:

@@ -141,7 +141,7 @@ def _users(settings: Settings) -> str:
 
 def _hashed(password: str) -> str:
     salt = secrets.token_bytes(PASSWORD_SALT_BYTES)
-    digest = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, PASSWORD_ROUNDS)
+    digest = hashlib.pbkdf2_hmac("sha1", password.encode(), salt, PASSWORD_ROUNDS)
     return f"{PASSWORD_ROUNDS}:{salt.hex()}:{digest.hex()}"
 
 
