@@ -27,7 +27,8 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from local_stack import supervisor
+from local_stack import files, supervisor
+from local_stack.components import inference
 from local_stack.stack import down
 from payment_operations.stack_start import up
 from payment_pipeline import settings as settings_module
@@ -97,6 +98,7 @@ def stores(shared_settings: Settings) -> Settings:
 @pytest.fixture(scope="session")
 def stack(shared_settings: Settings) -> Settings:
     """The whole pipeline, ready."""
+    trained_models()
     up(shared_settings)
     return shared_settings
 
@@ -125,9 +127,19 @@ def fresh_stack() -> Iterator[Callable[..., Settings]]:
 @contextmanager
 def own_stack(*only: str, **overrides: object) -> Iterator[Settings]:
     """Start a separate stack with the given components, or all, and stop it when the block ends."""
-    with isolated.temporary(None, **overrides) as settings:
+    models = trained_models() if not only or "inference" in only else None
+    with isolated.temporary(models, **overrides) as settings:
         up(settings, only=only)
         yield settings
+
+
+def trained_models() -> Path:
+    """Return the folder of the shared stack's models, trained once per run for all stacks."""
+    shared = stack_settings(Path(os.environ[SHARED_VAR]))
+    models = shared.var / "models"
+    with files.exclusive(shared.var / "models.lock"):
+        inference.prepare(shared, lambda _more, _done: None)
+    return models
 
 
 class ByScope(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
