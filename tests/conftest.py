@@ -13,11 +13,12 @@ The scopes with the longest time limits run first, then the others with real com
 tests. So no worker is left alone with a long scope when the others have nothing left to do.
 """
 
+import gc
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -163,6 +164,22 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByScope
     """Use `ByScope` as the scheduler, in the order of `pytest_collection_modifyitems`."""
     config.option.loadscopereorder = False
     return ByScope(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Import the tests without garbage collection: imports make hardly any garbage.
+
+    In a worker, the garbage collector also skips the imported modules later. In the main process it
+    must not: Hypothesis, imported when the run ends, could not see them.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        if hasattr(session.config, "workerinput"):
+            gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
