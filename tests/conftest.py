@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import structlog
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -232,6 +233,9 @@ def pytest_configure(config: pytest.Config) -> None:
     # Java's second compiler took a third of Trino's CPU, and the servers of tests do not run long
     # enough to gain from it. The benchmarks import this file too, but do not run this hook.
     os.environ["JAVA_TOOL_OPTIONS"] = "-XX:TieredStopAtLevel=1"
+    # structlog's default draws each traceback with all local variables, which takes two seconds.
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.processors.add_log_level, plain])
     if not hasattr(config, "workerinput"):
         os.environ[SHARED_VAR] = tempfile.mkdtemp(prefix=STACK_PREFIX)
         taken = set(stack_settings(Path(os.environ[SHARED_VAR])).public.values())
