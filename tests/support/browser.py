@@ -230,7 +230,7 @@ def _moments(answer: dict[str, Any]) -> list[datetime]:
         if kinds.get(name) == TEMPORAL and value is not None
     ]
     return [
-        datetime.fromisoformat(value).replace(tzinfo=UTC)
+        datetime.fromisoformat(value[:19]).replace(tzinfo=UTC)
         if isinstance(value, str)
         else datetime.fromtimestamp(value / 1000, UTC)
         for value in values
