@@ -38,7 +38,7 @@ def events() -> tuple[Row, ...]:
     odd = [
         row
         for number, date in enumerate(ODD_DATES, start=1)
-        for row in lake_rows.event_rows(SEED + number, ODD_EVENTS, date)
+        for row in _through_a_success(lake_rows.event_rows(SEED + number, ODD_EVENTS, date))
     ]
     return _received([*lake_rows.event_rows(SEED, EVENTS, until), *odd])
 
@@ -77,6 +77,14 @@ def tables() -> dict[str, list[Row]]:
         DECISIONS_TABLE: lake_rows.loaded(decisions()),
         AUDITS_TABLE: lake_rows.loaded(audits()),
     }
+
+
+def _through_a_success(rows: Sequence[Row]) -> Sequence[Row]:
+    """The rows up to the last success, so that no charge lacks the event of its payment."""
+    last = max(
+        number for number, row in enumerate(rows) if row["event_type"] == "payment.succeeded"
+    )
+    return rows[: last + 1]
 
 
 def _received(rows: Sequence[Row]) -> tuple[Row, ...]:
