@@ -3,6 +3,7 @@
 import ssl
 import uuid
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -13,8 +14,8 @@ from pydantic import SecretStr
 from trino.exceptions import Error, HttpError, TrinoQueryError
 
 from conftest import stack_settings
-from local_stack import certificates, supervisor
-from local_stack.components import components
+from local_stack import certificates, jar_sbom, supervisor
+from local_stack.components import components, trino
 from orchestration_dagster.lake import compare
 from orchestration_dagster.lake.catalog import open_catalog
 from orchestration_dagster.lake.loader import load
@@ -80,6 +81,16 @@ def test_every_listener_is_on_loopback(lakehouse: Settings) -> None:
     inside, outside = ports_and_strangers(lakehouse)
     assert outside == []
     assert {lakehouse.trino_port, lakehouse.s3_port, lakehouse.catalog_port} <= inside
+
+
+def test_every_installed_jar_is_in_the_bill_of_materials(lakehouse: Settings) -> None:
+    listed = {next(iter(each.hashes)).content for each in jar_sbom.bom().components}
+    installed = {
+        path.name: sha256(path.read_bytes()).hexdigest()
+        for path in trino.home(lakehouse).rglob("*.jar")
+    }
+    assert len(installed) > 400
+    assert {name for name, content in installed.items() if content not in listed} == set()
 
 
 def test_pyiceberg_reads_rows_that_trino_wrote(lakehouse: Settings, schema: str) -> None:

@@ -30,14 +30,14 @@ from payment_pipeline.settings import Settings, TrinoUser, load
 
 NAME: Final = "trino"
 TEMPLATES: Final = CONFIGURATION / "trino"
-ARCHIVES: Final = JarLock(jars.LOCKS / "trino.jars.toml")
 ARCHIVES_MIB: Final = 576
 """The archives in Maven's folder, and a margin."""
 UNPACKED_MIB: Final = 1536
 """Trino in the cache, while it is unpacked."""
 JAVA_MIN: Final = 24
 PLUGINS: Final = ("password-authenticators", "resource-group-managers")
-"""The server's plugins that are kept. The Iceberg connector is added to them."""
+"""The server's plugins that are kept, because each plugin slows the start. The Iceberg connector is
+added to them."""
 LAYOUT: Final = 2
 """The number of this selection of plugins. A stack of an older version may use its own folder."""
 PASSWORD_ROUNDS: Final = 100_000
@@ -57,6 +57,15 @@ JVM: Final = (
     "--enable-native-access=ALL-UNNAMED",
     "--sun-misc-unsafe-memory-access=allow",
 )
+
+
+def is_kept(name: str) -> bool:
+    """Whether a file of the archives is kept, by its name in them."""
+    _, *folders = name.split("/")
+    return folders[:1] != ["plugin"] or folders[1:2] in ([each] for each in PLUGINS)
+
+
+ARCHIVES: Final = JarLock(jars.LOCKS / "trino.jars.toml", is_kept=is_kept)
 
 
 def home(settings: Settings) -> Path:
@@ -96,7 +105,6 @@ def _install(settings: Settings, work: Work) -> None:
             packed.extraction_filter = getattr(tarfile, "data_filter", None)
             packed.extractall(unfinished)  # noqa: S202 - its hash is locked
         [unpacked] = unfinished.iterdir()
-        # Each plugin slows the start.
         for unused in (unpacked / "plugin").iterdir():
             if unused.name not in PLUGINS:
                 shutil.rmtree(unused)
