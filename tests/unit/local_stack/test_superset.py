@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from local_stack.components import superset
-from payment_pipeline.erasure.person import Person
 from payment_pipeline.settings import Settings, variable
+from support.people import person as person_with
 
 SettingsOf = Callable[..., Settings]
 OWN_SOURCES: Final = {
@@ -34,7 +34,7 @@ def cache(settings: Settings, name: str, answer: object) -> None:
 def test_cached_answers_with_the_person_are_found_and_deleted(
     isolated: SettingsOf, customer: str
 ) -> None:
-    settings, person = isolated(), Person("stripe", customer)
+    settings, person = isolated(), person_with(customer)
     assert superset.cached(settings, person.patterns) == 0, "no Superset here"
     cache(settings, "row", {"df": [["cus_john"], [customer]]})
     cache(settings, "sql", {"query": f"SELECT 1 WHERE customer_id = '{customer}'"})

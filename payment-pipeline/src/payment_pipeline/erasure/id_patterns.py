@@ -9,12 +9,18 @@ from typing import Final
 
 _OF_AN_ID: Final = "A-Za-z0-9_@+.:-"
 """Characters that continue an id: the ones in ids, and `@` and `+` of e-mail addresses."""
-_BEFORE: Final = rf"^|[^{_OF_AN_ID}]|%[0-9A-Fa-f]{{2}}|\\[bfnrt]|\\u[0-9A-Fa-f]{{4}}|\\[0-7]{{3}}"
+_BEFORE: Final = r"^|[^{}]|%[0-9A-Fa-f]{{2}}|\\[bfnrt]|\\u[0-9A-Fa-f]{{4}}|\\[0-7]{{3}}"
 """An escape of a URL, of JSON or of bytes as text ends in characters that look like an id."""
 _PUNCTUATION: Final = "[.:-]*"
 """Part of an id only if more characters follow: an id may end a sentence."""
 
 
 def pattern(of: str) -> str:
-    """Return the expression that finds an id, and no longer id that contains it."""
-    return f"(?:{_BEFORE}){_PUNCTUATION}{re.escape(of)}{_PUNCTUATION}(?:$|[^{_OF_AN_ID}])"
+    """Return the expression that finds an id, and no longer id that contains it.
+
+    Letters outside ASCII continue an id only if the id has such letters too. Otherwise they belong
+    to the text around the id.
+    """
+    more = _OF_AN_ID if of.isascii() else rf"\w{_OF_AN_ID}"
+    before, after = _BEFORE.format(more), rf"$|[^{more}]"
+    return f"(?:{before}){_PUNCTUATION}{re.escape(of)}{_PUNCTUATION}(?:{after})"
