@@ -268,7 +268,7 @@ def test_people_with_a_longer_id_keep_all_their_data(stack_of_people: Stack) -> 
     assert stack.ask(letters, [f"evt_{customer}_odd" for customer in longer]) == kept
 
 
-ODD_IDS = ("jane+spam@example.com", "Zoë Söhne 100%", "51")
+ODD_IDS = ("jane+spam@example.com", "Zoë Söhne 100%", "00777")
 """Ids that some merchants choose for their customers."""
 
 
