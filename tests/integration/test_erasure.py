@@ -499,6 +499,9 @@ def test_the_command_erases_all_models_of_dbt(stack_of_people: Stack) -> None:
     members = f"SELECT count(*) FROM marts.dim_customer WHERE customer_id = '{person}'"
     before = ask_trino(stack.settings, kept)
     assert ask_trino(stack.settings, members) != [[0]]
+    keys = f"SELECT customer_key FROM marts.dim_customer WHERE customer_id = '{person}'"
+    names = stack.search(person).person.names
+    assert {key for (key,) in ask_trino(stack.settings, keys)} <= {*names}
 
     done = commands.call(stack.settings, "forget", "--customer", person, "--yes", "--json")
 

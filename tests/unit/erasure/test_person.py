@@ -1,6 +1,7 @@
 """Tests that a person is found by all ids that lead to them, and by nothing else."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -131,3 +132,5 @@ def test_the_key_of_the_marts_is_one_of_the_names() -> None:
     # As Trino makes it of lower(to_hex(md5(to_utf8('6:stripe' || '8:cus_jane')))).
     assert surrogate_key(("stripe", "cus_jane")) in JANE.names
     assert len(surrogate_key(("stripe", "cus_jane"))) == 32
+    scoped = replace(JANE, scopes=frozenset({("platform", False)}))
+    assert surrogate_key(("stripe", "platform", "false", "cus_jane")) in scoped.names

@@ -18,6 +18,9 @@ RANDOM_BYTES: Final = 16
 EVENTS_TABLES: Final = (EVENTS_TABLE, "payment_events_history")
 
 SQL: Final = queries(__package__, "queries.sql")
+SCOPES_MAX: Final = 100
+"""Scopes of other customers that are tried too. After a crash, bronze no longer says which scope an
+erased customer had. A platform may have too many merchants to try all."""
 LETTERS_A_BATCH: Final = 200
 """Dead letters in memory at once. A body has up to one MiB."""
 
@@ -40,20 +43,23 @@ class Erased(NamedTuple):
 
 async def known_by(connection: asyncpg.Connection, person: Person) -> Person:
     """The person, with everything that bronze says leads to them."""
-    row = await connection.fetchrow(SQL["known_by"], person.provider, person.customer_ids)
+    theirs = person.provider, person.customer_ids
+    row = await connection.fetchrow(SQL["known_by"], *theirs)
+    scopes = await connection.fetch(SQL["scopes"], *theirs, SCOPES_MAX)
     return replace(
         person,
         objects=person.objects | frozenset(row["objects"]),
         payments=tuple({*person.payments, *row["payments"]}),
         cards=tuple(row["cards"]),
         workflows=tuple({*person.workflows, *row["workflows"]}),
+        scopes=person.scopes | {(each["merchant"], each["livemode"]) for each in scopes},
     )
 
 
 async def find(connection: asyncpg.Connection, person: Person) -> dict[str, int]:
     """How many rows name the person, by table: every table, every column, bytes too."""
     found = {}
-    named = "|".join(person.patterns)
+    named = "|".join(person.id_patterns)
     for row in await connection.fetch(SQL["tables"]):
         name = row["table_name"]
         of_bytes = "".join(f", encode({_quoted(each)}, 'escape')" for each in row["of_bytes"])

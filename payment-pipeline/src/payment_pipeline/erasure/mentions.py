@@ -15,7 +15,7 @@ import orjson
 
 from payment_pipeline.domain.personal_data import is_pseudonym
 
-from .id_patterns import pattern
+from .id_patterns import patterns
 
 _DISTINCTIVE: Final = re.compile(
     r"(?=.*[@_])\S{4,}"  # jane@example.com, cus_jane
@@ -65,8 +65,7 @@ class Mentions:
         known = {pseudonym(each) for each in customers}
         self._hidden = frozenset(filter(is_pseudonym, (*customers, *objects))) - known
         """Ids that replace unknown texts. So each text of a body is hashed and compared."""
-        patterns = "|".join(map(pattern, distinctive)) or "(?!)"
-        self._inside = re.compile(patterns)
+        self._inside = re.compile("|".join(patterns(distinctive)) or "(?!)")
         spellings = {spelling(each) for each in customers for spelling in (str, quote_plus)}
         self.spellings = tuple(each.encode() for each in sorted(spellings))
         """A body without escapes that names the customer holds one of these texts."""

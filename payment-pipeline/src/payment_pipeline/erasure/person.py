@@ -8,7 +8,7 @@ from typing import Final
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.domain.personal_data import pseudonym
 
-from .id_patterns import pattern
+from .id_patterns import patterns
 from .mentions import Mentions, is_distinctive
 
 CHARACTERS_MAX: Final = 255
@@ -33,6 +33,8 @@ class Person:
     """Keyed hashes of cards. Other customers may have used the same card."""
     workflows: tuple[str, ...] = ()
     """The workflows that wrote the customer's rows."""
+    scopes: frozenset[tuple[str, bool]] = frozenset()
+    """The merchants, and whether live or test, under which the marts may have the customer."""
     _in_bodies: Mentions = field(init=False, repr=False, compare=False)
     _by_name: Mentions = field(init=False, repr=False, compare=False)
 
@@ -56,13 +58,23 @@ class Person:
         They are the ids, and the keys of the marts for them. An id that may mean something else is
         left out: bronze is searched for it by column, and the marts by their key.
         """
-        keys = [surrogate_key((self.provider, each)) for each in self.customer_ids]
+        scopes = [(merchant, str(live).lower()) for merchant, live in sorted(self.scopes)]
+        keys = [
+            surrogate_key((self.provider, *scope, each))
+            for each in self.customer_ids
+            for scope in ((), *scopes)  # without a scope, in marts of an older version
+        ]
         return (*filter(is_distinctive, self.customer_ids), *keys)
 
     @property
     def patterns(self) -> tuple[str, ...]:
         """The expressions that find the names, and no longer names that contain them."""
-        return tuple(map(pattern, self.names))
+        return patterns(self.names)
+
+    @property
+    def id_patterns(self) -> tuple[str, ...]:
+        """The expressions that find the names that bronze may have: all but the marts' keys."""
+        return patterns(filter(is_distinctive, self.customer_ids))
 
     @property
     def bytes_in_bodies(self) -> list[bytes]:

@@ -38,6 +38,15 @@ SELECT
     array(SELECT card_hash FROM cards WHERE card_hash IS NOT NULL) AS cards,
     array(SELECT DISTINCT workflow_id FROM theirs) AS workflows
 
+-- name: scopes
+-- Up to $3 merchants and modes, those of the person first. The key of a customer in the marts has them.
+SELECT coalesce(merchant_id, 'platform') AS merchant, livemode
+FROM payment_events
+WHERE provider = $1
+GROUP BY 1, 2
+ORDER BY bool_or(customer_id = ANY ($2)) DESC NULLS LAST
+LIMIT $3
+
 -- name: tables
 -- Every table that could name a person, with its columns of bytes, which a row's text shows in hex.
 -- The bodies of dead letters are left out, because they are parsed. A partitioned table is searched
