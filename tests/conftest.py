@@ -112,11 +112,7 @@ def fresh_stack() -> Iterator[Callable[..., Settings]]:
 
 @contextmanager
 def own_stack(*only: str, **overrides: object) -> Iterator[Settings]:
-    """Start a separate stack with the given components, or all, and stop it when the block ends.
-
-    The folder is not one of pytest's temporary folders. Another pytest session changes the mode of
-    those to 0700, and then PostgreSQL, which does not run as root, cannot enter its data folder.
-    """
+    """Start a separate stack with the given components, or all, and stop it when the block ends."""
     with isolated.temporary(None, **overrides) as settings:
         up(settings, only=only)
         yield settings

@@ -49,5 +49,5 @@ def test_the_document_describes_how_to_change_secrets_that_no_command_rotates() 
     }
     held = {name for each in HELD.values() for name in each.secrets}
     rotated = {*signing_secrets.NAMES, *rotatable_passwords(Settings()), *held}
-    given = {"trino_password", "catalog_credential"}
+    given = {"catalog_credential"}
     assert described == set(generated_secrets.names()) - rotated | given

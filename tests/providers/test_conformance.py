@@ -1,7 +1,10 @@
 """The tests that every provider of the registry must pass."""
 
+import json
 import re
-from typing import Final
+from collections.abc import Iterable, Iterator
+from itertools import cycle
+from typing import Any, Final, TypeAlias
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,6 +12,7 @@ from hypothesis import strategies as st
 
 from fuzz.bodies import edited_bytes, edited_json, signatures
 from fuzz.promises import any_body_has_an_answer, only_the_genuine_verifies
+from payment_pipeline.domain.declines import CLASSES
 from payment_pipeline.domain.events import CONTROL_KINDS, KINDS, PAYMENT_EVENT, EventBase
 from payment_pipeline.domain.failures import FailureClass, Rejected
 from payment_pipeline.providers import (
@@ -18,9 +22,12 @@ from payment_pipeline.providers import (
     Refusal,
     Unparseable,
     Verified,
+    event_headers,
     providers,
 )
+from support.closed_lists import closed_statuses
 from support.pairs import FOLDER, Pair, as_json, normalize, pairs
+from support.personal_texts import PERSONAL_TEXTS
 
 PAIRS: Final = pairs()
 EACH_PROVIDER: Final = pytest.mark.parametrize(
@@ -32,9 +39,14 @@ EACH_PAIR: Final = pytest.mark.parametrize(
 NO_EVENTS: Final = (b"", b"{", b"null", b"[]", b"7", b"{}", b"\xff\xfe", b'{"id":NaN}', b"[" * 2000)
 """Bodies that are an event of no provider."""
 TOLERANCE_S: Final = 300
+Path: TypeAlias = tuple[str | int, ...]
+"""The keys and positions that lead to a value of a body."""
 EXAMPLES: Final = settings(
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
+
+
+FAILED: Final = ("charge.failed", "payment.failed")
 
 
 def own(provider: Provider) -> list[Pair]:
@@ -136,6 +148,46 @@ def test_an_event_is_equal_after_json(pair: Pair) -> None:
 
 
 @EACH_PAIR
+def test_the_status_is_in_the_closed_list_of_its_kind(pair: Pair) -> None:
+    event = normalize(pair.body, pair.provider)
+    assert isinstance(event, EventBase)
+    assert event.status in closed_statuses(type(event))
+    assert event.status != "unknown", "map the provider's word, or give the fixture a known one"
+
+
+@EACH_PAIR
+def test_the_class_of_a_decline_is_the_class_of_its_reason(pair: Pair) -> None:
+    event = normalize(pair.body, pair.provider)
+    assert isinstance(event, EventBase)
+    declined = getattr(event, "decline", None)
+    if pair.event["event_type"] in FAILED:
+        assert declined is not None, "an attempt that failed says why: fill in `decline`"
+    if declined is not None:
+        assert declined.reason is not None, "map the provider's codes to reasons"
+        assert declined.decline_class is CLASSES[declined.reason]
+
+
+@EACH_PAIR
+def test_the_identity_of_an_event_is_stable(pair: Pair) -> None:
+    provider, again = providers()[pair.provider], pair.body + b"\n"
+    envelope, event = provider.read(pair.body), normalize(pair.body, pair.provider)
+    assert isinstance(envelope, Envelope)
+    assert isinstance(event, EventBase)
+    assert provider.read(pair.body) == envelope
+    assert event.identity == (envelope.identity_sha256 or event.body_sha256)
+    if envelope.identity_sha256 is not None:
+        assert re.fullmatch("[0-9a-f]{64}", envelope.identity_sha256)
+        assert provider.read(again) == envelope, "white space makes no other event"
+
+
+@EACH_PROVIDER
+def test_two_events_have_two_identities(provider: Provider) -> None:
+    events = [normalize(pair.body, pair.provider) for pair in own(provider)]
+    identities = {event.identity for event in events if isinstance(event, EventBase)}
+    assert len(identities) == len(events)
+
+
+@EACH_PAIR
 def test_the_control_total_of_a_body_agrees_with_its_event(pair: Pair) -> None:
     total = providers()[pair.provider].control_total(pair.body)
     kind = pair.event["kind"]
@@ -185,3 +237,50 @@ def test_a_changed_signature_verifies_nothing(provider: Provider) -> None:
         only_the_genuine_verifies(pair, signature)
 
     each()
+
+
+@EACH_PAIR
+def test_no_text_of_a_body_shows_a_person_outside_the_raw_store(pair: Pair) -> None:
+    """Each text of the body is replaced in turn, and all texts at once."""
+    found = json.loads(pair.body)
+    paths = list(texts(found))
+    texts_in_turn = cycle(PERSONAL_TEXTS)
+    for path in paths:
+        for _ in range(4):
+            assert_not_shown(pair.provider, found, (path,), next(texts_in_turn))
+    decisive = {path for path in paths if path[-1] in {"id", "type", "object", "currency"}}
+    for text in PERSONAL_TEXTS:
+        assert_not_shown(pair.provider, found, paths, text)
+        assert_not_shown(
+            pair.provider, found, [each for each in paths if each not in decisive], text
+        )
+
+
+def assert_not_shown(provider: str, body: object, paths: Iterable[Path], text: str) -> None:
+    """Neither the record of the gateway nor the outcome of the normalizer holds the text."""
+    changed: Any = json.loads(json.dumps(body))
+    for *parents, last in paths:
+        holder = changed
+        for key in parents:
+            holder = holder[key]
+        holder[last] = text
+    sent = json.dumps(changed).encode()
+    outcome, envelope = normalize(sent, provider), providers()[provider].read(sent)
+    shown = as_json(outcome) if isinstance(outcome, EventBase) else outcome
+    assert text not in repr(shown), paths
+    if isinstance(envelope, Envelope):
+        assert text not in repr((envelope, event_headers(provider, envelope))), paths
+    else:
+        assert text not in repr(envelope), paths
+
+
+def texts(found: object, path: Path = ()) -> Iterator[Path]:
+    """The path of every text within."""
+    if isinstance(found, dict):
+        for key, value in found.items():
+            yield from texts(value, (*path, key))
+    elif isinstance(found, list):
+        for position, value in enumerate(found):
+            yield from texts(value, (*path, position))
+    elif isinstance(found, str):
+        yield path

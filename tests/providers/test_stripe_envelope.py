@@ -1,6 +1,7 @@
 """The topic, the key and the control total of Stripe's bodies."""
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,9 @@ def envelope(body: bytes) -> Envelope:
 
 def test_all_routing_fields_are_read() -> None:
     body = event({"id": "ch_1", "payment_intent": "pi_1"}, account="acct_1")
-    assert read(body) == Envelope(
+    found = envelope(body)
+    assert re.fullmatch("[0-9a-f]{64}", found.identity_sha256 or "")
+    assert found._replace(identity_sha256=None) == Envelope(
         event_id="evt_1",
         event_type="charge.succeeded",
         resource="charge",
@@ -224,3 +227,13 @@ def test_any_object_is_routed(event_type: str, subject: dict[str, object]) -> No
 @pytest.mark.parametrize("name", sorted(OBJECTS))
 def test_every_example_object_of_stripe_is_routed(name: str) -> None:
     assert envelope(event(OBJECTS[name], "what.ever")).resource == "other"
+
+
+@pytest.mark.parametrize("name", ["object", "status", "amount", "captured", "customer", "reason"])
+def test_any_value_in_a_field_of_the_identity_has_an_answer(name: str) -> None:
+    deep: Any = []
+    for _ in range(500):
+        deep = [deep]
+    values: tuple[Any, ...] = ([], {}, deep, 2**70, 1.5, "\ud7ff", None)
+    for value in values:
+        assert envelope(event({"id": "ch_1", "status": "paid", name: value})).identity_sha256

@@ -50,7 +50,7 @@ def charge(
     says_captured: bool = True,
     **more: object,
 ) -> dict[str, Any]:
-    """A captured charge without a payment intent. Before 2020 it did not say the captured amount."""
+    """A charge without a payment intent. Before 2020 it did not say the captured amount."""
     taken = amount if captured is None else captured
     return {
         "id": f"ch_{name}",

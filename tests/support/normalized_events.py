@@ -9,7 +9,8 @@ import psycopg
 
 from payment_pipeline.adapters import kafka
 from payment_pipeline.domain import headers as names
-from payment_pipeline.domain.events import PAYMENT_EVENT, Charge, PaymentMethod
+from payment_pipeline.domain.event_parts import PaymentMethod
+from payment_pipeline.domain.events import PAYMENT_EVENT, Charge
 from payment_pipeline.domain.raw import Coordinates
 from payment_pipeline.settings import Settings
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from payment_pipeline.domain.events import PAYMENT_EVENT, PaymentEvent
 from payment_pipeline.domain.failures import Rejected, Unmodelled
 from payment_pipeline.domain.raw import Coordinates, RawEvent
-from payment_pipeline.providers import Context, providers
+from payment_pipeline.providers import Context, Envelope, providers
 
 FOLDER = Path(__file__).parents[1] / "providers"
 SECRET = "whsec_fixture"
@@ -43,6 +43,7 @@ def pairs() -> list[Pair]:
 
 def raw_event(body: bytes, provider: str = "stripe") -> RawEvent:
     """Return a record of a raw topic, as the gateway writes it."""
+    envelope = providers()[provider].read(body)
     return RawEvent(
         provider=provider,
         coordinates=Coordinates(topic=f"webhooks.{provider}.other", partition=0, offset=7),
@@ -52,6 +53,7 @@ def raw_event(body: bytes, provider: str = "stripe") -> RawEvent:
         received_at=datetime.fromtimestamp(SIGNED_AT_S, UTC),
         verdict="verified:fixture",
         traceparent=None,
+        identity_sha256=envelope.identity_sha256 if isinstance(envelope, Envelope) else None,
     )
 
 

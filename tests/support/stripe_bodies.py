@@ -40,3 +40,13 @@ def body(event_type: str, found: object, **changes: object) -> bytes:
 
 def example(resource: str, **changes: object) -> dict[str, Any]:
     return {**OBJECTS[resource], **changes}
+
+
+def case(name: str) -> list[dict[str, Any]]:
+    """The events of a real payment or subscription, in the order in which Stripe sent them."""
+    found: dict[str, Any] = json.loads((FOLDER / "stripe_cases" / f"{name}.json").read_text())
+    events: list[dict[str, Any]] = found["events_in_order_of_sending"]
+    return events
+
+
+CASES = sorted(path.stem for path in (FOLDER / "stripe_cases").glob("*.json"))

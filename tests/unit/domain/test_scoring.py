@@ -10,10 +10,18 @@ from support.bare_event import event
 def test_a_failed_charge_tells_its_codes_and_its_card() -> None:
     failed = event(
         "charge.failed",
-        decline={"code": "card_declined", "network_decline_code": "51"},
+        decline={
+            "reason": "insufficient_funds",
+            "decline_class": "insufficient_funds",
+            "code": "card_declined",
+            "network_decline_code": "51",
+        },
         payment_method={"network": "visa", "country": "US", "card_hash": "secret"},
     )
     assert decline_inputs(failed) == {
+        "provider": "stripe",
+        "decline_reason": "insufficient_funds",
+        "decline_class": "insufficient_funds",
         "code": "card_declined",
         "network_decline_code": "51",
         "network": "visa",
@@ -23,16 +31,16 @@ def test_a_failed_charge_tells_its_codes_and_its_card() -> None:
 
 def test_the_brand_stands_in_for_an_unknown_network() -> None:
     failed = event("payment.failed", payment_method={"brand": "mastercard"})
-    assert decline_inputs(failed) == {"network": "mastercard"}
+    assert decline_inputs(failed) == {"provider": "stripe", "network": "mastercard"}
 
 
 def test_a_failed_invoice_tells_its_attempts() -> None:
     failed = event("invoice.payment_failed", attempt_count=3)
-    assert decline_inputs(failed) == {"attempt_count": "3"}
+    assert decline_inputs(failed) == {"provider": "stripe", "attempt_count": "3"}
 
 
 def test_a_failure_of_which_nothing_is_known_is_still_one() -> None:
-    assert decline_inputs(event("charge.failed")) == {}
+    assert decline_inputs(event("charge.failed", provider="acme")) == {"provider": "acme"}
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """The provider-neutral reasons of a declined payment, and the class of each reason.
 
 A class says what to do next: a reason of `insufficient_funds` calls for a later retry, one of
-`card_data` for another card. Each provider maps its codes to reasons once
-(`providers/<name>/declines.py`). Marts, features and retry rules read only reasons and classes.
+`card_data` for another card. Each provider maps its codes to reasons once, e.g.
+`providers/stripe/decline_codes.py`. Marts, features and retry rules read only reasons and classes.
 """
 
 from collections.abc import Mapping

@@ -11,7 +11,7 @@ from typing import Final, get_args
 import orjson
 from pydantic import ValidationError
 
-from . import events
+from . import event_fields
 from .declines import CLASSES, DeclineReason
 from .events import PAYMENT_EVENT, PaymentEvent
 
@@ -39,16 +39,16 @@ _RENAMED: Final[Mapping[str, str]] = {
     "incomplete_expired": "expired",
 }
 _STATUSES: Final[Mapping[object, tuple[object, ...]]] = {
-    "dispute": get_args(events.DisputeStatus),
-    "refund": get_args(events.RefundStatus),
-    "payout": get_args(events.PayoutStatus),
-    "invoice": get_args(events.InvoiceStatus),
-    "subscription": get_args(events.SubscriptionStatus),
+    "dispute": get_args(event_fields.DisputeStatus),
+    "refund": get_args(event_fields.RefundStatus),
+    "payout": get_args(event_fields.PayoutStatus),
+    "invoice": get_args(event_fields.InvoiceStatus),
+    "subscription": get_args(event_fields.SubscriptionStatus),
 }
 """The kinds whose statuses are Stripe's words, or are in `_RENAMED`."""
 _REASONS: Final[Mapping[object, tuple[object, ...]]] = {
-    "dispute": get_args(events.DisputeReason),
-    "refund": get_args(events.RefundReason),
+    "dispute": get_args(event_fields.DisputeReason),
+    "refund": get_args(event_fields.RefundReason),
 }
 _WITHOUT_STATUS: Final = frozenset({"customer", "fraud_warning"})
 

@@ -7,96 +7,38 @@ Amounts are integers in the provider's minor unit. Each event carries the curren
 that the provider uses for it (`domain.currency`). An event holds no personal data: no name, e-mail,
 address or metadata. A card is a keyed hash of its fingerprint.
 
-Statuses, reasons and the other closed lists are provider-neutral: a provider maps its own words to
-them once, and marts, features, reviews and the ledger read nothing else. A word that the provider
-added later becomes `unknown`, which never counts as a success. `provider_status` keeps the word.
+Statuses and reasons are provider-neutral (`domain.event_fields`). `provider_status` and
+`provider_reason` keep the provider's own words.
 """
 
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias, get_args
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError, model_validator
 
 from .currency import CurrencyCode
-from .declines import DeclineClass, DeclineReason
+from .event_fields import (
+    Code,
+    Count,
+    DisputeReason,
+    DisputeStatus,
+    ExactMinor,
+    Id,
+    InvoiceStatus,
+    MinorUnits,
+    PaymentStatus,
+    PayoutStatus,
+    RefundReason,
+    RefundStatus,
+    ReviewStatus,
+    Sha256,
+    SubscriptionStatus,
+)
+from .event_parts import Decline, Part, PaymentMethod, Previous, Risk, errors_of
 from .raw import Coordinates
 
-Id = Annotated[str, Field(min_length=1, max_length=255)]
-Code = Annotated[str, Field(min_length=1, max_length=255)]
-"""A provider's or a network's short code, e.g. `insufficient_funds`."""
-MinorUnits = Annotated[int, Field(strict=True, ge=-(2**63), le=2**63 - 1)]
-"""An amount in the provider's minor unit: bronze stores it as `bigint`."""
-Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-ExactMinor = Annotated[str, Field(pattern=r"^-?[0-9]{1,24}(\.[0-9]{1,6})?$")]
-"""An amount in the minor unit that may have a fraction, e.g. a twelfth of a yearly price."""
-
-PaymentStatus: TypeAlias = Literal[
-    "created",
-    "requires_action",
-    "processing",
-    "failed",
-    "authorized",
-    "succeeded",
-    "canceled",
-    "unknown",
-]
-"""The status of a payment or a charge. `authorized`: reserved and not captured. `succeeded`:
-captured, in whole or in part. `canceled`: the authorization was released, nothing was captured."""
-DisputeStatus: TypeAlias = Literal[
-    "inquiry",
-    "inquiry_closed",
-    "needs_response",
-    "under_review",
-    "won",
-    "lost",
-    "prevented",
-    "refunded",
-    "unknown",
-]
-"""`inquiry`: the bank asks for information, and nothing is charged back. `prevented`: settled
-before the dispute opened. `refunded`: the merchant refunded the payment instead."""
-RefundStatus: TypeAlias = Literal[
-    "pending", "requires_action", "succeeded", "failed", "canceled", "unknown"
-]
-PayoutStatus: TypeAlias = Literal["pending", "in_transit", "paid", "failed", "canceled", "unknown"]
-InvoiceStatus: TypeAlias = Literal["draft", "open", "paid", "uncollectible", "void", "unknown"]
-SubscriptionStatus: TypeAlias = Literal[
-    "incomplete",
-    "expired",
-    "trialing",
-    "active",
-    "past_due",
-    "unpaid",
-    "paused",
-    "canceled",
-    "unknown",
-]
-"""`incomplete`: the first payment is not made. `expired`: the first payment was never made."""
-ReviewStatus: TypeAlias = Literal["open", "closed", "unknown"]
-DisputeReason: TypeAlias = Literal[
-    "fraudulent",
-    "unrecognized",
-    "duplicate",
-    "product_not_received",
-    "product_unacceptable",
-    "subscription_canceled",
-    "credit_not_processed",
-    "debit_not_authorized",
-    "incorrect_amount_or_account",
-    "not_processable",
-    "other",
-    "unknown",
-]
-RefundReason: TypeAlias = Literal[
-    "requested_by_customer", "duplicate", "fraudulent", "authorization_expired", "unknown"
-]
-
-
-class Part(BaseModel):
-    """The base of every part of an event: immutable, with no field beyond its schema."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+Required: TypeAlias = Mapping[str, tuple[str, ...]]
+"""Names of fields, by what requires them."""
 
 
 class EventBase(Part):
@@ -109,7 +51,7 @@ class EventBase(Part):
     of its bodies. False for a subscription or a customer: their amounts move no money.
     """
 
-    required: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    required: ClassVar[Required] = {}
     """The fields that an event must have: by its event type, its status, or `*` for all events.
 
     An event that says that money was captured must say how much.
@@ -137,7 +79,7 @@ class EventBase(Part):
     """The provider-neutral status. Each kind has its closed list."""
     provider_status: Code | None = None
     """The provider's own word for the status."""
-    previous: "Previous | None" = None
+    previous: Previous | None = None
     """Values just before this event, if the provider says which have changed.
 
     Times are in whole seconds, so these values order the events of one second.
@@ -159,76 +101,34 @@ class EventBase(Part):
         """The hash that deliveries of the same event share."""
         return self.identity_sha256 or self.body_sha256
 
+    def is_delivery_of(self, body_sha256: str, identity_sha256: str | None) -> bool:
+        """True if a row or record with these hashes is the same event.
+
+        The same body is the same event, also if an earlier version stored it without an identity.
+        """
+        return self.body_sha256 == body_sha256 or (
+            self.identity_sha256 is not None and self.identity_sha256 == identity_sha256
+        )
+
     @model_validator(mode="after")
     def _has_what_it_says(self) -> Self:
         event_type: str = self.event_type  # type: ignore[attr-defined]  # each kind has its own list
-        for subject in ("*", event_type, self.status or ""):
-            for name in self.required.get(subject, ()):
-                if getattr(self, name) is None:
-                    raise ValueError(f"{name} is required for {subject}")
+        lacking = {
+            name: event_type if subject == "*" else subject
+            for subject in ("*", self.status or "", event_type)
+            for name in self.required.get(subject, ())
+            if getattr(self, name) is None
+        }
+        if lacking:
+            raise ValidationError.from_exception_data(type(self).__name__, errors_of(lacking))
         return self
-
-
-class Previous(Part):
-    """Values of the same object just before the event. `None`: unchanged, or not said."""
-
-    status: Code | None = None
-    amount_refunded_minor: MinorUnits | None = None
-    amount_captured_minor: MinorUnits | None = None
-    monthly_amount_minor: ExactMinor | None = None
-    is_collection_paused: bool | None = None
-    cancel_at_period_end: bool | None = None
-    delinquent: bool | None = None
-    country: Code | None = None
-
-
-class Decline(Part):
-    """The provider's and the card network's reasons for a failed attempt."""
-
-    reason: DeclineReason | None = None
-    """The provider-neutral reason (`domain.declines`)."""
-    decline_class: DeclineClass | None = None
-    """The class of `reason`."""
-    code: Code | None = None
-    decline_code: Code | None = None
-    advice_code: Code | None = None
-    """Stripe: confirm_card_data, do_not_try_again, try_again_later."""
-    network_decline_code: Code | None = None
-    """The network's response code, e.g. Visa `51`."""
-    network_advice_code: Code | None = None
-    """Mastercard's merchant advice code, e.g. `03`."""
-
-
-class PaymentMethod(Part):
-    """The payment method, without anything that identifies a person."""
-
-    type: Code | None = None
-    brand: Code | None = None
-    network: Code | None = None
-    funding: Code | None = None
-    country: Code | None = None
-    wallet: Code | None = None
-    card_hash: Code | None = None
-    """Keyed hash of the provider's card fingerprint. Equal cards have equal hashes."""
-    cvc_check: Code | None = None
-    postal_code_check: Code | None = None
-    three_d_secure: Code | None = None
-
-
-class Risk(Part):
-    """The provider's risk assessment (Stripe Radar)."""
-
-    level: Code | None = None
-    score: Count | None = None
-    outcome_type: Code | None = None
-    reason: Code | None = None
 
 
 class Payment(EventBase):
     """A payment that a merchant asked for (Stripe: PaymentIntent)."""
 
     has_control_total = True
-    required = {
+    required: ClassVar[Required] = {
         "*": ("payment_id", "status", "amount_minor", "currency"),
         "payment.amount_capturable_updated": ("amount_capturable_minor",),
         "payment.succeeded": ("amount_received_minor",),
@@ -263,7 +163,7 @@ class Charge(EventBase):
     """One attempt to move the money (Stripe: Charge)."""
 
     has_control_total = True
-    required = {
+    required: ClassVar[Required] = {
         "*": ("payment_id", "object_id", "status", "amount_minor", "currency"),
         "charge.captured": ("amount_captured_minor",),
         "charge.refunded": ("amount_refunded_minor",),
@@ -299,7 +199,7 @@ class Dispute(EventBase):
     """A chargeback or an inquiry. Its state is in `status`, not in the event type."""
 
     has_control_total = True
-    required = {"*": ("object_id", "status", "amount_minor", "currency")}
+    required: ClassVar[Required] = {"*": ("object_id", "status", "amount_minor", "currency")}
     kind: Literal["dispute"] = "dispute"
     event_type: Literal[
         "dispute.created",
@@ -329,7 +229,7 @@ class Refund(EventBase):
     """Money that goes back to the payer."""
 
     has_control_total = True
-    required = {"*": ("object_id", "status", "amount_minor", "currency")}
+    required: ClassVar[Required] = {"*": ("object_id", "status", "amount_minor", "currency")}
     kind: Literal["refund"] = "refund"
     event_type: Literal["refund.created", "refund.updated", "refund.failed"]
     status: RefundStatus | None = None
@@ -344,7 +244,7 @@ class Payout(EventBase):
     """Money to the merchant's bank. The amount is negative when money comes from the bank."""
 
     has_control_total = True
-    required = {"*": ("object_id", "status", "amount_minor", "currency")}
+    required: ClassVar[Required] = {"*": ("object_id", "status", "amount_minor", "currency")}
     kind: Literal["payout"] = "payout"
     event_type: Literal[
         "payout.created",
@@ -367,7 +267,7 @@ class Invoice(EventBase):
     """A bill; `amount_minor` is the amount due."""
 
     has_control_total = True
-    required = {
+    required: ClassVar[Required] = {
         "*": ("status",),
         "invoice.paid": ("amount_minor", "currency", "amount_paid_minor"),
         "invoice.payment_succeeded": ("amount_minor", "currency", "amount_paid_minor"),
@@ -412,7 +312,7 @@ class Subscription(EventBase):
     `monthly_amount_minor` is what is billed: all items converted to one month, without discounts.
     """
 
-    required = {"*": ("object_id", "status")}
+    required: ClassVar[Required] = {"*": ("object_id", "status")}
     kind: Literal["subscription"] = "subscription"
     event_type: Literal[
         "subscription.created",

@@ -5,11 +5,12 @@ Rules (`docs/guides/money.md`):
 - An item without an amount known in advance (tiers, usage) adds nothing, and a flag says so.
 - Discounts are taken off. A discount of the next bill alone is no recurring amount and is left out.
 - A fixed discount is taken off each bill, so it counts once for each cycle of the shortest item.
+  Each item carries its share of the discount, in proportion to its amount.
 """
 
 from collections.abc import Mapping, Sequence
-from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
+from math import floor
 from typing import Final, NamedTuple
 
 MONTHS_OF: Final[Mapping[str, Fraction]] = {
@@ -19,8 +20,8 @@ MONTHS_OF: Final[Mapping[str, Fraction]] = {
     "year": Fraction(12),
 }
 """The months of each interval."""
-DECIMALS: Final = Decimal("0.000001")
-"""The precision of a monthly amount: millionths of a minor unit."""
+DECIMALS: Final = 6
+"""The decimal places of a monthly amount, which is rounded half away from zero."""
 
 
 class Item(NamedTuple):
@@ -72,30 +73,33 @@ def monthly(items: Sequence[Item], discounts: Sequence[Discount], *, all_told: b
     for discount in discounts:
         _take_off(amounts, items, discount)
     total = sum((amount for amount in amounts if amount is not None), Fraction(0))
-    exact = Decimal(total.numerator) / Decimal(total.denominator)
-    rounded = exact.quantize(DECIMALS, ROUND_HALF_UP)
-    return Monthly(f"{rounded.normalize():f}", has_unknown_part=unknown)
+    return Monthly(_as_text(total), has_unknown_part=unknown)
+
+
+def _as_text(amount: Fraction) -> str:
+    """A decimal number without trailing zeros. `Decimal` would limit the number of digits."""
+    digits = floor(abs(amount) * 10**DECIMALS + Fraction(1, 2))
+    whole, fraction = divmod(digits, 10**DECIMALS)
+    sign = "-" if amount < 0 and digits else ""
+    return f"{sign}{whole}.{fraction:0{DECIMALS}}".rstrip("0").rstrip(".")
 
 
 def _take_off(amounts: list[Fraction | None], items: Sequence[Item], discount: Discount) -> None:
     """Takes a discount off the amounts, in place. No amount falls below zero."""
-    hit = [
-        position
-        for position, item in enumerate(items)
-        if amounts[position] is not None
+    hit = {
+        position: amount
+        for position, (amount, item) in enumerate(zip(amounts, items, strict=True))
+        if amount is not None
+        and amount > 0
         and discount.item in (None, position)
         and (discount.products is None or item.product in discount.products)
-    ]
+    }
     if discount.percent_off is not None:
-        for position in hit:
-            amount = amounts[position]
-            if amount is not None and amount > 0:
-                amounts[position] = amount * max(Fraction(0), 1 - discount.percent_off / 100)
+        share = discount.percent_off / 100
     elif discount.amount_off_minor is not None and hit:
         shortest = min(items[position].months or Fraction(1) for position in hit)
-        left = Fraction(discount.amount_off_minor) / shortest
-        for position in hit:
-            amount = amounts[position]
-            taken = min(left, max(amount or Fraction(0), Fraction(0)))
-            amounts[position] = (amount or Fraction(0)) - taken
-            left -= taken
+        share = Fraction(discount.amount_off_minor) / shortest / sum(hit.values())
+    else:
+        return
+    for position, amount in hit.items():
+        amounts[position] = amount * max(Fraction(0), 1 - share)

@@ -35,6 +35,10 @@ class Event(NamedTuple):
     created: int
     """Simulated time, as a Unix time in whole seconds."""
     body: bytes
+    thing: Json | None = None
+    """The object with the fields of every API version, to render the event in another version."""
+    before: Json | None = None
+    """The previous values of the changed fields, likewise."""
     booked: Booking | Billing | None = None
     """What the event changes in the true money of its payment or subscription."""
 
@@ -140,4 +144,5 @@ class World:
             # Every nested object has the field `livemode`: one replacement in the text is cheaper.
             body = body.replace(b'"livemode":false', b'"livemode":true')
         self.emitted_count += 1
-        self.emitted.append(Event(event_id, event_type, created, body, booked))
+        event = Event(event_id, event_type, created, body, thing, before, booked)
+        self.emitted.append(event)

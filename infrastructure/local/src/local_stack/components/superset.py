@@ -1,9 +1,10 @@
 """Superset: a server in a Python environment that holds only Superset.
 
-`python -m local_stack.components.superset` becomes the server, with the secrets that only Superset
-may see.
+`python -m local_stack.components.superset` becomes the server. Of all secrets, the server's
+environment has only the key that signs sessions.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -12,14 +13,14 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-from local_stack.component import DASHBOARDS, Component, Work, program
-from local_stack.files import var
+from local_stack.component import DASHBOARDS, Check, Component, Work, program
+from local_stack.files import var, write_private
 from local_stack.http import answers
 from local_stack.python_service import command_of
-from payment_pipeline.adapters.trino import CATALOG
+from payment_pipeline.adapters.trino import CATALOG, authorities_environment
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.resources import folder
-from payment_pipeline.settings import HOME, Settings, load
+from payment_pipeline.settings import HOME, Settings, load, variable
 
 ENVIRONMENT: Final = HOME / ".venv-superset"
 FOLDER: Final = folder("infrastructure/superset")
@@ -92,10 +93,13 @@ def prepare(settings: Settings, work: Work) -> None:
         UserError: the update failed. The message has the last lines of its output.
     """
     home(settings).mkdir(mode=0o700, exist_ok=True)
+    where, password = urlsplit(settings.trino), settings.trino_password_of("reader") or ""
+    write_private(home(settings) / "trino_login", f"{where.hostname}:{where.port}\n{password}")
     work(1, 0)
     done = subprocess.run(  # noqa: S603 - our own script
         [python(), FOLDER / "provision.py"],
-        env=environment(settings),
+        env=environment(settings) | {"SUPERSET_TRINO_URI": trino_uri(settings)},
+        input=settings.secret("superset_admin_password"),
         cwd=home(settings),
         capture_output=True,
         text=True,
@@ -104,29 +108,51 @@ def prepare(settings: Settings, work: Work) -> None:
     )
     if done.returncode:
         said = "\n".join(done.stderr.strip().splitlines()[-5:])
-        raise UserError(f"Superset can't be provisioned: {said}", exit_code=1)
+        raise UserError("Superset can't be provisioned:", exit_code=1, output=said)
     work(0, 1)
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """The variables that `superset_config.py` and `provision.py` read. They hold secrets."""
+    """The variables that `superset_config.py` reads. The only secret is the key of the sessions.
+
+    The metadata holds Trino's address and the hash of the administrator's password. The password
+    for Trino is in a private file.
+    """
+    secrets = {variable(name) for name in settings.given_secrets}
     return {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name not in secrets},
         "SUPERSET_CONFIG_PATH": str(FOLDER / "superset_config.py"),
         "SUPERSET_HOME": str(home(settings)),
         "SUPERSET_SECRET_KEY": settings.secret("superset_secret_key"),
-        "SUPERSET_ADMIN_PASSWORD": settings.secret("superset_admin_password"),
-        "SUPERSET_TRINO_URI": trino_uri(settings),
+        **authorities_environment(settings),
     }
 
 
 def trino_uri(settings: Settings) -> str:
-    """SQLAlchemy's address of the marts, for the user with read rights only."""
+    """SQLAlchemy's address of the marts, for the user with read rights only, without a password.
+
+    Superset would store the password. `superset_config.py` reads it from a file instead.
+    """
     where = urlsplit(settings.trino)
-    given = settings.trino_password
-    password = f":{quote(given.get_secret_value(), safe='')}" if given else ""
-    secure = "?protocol=https" if where.scheme == "https" else ""
-    return f"trino://{settings.trino_reader}{password}@{where.netloc}/{CATALOG}{secure}"
+    file = settings.trino_certified_by
+    verified = f"&verify={quote(json.dumps(file), safe='')}" if file else ""
+    secure = f"?protocol=https{verified}" if where.scheme == "https" else ""
+    return f"trino://{settings.trino_reader}@{where.netloc}/{CATALOG}{secure}"
+
+
+def checks(settings: Settings) -> Iterator[Check]:
+    """Superset's environment, and a password for Trino that is not the loader's."""
+    yield program("Superset", lambda: f"{python()}")
+    given = settings.given_secrets
+    owner, reader = given.get("trino_password"), given.get("trino_reader_password")
+    if owner and owner == reader:
+        finding = "Superset has the password of the user who may change the marts"
+    elif settings.trino_url and owner and not reader:
+        finding = "Trino runs elsewhere, and its user for Superset has no password"
+    else:
+        return
+    remedy = f"give Trino's user {settings.trino_reader} its own password, and set "
+    yield Check("Trino's reader", False, finding, f"{remedy}{variable('trino_reader_password')}")
 
 
 async def ready(settings: Settings) -> bool:
@@ -167,11 +193,11 @@ COMPONENT: Final = Component(
     needs=("trino",),
     prepare=prepare,
     group=DASHBOARDS,
-    secrets=("superset_secret_key", "superset_admin_password", "trino_password"),
+    secrets=("superset_secret_key",),
     generated_secrets=("superset_secret_key", "superset_admin_password"),
     memory_mib=1024,
     disk_mib=1024,
-    checks=lambda _settings: [program("Superset", lambda: f"{python()}")],
+    checks=checks,
     links=lambda settings: {
         "Superset": f"{address(settings)}, as {ADMIN} with the password in "
         f"{settings.secrets_dir / 'superset_admin_password'}"

@@ -3,16 +3,14 @@
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
+from payment_pipeline.domain.event_parts import Decline, PaymentMethod, Risk
 from payment_pipeline.domain.events import (
     Charge,
-    Decline,
     Dispute,
     FraudWarning,
     Payment,
     PaymentEvent,
-    PaymentMethod,
     Refund,
-    Risk,
 )
 from payment_pipeline.domain.raw import Coordinates
 

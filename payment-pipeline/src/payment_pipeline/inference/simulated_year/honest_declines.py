@@ -6,7 +6,7 @@ from typing import Final
 from numpy.random import Generator
 
 from payment_pipeline.domain.declines import CLASSES, DeclineReason
-from payment_pipeline.domain.events import Decline
+from payment_pipeline.domain.event_parts import Decline
 
 from .book import HOUR_S, START
 from .people import Card, pick

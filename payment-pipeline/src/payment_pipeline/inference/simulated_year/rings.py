@@ -5,7 +5,7 @@ from typing import Final
 from numpy.random import Generator
 
 from payment_pipeline.domain.declines import CLASSES
-from payment_pipeline.domain.events import Decline
+from payment_pipeline.domain.event_parts import Decline
 
 from .book import DAY_S, HOUR_S, Book, Purchase
 from .honest_declines import REASONS

@@ -19,19 +19,23 @@ from .money import Currency, currency, in_currency, money
 from .rendering import Rendering
 
 INTERVALS: Final = ("day", "week", "month", "year")
+TOO_MUCH: Final = "add up to more than 64 bits hold"
 
 
-def invoice(found: Reader, _: Rendering) -> Fields:
+PAID: Final = ("invoice.paid", "invoice.payment_succeeded")
+
+
+def invoice(found: Reader, rendering: Rendering) -> Fields:
     """Reads an Invoice. An upcoming invoice has no id."""
     subscription = found.child("parent").child("subscription_details")
     return {
         **money(found, "amount_due"),
         "payment_id": _payment_id(found),
-        "status": statuses.neutral(statuses.INVOICE, found.text("status")),
+        "status": statuses.neutral(statuses.INVOICE, found.raw_text("status")),
         "subscription_id": found.reference("subscription")
         or subscription.reference("subscription"),
-        **found.texts("billing_reason", "collection_method"),
-        "amount_paid_minor": found.amount("amount_paid"),
+        **found.codes("billing_reason", "collection_method"),
+        "amount_paid_minor": found.amount("amount_paid", required=rendering.event_type in PAID),
         "amount_remaining_minor": found.amount("amount_remaining"),
         "total_minor": found.amount("total"),
         "attempt_count": found.count("attempt_count"),
@@ -55,11 +59,13 @@ def subscription(found: Reader, rendering: Rendering) -> Fields:
     amount_minor = None if listed.flag("has_more") or cycle is None else _sum(found, items)
     started, ended = min((item.period for item in items), key=_end, default=_NO_PERIOD)
     paused = found.expanded("pause_collection")
+    billed_in = currency(found) or next((item.currency for item in items), None)
+    applied = discounts.of_subscription(found, billed_in, rendering.occurred_at)
     return {
-        **in_currency(currency(found) or next((item.currency for item in items), None)),
-        "status": statuses.neutral(statuses.SUBSCRIPTION, found.text("status")),
+        **in_currency(billed_in),
+        "status": statuses.neutral(statuses.SUBSCRIPTION, found.raw_text("status")),
         "amount_minor": amount_minor,
-        **_monthly(found, items, rendering),
+        **_monthly(found, items, applied),
         "is_collection_paused": bool(paused),
         "collection_resumes_at": paused.moment("resumes_at"),
         "quantity": sum(item.quantity for item in items) if items else None,
@@ -72,8 +78,8 @@ def subscription(found: Reader, rendering: Rendering) -> Fields:
         "cancel_at_period_end": found.flag("cancel_at_period_end"),
         "canceled_at": found.moment("canceled_at"),
         "ended_at": found.moment("ended_at"),
-        "cancellation_reason": found.child("cancellation_details").text("reason"),
-        **found.texts("collection_method"),
+        "cancellation_reason": found.child("cancellation_details").code("reason"),
+        **found.codes("collection_method"),
     }
 
 
@@ -114,12 +120,12 @@ def _item(item: Reader) -> Item:
     if not price:
         price = billing = item.child("plan")
         unit, bundle = "amount", "transform_usage"
-    metered = billing.text("usage_type") == "metered"
+    metered = billing.raw_text("usage_type") == "metered"
     quantity = 0 if metered else item.count("quantity")
     quantity = 1 if quantity is None else quantity
     each = price.amount(unit)
     unit_minor = price.decimal(f"{unit}_decimal") if each is None else each
-    if price.text("billing_scheme") == "tiered":
+    if price.raw_text("billing_scheme") == "tiered":
         unit_minor = None
     return Item(
         amount_minor=_times(unit_minor, _bundles(quantity, price.child(bundle))),
@@ -140,7 +146,7 @@ def _legacy_items(found: Reader) -> list[Item]:
 def _bundles(quantity: int, bundle: Reader) -> int:
     """The number of price units in a quantity. A price may be for a dozen."""
     divide_by = bundle.count("divide_by") or 1
-    return -(-quantity // divide_by) if bundle.text("round") == "up" else quantity // divide_by
+    return -(-quantity // divide_by) if bundle.raw_text("round") == "up" else quantity // divide_by
 
 
 def _times(unit_minor: Fraction | int | None, bundles: int) -> Fraction | int | None:
@@ -162,20 +168,22 @@ def _sum(found: Reader, items: list[Item]) -> int | None:
     total = sum(amounts)
     whole = total if isinstance(total, int) else floor(total + Fraction(1, 2))
     if abs(whole) > BIGINT_MAX:
-        found.fault("items", "add up to more than 64 bits hold")
+        found.fault("items", TOO_MUCH)
         return None
     return whole
 
 
-def _monthly(found: Reader, items: list[Item], rendering: Rendering) -> Fields:
-    """What the subscription bills in a month, without its discounts."""
-    applied = discounts.of_subscription(found, rendering.occurred_at)
+def _monthly(found: Reader, items: list[Item], applied: discounts.Discounts) -> Fields:
+    """What the subscription bills in a month: its items, less its discounts."""
     complete = not found.child("items").flag("has_more") and applied.complete
     known = [
         recurring.Item(_known_minor(item), _months(item.cycle), item.product) for item in items
     ]
     complete = complete and not any(item.is_metered for item in items)
     monthly = recurring.monthly(known, applied.discounts, all_told=complete)
+    if abs(Fraction(monthly.amount_minor or 0)) > BIGINT_MAX:
+        found.fault("items", TOO_MUCH)
+        return {}
     return {
         "monthly_amount_minor": monthly.amount_minor,
         "has_unknown_amount": monthly.has_unknown_part,

@@ -12,9 +12,10 @@ from typing import Final, NamedTuple
 from payment_pipeline.domain.recurring import Discount
 from payment_pipeline.providers.reader import Reader
 
-from .money import currency
+from .money import Currency, currency
 
 ONCE: Final = "once"
+PERCENT_MAX: Final = 100
 
 
 class Discounts(NamedTuple):
@@ -25,15 +26,21 @@ class Discounts(NamedTuple):
     """False if the body leaves out what a discount takes off."""
 
 
-def of_subscription(found: Reader, at: datetime | None) -> Discounts:
-    """The discounts of a subscription and of its items that hold at a time."""
+def of_subscription(found: Reader, billed_in: Currency | None, at: datetime | None) -> Discounts:
+    """The discounts of a subscription and of its items that hold at a time.
+
+    Args:
+        found: the subscription.
+        billed_in: its currency. An amount in another currency can't be taken off.
+        at: the time; `None` if it is unknown.
+    """
     read: dict[str, Discount | None] = {}
     by_id_alone: set[str] = set()
     for named, expanded, item in _listed(found):
         if not expanded:
             by_id_alone.add(named)
         elif _holds(expanded, at):
-            read[named] = _discount(expanded, item, found)
+            read[named] = _discount(expanded, item, billed_in)
         else:
             read[named] = _NOTHING
     known = [discount for discount in read.values() if discount is not None]
@@ -49,7 +56,7 @@ def _listed(found: Reader) -> Iterator[tuple[str, Reader, int | None]]:
     """Each discount: its id, its object if the body has it, and the item that it is for."""
     single = found.expanded("discount")
     if single:
-        yield single.text("id") or "discount", single, None
+        yield single.raw_text("id") or "discount", single, None
     yield from _of_list(found, None)
     for position, item in enumerate(found.child("items").children("data")):
         yield from _of_list(item, position)
@@ -62,7 +69,7 @@ def _of_list(found: Reader, item: int | None) -> Iterator[tuple[str, Reader, int
 
 def _holds(discount: Reader, at: datetime | None) -> bool:
     """Whether the discount reduces the bills at a time."""
-    if _coupon(discount).text("duration") == ONCE:
+    if _coupon(discount).raw_text("duration") == ONCE:
         return False
     end_at = discount.moment("end")
     return end_at is None or at is None or at < end_at
@@ -73,14 +80,14 @@ def _coupon(discount: Reader) -> Reader:
     return coupon or discount.expanded("source").expanded("coupon")
 
 
-def _discount(discount: Reader, item: int | None, found: Reader) -> Discount | None:
+def _discount(discount: Reader, item: int | None, billed_in: Currency | None) -> Discount | None:
     """What a discount takes off; `None` if the body does not say it in the right currency."""
     coupon = _coupon(discount)
     products = coupon.expanded("applies_to").texts_of("products")
     percent = coupon.number("percent_off")
     amount = coupon.amount("amount_off")
-    if percent is not None:
+    if percent is not None and 0 <= percent <= PERCENT_MAX:
         return Discount(percent_off=percent, products=products, item=item)
-    if amount is not None and currency(coupon) == currency(found):
+    if amount is not None and amount >= 0 and currency(coupon) == billed_in:
         return Discount(amount_off_minor=amount, products=products, item=item)
     return None

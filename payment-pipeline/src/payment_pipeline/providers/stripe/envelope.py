@@ -5,15 +5,18 @@ version since 2020-08-27 are read: an expandable field is an id or an object. Si
 versions (2025-03-31) an invoice names its payments in `payments` and its subscription in `parent`.
 """
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any, Final, TypeGuard
+from itertools import islice
+from typing import Any, Final
 
 import orjson
 
+from payment_pipeline.domain.personal_data import is_event_type
 from payment_pipeline.providers import ControlTotal, Envelope, Unparseable, Unsupported
+
+from .object_ids import is_event_id, is_plain
 
 RESOURCES: Final = (
     "payment_intent",
@@ -60,6 +63,8 @@ _CONTROL_FIELDS: Final = (
     ("refund.", "amount"),
 )
 
+_IDENTITY_OF_EVENT: Final = ("id", "type", "created", "livemode", "account")
+
 # The fields whose names and values are the same in every API version. `amount_refunded` is none of
 # them: its meaning changed in 2025-03-31.basil.
 _IDENTITY_FIELDS: Final = (
@@ -70,15 +75,16 @@ _IDENTITY_FIELDS: Final = (
 _IDENTITY_REFERENCES: Final = ("customer",)
 
 # Statuses that have another name in old API versions: before 2015-02-18, and before 2019-02-11.
-_RENAMED: Final[dict[tuple[object, str], str]] = {
+_RENAMED: Final[Mapping[tuple[object, object], str]] = {
     ("charge", "paid"): "succeeded",
     ("payment_intent", "requires_source"): "requires_payment_method",
     ("payment_intent", "requires_source_action"): "requires_action",
 }
 
 ACCOUNT_PREFIX: Final = "acct_"
-_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,254}", re.ASCII)
-_TYPE: Final = re.compile(r"[a-z][a-z0-9_.]{0,254}", re.ASCII)
+
+INVOICE_PAYMENTS_MAX: Final = 100
+"""The maximum number of an invoice's payments that are read. An event lists at most ten of them."""
 
 
 def read(body: bytes) -> Envelope | Unparseable | Unsupported:
@@ -91,11 +97,11 @@ def read(body: bytes) -> Envelope | Unparseable | Unsupported:
         return Unparseable("not_an_object")
     event_id = event.get("id")
     if event.get("object") == THIN:
-        return Unsupported(THIN, event_id if _is_id(event_id) else None)
-    if not _is_id(event_id):
+        return Unsupported(THIN, event_id if is_event_id(event_id) else None)
+    if not is_event_id(event_id):
         return Unparseable("id_missing_or_invalid")
     event_type = event.get("type")
-    if not isinstance(event_type, str) or not _TYPE.fullmatch(event_type):
+    if not isinstance(event_type, str) or not is_event_type(event_type):
         return Unparseable("type_missing_or_invalid")
     created = event.get("created")
     if type(created) is not int or not 0 <= created <= CREATED_MAX_S:
@@ -105,7 +111,7 @@ def read(body: bytes) -> Envelope | Unparseable | Unsupported:
         return Unparseable("data_object_missing_or_invalid")
     resource = resource_of(event_type)
     account = event.get("account")
-    account = account if _is_id(account) else merchant_of(event.get("context"))
+    account = account if is_plain(account) else merchant_of(event.get("context"))
     return Envelope(
         event_id=event_id,
         event_type=event_type,
@@ -124,25 +130,30 @@ def merchant_of(context: object) -> str | None:
     Stripe's changelog, 2025-04-30.basil, "Adds context to the events of an organization".
     """
     last = context.rpartition("/")[2] if isinstance(context, str) else ""
-    return last if last.startswith(ACCOUNT_PREFIX) and _is_id(last) else None
+    return last if last.startswith(ACCOUNT_PREFIX) and is_plain(last) else None
 
 
 def _identity_sha256(event: dict[str, Any], subject: dict[str, Any]) -> str:
     """The hash of what makes two deliveries the same event.
 
-    Stripe sends one event to several endpoints. Each delivery has another `pending_webhooks`, and
-    an endpoint of another API version gets another rendering of the object. The fields here are the
-    same in all deliveries. They say what the event is about, and its money. So a body with another
-    amount, status, currency or customer has another identity.
+    Stripe sends one event to several endpoints. Each delivery has another `pending_webhooks`. An
+    endpoint of another API version gets another rendering of the object, and `context` only since
+    2025-04-30.basil. The fields here are the same in all deliveries. They say what the event is
+    about, and its money. So a body with another amount, status, currency or customer has another
+    identity.
     """
-    of_event = [event.get(name) for name in ("id", "type", "created", "livemode", "account")]
-    of_subject = [subject.get(name) for name in _IDENTITY_FIELDS]
+    of_event = [_plain(event.get(name)) for name in _IDENTITY_OF_EVENT]
+    of_subject = [_plain(subject.get(name)) for name in _IDENTITY_FIELDS]
     related = [next(_ids([subject.get(name)]), None) for name in _IDENTITY_REFERENCES]
-    status = subject.get("status")
-    if isinstance(status, str):
-        status = _RENAMED.get((subject.get("object"), status), status)
-    stated = orjson.dumps([*of_event, event.get("context"), *of_subject, status, *related])
+    status = _plain(subject.get("status"))
+    status = _RENAMED.get((_plain(subject.get("object")), status), status)
+    stated = orjson.dumps([*of_event, *of_subject, status, *related])
     return sha256(stated).hexdigest()
+
+
+def _plain(value: object) -> str | int | float | None:
+    """The value; `None` for a list or an object, which no field of the identity is at Stripe."""
+    return value if isinstance(value, str | int | float) else None
 
 
 def control_total(body: bytes) -> ControlTotal | None:
@@ -192,14 +203,16 @@ def _candidates(resource: str, subject: dict[str, Any]) -> Iterator[object]:
 
 def _invoice_payments(invoice: dict[str, Any], field: str) -> Iterator[object]:
     payments = _nested(invoice, "payments", "data")
-    for payment in payments if isinstance(payments, list) else ():
+    listed = payments if isinstance(payments, list) else []
+    for payment in islice(listed, INVOICE_PAYMENTS_MAX):
         yield _nested(payment, "payment", field)
 
 
 def _ids(candidates: Iterable[object]) -> Iterator[str]:
+    """The ids that a key may show. An event about a customer with another id has its own key."""
     for candidate in candidates:
         expanded = candidate.get("id") if isinstance(candidate, dict) else candidate
-        if _is_id(expanded):
+        if is_plain(expanded):
             yield expanded
 
 
@@ -214,7 +227,3 @@ def _nested(value: object, *path: str) -> object:
             return None
         value = value.get(name)
     return value
-
-
-def _is_id(value: object) -> TypeGuard[str]:
-    return isinstance(value, str) and _ID.fullmatch(value) is not None

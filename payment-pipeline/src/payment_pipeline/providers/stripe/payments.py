@@ -18,6 +18,7 @@ def payment(found: Reader, rendering: Rendering) -> Fields:
     """Reads a PaymentIntent."""
     attempt = _latest_attempt(found)
     failure = found.child("last_payment_error")
+    status = _payment_status(found.raw_text("status"), rendering, failed=bool(failure))
     method = (
         attempt.child("payment_method_details")
         or failure.expanded("payment_method")
@@ -25,16 +26,19 @@ def payment(found: Reader, rendering: Rendering) -> Fields:
     )
     return {
         **money(found, "amount"),
-        "payment_id": found.text("id"),
-        "status": _payment_status(found.text("status"), rendering, failed=bool(failure)),
-        "amount_capturable_minor": found.amount("amount_capturable"),
-        "amount_received_minor": found.amount("amount_received"),
+        "payment_id": found.identifier("id"),
+        "status": status,
+        "amount_capturable_minor": found.amount(
+            "amount_capturable",
+            required=rendering.event_type == "payment.amount_capturable_updated",
+        ),
+        "amount_received_minor": found.amount("amount_received", required=status == "succeeded"),
         "charge_id": found.reference("latest_charge")
-        or attempt.text("id")
+        or attempt.identifier("id")
         or failure.reference("charge"),
         "invoice_id": found.reference("invoice"),
-        **found.texts("capture_method", "cancellation_reason", "setup_future_usage"),
-        "decline": decline(failure, failure.text("decline_code"), failure.text("code")),
+        **found.codes("capture_method", "cancellation_reason", "setup_future_usage"),
+        "decline": decline(failure, failure.code("decline_code"), failure.code("code")),
         "payment_method": payment_method(method),
         "risk": risk(attempt.child("outcome")),
     }
@@ -43,15 +47,15 @@ def payment(found: Reader, rendering: Rendering) -> Fields:
 def charge(found: Reader, rendering: Rendering) -> Fields:
     """Reads a Charge."""
     outcome = found.child("outcome")
-    failure_code = found.text("failure_code")
+    failure_code = found.code("failure_code")
     # The outcome's reason is a decline code only if the charge failed. Otherwise it is Radar's.
-    declined_for = outcome.text("reason") if failure_code else None
+    declined_for = outcome.code("reason") if failure_code else None
     details = found.child("payment_method_details")
     status = _charge_status(found, rendering)
     captured_minor = _captured_minor(found, rendering)
     return {
         **money(found, "amount"),
-        "payment_id": found.reference("payment_intent") or found.text("id"),
+        "payment_id": found.reference("payment_intent") or found.identifier("id"),
         "status": status,
         "amount_authorized_minor": _authorized_minor(found, details, status),
         "amount_captured_minor": captured_minor,
@@ -72,9 +76,9 @@ def refund(found: Reader, _: Rendering) -> Fields:
     return {
         **money(found, "amount"),
         **about_charge(found),
-        "status": statuses.neutral(statuses.REFUND, found.text("status")),
-        **statuses.reason(statuses.REFUND_REASON, found.text("reason")),
-        **found.texts("failure_reason"),
+        "status": statuses.neutral(statuses.REFUND, found.raw_text("status")),
+        **statuses.reason(statuses.REFUND_REASON, found.code("reason")),
+        **found.codes("failure_reason"),
         "requested_at": found.moment("created"),
     }
 
@@ -83,8 +87,8 @@ def payout(found: Reader, _: Rendering) -> Fields:
     """Reads a Payout."""
     return {
         **money(found, "amount"),
-        "status": statuses.neutral(statuses.PAYOUT, found.text("status")),
-        **found.texts("method", "type", "failure_code"),
+        "status": statuses.neutral(statuses.PAYOUT, found.raw_text("status")),
+        **found.codes("method", "type", "failure_code"),
         "arrival_at": found.moment("arrival_date"),
         "automatic": found.flag("automatic"),
         "balance_transaction_id": found.reference("balance_transaction"),
@@ -121,7 +125,7 @@ def _charge_status(found: Reader, rendering: Rendering) -> str:
     """The status of a Charge: an approved charge is authorized until it is captured."""
     if rendering.event_type == "charge.expired":
         return "canceled"
-    status = statuses.neutral(statuses.CHARGE, found.text("status"))
+    status = statuses.neutral(statuses.CHARGE, found.raw_text("status"))
     if status != "succeeded":
         return status
     captured = found.flag("captured")
@@ -137,7 +141,7 @@ def _authorized_minor(found: Reader, details: Reader, status: str) -> int | None
     """The approved amount. Stripe: `amount_authorized` of the card, since partial approvals."""
     if status not in ("authorized", "succeeded", "canceled"):
         return None
-    card = details.child(details.text("type") or "card")
+    card = details.child(details.raw_text("type") or "card")
     approved = card.amount("amount_authorized")
     return found.amount("amount") if approved is None else approved
 
@@ -155,6 +159,8 @@ def _captured_minor(found: Reader, rendering: Rendering) -> int | None:
         return 0
     amount = found.amount("amount")
     if amount is None or not captured:
+        if rendering.event_type == "charge.captured":
+            found.fault("amount_captured", "is missing")
         return None
     if rendering.event_type == "charge.captured":
         return amount - (found.amount("amount_refunded") or 0)
@@ -167,7 +173,8 @@ def _refunded_minor(found: Reader, rendering: Rendering, captured_minor: int | N
     Until 2025-03-31.basil `amount_refunded` includes that part once it is released. It is released
     as a whole, so a smaller `amount_refunded` holds refunds alone.
     """
-    said, amount = found.amount("amount_refunded"), found.amount("amount")
+    required = rendering.event_type == "charge.refunded"
+    said, amount = found.amount("amount_refunded", required=required), found.amount("amount")
     if not said or amount is None:
         return said
     if found.flag("captured") is False:
@@ -177,7 +184,7 @@ def _refunded_minor(found: Reader, rendering: Rendering, captured_minor: int | N
         return said
     includes_releases = rendering.refunds_include_releases
     if includes_releases is None:
-        event = found.path("amount_refunded")
-        found.fault("amount_refunded", f"needs an API version: {event} may include a release")
+        message = "may include a released authorization: the event has no api_version"
+        found.fault("amount_refunded", message)
         return None
     return said - rest if includes_releases else said
