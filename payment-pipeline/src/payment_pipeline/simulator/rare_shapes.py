@@ -1,8 +1,8 @@
 """The rare shapes of real payments that every simulated market has, in turn.
 
 A shape is rare in real traffic and easily misread (`docs/guides/money.md`). About one lifecycle in
-ten is a rare shape. The shapes are dealt like cards: each comes once before any comes again. So
-each is about one in 300 lifecycles, and 3,000 events have all of them.
+seven is a rare shape. The shapes are dealt like cards: each comes once before any comes again. So
+each is about one in 200 lifecycles, and 3,000 events have all of them.
 """
 
 from collections.abc import Callable, Mapping

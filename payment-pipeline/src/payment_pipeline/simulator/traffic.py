@@ -39,7 +39,7 @@ _ARRIVALS: Final = Weighted(
         "customer deletion": 1.0,
         "ring purchase": 2.0,
         "card testing": 0.35,
-        "rare shape": 11.0,
+        "rare shape": 16.0,
     }
 )
 
