@@ -162,9 +162,15 @@ def _failures(context: DrillContext, digest: str) -> set[str]:
 
 
 def _charges(context: DrillContext, count: int) -> Iterator[Event]:
-    """Simulate charges. They have an amount, so every kind of poison applies to them."""
+    """Simulate charges with a payment intent.
+
+    They have an amount, so every kind of poison applies to them.
+    """
     charges = (
-        each for each in modelled_events(context, 20 * count) if each.type == "charge.succeeded"
+        each
+        for each in modelled_events(context, 25 * count)
+        if each.type == "charge.succeeded"
+        and orjson.loads(each.body)["data"]["object"]["payment_intent"]
     )
     return (each for _, each in zip(range(count), charges, strict=False))
 

@@ -79,8 +79,8 @@ def simulate(
 
     The traffic has whole lifecycles in their true order: payments and their declines, refunds,
     disputes, payouts, subscriptions with invoices and retries, fraud rings, connected accounts,
-    API versions since 2016, currencies of every exponent, and rare shapes of payments. The simulator
-    obeys 503 and Retry-After. It writes each attempt to a ledger file. `payments audit
+    API versions since 2016, currencies of every exponent, and rare shapes of payments. The
+    simulator obeys 503 and Retry-After, and writes each attempt to a ledger file. `payments audit
     --client-ledger FILE` compares the pipeline with that file.
     """
     from payment_operations import simulation
