@@ -23,7 +23,7 @@ from payment_pipeline.settings import Settings
 from support import lake_rows
 from support.dbt_project import Dbt, project
 from support.lake_rows import Row
-from support.money_shapes import SHAPES
+from support.money_shapes import LARGEST_MINOR, SHAPES
 from support.pairs import Pair, normalize, pairs
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
@@ -176,6 +176,23 @@ def _row_of_pair(pair: Pair) -> Row:
     event = normalize(pair.body, pair.provider)
     assert isinstance(event, EventBase), event
     return _row(event) | {"provider": _apart(pair)}
+
+
+def test_no_sum_overflows_by_the_largest_amounts(marts: Dbt) -> None:
+    """The drill `poison` sends the same amounts through the pipeline up to bronze."""
+    schema = marts.schema("marts")
+    ((lake, facts, verdicts),) = marts.query(
+        f"""select max(lake_amount_minor), max(facts_amount_minor), array_agg(distinct verdict)
+        from {schema}.fct_audit where currency = 'USD'"""
+    )
+    assert lake == facts > 2 * LARGEST_MINOR
+    assert verdicts == ["adds up"]
+    largest = Decimal(LARGEST_MINOR) / 100
+    for table in ("fct_payments", "fct_daily_payments"):
+        ((captured,),) = marts.query(
+            f"select sum(captured_amount) from {schema}.{table} where currency = 'USD'"
+        )
+        assert captured > largest, table
 
 
 def _rows(events: list[dict[str, Any]]) -> list[Row]:

@@ -18,6 +18,8 @@ from payment_pipeline.bronze.contract import (
     EVENTS_TABLE,
     QUARANTINE_TABLE,
 )
+from payment_pipeline.simulator import true_money
+from payment_pipeline.simulator.true_money import Billing, Booking
 from support import lake_rows
 from support.lake_rows import Row
 
@@ -41,6 +43,18 @@ def events() -> tuple[Row, ...]:
         for row in _through_a_success(lake_rows.event_rows(SEED + number, ODD_EVENTS, date))
     ]
     return _received([*lake_rows.event_rows(SEED, EVENTS, until), *odd])
+
+
+@cache
+def true_payments() -> dict[str, Booking]:
+    """The money of each payment as the simulator knows it, by the payment's id."""
+    return true_money.payments(lake_rows.simulated(SEED, EVENTS))
+
+
+@cache
+def true_subscriptions() -> dict[str, Billing]:
+    """What each subscription bills in a month as the simulator knows it, by its id."""
+    return true_money.subscriptions(lake_rows.simulated(SEED, EVENTS))
 
 
 @cache

@@ -34,6 +34,7 @@ from payment_pipeline.domain.raw import Coordinates, RawEvent
 from payment_pipeline.domain.scoring import EventScores, Reason, Score
 from payment_pipeline.providers import Context, providers
 from payment_pipeline.simulator import traffic
+from payment_pipeline.simulator.world import Event
 
 Row: TypeAlias = dict[str, Any]
 
@@ -74,12 +75,17 @@ REVIEWED_ABOVE: Final = 0.9
 
 
 @cache
+def simulated(seed: int, count: int, until: datetime = UNTIL) -> tuple[Event, ...]:
+    """The first `count` events of the simulator's days up to `until`, in their true order."""
+    return tuple(traffic.events(seed, count, traffic.Period(until=until, days=DAYS)))
+
+
+@cache
 def events(seed: int, count: int, until: datetime = UNTIL) -> tuple[PaymentEvent, ...]:
     """The first `count` events of the simulator's days up to `until`, normalized, in true order."""
-    period = traffic.Period(until=until, days=DAYS)
     context = Context(pseudonym_key=b"test", normalizer_version="1")
     found = []
-    for offset, sent in enumerate(traffic.events(seed, count, period)):
+    for offset, sent in enumerate(simulated(seed, count, until)):
         raw = RawEvent(
             provider="stripe",
             coordinates=Coordinates(topic="webhooks.stripe.other", partition=0, offset=offset),

@@ -126,7 +126,8 @@ def coupon(**terms: object) -> dict[str, Any]:
     return {"id": "di_1", "object": "discount", "end": None, "coupon": {"id": "C", **terms}}
 
 
-_HUGE: Final = 2**63 - 1
+LARGEST_MINOR: Final = 2**63 - 1
+"""The largest amount that an event can have. Two of them are more than 64 bits hold."""
 
 SHAPES: Final[Mapping[str, Shape]] = {
     "refund_fails_and_is_made_again": shape(
@@ -203,14 +204,27 @@ SHAPES: Final[Mapping[str, Shape]] = {
             ),
         ),
     ),
+    "release_with_an_event_and_a_smaller_refund_without_one": shape(
+        "smaller",
+        paid("smaller", "succeeded", 60, 20, 0, 40),
+        ("charge.succeeded", 0, of(charge("smaller", captured=0))),
+        ("charge.captured", 10, of(charge("smaller", captured=6_000, refunded=4_000))),
+        ("refund.created", 10, of(refund("smaller", 1, 4_000, "succeeded", 10))),
+        (
+            "charge.refunded",
+            20,
+            of(charge("smaller", captured=6_000, refunded=6_000), amount_refunded=4_000),
+        ),
+        version="2024-06-20",
+    ),
     "amount_of_64_bits": shape(
         "huge",
         (
             "select captured_amount from {marts}.fct_payments where payment_id = 'ch_huge'",
             [(Decimal("92233720368547758.07"),)],
         ),
-        ("charge.succeeded", 0, of(charge("huge", amount=_HUGE))),
-        ("charge.updated", 5, of(charge("huge", amount=_HUGE))),
+        ("charge.succeeded", 0, of(charge("huge", amount=LARGEST_MINOR))),
+        ("charge.updated", 5, of(charge("huge", amount=LARGEST_MINOR))),
     ),
     "fraud_warning_that_names_only_the_charge": shape(
         "warned",

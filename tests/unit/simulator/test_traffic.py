@@ -10,8 +10,10 @@ import orjson
 import pytest
 
 from payment_pipeline.providers.stripe.event_types import MODELLED
+from payment_pipeline.simulator.actors import API_VERSIONS
 from payment_pipeline.simulator.faults import UNMODELLED_TYPES, Faults
 from payment_pipeline.simulator.traffic import Period, deliveries, events
+from payment_pipeline.simulator.versions import OF_2016, OF_2017
 from payment_pipeline.simulator.world import Event
 
 UNTIL = datetime(2026, 6, 1, tzinfo=UTC)
@@ -45,7 +47,7 @@ def test_the_same_seed_makes_the_same_bytes() -> None:
 
 def test_the_bytes_do_not_depend_on_the_process() -> None:
     """Fails if a body depends on the clock, on the hash seed or on the order of a set."""
-    expected = "2a8cf37aec6d677f308ada37f44e14f4eac45e7c09efc0bc3cf0b8b277033ea0"
+    expected = "35714188779e1d347eb9c4f286471868a496922a7db15275e4654842b0a53928"
     assert digest(5, EVERYTHING) == expected, (
         "the traffic changed: if on purpose, put the new digest here"
     )
@@ -82,9 +84,12 @@ def test_id_type_and_time_equal_those_in_the_body(
 
 
 def test_live_mode_is_in_every_object() -> None:
-    for event in events(1, 300, Period(UNTIL, livemode=True)):
-        assert b'"livemode":true' in event.body
-        assert b'"livemode":false' not in event.body
+    for event in events(1, 1500, Period(UNTIL, livemode=True)):
+        of_mode, other = b'"livemode":true', b'"livemode":false'
+        if b'"id":"member-' in event.body and other in event.body:
+            of_mode, other = other, of_mode  # the customer with the same id in test mode
+        assert of_mode in event.body
+        assert other not in event.body
 
 
 def test_traffic_covers_many_types_versions_and_accounts(parsed: list[dict[str, Any]]) -> None:
@@ -109,7 +114,8 @@ def test_traffic_covers_many_types_versions_and_accounts(parsed: list[dict[str, 
         "UNMODELLED_TYPES in simulator/faults.py must list the types without a model in Stripe's "
         f"event_types.py. These are in only one: {sorted(unmodelled ^ UNMODELLED_TYPES)}"
     )
-    assert len({event["api_version"] for event in parsed}) == 5
+    versions = {event["api_version"] for event in parsed}
+    assert versions == {*API_VERSIONS, OF_2016, OF_2017}
     accounts = {event.get("account") for event in parsed}
     assert None in accounts
     assert len(accounts) > 10
@@ -149,14 +155,17 @@ def test_a_disputes_events_are_in_stripes_order(parsed: list[dict[str, Any]]) ->
     closed = 0
     for history in histories.values():
         steps = [event["type"].rpartition(".")[2] for event in history]
-        assert steps == [step for step in order if step in steps]
+        decided = steps.index("closed") if "closed" in steps else len(steps)
+        is_reopened = "updated" in steps[decided:]
+        if not is_reopened:
+            assert steps == [step for step in order if step in steps]
         last = history[-1]["data"]["object"]
         nets = [movement["net"] for movement in last["balance_transactions"]]
-        if "closed" in steps:
+        if "closed" in steps and not is_reopened:
             closed += 1
             assert last["status"] in {"won", "lost", "warning_closed"}
-            reinstated = last["status"] == "won"
-            assert len(nets) == {"won": 2, "lost": 1, "warning_closed": 0}[last["status"]]
+            reinstated = len(nets) == 2
+            assert len(nets) in {"won": {2}, "lost": {1, 2}, "warning_closed": {0}}[last["status"]]
             assert (sum(nets) < 0) or not nets, "the dispute fee was given back"
             assert ("funds_reinstated" in steps) == reinstated
     assert closed > 10

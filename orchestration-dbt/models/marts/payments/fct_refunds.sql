@@ -158,7 +158,8 @@ excess as (
 ),
 
 -- A released authorization is no refund. Stripe before 2025-03-31 also sent a refund for a release. It is the
--- first refund of the released amount, if the refunds exceed what the charge says was refunded.
+-- first refund of the released amount, if the refunds exceed what the charge says was refunded. It is also a
+-- release if it alone exceeds that, because then another refund was told by the charge alone.
 judged as (
 
     select
@@ -170,7 +171,7 @@ judged as (
             and excess.release_rank = 1
             and excess.released_minor > 0
             and excess.amount_minor = excess.released_minor
-            and excess.excess_minor >= excess.released_minor,
+            and (excess.excess_minor >= excess.released_minor or excess.amount_minor > excess.total_minor),
             false
         ) as is_release
     from excess

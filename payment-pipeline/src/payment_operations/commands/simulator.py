@@ -79,9 +79,9 @@ def simulate(
 
     The traffic has whole lifecycles in their true order: payments and their declines, refunds,
     disputes, payouts, subscriptions with invoices and retries, fraud rings, connected accounts,
-    five API versions, and currencies of every exponent. The simulator obeys 503 and Retry-After. It
-    writes each attempt to a ledger file. `payments audit --client-ledger FILE` compares the
-    pipeline with that file.
+    API versions since 2016, currencies of every exponent, and rare shapes of payments. The
+    simulator obeys 503 and Retry-After, and writes each attempt to a ledger file. `payments audit
+    --client-ledger FILE` compares the pipeline with that file.
     """
     from payment_operations import simulation
     from payment_pipeline.simulator.simulation_run import Faults, Pace, Period, Run, midnight

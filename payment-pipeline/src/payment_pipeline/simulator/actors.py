@@ -15,6 +15,8 @@ API_VERSIONS: Final = (
     "2022-11-15",
 )
 """All webhooks of a merchant have one API version. Merchants get the versions in turn."""
+IN_ORGANIZATION: Final = 7
+"""The merchant whose events come through its organization. Its API version has `context`."""
 
 MERCHANT_NAMES: Final = (
     *("Northwind Books", "Blue Door Coffee", "Harbour Cycles", "Maple & Oak Furniture"),
@@ -69,6 +71,8 @@ class Merchant:
     api_version: str
     name: str
     bank: str
+    organization: str | None = None
+    """`org_…`: its events have a `context` instead of an `account`."""
     balance_minor: int = 0
     """The amount that a payout would move, in the settlement currency."""
     payments_to_payout: int = 0
@@ -106,6 +110,7 @@ def new_merchant(dice: Dice, index: int) -> Merchant:
         api_version=API_VERSIONS[index % len(API_VERSIONS)],
         name=MERCHANT_NAMES[index - 1] if index else "Sample Platform",
         bank=dice.id("ba"),
+        organization=f"org_{dice.text(14)}" if index == IN_ORGANIZATION else None,
         payments_to_payout=dice.randint(10, 30),
     )
 

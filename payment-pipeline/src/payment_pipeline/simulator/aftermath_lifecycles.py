@@ -5,9 +5,12 @@ from typing import Final
 from . import payment_objects as objects
 from .actors import Customer
 from .currencies import share
+from .dispute_lifecycles import dispute
 from .payout_lifecycles import owe
 from .random_source import Weighted
 from .shapes import Json
+from .true_money import Booking, booking
+from .versions import refunds_include_releases
 from .world import DAY_S, HOUR_S, Lifecycle, World
 
 _FATE: Final = Weighted(
@@ -18,7 +21,6 @@ _DISPUTE_REASONS: Final = Weighted(
     {"product_not_received": 40, "product_unacceptable": 25, "duplicate": 15, "general": 20}
 )
 REFUND_FAILURE: Final = 0.04
-DISPUTE_WON: Final = 0.35
 
 
 def aftermath(world: World, customer: Customer, charge: Json) -> Lifecycle:
@@ -33,16 +35,16 @@ def aftermath(world: World, customer: Customer, charge: Json) -> Lifecycle:
         world.change(customer.merchant, "charge.updated", charge, number)
     elif fate == "refund":
         yield dice.delay_s(4 * DAY_S)
-        yield from _refund(world, customer, charge, charge["amount_captured"])
+        yield from refund(world, customer, charge, charge["amount_captured"])
     elif fate == "partial":
         part = share(charge["currency"], charge["amount_captured"], dice.uniform(0.1, 0.7))
         yield dice.delay_s(6 * DAY_S)
-        yield from _refund(world, customer, charge, part)
+        yield from refund(world, customer, charge, part)
     elif fate == "fraud":
         yield from _fraud(world, customer, charge)
     elif fate == "dispute":
         yield 5 * DAY_S + dice.delay_s(12 * DAY_S)
-        yield from _dispute(world, customer, charge, dice.pick(_DISPUTE_REASONS))
+        yield from dispute(world, customer, charge, dice.pick(_DISPUTE_REASONS))
 
 
 def _review(world: World, customer: Customer, charge: Json) -> Lifecycle:
@@ -54,29 +56,56 @@ def _review(world: World, customer: Customer, charge: Json) -> Lifecycle:
     world.change(merchant, "review.closed", review, closed)
 
 
-def _refund(
+def refund(
     world: World, customer: Customer, charge: Json, amount_minor: int, reason: str | None = None
 ) -> Lifecycle:
     """Refund a charge. `charge.refunded` contains the charge, the other events the refund."""
     dice, merchant = world.dice, customer.merchant
     reason = reason or dice.choice((None, "requested_by_customer", "duplicate"))
-    refund = objects.refund(dice, world.now, charge, amount_minor, reason)
-    world.emit(merchant, "refund.created", refund)
-    total = charge["amount_refunded"] + amount_minor
-    refunded = {"amount_refunded": total, "refunded": total == charge["amount_captured"]}
-    charge = world.change(merchant, "charge.refunded", charge, refunded)
-    owe(world, merchant, charge["currency"], -amount_minor)
+    made, charge = start_refund(world, customer, charge, amount_minor, reason)
     yield HOUR_S + dice.delay_s(DAY_S)
     if dice.chance(REFUND_FAILURE):
-        failure = {"failure_reason": "expired_or_canceled_card", "status": "failed"}
-        world.change(merchant, "refund.failed", refund, failure)
-        owe(world, merchant, charge["currency"], amount_minor)
+        fail_refund(world, customer, charge, made)
         return
     reference = f"{dice.randrange(10**11):011d}"
     card = {"reference": reference, "reference_status": "available", "type": "refund"}
     update = {"destination_details": {"card": card, "type": "card"}}
-    refund = world.change(merchant, "charge.refund.updated", refund, update)
-    world.emit(merchant, "refund.updated", refund, {"destination_details": None})
+    made = world.change(merchant, "charge.refund.updated", made, update)
+    world.emit(merchant, "refund.updated", made, {"destination_details": None})
+
+
+def start_refund(
+    world: World, customer: Customer, charge: Json, amount_minor: int, reason: str | None
+) -> tuple[Json, Json]:
+    """Emit a new refund and its charge, and return both."""
+    made = objects.refund(world.dice, world.now, charge, amount_minor, reason)
+    booked = booking(charge, refunded_minor=amount_minor)
+    world.emit(customer.merchant, "refund.created", made, booked=booked)
+    return made, tell_refund(world, customer, charge, amount_minor)
+
+
+def tell_refund(
+    world: World, customer: Customer, charge: Json, amount_minor: int, booked: Booking | None = None
+) -> Json:
+    """Emit the charge of a refund, and return it. Until basil its total includes a release."""
+    merchant = customer.merchant
+    total = charge["amount_refunded"] + amount_minor
+    whole = refunds_include_releases(merchant.api_version)
+    refundable = charge["amount"] if whole else charge["amount_captured"]
+    refunded = {"amount_refunded": total, "refunded": total == refundable}
+    owe(world, merchant, charge["currency"], -amount_minor)
+    return world.change(merchant, "charge.refunded", charge, refunded, booked)
+
+
+def fail_refund(world: World, customer: Customer, charge: Json, made: Json) -> Json:
+    """Emit the failure of a refund, and return the charge without the refund."""
+    merchant, amount_minor = customer.merchant, made["amount"]
+    failure = {"failure_reason": "expired_or_canceled_card", "status": "failed"}
+    booked = booking(charge, refunded_minor=-amount_minor)
+    world.change(merchant, "refund.failed", made, failure, booked)
+    owe(world, merchant, charge["currency"], amount_minor)
+    left = charge["amount_refunded"] - amount_minor
+    return {**charge, "amount_refunded": left, "refunded": False}
 
 
 def _fraud(world: World, customer: Customer, charge: Json) -> Lifecycle:
@@ -84,51 +113,12 @@ def _fraud(world: World, customer: Customer, charge: Json) -> Lifecycle:
     dice, merchant = world.dice, customer.merchant
     yield DAY_S + dice.delay_s(5 * DAY_S)
     warning = objects.fraud_warning(dice, world.now, charge)
-    world.emit(merchant, "radar.early_fraud_warning.created", warning)
+    warned = booking(charge)._replace(is_fraud_warned=True)
+    world.emit(merchant, "radar.early_fraud_warning.created", warning, booked=warned)
     if dice.chance(0.3):
         yield dice.delay_s(DAY_S / 2)
-        yield from _refund(world, customer, charge, charge["amount_captured"], "fraudulent")
+        yield from refund(world, customer, charge, charge["amount_captured"], "fraudulent")
         world.change(merchant, "radar.early_fraud_warning.updated", warning, {"actionable": False})
         return
     yield dice.delay_s(8 * DAY_S)
-    yield from _dispute(world, customer, charge, "fraudulent")
-
-
-def _dispute(world: World, customer: Customer, charge: Json, reason: str) -> Lifecycle:
-    """Run a chargeback from its creation to the last balance transaction."""
-    dice, merchant = world.dice, customer.merchant
-    inquiry = reason != "fraudulent" and dice.chance(0.2)
-    dispute = objects.dispute(dice, world.now, charge, reason, inquiry=inquiry)
-    world.emit(merchant, "charge.dispute.created", dispute)
-    if inquiry:
-        yield from _inquiry(world, customer, dispute)
-        return
-    taken = objects.dispute_movement(dice, world.now, merchant, dispute, withdrawn=True)
-    movement = {"balance_transactions": [taken]}
-    dispute = world.change(merchant, "charge.dispute.funds_withdrawn", dispute, movement)
-    merchant.balance_minor += taken["net"]
-    world.change(merchant, "charge.updated", charge, {"disputed": True})
-    if dice.chance(0.6):
-        yield 2 * DAY_S + dice.delay_s(3 * DAY_S)
-        evidence = {**dispute["evidence_details"], "has_evidence": True, "submission_count": 1}
-        answered = {"evidence_details": evidence, "status": "under_review"}
-        dispute = world.change(merchant, "charge.dispute.updated", dispute, answered)
-    yield 10 * DAY_S + dice.delay_s(15 * DAY_S)
-    won = dispute["status"] == "under_review" and dice.chance(DISPUTE_WON)
-    closed = {"status": "won" if won else "lost"}
-    dispute = world.change(merchant, "charge.dispute.closed", dispute, closed)
-    if won:
-        back = objects.dispute_movement(dice, world.now, merchant, dispute, withdrawn=False)
-        movement = {"balance_transactions": [taken, back]}
-        world.change(merchant, "charge.dispute.funds_reinstated", dispute, movement)
-        merchant.balance_minor += back["net"]
-
-
-def _inquiry(world: World, customer: Customer, dispute: Json) -> Lifecycle:
-    """Run an inquiry. No money moves."""
-    yield 2 * DAY_S + world.dice.delay_s(4 * DAY_S)
-    answered = {"status": "warning_under_review"}
-    dispute = world.change(customer.merchant, "charge.dispute.updated", dispute, answered)
-    yield 20 * DAY_S
-    closed = {"status": "warning_closed"}
-    world.change(customer.merchant, "charge.dispute.closed", dispute, closed)
+    yield from dispute(world, customer, charge, "fraudulent")

@@ -1,17 +1,22 @@
 """Lifecycles of subscriptions: start, trial, renewal, dunning, cancellation."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from fractions import Fraction
+from typing import Final, TypeAlias
 
 from . import billing_objects as objects
 from .actors import Customer, new_card
 from .billing_objects import Plan
 from .currencies import CURRENCIES, minor
-from .payment_lifecycles import Payment, attempt, new_payment
+from .payment import Payment
+from .payment_lifecycles import attempt, new_payment
 from .payment_objects import payment_method
 from .random_source import Dice, Weighted
 from .shapes import Json
 from .simulated_declines import AUTHENTICATION_FAILED
+from .true_money import Billing
+from .versions import names_discounts_only
 from .world import DAY_S, HOUR_S, Lifecycle, LifecyclePart, World
 
 RETRY_DAYS: Final = (1, 3, 3, 5)
@@ -23,6 +28,9 @@ CHURN: Final = 0.06
 """The probability that a period is the last one."""
 CHURN_AFTER_FAILURE: Final = 0.3
 """The probability that a period is the last one, after a payment has failed."""
+
+BILLED: Final = ("active", "past_due")
+"""The statuses in which a subscription is billed."""
 
 _INTERVALS: Final = Weighted({("month", 30): 75.0, ("week", 7): 17.0, ("year", 365): 8.0})
 _PRICES_USD: Final = (5, 9, 15, 29, 49, 99, 249)
@@ -41,9 +49,37 @@ class Contract:
 
     def change(self, world: World, event_type: str, changes: Json) -> None:
         """Change the subscription and emit it."""
+        after = {**self.object, **changes}
+        billed = event_type != "deleted" and not after["pause_collection"]
         self.object = world.change(
-            self.customer.merchant, f"customer.subscription.{event_type}", self.object, changes
+            self.customer.merchant,
+            f"customer.subscription.{event_type}",
+            self.object,
+            changes,
+            self._billing(world, after, billed=billed),
         )
+
+    def emit_creation(self, world: World) -> None:
+        """Emit the subscription for the first time, and its discount."""
+        merchant, made = self.customer.merchant, self.object
+        booked = self._billing(world, made, billed=True)
+        world.emit(merchant, "customer.subscription.created", made, booked=booked)
+        if made["discount"]:
+            world.emit(merchant, "customer.discount.created", made["discount"])
+
+    def _billing(self, world: World, after: Json, *, billed: bool) -> Billing:
+        plan = self.plan
+        monthly = Fraction(0)
+        if billed and after["status"] in BILLED:
+            monthly = plan.monthly_minor(world.now - after["start_date"])
+        version = self.customer.merchant.api_version
+        only_named = plan.coupon is not None and names_discounts_only(version)
+        unknown = plan.addition is not None and not plan.addition.is_known
+        return Billing(after["id"], plan.currency, monthly, unknown, only_named)
+
+
+Interlude: TypeAlias = Callable[[World, Contract], Lifecycle]
+"""What happens in a subscription after its first payment."""
 
 
 def new_plan(dice: Dice, currency: str) -> Plan:
@@ -61,16 +97,25 @@ def new_plan(dice: Dice, currency: str) -> Plan:
     )
 
 
-def subscribe(world: World, customer: Customer) -> Lifecycle:
-    """Run a subscription from its first day to its last."""
-    dice, merchant = world.dice, customer.merchant
+def subscribe(
+    world: World, customer: Customer, plan: Plan | None = None, interlude: Interlude | None = None
+) -> Lifecycle:
+    """Run a subscription from its first day to its last.
+
+    Args:
+        world: the simulated world.
+        customer: the payer.
+        plan: the terms; `None` for a random plan.
+        interlude: runs once, after the first payment.
+    """
+    dice = world.dice
     customer.subscribed = True
-    plan = new_plan(dice, merchant.currency)
+    plan = plan or new_plan(dice, customer.merchant.currency)
     status = "trialing" if plan.trial_days else "incomplete"
     contract = Contract(
         customer, plan, objects.subscription(dice, world.now, customer, plan, status)
     )
-    world.emit(merchant, "customer.subscription.created", contract.object)
+    contract.emit_creation(world)
     paid = yield from _bill(world, contract, "subscription_create")
     if status == "trialing":
         paid = yield from _trial(world, contract)
@@ -80,6 +125,8 @@ def subscribe(world: World, customer: Customer) -> Lifecycle:
         yield INCOMPLETE_EXPIRES_S
         expired = {"ended_at": world.now, "status": "incomplete_expired"}
         contract.change(world, "updated", expired)
+    if paid and interlude:
+        yield from interlude(world, contract)
     while paid:
         paid = yield from _period(world, contract)
     customer.subscribed = False
@@ -88,15 +135,15 @@ def subscribe(world: World, customer: Customer) -> Lifecycle:
 def _trial(world: World, contract: Contract) -> LifecyclePart:
     """Run a trial. One in ten subscriptions is paused at the end of its trial."""
     ends = contract.object["trial_end"]
-    yield _until(world, ends - NOTICE_S)
+    yield until(world, ends - NOTICE_S)
     contract.change(world, "trial_will_end", {})
-    yield _until(world, ends)
+    yield until(world, ends)
     if not world.dice.chance(0.1):
         return (yield from _renew(world, contract))
     contract.change(world, "paused", {"status": "paused"})
     yield world.dice.delay_s(5 * DAY_S)
     if world.dice.chance(0.5):
-        _end(world, contract, "cancellation_requested")
+        end(world, contract, "cancellation_requested")
         return False
     contract.change(world, "resumed", {"status": "active"})
     return True
@@ -112,18 +159,18 @@ def _period(world: World, contract: Contract) -> LifecyclePart:
         canceled = {"canceled_at": world.now, "cancellation_details": _reason(dice)}
         if dice.chance(0.3):
             contract.change(world, "updated", canceled)
-            _end(world, contract, "cancellation_requested")
+            end(world, contract, "cancellation_requested")
             return False
         leaving = canceled | {"cancel_at": ends, "cancel_at_period_end": True}
         contract.change(world, "updated", leaving)
-        yield _until(world, ends)
-        _end(world, contract, "cancellation_requested")
+        yield until(world, ends)
+        end(world, contract, "cancellation_requested")
         return False
-    yield _until(world, ends - NOTICE_S)
+    yield until(world, ends - NOTICE_S)
     _announce(world, contract)
-    yield _until(world, ends)
+    yield until(world, ends)
     if contract.customer.deleted:
-        _end(world, contract, "cancellation_requested")
+        end(world, contract, "cancellation_requested")
         return False
     return (yield from _renew(world, contract))
 
@@ -145,7 +192,7 @@ def _renew(world: World, contract: Contract) -> LifecyclePart:
     contract.change(world, "updated", period)
     paid = yield from _bill(world, contract, "subscription_cycle")
     if not paid:
-        _end(world, contract, "payment_failed")
+        end(world, contract, "payment_failed")
     elif contract.object["status"] == "past_due":
         contract.change(world, "updated", {"status": "active"})
     return paid
@@ -268,7 +315,8 @@ def _write_off(world: World, customer: Customer, invoice: Json) -> None:
     world.change(customer.merchant, event_type, invoice, written_off)
 
 
-def _end(world: World, contract: Contract, reason: str) -> None:
+def end(world: World, contract: Contract, reason: str) -> None:
+    """End a subscription."""
     details = {**contract.object["cancellation_details"], "reason": reason}
     ended = {"cancellation_details": details, "ended_at": world.now, "status": "canceled"}
     if contract.object["canceled_at"] is None:
@@ -280,5 +328,6 @@ def _reason(dice: Dice) -> Json:
     return {"comment": None, "feedback": dice.choice(_FEEDBACK), "reason": "cancellation_requested"}
 
 
-def _until(world: World, at_s: float) -> float:
+def until(world: World, at_s: float) -> float:
+    """Return the seconds to wait until a simulated time."""
     return max(0.0, at_s - world.now_s)

@@ -3,13 +3,56 @@
 As in `payment_objects`, each object has the fields of the newest and of the older API versions.
 """
 
+from fractions import Fraction
 from typing import Final, NamedTuple
 
 from .actors import Customer, Merchant
+from .currencies import whole_steps
 from .random_source import Dice
 from .shapes import Json, template
 
 _DAY_S: Final = 86_400
+_PERIOD_S: Final = {"month": 30 * _DAY_S, "year": 365 * _DAY_S}
+_TIMES_A_MONTH: Final = {"week": Fraction(52, 12), "month": Fraction(1), "year": Fraction(1, 12)}
+
+
+class Coupon(NamedTuple):
+    """What a coupon takes off the bills of a subscription."""
+
+    duration: str
+    """Stripe's word: forever, repeating or once."""
+    percent_off: int | None = None
+    amount_off_minor: int | None = None
+    months: int | None = None
+    """How long a repeating coupon holds. A month has 30 days here."""
+
+    def holds(self, age_s: float) -> bool:
+        """Whether it reduces more than one bill, and the bills at this age of the subscription."""
+        if self.duration == "once":
+            return False
+        return self.months is None or age_s < self.months * 30 * _DAY_S
+
+    def left_of(self, amount: Fraction) -> Fraction:
+        """Return what is left of the amount of a bill."""
+        if self.percent_off is not None:
+            return amount * (100 - self.percent_off) / 100
+        return max(amount - (self.amount_off_minor or 0), Fraction(0))
+
+
+class Addition(NamedTuple):
+    """A second item of a subscription."""
+
+    price: str
+    product: str
+    unit_amount_minor: int | None
+    """`None` for tiers."""
+    interval: str = "month"
+    is_metered: bool = False
+
+    @property
+    def is_known(self) -> bool:
+        """Whether its amount is known in advance."""
+        return self.unit_amount_minor is not None and not self.is_metered
 
 
 class Plan(NamedTuple):
@@ -23,6 +66,9 @@ class Plan(NamedTuple):
     interval: str
     interval_days: int
     trial_days: int
+    addition: Addition | None = None
+    coupon: Coupon | None = None
+    """Only on a plan that is billed each month."""
 
     @property
     def period_s(self) -> int:
@@ -31,8 +77,30 @@ class Plan(NamedTuple):
 
     @property
     def amount_minor(self) -> int:
-        """The price of one period."""
+        """The list price of one period, without the second item."""
         return self.unit_amount_minor * self.quantity
+
+    def bill_minor(self, *, is_first: bool) -> int:
+        """Return the amount of a bill. The first bill has what is billed once a year."""
+        amount = self.amount_minor
+        if is_first and self.addition and self.addition.is_known:
+            amount += self.addition.unit_amount_minor or 0
+        if self.coupon and (is_first or self.coupon.duration != "once"):
+            amount = whole_steps(self.currency, self.coupon.left_of(Fraction(amount)))
+        return amount
+
+    def monthly_minor(self, age_s: float) -> Fraction:
+        """Return what is billed in a month, as far as it is known, at an age of the subscription.
+
+        A year has 12 months and 52 weeks.
+        """
+        amount = self.amount_minor * _TIMES_A_MONTH[self.interval]
+        if self.addition and self.addition.is_known:
+            each = self.addition.unit_amount_minor or 0
+            amount += each * _TIMES_A_MONTH[self.addition.interval]
+        if self.coupon and self.coupon.holds(age_s):
+            amount = self.coupon.left_of(amount)
+        return amount
 
 
 def subscription(dice: Dice, now: int, customer: Customer, plan: Plan, status: str) -> Json:
@@ -41,6 +109,10 @@ def subscription(dice: Dice, now: int, customer: Customer, plan: Plan, status: s
     trial_end = now + plan.trial_days * _DAY_S if plan.trial_days else None
     period_end = trial_end or now + plan.period_s
     item = _item(dice, now, subscription_id, plan, period_end)
+    items = [item]
+    if plan.addition:
+        items.append(_second_item(dice, item, plan.addition))
+    discount = _discount(dice, now, customer, subscription_id, plan) if plan.coupon else None
     return {
         **template("subscription"),
         "id": subscription_id,
@@ -53,9 +125,11 @@ def subscription(dice: Dice, now: int, customer: Customer, plan: Plan, status: s
         "current_period_start": now,
         "customer": customer.id,
         "default_payment_method": customer.payment_method,
+        "discount": discount,
+        "discounts": [discount["id"]] if discount else [],
         "items": {
             "object": "list",
-            "data": [item],
+            "data": items,
             "has_more": False,
             "url": f"/v1/subscription_items?subscription={subscription_id}",
         },
@@ -105,12 +179,69 @@ def _item(dice: Dice, now: int, subscription_id: str, plan: Plan, period_end: in
     }
 
 
+def _second_item(dice: Dice, first: Json, addition: Addition) -> Json:
+    """Build the second item from the first one. Usage and tiers have no quantity."""
+    amount = addition.unit_amount_minor
+    price = {
+        "id": addition.price,
+        "product": addition.product,
+        "billing_scheme": "per_unit" if amount is not None else "tiered",
+    }
+    usage = "metered" if addition.is_metered else "licensed"
+    cadence = {"interval": addition.interval, "usage_type": usage}
+    decimal = None if amount is None else str(amount)
+    period = first["current_period_start"] + _PERIOD_S[addition.interval]
+    plan = {"amount": amount, "amount_decimal": decimal, "tiers_mode": None, **cadence}
+    recurring = {**first["price"]["recurring"], **cadence}
+    unit = {"unit_amount": amount, "unit_amount_decimal": decimal, "recurring": recurring}
+    item = {
+        **first,
+        "id": f"si_{dice.text(14)}",
+        "current_period_end": period,
+        "plan": {**first["plan"], **price, **plan},
+        "price": {**first["price"], **price, **unit},
+        "quantity": 1,
+    }
+    if addition.is_metered:
+        del item["quantity"]
+    return item
+
+
+def _discount(dice: Dice, now: int, customer: Customer, subscription_id: str, plan: Plan) -> Json:
+    """Build the discount of a subscription with a coupon."""
+    coupon = plan.coupon
+    if coupon is None:
+        raise ValueError("The plan has no coupon.")
+    coupon_id = dice.text(8).upper()
+    return {
+        **template("discount"),
+        "id": dice.id("di"),
+        "coupon": {
+            **template("coupon"),
+            "id": coupon_id,
+            "amount_off": coupon.amount_off_minor,
+            "created": now,
+            "currency": plan.currency if coupon.amount_off_minor else None,
+            "duration": coupon.duration,
+            "duration_in_months": coupon.months,
+            "name": "Sample coupon",
+            "percent_off": None if coupon.percent_off is None else float(coupon.percent_off),
+        },
+        "customer": customer.id,
+        "end": now + coupon.months * 30 * _DAY_S if coupon.months else None,
+        "source": {"coupon": coupon_id, "type": "coupon"},
+        "start": now,
+        "subscription": subscription_id,
+    }
+
+
 def next_period(subscription: Json, plan: Plan) -> Json:
     """Return the changes of a renewal, in the fields of the older and the newest API versions."""
     start = subscription["current_period_end"]
     period = {"current_period_start": start, "current_period_end": start + plan.period_s}
     items = subscription["items"]
-    return {**period, "items": {**items, "data": [{**items["data"][0], **period}]}}
+    first, *others = items["data"]
+    return {**period, "items": {**items, "data": [{**first, **period}, *others]}}
 
 
 def invoice(
@@ -119,7 +250,7 @@ def invoice(
     """Build the draft invoice of one period. The first invoice of a trial has the amount 0."""
     invoice_id = dice.id("in")
     trial = subscription["status"] == "trialing" and reason == "subscription_create"
-    total = 0 if trial else plan.amount_minor
+    total = 0 if trial else plan.bill_minor(is_first=reason == "subscription_create")
     payer = customer.object
     return {
         **template("invoice"),

@@ -5,6 +5,7 @@ Source: Stripe, "Supported currencies": zero-decimal, three-decimal (last digit 
 which have no decimals but are sent multiplied by 100.
 """
 
+from fractions import Fraction
 from typing import Final, NamedTuple
 
 from .random_source import Dice
@@ -68,8 +69,13 @@ def minor(code: str, major: float) -> int:
 
 def share(code: str, amount_minor: int, part: float) -> int:
     """Return a part of an amount, rounded down to a step that Stripe accepts, at least one step."""
+    return max(CURRENCIES[code].step_minor, whole_steps(code, amount_minor * part))
+
+
+def whole_steps(code: str, amount_minor: float | Fraction) -> int:
+    """Round an amount down to a step that Stripe accepts."""
     step = CURRENCIES[code].step_minor
-    return max(step, int(amount_minor * part) // step * step)
+    return int(amount_minor) // step * step
 
 
 def payable(code: str, amount_minor: int) -> int:

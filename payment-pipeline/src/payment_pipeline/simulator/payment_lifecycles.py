@@ -4,49 +4,56 @@ Each lifecycle (`world.Lifecycle`) emits Stripe's events in Stripe's order, and 
 between them.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 from . import payment_objects as objects
 from .actors import Customer, new_card
 from .aftermath_lifecycles import aftermath
 from .billing_objects import checkout_session
+from .capture_lifecycles import cancel, capture_or_expire
 from .currencies import price, share
+from .payment import Payment
 from .payout_lifecycles import owe
 from .random_source import Weighted
 from .shapes import Json
 from .simulated_declines import AUTHENTICATION_FAILED, Decline, draw
-from .world import DAY_S, HOUR_S, Lifecycle, LifecyclePart, World
+from .true_money import booking
+from .world import DAY_S, Lifecycle, LifecyclePart, World
 
 TRIES_MAX: Final = 4
 ABANDONED_AFTER_S: Final = DAY_S
-AUTHORIZATION_EXPIRES_S: Final = 7 * DAY_S
 EUROPE: Final = frozenset(("DE", "FR", "GB", "HU", "IS"))
 """Countries that require strong customer authentication."""
 
 _ABROAD: Final = Weighted({"": 90, "usd": 5, "eur": 3, "jpy": 1, "kwd": 1})
 
 
-@dataclass(slots=True)
-class Payment:
-    """A payment in its current state."""
-
-    customer: Customer
-    intent: Json
-    charge: Json | None = None
-    """The successful charge."""
-    decline: Decline | None = None
-    """The decline of the last attempt."""
-
-
 def new_payment(
-    world: World, customer: Customer, amount_minor: int, currency: str, invoice: str | None = None
+    world: World,
+    customer: Customer,
+    amount_minor: int,
+    currency: str,
+    invoice: str | None = None,
+    *,
+    manual: bool | None = None,
 ) -> Payment:
-    """Create a payment, and emit its intent."""
+    """Create a payment, and emit its intent.
+
+    Args:
+        world: the simulated world.
+        customer: the payer.
+        amount_minor: the amount in Stripe's minor unit.
+        currency: the currency of the amount.
+        invoice: the invoice that the payment pays.
+        manual: whether the merchant captures later; `None` for a random choice.
+    """
     intent = objects.intent(world.dice, world.now, customer, amount_minor, currency, invoice)
-    if invoice is None and world.dice.chance(0.06):
+    if manual is None:
+        manual = invoice is None and world.dice.chance(0.06)
+    if manual:
         intent["capture_method"] = "manual"
-    world.emit(customer.merchant, "payment_intent.created", intent)
+    booked = booking(intent, "created")
+    world.emit(customer.merchant, "payment_intent.created", intent, booked=booked)
     return Payment(customer, intent)
 
 
@@ -68,7 +75,12 @@ def purchase(world: World, customer: Customer, median_usd: float = 35.0) -> Life
         yield from _abandon(world, payment)
         return
     if payment.intent["status"] == "requires_capture":
-        yield from _capture(world, payment)
+        amount = payment.charge["amount"]
+        if dice.chance(0.2):
+            amount = share(currency, amount, dice.uniform(0.5, 0.95))
+        yield from capture_or_expire(world, payment, amount)
+        if payment.intent["status"] == "canceled":
+            return
     if dice.chance(0.1):
         session = checkout_session(dice, world.now, customer, payment.intent)
         world.emit(customer.merchant, "checkout.session.completed", session)
@@ -82,7 +94,7 @@ def attempt(world: World, payment: Payment) -> Lifecycle:
     authenticated = None
     if dice.chance(0.3 if customer.merchant.country in EUROPE else 0.05):
         if not (yield from _authenticate(world, payment)):
-            _fail(world, payment, AUTHENTICATION_FAILED, None)
+            fail(world, payment, AUTHENTICATION_FAILED, None)
             return
         authenticated = "authenticated"
     card = customer.card
@@ -92,10 +104,11 @@ def attempt(world: World, payment: Payment) -> Lifecycle:
         dice, world.now, customer, payment.intent, decline, risk_score, authenticated
     )
     if decline is None:
-        _succeed(world, payment, charge)
+        succeed(world, payment, charge)
         return
-    world.emit(customer.merchant, "charge.failed", charge)
-    _fail(world, payment, decline, charge)
+    booked = booking(charge, "failed", failed_attempts=1)
+    world.emit(customer.merchant, "charge.failed", charge, booked=booked)
+    fail(world, payment, decline, charge)
 
 
 def _authenticate(world: World, payment: Payment) -> LifecyclePart:
@@ -111,27 +124,34 @@ def _authenticate(world: World, payment: Payment) -> LifecyclePart:
             "payment_method": customer.payment_method,
             "status": "requires_action",
         },
+        booking(payment.intent, "requires_action"),
     )
     yield 10 + dice.delay_s(60)
     return not dice.chance(0.12)
 
 
-def _succeed(world: World, payment: Payment, charge: Json) -> None:
+def succeed(world: World, payment: Payment, charge: Json) -> None:
+    """Emit the success of an attempt: an authorization, or a payment that is captured at once."""
     merchant, intent = payment.customer.merchant, payment.intent
     payment.charge = charge
-    world.emit(merchant, "charge.succeeded", charge)
+    approved = charge["payment_method_details"]["card"]["amount_authorized"]
+    captured = charge["amount_captured"]
+    state = "succeeded" if captured else "authorized"
+    booked = booking(charge, state, authorized_minor=approved, captured_minor=captured)
+    world.emit(merchant, "charge.succeeded", charge, booked=booked)
     done = objects.with_charge(charge) | {"last_payment_error": None, "next_action": None}
     if intent["capture_method"] == "manual":
-        done |= {"amount_capturable": intent["amount"], "status": "requires_capture"}
+        done |= {"amount_capturable": approved, "status": "requires_capture"}
         event_type = "payment_intent.amount_capturable_updated"
     else:
-        done |= {"amount_received": intent["amount"], "status": "succeeded"}
+        done |= {"amount_received": captured, "status": "succeeded"}
         event_type = "payment_intent.succeeded"
-        owe(world, merchant, intent["currency"], intent["amount"])
+        owe(world, merchant, intent["currency"], captured)
     payment.intent = world.change(merchant, event_type, intent, done)
 
 
-def _fail(world: World, payment: Payment, decline: Decline, charge: Json | None) -> None:
+def fail(world: World, payment: Payment, decline: Decline, charge: Json | None) -> None:
+    """Emit the failure of an attempt. There is no charge if the payer was not authenticated."""
     customer = payment.customer
     payment.decline = decline
     method = objects.payment_method(customer, world.now)
@@ -148,6 +168,7 @@ def _fail(world: World, payment: Payment, decline: Decline, charge: Json | None)
             "payment_method": None,
             "status": "requires_payment_method",
         },
+        booking(payment.intent, "failed", failed_attempts=0 if charge else 1),
     )
 
 
@@ -156,49 +177,4 @@ def _abandon(world: World, payment: Payment) -> Lifecycle:
     if not world.dice.chance(0.4):
         return
     yield ABANDONED_AFTER_S
-    _cancel(world, payment, "abandoned")
-
-
-def _cancel(world: World, payment: Payment, reason: str) -> None:
-    payment.intent = world.change(
-        payment.customer.merchant,
-        "payment_intent.canceled",
-        payment.intent,
-        {
-            "amount_capturable": 0,
-            "canceled_at": world.now,
-            "cancellation_reason": reason,
-            "status": "canceled",
-        },
-    )
-
-
-def _capture(world: World, payment: Payment) -> Lifecycle:
-    """Capture an authorization, fully or partly, or let it expire."""
-    dice, merchant, charge = world.dice, payment.customer.merchant, payment.charge
-    if charge is None:
-        return
-    if dice.chance(0.15):
-        yield AUTHORIZATION_EXPIRES_S
-        expired = {"amount_refunded": charge["amount"], "refunded": True}
-        payment.charge = world.change(merchant, "charge.expired", charge, expired)
-        _cancel(world, payment, "automatic")
-        return
-    yield HOUR_S + dice.delay_s(DAY_S)
-    amount = charge["amount"]
-    if dice.chance(0.2):
-        amount = share(charge["currency"], amount, dice.uniform(0.5, 0.95))
-    payment.charge = world.change(
-        merchant,
-        "charge.captured",
-        charge,
-        {"amount_captured": amount, "balance_transaction": dice.id("txn"), "captured": True},
-    )
-    payment.intent = world.change(
-        merchant,
-        "payment_intent.succeeded",
-        payment.intent,
-        objects.with_charge(payment.charge)
-        | {"amount_capturable": 0, "amount_received": amount, "status": "succeeded"},
-    )
-    owe(world, merchant, charge["currency"], amount)
+    cancel(world, payment, "abandoned")

@@ -243,7 +243,16 @@ def refund(dice: Dice, now: int, charge: Json, amount_minor: int, reason: str | 
     }
 
 
-def dispute(dice: Dice, now: int, charge: Json, reason: str, *, inquiry: bool) -> Json:
+def with_approved(charge: Json, approved_minor: int) -> Json:
+    """Return the part of a charge that says how much the issuer approved."""
+    details = charge["payment_method_details"]
+    card = {**details["card"], "amount_authorized": approved_minor}
+    return {"payment_method_details": {**details, "card": card}}
+
+
+def dispute(
+    dice: Dice, now: int, charge: Json, amount_minor: int, reason: str, *, inquiry: bool
+) -> Json:
     """Build a chargeback, or an inquiry, which may come before a chargeback."""
     example = template("dispute")
     brand = charge["payment_method_details"]["card"]["brand"]
@@ -252,7 +261,7 @@ def dispute(dice: Dice, now: int, charge: Json, reason: str, *, inquiry: bool) -
     return {
         **example,
         "id": dice.id("du"),
-        "amount": charge["amount"] - charge["amount_refunded"],
+        "amount": amount_minor,
         "charge": charge["id"],
         "created": now,
         "currency": charge["currency"],
@@ -278,15 +287,20 @@ def dispute(dice: Dice, now: int, charge: Json, reason: str, *, inquiry: bool) -
 
 
 def dispute_movement(
-    dice: Dice, now: int, merchant: Merchant, dispute: Json, *, withdrawn: bool
+    dice: Dice, now: int, merchant: Merchant, dispute: Json, amount_minor: int
 ) -> Json:
-    """Build the balance transaction of a dispute: withdrawn or reinstated funds.
+    """Build the balance transaction of a dispute, in the settlement currency.
 
-    The amount is in the settlement currency.
+    Args:
+        dice: source of the id.
+        now: Unix time.
+        merchant: the merchant, who pays a fee when funds are withdrawn.
+        dispute: the dispute, in its own currency.
+        amount_minor: funds in the dispute's currency; negative when they are withdrawn.
     """
-    amount, rate = settled(merchant, dispute["currency"], dispute["amount"])
+    amount, rate = settled(merchant, dispute["currency"], amount_minor)
+    withdrawn = amount_minor < 0
     fee = minor(merchant.currency, DISPUTE_FEE_USD * CURRENCIES[merchant.currency].per_usd)
-    amount = -amount if withdrawn else amount
     fee = fee if withdrawn else 0
     return {
         **template("balance_transaction"),

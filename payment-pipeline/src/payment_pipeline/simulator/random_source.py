@@ -7,7 +7,9 @@ from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 
-_ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_LETTERS: Final = bytes(_ALPHABET[byte % len(_ALPHABET)] for byte in range(256))
+"""The letter of each byte: one look-up for a whole text, because a third of the time goes here."""
 
 
 class Weighted(Generic[T]):
@@ -33,7 +35,7 @@ class Dice(Random):
 
     def text(self, length: int) -> str:
         """Draw a text of letters and digits, like those in Stripe's ids."""
-        return "".join(self.choices(_ALPHABET, k=length))
+        return self.randbytes(length).translate(_LETTERS).decode("ascii")
 
     def id(self, prefix: str) -> str:
         """Draw a practically unique id like Stripe's: prefix, `_` and 24 letters and digits."""

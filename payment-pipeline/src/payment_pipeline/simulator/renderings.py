@@ -10,7 +10,7 @@ import orjson
 from .actors import API_VERSIONS
 from .random_source import Dice
 from .shapes import Json
-from .versions import shaped
+from .versions import refunds_include_releases, shaped
 from .world import Event
 
 
@@ -18,8 +18,8 @@ def for_second_endpoint(event: Event, dice: Dice) -> bytes:
     """Return the event with another `pending_webhooks`, half of the time in another API version."""
     envelope: Json = orjson.loads(event.body)
     own = envelope["api_version"]
-    others = tuple(version for version in API_VERSIONS if version != own)
-    version = dice.choice(others) if dice.chance(0.5) else own
+    others = _like(own)
+    version = dice.choice(others) if others and dice.chance(0.5) else own
     return rendered(event, version, envelope["pending_webhooks"] + dice.randrange(1, 4))
 
 
@@ -35,3 +35,18 @@ def rendered(event: Event, version: str, pending_webhooks: int) -> bytes:
     body = orjson.dumps(envelope | {"api_version": version, "pending_webhooks": pending_webhooks})
     # Every nested object has the mode of its event.
     return body.replace(b'"livemode":false', b'"livemode":true') if envelope["livemode"] else body
+
+
+def _like(own: str) -> tuple[str, ...]:
+    """Return the other versions with the same amounts: refunds with releases, or without.
+
+    The bodies of 2016 and 2017 lack fields that every later version has, so they have no other.
+    """
+    if own not in API_VERSIONS:
+        return ()
+    whole = refunds_include_releases(own)
+    return tuple(
+        version
+        for version in API_VERSIONS
+        if version != own and refunds_include_releases(version) == whole
+    )

@@ -19,6 +19,7 @@ Json: TypeAlias = dict[str, Any]
 
 _PLACEHOLDERS: Final[dict[str, tuple[str, ...]]] = {
     "charge": ("receipt_url", "source", "transfer_data"),
+    "coupon": ("redeem_by",),
     "customer": ("discount",),
     "invoice": (
         "due_date",

@@ -15,9 +15,10 @@ from .aftermath_lifecycles import aftermath
 from .billing_lifecycles import change_card, subscribe
 from .currencies import price
 from .faults import Delivery, Faults, delivered
+from .new_customers import introduce, sign_up
 from .payment_lifecycles import attempt, new_payment, purchase
-from .payment_objects import payment_method
 from .random_source import Dice, Weighted
+from .rare_shapes import rare_shape
 from .shapes import Json
 from .world import DAY_S, Event, Lifecycle, World
 
@@ -38,6 +39,7 @@ _ARRIVALS: Final = Weighted(
         "customer deletion": 1.0,
         "ring purchase": 2.0,
         "card testing": 0.35,
+        "rare shape": 16.0,
     }
 )
 
@@ -113,27 +115,12 @@ def _any_customer(world: World) -> Customer:
     return world.dice.choice(world.customers)
 
 
-def _sign_up(world: World) -> Customer:
-    """Create and announce a new customer with a card on file."""
-    merchant = _merchant(world)
-    card = new_card(world.dice, merchant.country)
-    customer = new_customer(world.dice, merchant, card, world.now)
-    world.customers.append(customer)
-    _introduce(world, customer)
-    return customer
-
-
-def _introduce(world: World, customer: Customer) -> None:
-    world.emit(customer.merchant, "customer.created", customer.object)
-    world.emit(customer.merchant, "payment_method.attached", payment_method(customer, world.now))
-
-
 def _purchase(world: World) -> Lifecycle:
     yield from purchase(world, _any_customer(world))
 
 
 def _first_purchase(world: World) -> Lifecycle:
-    customer = _sign_up(world)
+    customer = sign_up(world, _merchant(world))
     yield 10 + world.dice.delay_s(120)
     yield from purchase(world, customer)
 
@@ -141,7 +128,7 @@ def _first_purchase(world: World) -> Lifecycle:
 def _subscription(world: World) -> Lifecycle:
     customer = _any_customer(world)
     if customer.subscribed or world.dice.chance(0.7):
-        customer = _sign_up(world)
+        customer = sign_up(world, _merchant(world))
         yield 5 + world.dice.delay_s(60)
     yield from subscribe(world, customer)
 
@@ -179,7 +166,7 @@ def _ring_purchase(world: World) -> Lifecycle:
         index = dice.randrange(STOLEN_CARDS)
         world.stolen_cards[index] = new_card(dice, "US", stolen=True)
     customer = new_customer(dice, merchant, dice.choice(world.stolen_cards), world.now)
-    _introduce(world, customer)
+    introduce(world, customer)
     for _ in range(dice.randint(1, 3)):
         yield 5 + dice.delay_s(200)
         world.start(purchase(world, customer, median_usd=180.0))
@@ -211,4 +198,5 @@ _LIFECYCLES: Final = {
     "customer deletion": _deletion,
     "ring purchase": _ring_purchase,
     "card testing": _card_testing,
+    "rare shape": rare_shape,
 }

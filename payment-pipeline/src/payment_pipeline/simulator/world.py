@@ -15,6 +15,7 @@ import orjson
 from .actors import Card, Customer, Merchant
 from .random_source import Dice
 from .shapes import Json
+from .true_money import Billing, Booking
 from .versions import shaped
 
 Lifecycle: TypeAlias = Generator[float, None, None]
@@ -38,6 +39,8 @@ class Event(NamedTuple):
     """The object with the fields of every API version, to render the event in another version."""
     before: Json | None = None
     """The previous values of the changed fields, likewise."""
+    booked: Booking | Billing | None = None
+    """What the event changes in the true money of its payment or subscription."""
 
 
 @dataclass(slots=True)
@@ -55,6 +58,8 @@ class World:
     emitted: list[Event] = field(default_factory=list)
     """Events that the caller has not taken yet."""
     emitted_count: int = 0
+    rare_shapes_left: list[str] = field(default_factory=list)
+    """The rare shapes that are still to come before each of them comes again."""
     _queue: list[tuple[float, int, Lifecycle]] = field(default_factory=list)
     _started: int = 0
 
@@ -76,17 +81,40 @@ class World:
         if wait_s is not None:
             heappush(self._queue, (at + wait_s, order, lifecycle))
 
-    def change(self, merchant: Merchant, event_type: str, thing: Json, changes: Json) -> Json:
+    def change(
+        self,
+        merchant: Merchant,
+        event_type: str,
+        thing: Json,
+        changes: Json,
+        booked: Booking | Billing | None = None,
+    ) -> Json:
         """Return the changed object, and emit it with the previous values of the changed fields."""
         before = {name: thing.get(name) for name in changes}
         after = {**thing, **changes}
-        self.emit(merchant, event_type, after, before)
+        self.emit(merchant, event_type, after, before, booked)
         return after
 
     def emit(
-        self, merchant: Merchant, event_type: str, thing: Json, before: Json | None = None
+        self,
+        merchant: Merchant,
+        event_type: str,
+        thing: Json,
+        before: Json | None = None,
+        booked: Booking | Billing | None = None,
+        *,
+        livemode: bool | None = None,
     ) -> None:
-        """Emit an event about an object, in the shape of the merchant's API version."""
+        """Emit an event about an object, in the shape of the merchant's API version.
+
+        Args:
+            merchant: the account of the event.
+            event_type: Stripe's type.
+            thing: the object after the event.
+            before: the previous values of the changed fields.
+            booked: what the event changes in the true money.
+            livemode: the mode of the event; `None` for the mode of the simulated world.
+        """
         version, kind, dice = merchant.api_version, thing["object"], self.dice
         data = {"object": shaped(kind, thing, version)}
         if before is not None:
@@ -107,11 +135,14 @@ class World:
             },
             "type": event_type,
         }
-        if merchant.account is not None:
+        if merchant.organization is not None:
+            envelope["context"] = f"{merchant.organization}/{merchant.account}"
+        elif merchant.account is not None:
             envelope["account"] = merchant.account
         body = orjson.dumps(envelope)
-        if self.livemode:
+        if self.livemode if livemode is None else livemode:
             # Every nested object has the field `livemode`: one replacement in the text is cheaper.
             body = body.replace(b'"livemode":false', b'"livemode":true')
         self.emitted_count += 1
-        self.emitted.append(Event(event_id, event_type, created, body, thing, before))
+        event = Event(event_id, event_type, created, body, thing, before, booked)
+        self.emitted.append(event)
