@@ -1,8 +1,9 @@
 """Provisions Superset: its database schema, the administrator and the dashboards.
 
-Runs in Superset's own Python environment, with the variables that `superset_config.py` reads and:
+Runs in Superset's own Python environment. Reads the administrator's password from standard input,
+because another process of the user could read an environment. Reads these variables, and those of
+`superset_config.py`:
 
-- `SUPERSET_ADMIN_PASSWORD`: the administrator's password.
 - `SUPERSET_TRINO_URI`: the read-only connection to the marts, e.g.
   `trino://superset@127.0.0.1:8080/lakehouse`.
 - `SUPERSET_MARTS_SCHEMA`: the marts' schema, if it is not `marts`.
@@ -24,14 +25,13 @@ ASSETS = Path(__file__).with_name("assets")
 ADMIN = "admin"
 
 
-def provision() -> None:
-    """Updates Superset's metadata to match the files.
+def provision(password: str) -> None:
+    """Updates Superset's metadata to match the files, and sets the administrator's password.
 
     Raises:
         KeyError: An environment variable is not set.
         CommandInvalidError, ImportFailedError: Superset does not accept a file.
     """
-    password = os.environ["SUPERSET_ADMIN_PASSWORD"]
     contents = dict(_assets(os.environ["SUPERSET_TRINO_URI"]))
     application = create_app()
     with application.app_context():
@@ -76,7 +76,12 @@ def _migrations() -> Path:
 
 
 if __name__ == "__main__":
+    given = sys.stdin.readline().rstrip("\n")
+    if not given:
+        sys.exit(
+            "Superset was not provisioned: give the administrator's password on standard input."
+        )
     try:
-        provision()
+        provision(given)
     except KeyError as missing:
         sys.exit(f"Superset was not provisioned: set the environment variable {missing.args[0]}.")

@@ -33,25 +33,28 @@ days as (
 
 ),
 
+-- An amount in another currency than its payment's stays in its own currency.
 refunds as (
 
     select
-        currency,
-        sum(refunded_amount) as refunded_amount
-    from {{ ref('fct_refunds') }}
-    where payment_key is not null
-    group by currency
+        refunds.currency,
+        sum(refunds.refunded_amount) as refunded_amount
+    from {{ ref('fct_refunds') }} as refunds
+    inner join {{ ref('fct_payments') }} as paid
+        on refunds.payment_key = paid.payment_key and refunds.currency = paid.currency
+    group by refunds.currency
 
 ),
 
 disputes as (
 
     select
-        currency,
-        sum(disputed_amount) as disputed_amount
-    from {{ ref('fct_disputes') }}
-    where payment_key is not null
-    group by currency
+        disputes.currency,
+        sum(disputes.disputed_amount) as disputed_amount
+    from {{ ref('fct_disputes') }} as disputes
+    inner join {{ ref('fct_payments') }} as paid
+        on disputes.payment_key = paid.payment_key and disputes.currency = paid.currency
+    group by disputes.currency
 
 )
 

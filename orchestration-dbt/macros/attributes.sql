@@ -3,6 +3,7 @@
 {% macro attributes_type() -%}
     row(
         actionable boolean,
+        amount_authorized_minor bigint,
         amount_capturable_minor bigint,
         amount_captured_minor bigint,
         amount_paid_minor bigint,
@@ -22,6 +23,7 @@
         captured boolean,
         charge_id varchar,
         closed_reason varchar,
+        collection_resumes_at varchar,
         collection_method varchar,
         country varchar,
         coupon_id varchar,
@@ -29,6 +31,8 @@
         current_period_start_at varchar,
         customer_since_at varchar,
         decline row(
+            reason varchar,
+            decline_class varchar,
             code varchar,
             decline_code varchar,
             advice_code varchar,
@@ -43,11 +47,14 @@
         failure_code varchar,
         failure_reason varchar,
         fraud_type varchar,
+        has_unknown_amount boolean,
         "interval" varchar,
         interval_count bigint,
         invoice_id varchar,
         is_charge_refundable boolean,
+        is_collection_paused boolean,
         method varchar,
+        monthly_amount_minor varchar,
         net_balance_currency varchar,
         net_balance_minor bigint,
         network_reason_code varchar,
@@ -67,16 +74,30 @@
         ),
         period_end_at varchar,
         period_start_at varchar,
+        previous row(
+            status varchar,
+            amount_refunded_minor bigint,
+            amount_captured_minor bigint,
+            monthly_amount_minor varchar,
+            is_collection_paused boolean,
+            cancel_at_period_end boolean,
+            delinquent boolean,
+            country varchar
+        ),
+        provider_reason varchar,
         quantity bigint,
         reason varchar,
         refunded boolean,
+        reinstated_minor bigint,
+        requested_at varchar,
         risk row(level varchar, score bigint, outcome_type varchar, reason varchar),
         setup_future_usage varchar,
         started_at varchar,
         subscription_id varchar,
         total_minor bigint,
         trial_end_at varchar,
-        type varchar
+        type varchar,
+        withdrawn_minor bigint
     )
 {%- endmacro %}
 

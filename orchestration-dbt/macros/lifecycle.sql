@@ -1,18 +1,7 @@
-{#- The payment's state according to one event. -#}
+{#- The payment's state according to one event: the status of a payment or a charge. Null if the event says
+    nothing about the state, or a word that this version does not know. -#}
 {% macro lifecycle_state() -%}
-    case
-        when event_type = 'payment.created' then 'created'
-        when event_type = 'payment.requires_action' then 'requires_action'
-        when event_type in ('payment.processing', 'payment.partially_funded') then 'processing'
-        when event_type = 'payment.failed' then 'failed'
-        when event_type = 'payment.amount_capturable_updated' then 'authorized'
-        when event_type = 'payment.succeeded' then 'succeeded'
-        when event_type in ('payment.canceled', 'charge.expired') then 'canceled'
-        when kind = 'charge' and status = 'failed' then 'failed'
-        when kind = 'charge' and status = 'pending' then 'processing'
-        when kind = 'charge' and not is_captured then 'authorized'
-        when kind = 'charge' then 'succeeded'
-    end
+    case when kind in ('payment', 'charge') then nullif(status, 'unknown') end
 {%- endmacro %}
 
 {#- The rank of a state in the life cycle. Timestamps have whole seconds and events arrive out of order, so
@@ -31,16 +20,27 @@
     end
 {%- endmacro %}
 
-{#- Sort key of the events about one object: the event with the greater recency is the newer one. -#}
+{#- Sort key of the events about one payment: the event with the greater recency is the newer one. The query
+    must have the column is_superseded. -#}
 {% macro recency() -%}
-    row(lifecycle_rank, occurred_at, event_id)
+    row(lifecycle_rank, occurred_at, not is_superseded, event_id)
 {%- endmacro %}
 
-{#- 1 for the newest event about an object. Events are ordered by rank, then time, then event id. -#}
-{% macro newest_first(rank, object='provider, object_id') -%}
+{#- True if another event of the same object and second says that it replaced one of these values. Times have
+    whole seconds, so the provider's previous values are the only order within a second. -#}
+{% macro is_superseded(columns) -%}
+    ({% for column in columns -%}
+        coalesce(contains(
+            array_agg(previous_{{ column }}) over (partition by provider, object_id, occurred_at), {{ column }}
+        ), false){% if not loop.last %} or {% endif %}
+    {%- endfor %})
+{%- endmacro %}
+
+{#- 1 for the newest event about an object, in the order of these expressions. -#}
+{% macro newest_first(order) -%}
     row_number() over (
-        partition by {{ object }}
-        order by {{ rank }} desc, occurred_at desc, event_id desc
+        partition by provider, object_id
+        order by {% for each in order %}{{ each }} desc, {% endfor %}event_id desc
     )
 {%- endmacro %}
 
@@ -49,33 +49,9 @@
     max_by({{ column }}, {{ recency() }}) filter (where {{ column }} is not null and {{ condition }})
 {%- endmacro %}
 
-{#- Decline classes of failed attempts. Each class calls for a different action. The codes are Stripe's. -#}
-{% macro decline_class(decline_reason) -%}
-    case
-        when {{ decline_reason }} is null then null
-        when {{ decline_reason }} in ('insufficient_funds', 'withdrawal_count_limit_exceeded')
-            then 'insufficient_funds'
-        when {{ decline_reason }} in (
-            'expired_card', 'incorrect_cvc', 'invalid_cvc', 'incorrect_zip', 'incorrect_number',
-            'invalid_number', 'invalid_expiry_month', 'invalid_expiry_year'
-        ) then 'card_data'
-        when {{ decline_reason }} in (
-            'fraudulent', 'lost_card', 'stolen_card', 'pickup_card', 'restricted_card',
-            'security_violation', 'merchant_blacklist', 'highest_risk_level', 'blocked'
-        ) then 'suspected_fraud'
-        when {{ decline_reason }} in (
-            'authentication_required', 'authentication_failed', 'authentication_not_handled',
-            'payment_intent_authentication_failure'
-        ) then 'authentication'
-        when {{ decline_reason }} in (
-            'processing_error', 'issuer_not_available', 'reenter_transaction', 'try_again_later',
-            'approve_with_id', 'network_error'
-        ) then 'transient'
-        else 'other'
-    end
-{%- endmacro %}
-
-{#- The classes that `decline_class` returns. Column names end in them. -#}
+{#- The classes of declines (`payment_pipeline.domain.declines`). Column names end in them. -#}
 {% macro decline_classes() -%}
-    {{ return(['insufficient_funds', 'card_data', 'suspected_fraud', 'authentication', 'transient', 'other']) }}
+    {{ return([
+        'insufficient_funds', 'card_data', 'suspected_fraud', 'authentication', 'transient', 'do_not_retry', 'other'
+    ]) }}
 {%- endmacro %}

@@ -4,7 +4,7 @@
     it (0 for JPY, 2 for ISK at Stripe, 3 for KWD). Four decimals are enough for every exponent. -#}
 {% macro minor_to_major(amount_minor, currency_exponent) -%}
     cast(
-        cast({{ amount_minor }} as decimal(23, 4)) / case {{ currency_exponent }}
+        cast({{ amount_minor }} as decimal(38, 6)) / case {{ currency_exponent }}
             when 0 then decimal '1'
             when 1 then decimal '10'
             when 2 then decimal '100'
@@ -21,18 +21,9 @@
     {{ minor_to_major(amount_minor, currency_exponent) }}
 {%- endmacro %}
 
-{#- Converts the amount of a billing period into an amount a month. A year has 12 months, 365 days and
-    52 weeks. -#}
-{% macro monthly_recurring(amount, billing_interval, interval_count) -%}
-    cast(
-        case {{ billing_interval }}
-            when 'month' then {{ amount }}
-            when 'year' then {{ amount }} / 12
-            when 'week' then {{ amount }} * 52 / 12
-            when 'day' then {{ amount }} * 365 / 12
-        end / coalesce(nullif({{ interval_count }}, 0), 1)
-        as decimal(38, 4)
-    )
+{#- An amount in minor units that sums and differences can't overflow: 64 bits hold one amount, not a sum. -#}
+{% macro exact(amount_minor) -%}
+    cast({{ amount_minor }} as decimal(38, 0))
 {%- endmacro %}
 
 {#- Divides part by whole, as a double. Null when the whole is zero or null. -#}

@@ -9,7 +9,8 @@
     ))))
 {%- endmacro %}
 
-{#- The key of a dimension's member. An unknown id gets the key of the member "unknown". -#}
-{% macro member_key(provider, id) -%}
-    case when {{ id }} is null then 'unknown' else {{ surrogate_key([provider, id]) }} end
+{#- The key of a dimension's member, whose id is unique within the columns of the scope. An unknown id gets
+    the key of the member "unknown". -#}
+{% macro member_key(scope, id) -%}
+    case when {{ id }} is null then 'unknown' else {{ surrogate_key(scope + [id]) }} end
 {%- endmacro %}

@@ -32,10 +32,10 @@ from bench.whole_way import whole_way_figures
 from conftest import stack_settings
 from local_stack.component import LAKEHOUSE
 from local_stack.stack import down
-from payment_operations import stack_text
 from payment_operations.stack_start import up
 from payment_pipeline.settings import Settings
 from support.repository import ROOT
+from support.wide_console import wide_console
 
 WRITTEN: Final = ROOT / "var" / "bench.json"
 console = Console(stderr=True)
@@ -83,7 +83,7 @@ def main(names: list[str]) -> int:
                 figures += map(asdict, measure(PARTS[name], Path(folder) / name))
                 WRITTEN.write_text(json.dumps(figures, indent=2) + "\n")
     finally:  # a later part that fails must not hide these figures
-        stack_text.console().print(table(figures))
+        wide_console().print(table(figures))
     console.print(f"written to {WRITTEN}")
     return 0
 

@@ -24,10 +24,10 @@ from drills.registry import drills
 from drills.result import Result
 from local_stack import files
 from payment_operations import stack_start
-from payment_operations.stack_text import console as stack_console
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings, load
 from support import isolated
+from support.wide_console import wide_console
 
 SEED_MAX: Final = 2**31
 TRACEBACK_LINES: Final = 12
@@ -50,7 +50,7 @@ def run(user: Settings, wanted: tuple[str, ...], seed: int | None, rounds: int |
     Raises:
         UserError: no drill has one of these names.
     """
-    console = stack_console()
+    console = wide_console()
     chosen = drills(wanted)
     seed = random.randrange(SEED_MAX) if seed is None else seed
     results = []

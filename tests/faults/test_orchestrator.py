@@ -33,7 +33,7 @@ async def killed_under_load(stack: Settings, name: str) -> None:
         await processes.wait_ready(stack, name, not_pid=killed)
     await until(lambda: rows(stack, COUNT, f"evt_{run}_%") == [(150,)])
     features = "SELECT events FROM entity_features WHERE entity_id = %s"
-    assert rows(stack, features, f"cus_{run}") == [(150,)]
+    assert rows(stack, features, f"platform/test/cus_{run}") == [(150,)]
 
 
 async def inference_away(stack: Settings) -> None:

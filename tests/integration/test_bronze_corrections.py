@@ -10,6 +10,7 @@ from payment_pipeline.bronze import corrections, feature_states, refold, writer
 from payment_pipeline.bronze.rows import to_event
 from payment_pipeline.domain.events import Charge, PaymentEvent
 from payment_pipeline.domain.features import EntityKey, EntityState
+from support import bronze_letters
 from support.bronze_events import events, folded, scored
 
 pytestmark = pytest.mark.stack
@@ -112,6 +113,64 @@ async def test_another_body_and_an_unknown_event_are_passed_over(bronze: asyncpg
     compared = await corrections.compare(bronze, [elsewhere, other, known])
     assert (compared.others, compared.absent) == ([elsewhere], [other])
     assert compared.unchanged == [known]
+
+
+async def test_another_rendering_corrects_nothing(bronze: asyncpg.Pool) -> None:
+    known = changed(charges(1)[0], identity_sha256="e" * 64)
+    await written(bronze, [known])
+    rendered = changed(known, body_sha256="f" * 64, api_version="2020-08-27", status="other")
+    compared = await corrections.compare(bronze, [rendered])
+    assert (compared.unchanged, compared.others) == ([rendered], [])
+    assert await corrections.correct(bronze, [rendered], BY) == []
+    letter = bronze_letters.letter(1, event_id=known.event_id, identity_sha256="e" * 64)
+    await writer.quarantine(bronze, [letter], "wf")
+    assert await corrections.quarantined(bronze, [rendered]) == {letter.body_sha256, "e" * 64}
+
+
+async def test_an_identity_that_was_not_recorded_at_the_receipt_is_no_correction(
+    bronze: asyncpg.Pool,
+) -> None:
+    (event,) = await written(bronze, charges(1))
+    again = changed(event, identity_sha256="e" * 64)
+    assert (await corrections.compare(bronze, [again])).unchanged == [again]
+    assert await corrections.correct(bronze, [changed(again, amount_minor=7)], BY)
+    assert (await row_of(bronze, event))["identity_sha256"] is None
+
+
+async def test_the_states_of_a_customer_id_in_two_modes_are_folded_apart(
+    bronze: asyncpg.Pool,
+) -> None:
+    first, second, third, fourth = charges(4)
+    same: dict[str, object] = {"customer_id": "cus_same"}
+    given = [
+        changed(first, livemode=True, **same),
+        changed(second, livemode=False, **same),
+        changed(third, livemode=True, merchant_id="acct_1", **same),
+        changed(fourth, livemode=True, **same),
+    ]
+    await written(bronze, given)
+    right = [changed(event, amount_minor=1) for event in given]
+    await corrections.correct(bronze, right, BY)
+    await refold.refold(bronze)
+    found = await states(bronze)
+    assert found == folded(right)
+    assert {
+        key.entity_id: state.attempts for key, state in found.items() if key.entity == "customer"
+    } == {
+        f"{right[0].merchant_id or 'platform'}/live/cus_same": 2,
+        f"{right[1].merchant_id or 'platform'}/test/cus_same": 1,
+        "acct_1/live/cus_same": 1,
+    }
+
+
+async def test_a_row_of_an_earlier_version_still_counts(bronze: asyncpg.Pool) -> None:
+    """Such a row has a status that this version does not have."""
+    given = await written(bronze, charges(40))
+    await bronze.execute("UPDATE payment_events SET status = 'of an earlier version'")
+    await corrections.correct(bronze, [changed(event, amount_minor=9) for event in given], BY)
+    await bronze.execute("UPDATE payment_events SET status = 'of an earlier version'")
+    await refold.refold(bronze)
+    assert await states(bronze) == folded([changed(event, amount_minor=9) for event in given])
 
 
 async def test_features_are_as_if_the_events_had_always_been_so(bronze: asyncpg.Pool) -> None:

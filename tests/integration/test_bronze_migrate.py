@@ -2,13 +2,16 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import asyncpg
 import psycopg
 import pytest
 
-from payment_pipeline.bronze import contract
+from payment_operations import provisioning
+from payment_pipeline.bronze import contract, feature_states, writer
 from payment_pipeline.bronze.contract import Column
 from payment_pipeline.bronze.migrate import migrate
 from payment_pipeline.settings import Settings
+from support.bronze_events import events, folded, scored
 from support.databases import empty_schema
 
 pytestmark = pytest.mark.stack
@@ -95,6 +98,29 @@ def test_no_table_is_without_a_contract_and_no_column_without_a_comment(
         for table, column, comment in columns
         if table not in YOYOS_OWN and not comment
     ] == []
+
+
+async def test_features_get_ids_with_the_account_and_the_mode(
+    bronze: asyncpg.Pool, database_settings: Settings
+) -> None:
+    given = list(events(400))
+    await writer.write(bronze, [scored(event) for event in given], "wf")
+    await bronze.execute(
+        "DELETE FROM entity_features WHERE entity <> 'card'; "
+        "INSERT INTO entity_features (provider, entity, entity_id) "
+        "SELECT DISTINCT provider, 'customer', customer_id FROM payment_events "
+        "WHERE customer_id IS NOT NULL; "
+        "INSERT INTO entity_features (provider, entity, entity_id) "
+        "SELECT DISTINCT provider, 'merchant', coalesce(merchant_id, 'platform') "
+        "FROM payment_events; "
+        "DELETE FROM _yoyo_migration WHERE migration_id = '0013_scoped_features'"
+    )
+    computed = await provisioning.STEPS["postgres"](database_settings)
+    found = feature_states.to_states(await bronze.fetch("SELECT * FROM entity_features"))
+    assert found == folded(given)
+    assert computed[0] == "0013_scoped_features"
+    assert computed[1].startswith("features of ")
+    assert await provisioning.STEPS["postgres"](database_settings) == ()
 
 
 def test_second_time_changes_nothing(stores: Settings) -> None:

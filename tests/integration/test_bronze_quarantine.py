@@ -26,6 +26,11 @@ async def test_letters_are_kept_once(bronze: asyncpg.Pool) -> None:
     assert found[15]["workflow_id"] == "wf"
 
 
+async def test_a_letter_keeps_the_identity_of_its_event(bronze: asyncpg.Pool) -> None:
+    await writer.quarantine(bronze, [letter(0, identity_sha256="e" * 64), letter(1)], "wf")
+    assert [row["identity_sha256"] for row in await rows(bronze)] == ["e" * 64, None]
+
+
 async def test_one_record_may_fail_in_two_ways(bronze: asyncpg.Pool) -> None:
     conflict = letter(1, failure=FailureClass.CONFLICTING_BODY)
     await writer.quarantine(bronze, [letter(1), conflict], "wf")

@@ -17,6 +17,7 @@ from support.bronze_events import events, folded, scored, unscored
 pytestmark = pytest.mark.stack
 
 OTHER_SHA = "f" * 64
+IDENTITY = "e" * 64
 WORKFLOW = "ingest/payments.normalized/0/0-100"
 WAITING = "SELECT pid FROM pg_locks WHERE relation = 'entity_features'::regclass AND NOT granted"
 
@@ -117,6 +118,31 @@ async def test_another_workflow_s_events_are_duplicates(bronze: asyncpg.Pool) ->
     assert ids(written.inserted) == ids(rows[150:])
     assert ids(written.duplicates) == ids(rows[100:150])
     assert await states(bronze) == folded(of(rows))
+
+
+async def test_another_rendering_of_an_event_is_a_duplicate_and_leaves_the_first(
+    bronze: asyncpg.Pool,
+) -> None:
+    rows = [changed(row, identity_sha256=IDENTITY) for row in batch(3)]
+    await writer.write(bronze, rows, WORKFLOW)
+    rendered = changed(rows[1], body_sha256=OTHER_SHA, api_version="2020-08-27")
+    altered = changed(rendered, identity_sha256="a" * 64)
+    written = await writer.write(bronze, [rendered, rows[1], altered], "another")
+    assert written == ([], [rendered, rows[1]], [altered], [])
+    found = await stored(bronze, rows[1])
+    assert (found["body_sha256"], found["identity_sha256"]) == (
+        rows[1].event.body_sha256,
+        IDENTITY,
+    )
+    assert await states(bronze) == folded(of(rows))
+
+
+async def test_a_row_without_an_identity_is_known_by_its_body(bronze: asyncpg.Pool) -> None:
+    """An earlier version stored the row. The same bytes arrive again, now with an identity."""
+    (row,) = batch(1)
+    await writer.write(bronze, [row], WORKFLOW)
+    again = changed(row, identity_sha256=IDENTITY)
+    assert (await writer.write(bronze, [again], "another")).duplicates == [again]
 
 
 async def test_another_body_is_a_conflict_and_leaves_the_first(bronze: asyncpg.Pool) -> None:

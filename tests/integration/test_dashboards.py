@@ -5,14 +5,18 @@ twice from its files. A browser opens each dashboard, then again with a time ran
 Screenshots go to `var/screenshots`.
 """
 
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
+from itertools import count
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import httpx
+import psutil
 import pytest
 import yaml
 
@@ -20,12 +24,16 @@ from drills import dashboard_rows
 from local_stack.components import superset
 from payment_operations.stack_start import up
 from payment_pipeline.settings import Settings
+from support import processes
 from support.browser import Browser, Chart, chromium, in_time_range
 from support.dbt_project import Dbt
 from support.repository import ROOT
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1200)]
 
+OWN_SOURCES: Final = ("blob:", "data:")
+"""The schemes in a content security policy that name no server."""
+CSRF: Final = re.compile(r'csrf_token[^>]*?value="([^"]+)"')
 SCREENSHOTS: Final = ROOT / "var/screenshots"
 BEFORE_ANYTHING: Final = "2001-01-01 : 2001-02-01"
 TABLES: Final = {
@@ -168,6 +176,65 @@ def test_nothing_is_shown_without_a_login(dashboards: Settings) -> None:
         page = stranger.get(f"/superset/dashboard/{DASHBOARDS[0]['slug']}/")
         assert page.status_code in (302, 403, 404)
         assert stranger.post("/register/form").status_code in (302, 400, 404)
+
+
+def test_the_home_page_is_the_payments_dashboard(dashboards: Settings, browser: Browser) -> None:
+    home = "/superset/dashboard/payments/"
+    assert urlsplit(browser.landed_at).path == home, "the page after the login"
+    with httpx.Client(base_url=superset.address(dashboards)) as stranger:
+        for path in ("/", "/superset/welcome/"):
+            assert stranger.get(path).headers["Location"] == home
+
+
+def test_a_page_may_ask_no_other_server(dashboards: Settings, browser: Browser) -> None:
+    answer = httpx.get(superset.address(dashboards) + "/login/")
+    policy = answer.headers["Content-Security-Policy"]
+    sources = {source for rule in policy.split(";") for source in rule.split()[1:]}
+    named = {each for each in sources if not each.startswith("'") and each not in OWN_SOURCES}
+    assert named == set()
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+    browser.open_dashboard(address(dashboards, DASHBOARDS[0]))
+    assert browser.asked == {superset.address(dashboards)}
+
+
+def test_failed_logins_are_limited_over_all_ways_to_log_in(dashboards: Settings) -> None:
+    """Each attempt claims another address, because a header must not reset the count."""
+    password, numbers = dashboards.secret("superset_admin_password"), count()
+    # The stranger has an address of its own, so that the other tests can still log in.
+    transport = httpx.HTTPTransport(local_address="127.0.0.2")
+    with httpx.Client(base_url=superset.address(dashboards), transport=transport) as stranger:
+
+        def status(secret: str, path: str) -> int:
+            who = {"username": superset.ADMIN, "password": secret}
+            origin = {"X-Forwarded-For": f"198.51.100.{next(numbers)}"}
+            if path == "/login/":
+                stranger.cookies.clear()
+                token = CSRF.search(stranger.get(path).text)
+                assert token
+                form = who | {"csrf_token": token[1]}
+                return stranger.post(path, data=form, headers=origin).status_code
+            asked = who | {"provider": "db"}
+            return stranger.post(path, json=asked, headers=origin).status_code
+
+        form, api = "/login/", "/api/v1/security/login"
+        assert [status(password, form), status(password, api)] == [302, 200]
+        assert [status("wrong", form) for _ in range(5)] == [302] * 5
+        assert [status("wrong", api) for _ in range(5)] == [401] * 5
+        assert [status(password, path) for path in (form, api)] == [429, 429]
+        assert stranger.get(form).status_code == 200
+    login = {"username": superset.ADMIN, "password": password, "provider": "db"}
+    other = httpx.post(superset.address(dashboards) + api, json=login)
+    assert other.status_code == 200, "another address is not limited"
+
+
+def test_no_process_of_superset_has_the_admins_password(dashboards: Settings) -> None:
+    server = psutil.Process(processes.pid_of(dashboards, "superset"))
+    family = [server, *server.children(recursive=True)]
+    environments = [value for each in family for value in each.environ().values()]
+    assert dashboards.secret("superset_secret_key") in environments, "environments can be read"
+    password = dashboards.secret("superset_admin_password")
+    assert not [value for value in environments if password in value]
+    assert not [argument for each in family for argument in each.cmdline() if password in argument]
 
 
 def address(dashboards: Settings, dashboard: dict[str, Any]) -> str:

@@ -18,9 +18,9 @@ import asyncpg
 import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer
-from rich.console import Console
 
 from payment_operations import trace_text
+from payment_operations.terminal import Screen
 from payment_pipeline.adapters import kafka, postgres
 from payment_pipeline.bronze import writer
 from payment_pipeline.bronze.contract import InferenceStatus
@@ -83,6 +83,7 @@ class Pipeline:
         place = await self._send(topic, body, given, key)
         digest = sha256(body).hexdigest()
         raw = RawEvent("stripe", place, body, event_id, digest, received_at, "verified", None)
+        raw = raw._replace(identity_sha256=identity_of(body))
         if event_id is None:
             await self._write(dead_letter(raw, FailureClass.UNPARSEABLE), far)
             return raw
@@ -159,7 +160,20 @@ def headers_of(body: bytes, received_at: datetime, event_id: str | None) -> Head
         headers.VERDICT: "verified:stripe:test",
         **({headers.CE_ID: event_id} if event_id else {}),
     }
+    if (identity := identity_of(body)) is not None:
+        given[headers.IDENTITY_SHA256] = identity
     return tuple((name, value.encode()) for name, value in given.items())
+
+
+def identity_of(body: bytes) -> str | None:
+    read = providers()["stripe"].read(body)
+    return read.identity_sha256 if isinstance(read, Envelope) else None
+
+
+def rendered(body: bytes, version: str = "2020-08-27", endpoints: int = 2) -> bytes:
+    """The event for another endpoint."""
+    changes = {"api_version": version, "pending_webhooks": endpoints}
+    return json.dumps(json.loads(body) | changes).encode()
 
 
 def dead_letter(raw: RawEvent, failure: FailureClass) -> BadRecord:
@@ -174,6 +188,7 @@ def dead_letter(raw: RawEvent, failure: FailureClass) -> BadRecord:
         source=raw.coordinates,
         body=raw.body,
         body_sha256=raw.body_sha256,
+        identity_sha256=raw.identity_sha256,
         received_at=raw.received_at,
         verdict=raw.verdict,
         rejected_at=raw.received_at,
@@ -236,6 +251,37 @@ async def test_every_event_in_its_one_place_is_clean(pipeline: Pipeline, tmp_pat
     }
     assert audit.stages[Stage.RAW].hash_total == {"EUR": 2999, "JPY": 500, "XQQ": 1000}
     assert audit.stages[Stage.BRONZE].hash_total == {"EUR": 2000, "JPY": 500}
+
+
+async def test_an_event_of_two_endpoints_is_one_event(pipeline: Pipeline, tmp_path: Path) -> None:
+    bodies = [event("evt_two"), rendered(event("evt_two")), event("evt_two", amount=999)]
+    lines = []
+    for at_s, body in enumerate(bodies):
+        raw = await pipeline.deliver(body, TO_TABLES if at_s == 0 else TO_TOPICS, at_s=1 + at_s)
+        at = (raw.received_at + timedelta(minutes=5)).isoformat()
+        lines.append(Attempt("evt_two", raw.body_sha256, 200, at, None))
+    letter = dead_letter(raw, FailureClass.CONFLICTING_BODY)
+    await writer.quarantine(pipeline.pool, [letter], WORKFLOW)
+    ledger = tmp_path / "client.jsonl"
+    ledger.write_bytes(b"".join(map(client_ledger.dump, lines)))
+    audit = (await pipeline.audit(ledger)).audit
+    assert audit.ok, audit
+    assert (audit.others, audit.conflicts) == (0, 1)
+    assert audit.stages[Stage.ACKNOWLEDGED][:2] == audit.stages[Stage.RAW][:2] == (2, 3)
+    assert audit.stages[Stage.BRONZE].hash_total == {"EUR": 1000}
+
+
+async def test_events_from_before_the_identity_was_recorded_are_found(pipeline: Pipeline) -> None:
+    body = event("evt_before")
+    await pipeline.deliver(body)
+    await pipeline.pool.execute(
+        "UPDATE payment_events SET identity_sha256 = NULL WHERE event_id = 'evt_before'"
+    )
+    await pipeline.deliver(body, TO_TOPICS, at_s=2)
+    await pipeline.deliver(rendered(body), TO_TOPICS, at_s=3)
+    audit = (await pipeline.audit()).audit
+    assert audit.ok, audit
+    assert audit.stages[Stage.RAW][:2] == (1, 3)
 
 
 async def test_a_window_that_leaves_out_all_that_the_client_did_is_not_called_clean(
@@ -334,7 +380,7 @@ async def test_a_row_that_no_topic_explains_is_named(pipeline: Pipeline) -> None
 async def test_a_duplicate_in_the_window_finds_the_row_from_before_it(pipeline: Pipeline) -> None:
     body, invalid = event("evt_earlier"), event("evt_earlier_invalid", amount=None)
     await pipeline.deliver(body, at_s=-60)
-    await pipeline.deliver(body)
+    await pipeline.deliver(rendered(body), TO_TOPICS)
     await pipeline.deliver(invalid, at_s=-60)
     await pipeline.deliver(invalid, TO_TOPICS)
     await pipeline.deliver(event("evt_after_it"), TO_RAW, at_s=3600)
@@ -409,7 +455,7 @@ async def test_a_payments_trace_has_what_never_became_a_row(pipeline: Pipeline) 
         (Stage.UNMODELLED, raw.event_id),
     }
     out = StringIO()
-    trace_text.show(found, Console(file=out, width=200))
+    trace_text.show(found, Screen(file=out, width=200))
     for seen in found.sightings:
         assert str(seen.source) in out.getvalue()
         assert f"received {seen.received_at:%Y-%m-%d %H:%M:%S}" in out.getvalue()

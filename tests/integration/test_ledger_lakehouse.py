@@ -221,7 +221,7 @@ def test_what_is_not_there_yet_is_said_and_refused_where_it_was_asked_for(house:
     house.load()
     found = house.audit(None)
     assert found.absent == {
-        Stage.FACTS: f"there is no {house.schemas.marts}.fct_payment_events yet"
+        Stage.FACTS: f"there is no {house.schemas.marts}.fct_payment_events of this version yet"
     }
     assert audit_json.as_json(found)["stages"]["lake"] == {
         "events": 0,

@@ -38,7 +38,9 @@ async def test_events_are_scored_and_written_once_with_their_workflow_id(stack: 
         described = await client.get_workflow_handle(str(workflow_id)).describe()
         assert described.workflow_type == "IngestRange"
     features = rows(
-        stack, "SELECT events, attempts FROM entity_features WHERE entity_id = %s", f"cus_{run}"
+        stack,
+        "SELECT events, attempts FROM entity_features WHERE entity_id = %s",
+        f"platform/test/cus_{run}",
     )
     assert features == [(50, 50)]
 

@@ -116,6 +116,8 @@ class Received:
             names.RECEIVED_AT: now.isoformat(),
             names.VERDICT: f"verified:{provider}:test",
         }
+        if envelope.identity_sha256 is not None:
+            given[names.IDENTITY_SHA256] = envelope.identity_sha256
         headers = [(name, value.encode()) for name, value in given.items()]
         place = kafka.partition_of(key, self.settings.kafka_partitions)
         at = await sink.send_and_wait(topic, body, key, place, headers=headers)
@@ -129,6 +131,7 @@ class Received:
             verdict=given[names.VERDICT],
             traceparent=None,
             event_type=envelope.event_type,
+            identity_sha256=envelope.identity_sha256,
         )
 
 
@@ -355,6 +358,41 @@ async def test_a_dead_letter_is_closed_if_another_record_brought_its_event(
     assert (await received.replay()).letters_closed == 1
     (letter,) = await received.pool.fetch("SELECT * FROM payment_events_quarantine")
     assert letter["resolution"] == "already_there"
+
+
+def for_another_endpoint(body: bytes) -> bytes:
+    return json.dumps(json.loads(body) | {"pending_webhooks": 9}).encode()
+
+
+async def test_another_delivery_of_a_stored_event_changes_nothing(received: Received) -> None:
+    right = received.events()
+    await received.write(right)
+    bodies = {raw.coordinates: raw.body for raw in received.raws}
+    await received.send([for_another_endpoint(bodies[event.source]) for event in right[:5]])
+    report = await received.replay()
+    assert report.ok
+    assert report.outcomes[ReplayOutcome.UNCHANGED] == len(right) + 5
+    assert report.outcomes[ReplayOutcome.SENT_ON] == 0
+    stored = await received.pool.fetch("SELECT event_id, body_sha256 FROM payment_events")
+    assert dict(map(tuple, stored)) == {each.event_id: each.body_sha256 for each in right}
+
+
+async def test_a_dead_letter_is_closed_if_another_delivery_brought_its_event(
+    received: Received,
+) -> None:
+    right = received.events()
+    bodies = {raw.coordinates: raw.body for raw in received.raws}
+    await received.send([for_another_endpoint(bodies[right[0].source])])
+    await received.write(right)
+    second = received.events()[-1]
+    await received.reject([second])
+    assert (await received.replay()).letters_closed == 1
+    (letter,) = await received.pool.fetch("SELECT * FROM payment_events_quarantine")
+    assert (letter["resolution"], letter["body_sha256"], letter["redriven_body_sha256"]) == (
+        "already_there",
+        second.body_sha256,
+        right[0].body_sha256,
+    )
 
 
 async def test_a_row_that_is_rejected_today_stays_and_is_named(

@@ -1,7 +1,10 @@
 """The tests that every provider of the registry must pass."""
 
+import json
 import re
-from typing import Final
+from collections.abc import Iterable, Iterator
+from itertools import cycle
+from typing import Any, Final, TypeAlias
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,10 +22,12 @@ from payment_pipeline.providers import (
     Refusal,
     Unparseable,
     Verified,
+    event_headers,
     providers,
 )
 from support.closed_lists import closed_statuses
 from support.pairs import FOLDER, Pair, as_json, normalize, pairs
+from support.personal_texts import PERSONAL_TEXTS
 
 PAIRS: Final = pairs()
 EACH_PROVIDER: Final = pytest.mark.parametrize(
@@ -34,6 +39,8 @@ EACH_PAIR: Final = pytest.mark.parametrize(
 NO_EVENTS: Final = (b"", b"{", b"null", b"[]", b"7", b"{}", b"\xff\xfe", b'{"id":NaN}', b"[" * 2000)
 """Bodies that are an event of no provider."""
 TOLERANCE_S: Final = 300
+Path: TypeAlias = tuple[str | int, ...]
+"""The keys and positions that lead to a value of a body."""
 EXAMPLES: Final = settings(
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -230,3 +237,50 @@ def test_a_changed_signature_verifies_nothing(provider: Provider) -> None:
         only_the_genuine_verifies(pair, signature)
 
     each()
+
+
+@EACH_PAIR
+def test_no_text_of_a_body_shows_a_person_outside_the_raw_store(pair: Pair) -> None:
+    """Each text of the body is replaced in turn, and all texts at once."""
+    found = json.loads(pair.body)
+    paths = list(texts(found))
+    texts_in_turn = cycle(PERSONAL_TEXTS)
+    for path in paths:
+        for _ in range(4):
+            assert_not_shown(pair.provider, found, (path,), next(texts_in_turn))
+    decisive = {path for path in paths if path[-1] in {"id", "type", "object", "currency"}}
+    for text in PERSONAL_TEXTS:
+        assert_not_shown(pair.provider, found, paths, text)
+        assert_not_shown(
+            pair.provider, found, [each for each in paths if each not in decisive], text
+        )
+
+
+def assert_not_shown(provider: str, body: object, paths: Iterable[Path], text: str) -> None:
+    """Neither the record of the gateway nor the outcome of the normalizer holds the text."""
+    changed: Any = json.loads(json.dumps(body))
+    for *parents, last in paths:
+        holder = changed
+        for key in parents:
+            holder = holder[key]
+        holder[last] = text
+    sent = json.dumps(changed).encode()
+    outcome, envelope = normalize(sent, provider), providers()[provider].read(sent)
+    shown = as_json(outcome) if isinstance(outcome, EventBase) else outcome
+    assert text not in repr(shown), paths
+    if isinstance(envelope, Envelope):
+        assert text not in repr((envelope, event_headers(provider, envelope))), paths
+    else:
+        assert text not in repr(envelope), paths
+
+
+def texts(found: object, path: Path = ()) -> Iterator[Path]:
+    """The path of every text within."""
+    if isinstance(found, dict):
+        for key, value in found.items():
+            yield from texts(value, (*path, key))
+    elif isinstance(found, list):
+        for position, value in enumerate(found):
+            yield from texts(value, (*path, position))
+    elif isinstance(found, str):
+        yield path

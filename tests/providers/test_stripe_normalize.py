@@ -8,9 +8,11 @@ import pytest
 
 from payment_pipeline.domain.events import EventBase
 from payment_pipeline.domain.failures import FailureClass, Rejected, Unmodelled
+from payment_pipeline.domain.personal_data import pseudonym
 from payment_pipeline.providers.stripe.normalize import ERRORS_MAX
 from payment_pipeline.providers.stripe.normalize import normalize as stripe_normalize
 from support.pairs import CONTEXT, normalize, raw_event
+from support.personal_texts import NAMES_WITHOUT_A_SPACE, PERSONAL_TEXTS
 from support.stripe_bodies import body, event, example
 from support.stripe_events import fields, rejected
 from support.unmodelled import UNMODELLED_TYPE
@@ -357,13 +359,42 @@ def test_a_path_contains_no_key_of_the_merchant(key: str) -> None:
     assert paths == {"data.object.metadata.*.*.0"}
 
 
-def test_an_address_instead_of_a_code_becomes_a_pseudonym() -> None:
-    address = "jane@example.com"
-    found = fields("charge.succeeded", example("charge", customer=address, status=address))
-    assert address not in json.dumps(found, default=str)
-    assert len(found["customer_id"]) == 32
-    assert found["customer_id"] == found["provider_status"], "equal ones still match"
-    assert found["status"] == "unknown"
+@pytest.mark.parametrize("text", [*PERSONAL_TEXTS, *NAMES_WITHOUT_A_SPACE])
+def test_an_id_that_may_identify_a_person_becomes_a_pseudonym(text: str) -> None:
+    charge = fields("charge.succeeded", example("charge", customer=text))
+    customer = fields("customer.updated", example("customer", id=text))
+    assert charge["customer_id"] == pseudonym(text, CONTEXT.pseudonym_key)
+    assert charge["customer_id"] == customer["customer_id"] == customer["object_id"]
+
+
+@pytest.mark.parametrize("text", PERSONAL_TEXTS)
+def test_free_text_in_the_place_of_a_code_is_dropped(text: str) -> None:
+    error = {
+        "code": text,
+        "decline_code": text,
+        "advice_code": "try_again_later",
+        "network_decline_code": text,
+        "network_advice_code": text,
+    }
+    risk = {"network_decline_code": text, "reason": text, "risk_level": text, "type": text}
+    intent = example("payment_intent", last_payment_error=error, cancellation_reason=text)
+    charge = example("charge", failure_code=text, outcome=risk)
+    assert fields("payment_intent.payment_failed", intent)["decline"] == {
+        "advice_code": "try_again_later"
+    }
+    assert fields("charge.failed", charge).keys().isdisjoint({"decline", "risk"})
+
+
+@pytest.mark.parametrize(
+    "custom", ["member-77", "user12345", "8b2f4e1c-77aa-4c6e-9f3d-0a1b2c3d4e5f"]
+)
+def test_a_custom_id_that_identifies_nobody_stays(custom: str) -> None:
+    assert fields("customer.updated", example("customer", id=custom))["customer_id"] == custom
+
+
+@pytest.mark.parametrize("wrong", [*PERSONAL_TEXTS, "evt 1", ""])
+def test_an_event_without_an_id_of_an_event_is_rejected(wrong: str) -> None:
+    assert rejected(body("charge.succeeded", example("charge"), id=wrong))[1] == {"id"}
 
 
 def test_text_that_only_looks_like_nul_passes() -> None:

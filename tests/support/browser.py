@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self, TypeAlias
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from selenium import webdriver
 from selenium.common.exceptions import TimeoutException
@@ -24,6 +24,9 @@ minutes."""
 SETTLED_S: Final = 2
 TEMPORAL: Final = 2
 """Superset's number for a column of dates or times, in `coltypes` of an answer."""
+
+WITHOUT_SERVER: Final = ("blob", "data", "chrome", "about")
+"""Schemes of addresses within the browser."""
 
 Row: TypeAlias = dict[str, Any]
 
@@ -73,6 +76,10 @@ class Browser:
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
         self._driver = webdriver.Chrome(options=options, service=Service(driver))
+        self._sent: dict[str, str] = {}
+        """The server of each request by the request's id, without requests that were blocked."""
+        self.landed_at = ""
+        """The address of the page that was shown after the login."""
 
     def __enter__(self) -> Self:
         return self
@@ -105,6 +112,12 @@ class Browser:
                 if time.monotonic() > deadline:
                     raise
                 self._driver.get(f"{url}/login/")
+        self.landed_at = self._driver.current_url
+
+    @property
+    def asked(self) -> set[str]:
+        """Scheme, host and port of each server that the pages have asked."""
+        return set(self._sent.values())
 
     def open_dashboard(self, url: str) -> list[Chart]:
         """Open a dashboard, wait until all charts have loaded, and return them.
@@ -154,9 +167,18 @@ class Browser:
         return {chart: self._answer(request) for request, chart in asked.items()}
 
     def _messages(self) -> list[dict[str, Any]]:
-        """Return the browser's network messages since the last call."""
+        """Return the browser's network messages since the last call, and note the servers."""
         entries = self._driver.get_log("performance")  # type: ignore[no-untyped-call]
-        return [json.loads(entry["message"])["message"] for entry in entries]
+        messages = [json.loads(entry["message"])["message"] for entry in entries]
+        for message in messages:
+            params = message["params"]
+            if message["method"] == "Network.requestWillBeSent":
+                where = urlsplit(params["request"]["url"])
+                if where.scheme not in WITHOUT_SERVER:
+                    self._sent[params["requestId"]] = f"{where.scheme}://{where.netloc}"
+            elif message["method"] == "Network.loadingFailed" and "blockedReason" in params:
+                self._sent.pop(params["requestId"], None)
+        return messages
 
     def _answer(self, request: str) -> list[list[Row]]:
         body = self._driver.execute_cdp_cmd("Network.getResponseBody", {"requestId": request})

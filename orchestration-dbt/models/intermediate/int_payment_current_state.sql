@@ -49,9 +49,10 @@ decided as (
         min(case
             when
                 event_type in ('payment.amount_capturable_updated', 'payment.succeeded')
-                or (kind = 'charge' and status = 'succeeded')
+                or (kind = 'charge' and status in ('authorized', 'succeeded', 'canceled'))
                 then occurred_at
         end) over (partition by payment_key) as authorized_at,
+        {{ is_superseded(['status', 'amount_refunded_minor']) }} as is_superseded,
         -- A later update of a failed charge is not an attempt.
         event_type in ('charge.failed', 'payment.failed') as is_failed_attempt,
         -- An update or a refund does not bring a payment into the state that it already has. A payment can
@@ -91,10 +92,14 @@ payments as (
         {{ latest('risk_level') }} as risk_level,
         {{ latest('decline_reason', "lifecycle_state = 'failed'") }} as decline_reason,
         {{ latest('network_decline_code', "lifecycle_state = 'failed'") }} as network_decline_code,
-        -- attempts: a failure is an event of the charge, of the payment, or of both
+        {{ latest('decline_class', "lifecycle_state = 'failed'") }} as decline_class,
+        -- attempts: a failure is an event of the charge, of the payment, or of both. A provider may send two
+        -- events for one failure, so the charges that failed are counted, or the moments without a charge.
         greatest(
             count(distinct object_id) filter (where event_type = 'charge.failed'),
-            count(*) filter (where event_type = 'payment.failed')
+            count(distinct coalesce(charge_id, cast(occurred_at as varchar))) filter (
+                where event_type = 'payment.failed'
+            )
         ) as failed_attempts,
         -- amounts
         max(currency_exponent) as currency_exponent,
@@ -102,18 +107,21 @@ payments as (
             {{ latest('amount_minor', "kind = 'payment'") }},
             {{ latest('amount_minor', "kind = 'charge'") }}
         ) as amount_minor,
-        coalesce(
-            max(amount_minor) filter (where kind = 'charge' and status = 'succeeded'),
-            max(nullif(amount_capturable_minor, 0)),
-            max(amount_received_minor),
-            0
+        -- The approved amount only grows, by an incremental authorization. What is captured only grows too.
+        greatest(
+            coalesce(max(amount_authorized_minor), 0),
+            coalesce(max({{ exact('amount_capturable_minor') }} + coalesce(amount_received_minor, 0)), 0),
+            coalesce(max(amount_received_minor), 0)
         ) as authorized_minor,
-        coalesce(
-            max(amount_received_minor) filter (where kind = 'payment' and amount_received_minor > 0),
-            max(coalesce(amount_captured_minor, amount_minor)) filter (
-                where kind = 'charge' and status = 'succeeded' and is_captured
-            ),
-            0
+        greatest(
+            coalesce(max(amount_received_minor), 0),
+            coalesce(max(amount_captured_minor) filter (where status = 'succeeded'), 0),
+            -- A provider that does not say how much was captured: the whole amount.
+            if(
+                count_if(kind = 'charge' and status = 'succeeded' and amount_captured_minor is not null) = 0,
+                coalesce(max(amount_minor) filter (where kind = 'charge' and status = 'succeeded'), 0),
+                0
+            )
         ) as captured_minor,
         -- the newest scores, up to the authorization; the newest retry strategy
         max_by(fraud_score, row(occurred_at, lifecycle_rank, event_id)) filter (
@@ -178,6 +186,7 @@ select
     wallet,
     risk_level,
     decline_reason,
+    decline_class,
     network_decline_code,
     failed_attempts,
     failed_attempts + if(authorized_at is null, 0, 1) as attempts,

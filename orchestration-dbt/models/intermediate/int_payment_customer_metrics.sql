@@ -9,7 +9,10 @@ reputation as (
 
 events as (
 
-    select * from {{ ref('int_payment_events') }}
+    select
+        *,
+        {{ is_superseded(['status', 'is_delinquent', 'country']) }} as is_superseded
+    from {{ ref('int_payment_events') }}
     where customer_key <> 'unknown'
 
 ),
@@ -18,8 +21,9 @@ profiles as (
 
     select
         *,
-        -- Events of the same second form one moment. A "created" event is the oldest of them.
-        row(event_type not like '%created', event_id) as recency
+        -- Events of the same second form one moment. A "created" event is the oldest of them. An event whose
+        -- values another one replaced comes before it.
+        row(event_type not like '%created', not is_superseded, event_id) as recency
     from events
     where kind in ('customer', 'subscription')
 

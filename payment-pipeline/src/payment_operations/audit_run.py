@@ -1,12 +1,8 @@
 """One audit from the command line: progress, answer, exit code."""
 
 import asyncio
-import json
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
-
-from rich.console import Console
 
 from payment_pipeline.adapters import kafka
 from payment_pipeline.domain.failures import UserError
@@ -15,6 +11,7 @@ from payment_pipeline.ledger.stages import Stage
 from payment_pipeline.settings import Settings
 
 from . import audit_text
+from .terminal import Screen
 
 
 def audit(
@@ -38,11 +35,10 @@ def audit(
     last = Stage(through) if through else None
     request = audit_runner.Request(span, until is None, client_ledger, wait_s, last)
     kafka.quiet()
-    with Console(stderr=True).status("connecting") as status:
-        found = asyncio.run(audit_history.audited(settings, request, status.update, "operator"))
+    with Screen(stderr=True).status("connecting") as status:
+        found = asyncio.run(audit_history.audited(settings, request, status, "operator"))
     if as_json:
-        # Not orjson: a hash total may need more than 64 bits.
-        sys.stdout.write(json.dumps(audit_json.as_json(found)) + "\n")
+        Screen().json(audit_json.as_json(found))
     else:
-        audit_text.show(found, Console(highlight=False))
+        audit_text.show(found, Screen())
     return 0 if found.ok else 1

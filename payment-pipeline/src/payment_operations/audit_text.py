@@ -4,9 +4,6 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Final
 
-from rich.console import Console
-from rich.table import Table
-
 from payment_pipeline.ledger.audit_json import shown, verdict
 from payment_pipeline.ledger.audit_runner import Report
 from payment_pipeline.ledger.audit_window import Window
@@ -14,7 +11,7 @@ from payment_pipeline.ledger.distinct_events import Part, Summary
 from payment_pipeline.ledger.reconciliation import Audit
 from payment_pipeline.ledger.stages import Stage
 
-from .terminal import fitting, fixed_column, number_column, show_table, table, text_column
+from .terminal import Grid, Screen, fitting, fixed_column, number_column, table, text_column
 
 DAYS_SHOWN_MAX: Final = 14
 """The newest days; the JSON has all of them."""
@@ -39,24 +36,24 @@ NEXT_STEPS: Final = {
 """What to do about missing events, by the stage that saw them last. Final stages have no entry."""
 
 
-def show(report: Report, console: Console) -> None:
+def show(report: Report, screen: Screen) -> None:
     """Print the stages, their totals, the days if there are several, the verdict, what to do."""
-    show_table(console, _stages(report), f"Audit of what was received {_between(report.window)}")
-    for part in _totals(report, console.width):
-        show_table(console, part, "Hash totals, in minor units")
+    screen.grid(_stages(report), f"Audit of what was received {_between(report.window)}")
+    for part in _totals(report, screen.width):
+        screen.grid(part, "Hash totals, in minor units")
     days = report.audit.days
     if len(days) > 1:
         last = f" (the last {DAYS_SHOWN_MAX} of {len(days)})" if len(days) > DAYS_SHOWN_MAX else ""
-        for part in _days(report, console.width):
-            show_table(console, part, f"By day of receipt, UTC{last}")
+        for part in _days(report, screen.width):
+            screen.grid(part, f"By day of receipt, UTC{last}")
     if notes := _notes(report):
         for note in notes:
-            console.print(note, style="dim", markup=False, soft_wrap=True)
-        console.print()
+            screen.line(note, style="dim")
+        screen.line()
     style = "green" if report.ok else "red"
-    console.print(verdict(report), style=style, markup=False, soft_wrap=True)
+    screen.line(verdict(report), style=style)
     for step in next_steps(report.audit):
-        console.print(f"  → {step}", markup=False, soft_wrap=True)
+        screen.line(f"  → {step}")
 
 
 def next_steps(audit: Audit) -> list[str]:
@@ -79,14 +76,14 @@ def next_steps(audit: Audit) -> list[str]:
     return steps
 
 
-def _stages(report: Report) -> Table:
+def _stages(report: Report) -> Grid:
     rows = table(text_column("stage"), number_column("events"), number_column("records"))
     for stage, summary in _tabled(report):
-        rows.add_row(stage.value, f"{summary.events:,}", f"{summary.records:,}")
+        rows.row(stage.value, f"{summary.events:,}", f"{summary.records:,}")
     return rows
 
 
-def _totals(report: Report, width: int) -> list[Table]:
+def _totals(report: Report, width: int) -> list[Grid]:
     """One row for each currency, one column for each group of stages with equal totals."""
     alike: list[tuple[list[str], Mapping[str, int]]] = []
     for stage, summary in shown(report):
@@ -106,7 +103,7 @@ def _totals(report: Report, width: int) -> list[Table]:
     return _split([("", currency) for currency in currencies], columns, width)
 
 
-def _days(report: Report, width: int) -> list[Table]:
+def _days(report: Report, width: int) -> list[Grid]:
     """Each day's events and hash totals, one column for each stage."""
     days = list(report.audit.days.items())[-DAYS_SHOWN_MAX:]
     rows, columns = _day_rows(days, [stage for stage, _ in _tabled(report)])
@@ -115,7 +112,7 @@ def _days(report: Report, width: int) -> list[Table]:
 
 def _split(
     rows: Sequence[tuple[str, str]], columns: Mapping[str, Sequence[str]], width: int
-) -> list[Table]:
+) -> list[Grid]:
     """The columns in as many tables as the width needs, so that no number is cut or folded."""
     if not rows:
         return []
@@ -127,7 +124,7 @@ def _split(
             *(number_column(header) for header in headers),
         )
         for number, (day, name) in enumerate(rows):
-            part.add_row(day, name, *(columns[header][number] for header in headers))
+            part.row(day, name, *(columns[header][number] for header in headers))
         tables.append(part)
     return tables
 

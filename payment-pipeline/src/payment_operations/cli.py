@@ -6,16 +6,20 @@ standard error, never a traceback.
 """
 
 import sys
-from typing import Final
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
+from typer.core import TyperGroup
 
 from payment_pipeline import settings
 from payment_pipeline.domain.failures import UserError
 
 from .commands import groups
+from .safe_text import printable
+from .terminal import Screen, show_defect
 
 PACKAGES: Final = {
     "payment_operations",
@@ -24,11 +28,39 @@ PACKAGES: Final = {
     "payment_pipeline",
 }
 """A module of ours that is missing is a defect, not a missing extra."""
+USAGE_ERROR: Final[type[Exception]] = typer.BadParameter.__mro__[1]
+"""typer has a copy of click, and no public name for the base of its errors."""
+
+
+class _Commands(TyperGroup):
+    """The commands. typer's own errors quote the arguments, so this class escapes them."""
+
+    def make_context(self, *given: Any, **named: Any) -> Any:  # noqa: ANN401 - click's own types
+        """Parse the options before the command's name."""
+        with _escaped_usage_errors():
+            return super().make_context(*given, **named)
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401
+        """Parse the rest and run the command."""
+        with _escaped_usage_errors():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _escaped_usage_errors() -> Iterator[None]:
+    try:
+        yield
+    except USAGE_ERROR as error:
+        message = vars(error).get("message")
+        if isinstance(message, str):
+            vars(error)["message"] = printable(message)
+        raise
 
 
 def application() -> typer.Typer:
     """Put the groups of commands together."""
     app = typer.Typer(
+        cls=_Commands,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode="markdown",
@@ -43,25 +75,26 @@ def application() -> typer.Typer:
 
 def main() -> None:
     """Run one command; report a mistake as one sentence and an exit code."""
-    stderr = Console(stderr=True, highlight=False)
+    sys.excepthook = show_defect
+    screen = Screen(stderr=True)
     try:
         application()()
     except UserError as mistake:
-        stderr.print(f"payments: {mistake}", style="red", markup=False, soft_wrap=True)
+        screen.line(f"payments: {mistake.message}", style="red")
+        if mistake.output:
+            screen.output(mistake.output)
         sys.exit(mistake.exit_code)
     except ValidationError as wrong:
         for sentence in settings.sentences(wrong):
-            stderr.print(f"payments: {sentence}", style="red", markup=False)
+            screen.line(f"payments: {sentence}", style="red")
         sys.exit(2)
     except ModuleNotFoundError as missing:
         if missing.name is None or missing.name.split(".")[0] in PACKAGES:
             raise
-        stderr.print(
+        screen.line(
             f"payments: the Python package {missing.name} is not installed. Install "
             "payment-pipeline with the extras `local` and `lakehouse`.",
             style="red",
-            markup=False,
-            soft_wrap=True,
         )
         sys.exit(2)
     except KeyboardInterrupt:

@@ -45,8 +45,9 @@ def rebuild(settings: Settings) -> None:
             output = (done.stdout + done.stderr).strip()[-OUTPUT_CHARACTERS_MAX:]
             raise UserError(
                 "dbt can't build the marts. Fix the cause, then call the same command again. The "
-                f"end of dbt's output:\n{output}",
+                "end of dbt's output:",
                 1,
+                output=output,
             )
 
 

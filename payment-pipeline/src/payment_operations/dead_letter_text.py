@@ -1,8 +1,4 @@
-"""Dead letters and redrives as JSON and as text for the terminal.
-
-A body may hold escape sequences that would control the terminal, so every text from outside passes
-`safe_text` before it is printed. The JSON is ASCII.
-"""
+"""Dead letters and redrives as JSON and as text for the terminal."""
 
 import json
 from base64 import b64encode
@@ -11,17 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-from payment_operations.safe_text import printable, printable_bytes
 from payment_pipeline.dlq.dead_letter_store import Group
 from payment_pipeline.dlq.redrive import Result
 from payment_pipeline.dlq.redrive_plan import SETTLED, Outcome
 from payment_pipeline.domain.failures import FailureClass, FieldError
 
-from .terminal import fixed_column, instant, minute, number_column, show_table, table, text_column
+from .terminal import Grid, Screen, fixed_column, instant, minute, number_column, table, text_column
 
 RESULTS_SHOWN_MAX: Final = 40
 _LABEL_WIDTH: Final = 11
@@ -40,21 +31,17 @@ NEXT_STEPS: Final = {
 """What to do about the dead letters that stay open, by outcome."""
 
 
-def groups_as_json(groups: Sequence[Group], on_topics: Sequence[Group] | None) -> str:
+def groups_as_json(groups: Sequence[Group], on_topics: Sequence[Group] | None) -> dict[str, Any]:
     """The JSON of `payments dlq list`; `only_on_topics` is null if Kafka does not answer."""
-    return json.dumps(
-        {
-            "groups": [_plain(group._asdict()) for group in groups],
-            "only_on_topics": None
-            if on_topics is None
-            else [_plain(group._asdict()) for group in on_topics],
-        }
-    )
+    return {
+        "groups": [_plain(group._asdict()) for group in groups],
+        "only_on_topics": None
+        if on_topics is None
+        else [_plain(group._asdict()) for group in on_topics],
+    }
 
 
-def show_groups(
-    groups: Sequence[Group], on_topics: Sequence[Group] | None, console: Console
-) -> None:
+def show_groups(groups: Sequence[Group], on_topics: Sequence[Group] | None, screen: Screen) -> None:
     """Print the groups in four tables: rejected, conflicting, only on the topics, closed."""
     sections = (
         ("rejected", [g for g in groups if not g.resolution and not _is_conflict(g)]),
@@ -64,16 +51,14 @@ def show_groups(
     )
     for title, found in sections:
         if found:
-            show_table(console, _groups_table(found), title)
+            screen.grid(_groups_table(found), title)
     if not on_topics and all(group.resolution for group in groups):
         where = " in the quarantine" if on_topics is None else ""
-        console.print(f"No dead letter is open{where}.", style="green")
+        screen.line(f"No dead letter is open{where}.", style="green")
     if on_topics is None:
-        console.print(
-            "The topics were not searched, because Kafka does not answer.", style="yellow"
-        )
+        screen.line("The topics were not searched, because Kafka does not answer.", style="yellow")
     elif on_topics:
-        console.print(
+        screen.line(
             "Dead letters are only on the topics until a workflow writes them to the quarantine: "
             "`payments status` shows which stage is behind. A redrive writes them first.",
             style="yellow",
@@ -84,17 +69,17 @@ def _is_conflict(group: Group) -> bool:
     return group.failure == FailureClass.CONFLICTING_BODY
 
 
-def _groups_table(groups: Sequence[Group]) -> Table:
+def _groups_table(groups: Sequence[Group]) -> Grid:
     """One row for each cause; its lines are the class, the error, and an example to show."""
     shown = table(text_column("cause"), number_column("letters"), fixed_column("oldest, newest"))
     for group in groups:
         cause = [f"{group.resolution}: {group.failure}" if group.resolution else group.failure]
         cause += [group.error] if group.error else []
         cause += [f"e.g. {group.example_id}"]
-        shown.add_row(
-            Text("\n".join(printable(line) for line in cause)),
+        shown.row(
+            cause,
             f"{group.letters:,}",
-            f"{minute(group.oldest_received_at)}\n{minute(group.newest_received_at)}",
+            [minute(group.oldest_received_at), minute(group.newest_received_at)],
         )
     return shown
 
@@ -102,20 +87,20 @@ def _groups_table(groups: Sequence[Group]) -> Table:
 # --- one dead letter ----------------------------------------------------------------------------
 
 
-def letters_as_json(letters: Sequence[Mapping[str, Any]]) -> str:
+def letters_as_json(letters: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The JSON of `payments dlq show`; a body is in Base64."""
-    return json.dumps([_plain(letter) for letter in letters])
+    return [_plain(letter) for letter in letters]
 
 
-def show_letter(letter: Mapping[str, Any], console: Console) -> None:
+def show_letter(letter: Mapping[str, Any], screen: Screen) -> None:
     """Print one dead letter."""
     title = f"dead letter {letter['id']}: {letter['failure']}, {_state(letter)}"
-    console.print(Text(printable(title), style="bold"))
+    screen.line(title, style="bold")
     for label, text in _lines(letter):
-        console.print(Text(f"  {label:<{_LABEL_WIDTH}}  {printable(text)}"), soft_wrap=True)
+        screen.labelled(label, text, width=_LABEL_WIDTH)
     if letter["body"] is not None:
-        console.print(Text("  the signed body:"))
-        console.print(Text(printable_bytes(letter["body"])), soft_wrap=True)
+        screen.line("  the signed body:")
+        screen.output(letter["body"].decode("utf-8", "backslashreplace"))
 
 
 def _lines(letter: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
@@ -151,42 +136,40 @@ def _state(letter: Mapping[str, Any]) -> str:
 # --- a redrive ----------------------------------------------------------------------------------
 
 
-def results_as_json(results: Sequence[Result], on_topics: int, *, dry_run: bool) -> str:
+def results_as_json(results: Sequence[Result], on_topics: int, *, dry_run: bool) -> dict[str, Any]:
     """The JSON of `payments dlq redrive`."""
     counts = Counter(result.outcome.value for result in results)
-    return json.dumps(
-        {
-            "dry_run": dry_run,
-            "letters": len(results),
-            "outcomes": dict(counts),
-            "only_on_topics" if dry_run else "brought": on_topics,
-            "results": [_plain(result._asdict()) for result in results],
-        }
-    )
+    return {
+        "dry_run": dry_run,
+        "letters": len(results),
+        "outcomes": dict(counts),
+        "only_on_topics" if dry_run else "brought": on_topics,
+        "results": [_plain(result._asdict()) for result in results],
+    }
 
 
 def show_results(
-    results: Sequence[Result], on_topics: int, console: Console, *, dry_run: bool
+    results: Sequence[Result], on_topics: int, screen: Screen, *, dry_run: bool
 ) -> None:
     """Print the outcome of each dead letter: first those that are still open."""
     if not results:
-        console.print("No open dead letter matches. Conflicts match only with --conflicts.")
+        screen.line("No open dead letter matches. Conflicts match only with --conflicts.")
     else:
-        show_table(console, _results_table(results))
+        screen.grid(_results_table(results))
     if len(results) > RESULTS_SHOWN_MAX:
         rest = len(results) - RESULTS_SHOWN_MAX
-        console.print(f"{rest:,} more are not shown; --json prints all of them", style="dim")
+        screen.line(f"{rest:,} more are not shown; --json prints all of them", style="dim")
     if dry_run and on_topics:
-        console.print(f"{on_topics:,} more are only on the topics and were not judged.")
+        screen.line(f"{on_topics:,} more are only on the topics and were not judged.")
     counts = Counter(result.outcome for result in results)
     summary = ", ".join(f"{count:,} {outcome.value}" for outcome, count in counts.most_common())
-    console.print(f"{len(results):,} dead letters: {summary or 'nothing to do'}", style="bold")
+    screen.line(f"{len(results):,} dead letters: {summary or 'nothing to do'}", style="bold")
     for outcome, step in NEXT_STEPS.items():
         if counts[outcome]:
-            console.print(f"  → {outcome.value}: {step}", markup=False, soft_wrap=True)
+            screen.line(f"  → {outcome.value}: {step}")
 
 
-def _results_table(results: Sequence[Result]) -> Table:
+def _results_table(results: Sequence[Result]) -> Grid:
     """One row for each dead letter; its lines are the event, the outcome, the reason or record."""
     shown = table(number_column("letter"), text_column("event, class: outcome"))
     open_first = sorted(results, key=lambda result: result.outcome in SETTLED)
@@ -196,7 +179,7 @@ def _results_table(results: Sequence[Result]) -> Table:
         lines += [f"{result.failure}: {result.outcome.value}{patched}"]
         lines += [result.reason] if result.reason else []
         lines += [f"sent to {result.sent_to}"] if result.sent_to else []
-        shown.add_row(str(result.letter_id), Text("\n".join(printable(line) for line in lines)))
+        shown.row(str(result.letter_id), lines)
     return shown
 
 

@@ -2,14 +2,10 @@
 
 import asyncio
 import os
-import sys
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final, TypeVar
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from payment_pipeline.adapters import kafka
 from payment_pipeline.bronze.contract import Resolution
@@ -22,6 +18,7 @@ from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
 from . import dead_letter_text
+from .terminal import Screen
 
 BY_CHARACTERS_MAX: Final = 100
 NOTE_CHARACTERS_MAX: Final = 500
@@ -47,9 +44,9 @@ def show_list(settings: Settings, selection: Selection, *, closed: bool, as_json
 
     groups, waiting = _run(ask())
     if as_json:
-        sys.stdout.write(dead_letter_text.groups_as_json(groups, waiting) + "\n")
+        Screen().json(dead_letter_text.groups_as_json(groups, waiting))
     else:
-        dead_letter_text.show_groups(groups, waiting, Console(highlight=False))
+        dead_letter_text.show_groups(groups, waiting, Screen())
     return 0
 
 
@@ -84,10 +81,10 @@ def show(
         _write(body_to, letters)
     shown = letters if body else [{**letter, "body": None} for letter in letters]
     if as_json:
-        sys.stdout.write(dead_letter_text.letters_as_json(shown) + "\n")
+        Screen().json(dead_letter_text.letters_as_json(shown))
     else:
         for letter in shown:
-            dead_letter_text.show_letter(letter, Console(highlight=False))
+            dead_letter_text.show_letter(letter, Screen())
     return 0
 
 
@@ -116,10 +113,9 @@ def redrive(settings: Settings, selection: Selection, request: Request, *, as_js
 
     results, waiting = _run(do())
     if as_json:
-        sys.stdout.write(dead_letter_text.results_as_json(results, waiting, dry_run=dry_run) + "\n")
+        Screen().json(dead_letter_text.results_as_json(results, waiting, dry_run=dry_run))
     else:
-        console = Console(highlight=False)
-        dead_letter_text.show_results(results, waiting, console, dry_run=dry_run)
+        dead_letter_text.show_results(results, waiting, Screen(), dry_run=dry_run)
     return 0 if dry_run or redriving.all_settled(results) else 1
 
 
@@ -138,7 +134,7 @@ def dismiss(settings: Settings, selection: Selection, closer: Closer, *, dry_run
             return len(ids), await dead_letter_store.close(pool, ids, Resolution.DISMISSED, closer)
 
     selected, dismissed = _run(do())
-    Console(highlight=False).print(
+    Screen().line(
         f"Dead letters that would be dismissed: {selected:,}."
         if dry_run
         else f"Dead letters dismissed: {dismissed:,}."
@@ -159,7 +155,7 @@ def reopen(settings: Settings, selection: Selection) -> int:
                 pool, await dead_letter_store.select(pool, selection, Resolution.DISMISSED)
             )
 
-    Console(highlight=False).print(f"Dead letters opened again: {_run(do()):,}.")
+    Screen().line(f"Dead letters opened again: {_run(do()):,}.")
     return 0
 
 
@@ -207,11 +203,5 @@ def _write(path: Path, letters: Sequence[Mapping[str, Any]]) -> None:
 @contextmanager
 def _progress(total: int) -> Iterator[redriving.Progress]:
     """A progress bar on standard error; only on a terminal."""
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=total)
-
-        def show_progress(answered: int, waiting: int) -> None:
-            bar.update(task, completed=answered, description=f"{waiting:,} in progress")
-
-        yield show_progress
+    with Screen(stderr=True).bar(total) as show:
+        yield lambda answered, waiting: show(answered, f"{waiting:,} in progress")

@@ -9,8 +9,6 @@ import time
 from pathlib import Path
 from typing import Final
 
-from rich.console import Console
-
 from local_stack import dagster
 from local_stack.component import DASHBOARDS, LAKEHOUSE
 from payment_pipeline.adapters import trino
@@ -19,7 +17,7 @@ from payment_pipeline.settings import Settings
 from payment_pipeline.simulator.simulation_run import Run
 
 from . import audit_run, simulation, stack_text
-from .terminal import facts
+from .terminal import Cell, Screen, facts, styled
 
 SEED_BASE: Final = 100
 """Lower seeds are for an operator's own simulations: one seed is one set of event ids."""
@@ -46,23 +44,23 @@ def run(settings: Settings, events: int) -> int:
     Raises:
         UserError: the stack does not start, the simulator gets wrong answers, or a load fails.
     """
-    console = Console(highlight=False)
+    screen = Screen()
     began = time.monotonic()
-    console.rule("Start")
+    screen.rule("Start")
     stack_text.up(settings, groups=GROUPS)
-    console.rule("Ninety days of payments")
+    screen.rule("Ninety days of payments")
     ledger = _next_ledger(settings)
     if simulation.main(settings, Run(events, seed=_seed(ledger), ledger=ledger), as_json=False):
         raise UserError(
             f"The simulator got wrong answers: see {ledger} and `payments status`.",
             exit_code=1,
         )
-    _audit(settings, ledger, "bronze", console)
-    console.rule("Load the lake and build the marts")
-    _load(settings, console)
-    code = _audit(settings, ledger, "facts", console)
-    console.rule(f"Done in {time.monotonic() - began:.0f} s")
-    _show_end(settings, console, clean=code == 0)
+    _audit(settings, ledger, "bronze", screen)
+    screen.rule("Load the lake and build the marts")
+    _load(settings, screen)
+    code = _audit(settings, ledger, "facts", screen)
+    screen.rule(f"Done in {time.monotonic() - began:.0f} s")
+    _show_end(settings, screen, clean=code == 0)
     return code
 
 
@@ -76,12 +74,12 @@ def _seed(ledger: Path) -> int:
     return SEED_BASE + int(ledger.stem.removeprefix("ledger-"))
 
 
-def _audit(settings: Settings, ledger: Path, through: str, console: Console) -> int:
-    console.rule(f"Audit, through {through}")
+def _audit(settings: Settings, ledger: Path, through: str, screen: Screen) -> int:
+    screen.rule(f"Audit, through {through}")
     return audit_run.audit(settings, None, None, ledger, SETTLE_S, through, as_json=False)
 
 
-def _load(settings: Settings, console: Console) -> None:
+def _load(settings: Settings, screen: Screen) -> None:
     """Run the job that Dagster schedules every minute, and wait for its end.
 
     Raises:
@@ -89,13 +87,13 @@ def _load(settings: Settings, console: Console) -> None:
     """
     run_id = asyncio.run(dagster.launch(settings, JOB))
     link = f"{dagster.address(settings)}/runs/{run_id}"
-    console.print(f"Dagster runs {JOB}: {link}")
+    screen.line(f"Dagster runs {JOB}: {link}")
     began = time.monotonic()
-    with console.status("starting") as shown:
+    with screen.status("starting") as show:
         while True:
             status = asyncio.run(dagster.run_status(settings, run_id))
             elapsed_s = time.monotonic() - began
-            shown.update(f"{status.lower()}, {elapsed_s:.0f} s")
+            show(f"{status.lower()}, {elapsed_s:.0f} s")
             if status == "SUCCESS":
                 break
             if status in ("FAILURE", "CANCELED") or elapsed_s > LOAD_S_MAX:
@@ -104,15 +102,19 @@ def _load(settings: Settings, console: Console) -> None:
                     exit_code=1,
                 )
             time.sleep(POLL_S)
-    console.print(f"Loaded, and marts built, in {elapsed_s:.0f} s")
+    screen.line(f"Loaded, and marts built, in {elapsed_s:.0f} s")
 
 
-def _show_end(settings: Settings, console: Console, *, clean: bool) -> None:
-    rows = {}
+def _show_end(settings: Settings, screen: Screen, *, clean: bool) -> None:
+    rows: dict[str, Cell] = {}
     with trino.connect(settings, application="demo") as connection:
         for name, query in FIGURES.items():
             [row] = connection.cursor().execute(query).fetchall()
             rows[name] = f"{row[0]:,}"
     rows |= stack_text.links(settings, GROUPS)
-    rows["audit"] = "[green]nothing is lost or duplicated" if clean else "[red]not clean: see above"
-    console.print(facts(rows))
+    rows["audit"] = (
+        styled("nothing is lost or duplicated", "green")
+        if clean
+        else styled("not clean: see above", "red")
+    )
+    screen.grid(facts(rows))

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-import typer
-from rich.console import Console
 from temporalio.service import RPCError
 
 from payment_pipeline.adapters import kafka, postgres, temporal
@@ -22,6 +20,7 @@ from payment_pipeline.providers import providers
 from payment_pipeline.settings import Settings
 
 from . import erasure_text
+from .terminal import Screen
 
 BRONZE: Final = "bronze"
 FACTS: Final = "facts"
@@ -76,25 +75,25 @@ def main(settings: Settings, request: Request, lakehouse: Lakehouse | None) -> i
 async def _run(
     settings: Settings, request: Request, person: Person, lakehouse: Lakehouse | None
 ) -> int:
-    console = Console(stderr=True)
+    screen = Screen(stderr=True)
     async with opened(settings, lakehouse, dry_run=request.dry_run) as stores:
-        with console.status("searching") as status:
-            found = await search(stores, person, status.update)
+        with screen.status("searching") as status:
+            found = await search(stores, person, status)
         if request.dry_run or not found.counts():
-            erasure_text.show(erasure_text.search_as_json(found), as_json=request.as_json)
+            erasure_text.show(erasure_text.search_as_json(found), Screen(), as_json=request.as_json)
             return 0
         refuse_open(found.open_letters)
         if not request.confirmed:
-            erasure_text.show(erasure_text.search_as_json(found), as_json=request.as_json)
-            if not typer.confirm("Erase this person everywhere, for good?", err=True):
+            erasure_text.show(erasure_text.search_as_json(found), Screen(), as_json=request.as_json)
+            if not screen.confirm("Erase this person everywhere, for good?"):
                 return 1
-        with console.status("erasing") as status:
-            proof = await forget(stores, found, status.update)
+        with screen.status("erasing") as status:
+            proof = await forget(stores, found, status)
     answer = erasure_text.proof_as_json(proof)
     if lakehouse:
         verdict = await asyncio.to_thread(ledger_verdict, settings, _of_all_time())
         answer |= {"ok": answer["ok"] and verdict.ok, "ledger": verdict.sentence}
-    erasure_text.show(answer, as_json=request.as_json)
+    erasure_text.show(answer, Screen(), as_json=request.as_json)
     return 0 if answer["ok"] else 1
 
 

@@ -1,16 +1,11 @@
 """An erasure as JSON and as text for the terminal."""
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 
-import typer
-from rich.console import Console
-from rich.table import Table
-
 from payment_pipeline.erasure.erasure_steps import Found, Proof
 
-from .terminal import number_column, show_table, table, text_column
+from .terminal import Grid, Screen, number_column, table, text_column
 
 
 def search_as_json(found: Found) -> dict[str, Any]:
@@ -38,27 +33,26 @@ def proof_as_json(proof: Proof) -> dict[str, Any]:
     }
 
 
-def show(answer: dict[str, Any], *, as_json: bool) -> None:
+def show(answer: dict[str, Any], screen: Screen, *, as_json: bool) -> None:
     """Print one of the two: where the person is named, and what that means."""
     if as_json:
-        typer.echo(json.dumps(answer))
+        screen.json(answer)
         return
-    console = Console(highlight=False)
     found, left = answer["found"], answer.get("left")
     if not found and not left:
-        console.print("No record, row, file or workflow names this person.")
+        screen.line("No record, row, file or workflow names this person.")
         return
-    show_table(console, _table(found, left))
+    screen.grid(_table(found, left))
     for line in sentences(answer):
-        console.print(line, markup=False, soft_wrap=True)
+        screen.line(line)
 
 
-def _table(found: dict[str, int], left: dict[str, int] | None) -> Table:
+def _table(found: dict[str, int], left: dict[str, int] | None) -> Grid:
     headers = ("found", *(("left",) if left is not None else ()))
     shown = table(text_column("location"), *map(number_column, headers))
     for location in {**found, **(left or {})}:
         counts = [found.get(location, 0), *([left.get(location, 0)] if left is not None else [])]
-        shown.add_row(location, *map("{:,}".format, counts))
+        shown.row(location, *map("{:,}".format, counts))
     return shown
 
 

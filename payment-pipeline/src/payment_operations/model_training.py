@@ -1,18 +1,12 @@
 """The training of the models on the terminal: a progress bar, then the scores of each model."""
 
-import json
-import sys
 from typing import Final
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from payment_pipeline.inference.model_card import Card
 from payment_pipeline.inference.training import STEPS, models_dir, train
 from payment_pipeline.settings import Settings
 
-from .terminal import number_column, show_table, table, text_column
+from .terminal import Grid, Screen, number_column, table, text_column
 
 METRICS: Final = (
     ("roc_auc", "AUC"),
@@ -33,33 +27,26 @@ def main(settings: Settings, seed: int, customers: int, *, as_json: bool) -> Non
     Raises:
         UserError: there are too few customers, or the models' folder can't be written.
     """
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-    ) as bar:
-        task = bar.add_task("", total=STEPS)
+    with Screen(stderr=True).bar(STEPS) as update:
         begun = -1
 
         def show(step: str) -> None:
             nonlocal begun
             begun += 1
-            bar.update(task, description=step, completed=begun)
+            update(begun, step)
 
         cards = train(settings, show, seed=seed, customers=customers)
-        bar.update(task, description="Trained", completed=STEPS)
+    screen = Screen()
     if as_json:
-        sys.stdout.write(json.dumps([card.model_dump(mode="json") for card in cards]) + "\n")
+        screen.json([card.model_dump(mode="json") for card in cards])
         return
-    console = Console(highlight=False)
     title = "Scores on the last part of the simulated year, which training never saw"
-    show_table(console, score_table(cards), title)
-    console.print(CAPTION)
-    console.print(f"Models and cards: {models_dir(settings)}", soft_wrap=True)
+    screen.grid(score_table(cards), title)
+    screen.line(CAPTION)
+    screen.line(f"Models and cards: {models_dir(settings)}")
 
 
-def score_table(cards: list[Card]) -> Table:
+def score_table(cards: list[Card]) -> Grid:
     """The scores of each model on the last part of the simulated year, which training never saw."""
     shown = table(
         text_column("model, version"),
@@ -68,5 +55,5 @@ def score_table(cards: list[Card]) -> Table:
     )
     for card in cards:
         figures = (f"{card.metrics[name]:.3f}" for name, _ in METRICS)
-        shown.add_row(f"{card.model}\n{card.version}", f"{card.data.holdout.rows:,}", *figures)
+        shown.row([card.model, card.version], f"{card.data.holdout.rows:,}", *figures)
     return shown

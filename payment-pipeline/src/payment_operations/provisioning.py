@@ -11,10 +11,14 @@ from local_stack import roles
 from payment_pipeline import providers
 from payment_pipeline.adapters import kafka, postgres
 from payment_pipeline.adapters.temporal import ensure_search_attributes
+from payment_pipeline.bronze import refold
 from payment_pipeline.bronze.migrate import migrate as migrate_bronze
 from payment_pipeline.bronze.migrate import primary_message
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
+
+REFOLD_CONNECTIONS: Final = 3
+"""One connection holds the lock, one reads its snapshot, one writes."""
 
 Step = Callable[[Settings], Awaitable[tuple[str, ...]]]
 """Provisions one ready store, idempotently; returns the names of what it created."""
@@ -33,7 +37,24 @@ async def _schema(settings: Settings) -> tuple[str, ...]:
                 "user, then call the command again.",
                 exit_code=1,
             ) from refusal
-    return tuple(await asyncio.to_thread(migrate_bronze, settings))
+    migrated = await asyncio.to_thread(migrate_bronze, settings)
+    return (*migrated, *await _features(settings))
+
+
+async def _features(settings: Settings) -> tuple[str, ...]:
+    """Compute the features that a migration or a correction made stale, and say how many."""
+    pool = await postgres.pool(
+        settings, size_max=REFOLD_CONNECTIONS, application="payments-migrate"
+    )
+    try:
+        if not await refold.is_due(pool):
+            return ()
+        async with refold.lock(pool):
+            return (f"features of {await refold.refold(pool):,} entities",)
+    except UserError as running:
+        return (f"stale features ({running} Then call the command again.)",)
+    finally:
+        await pool.close()
 
 
 async def _topics(settings: Settings) -> tuple[str, ...]:

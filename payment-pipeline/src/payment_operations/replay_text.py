@@ -1,10 +1,8 @@
 """A replay as JSON and as text for the terminal."""
 
-from rich.console import Console
-
 from payment_pipeline.replay.replay_outcome import ReplayOutcome, Report
 
-from .terminal import number_column, show_table, table, text_column
+from .terminal import Screen, number_column, table, text_column
 
 MEANINGS = {
     ReplayOutcome.UNCHANGED: "the same as in bronze",
@@ -42,34 +40,32 @@ def as_json(report: Report) -> dict[str, object]:
     }
 
 
-def show(report: Report, console: Console) -> None:
+def show(report: Report, screen: Screen) -> None:
     """Print the result: counts by outcome, the named events, dead letters, features."""
     shown = table(number_column("events"), text_column("outcome"))
     for outcome, meaning in MEANINGS.items():
         if report.outcomes[outcome]:
-            shown.add_row(f"{report.outcomes[outcome]:,}", meaning)
-    show_table(console, shown)
+            shown.row(f"{report.outcomes[outcome]:,}", meaning)
+    screen.grid(shown)
     for outcome, names in report.named.items():
         for each in names[:SHOWN_MAX]:
-            line = f"  {outcome.value}: {each.event_id} ({each.about})"
-            console.print(line, markup=False, soft_wrap=True)
+            screen.line(f"  {outcome.value}: {each.event_id} ({each.about})")
         if (more := report.outcomes[outcome] - SHOWN_MAX) > 0:
-            console.print(f"  {outcome.value}: {more:,} more; `--json` names 100 of them")
+            screen.line(f"  {outcome.value}: {more:,} more; `--json` names 100 of them")
     for line in _of_letters(report):
-        console.print(line, soft_wrap=True)
+        screen.line(line)
     if report.refolded:
-        console.print(f"The online features of {report.refolded:,} entities were computed again.")
+        screen.line(f"The online features of {report.refolded:,} entities were computed again.")
     if not report.complete:
-        console.print(
+        screen.line(
             "Kafka no longer holds all records of this window (retention or an erasure), so the "
             "earlier part was not replayed.",
             style="red",
-            soft_wrap=True,
         )
     if report.dry_run:
-        console.print(f"Dry run of {report.records:,} raw records: nothing was written.")
+        screen.line(f"Dry run of {report.records:,} raw records: nothing was written.")
     else:
-        console.print(f"{report.records:,} raw records replayed, in the name of {report.by}.")
+        screen.line(f"{report.records:,} raw records replayed, in the name of {report.by}.")
 
 
 def _of_letters(report: Report) -> list[str]:

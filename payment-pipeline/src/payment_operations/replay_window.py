@@ -1,11 +1,7 @@
 """One replay from the command line: progress, answer, exit code."""
 
 import asyncio
-import json
-import sys
 from datetime import UTC, datetime
-
-from rich.console import Console
 
 from payment_pipeline.adapters import kafka
 from payment_pipeline.ledger import audit_window
@@ -14,6 +10,7 @@ from payment_pipeline.replay.replay_runner import replay
 from payment_pipeline.settings import Settings
 
 from . import replay_text
+from .terminal import Screen
 
 
 def replay_window(
@@ -35,10 +32,10 @@ def replay_window(
     span = audit_window.parse(*ends, datetime.now(UTC))
     request = Request(span, provider, event_type, dry_run, rate, wait_s)
     kafka.quiet()
-    with Console(stderr=True).status("connecting") as status:
-        report = asyncio.run(replay(settings, request, status.update))
+    with Screen(stderr=True).status("connecting") as status:
+        report = asyncio.run(replay(settings, request, status))
     if as_json:
-        sys.stdout.write(json.dumps(replay_text.as_json(report)) + "\n")
+        Screen().json(replay_text.as_json(report))
     else:
-        replay_text.show(report, Console(highlight=False))
+        replay_text.show(report, Screen())
     return 0 if report.ok else 1

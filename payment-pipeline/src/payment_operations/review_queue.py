@@ -1,11 +1,8 @@
 """Open reviews on the terminal, and the answers to them."""
 
 import asyncio
-import json
 from datetime import UTC, datetime
-
-from rich.console import Console
-from rich.table import Table
+from urllib.parse import quote
 
 from payment_pipeline.adapters import temporal
 from payment_pipeline.orchestrator import reviews
@@ -13,7 +10,7 @@ from payment_pipeline.orchestrator.messages import Verdict
 from payment_pipeline.orchestrator.reviews import OpenReview
 from payment_pipeline.settings import Settings
 
-from .terminal import fixed_column, number_column, show_table, table, text_column
+from .terminal import Grid, Screen, fixed_column, number_column, table, text_column
 
 
 def show_open(settings: Settings, *, as_json: bool) -> None:
@@ -28,15 +25,15 @@ def show_open(settings: Settings, *, as_json: bool) -> None:
             return await reviews.open_reviews(await temporal.connect(settings))
 
     found = asyncio.run(ask())
-    console = Console(highlight=False)
+    screen = Screen()
     if as_json:
-        console.print_json(json.dumps([_as_json(settings, review) for review in found]))
+        screen.json([_as_json(settings, review) for review in found], indent=2)
     elif not found:
-        console.print("No payment waits for a review.")
+        screen.line("No payment waits for a review.")
     else:
-        show_table(console, open_table(found, datetime.now(UTC)))
-        console.print("Answer with `payments review approve PAYMENT` or `… decline PAYMENT`.")
-        console.print(f"Each review is a workflow in the Temporal UI: {settings.temporal_ui}")
+        screen.grid(open_table(found, datetime.now(UTC)))
+        screen.line("Answer with `payments review approve PAYMENT` or `… decline PAYMENT`.")
+        screen.line(f"Each review is a workflow in the Temporal UI: {settings.temporal_ui}")
 
 
 def answer(settings: Settings, payment_id: str, verdict: Verdict, reviewer: str, note: str) -> None:
@@ -51,27 +48,20 @@ def answer(settings: Settings, payment_id: str, verdict: Verdict, reviewer: str,
         with temporal.refusals(settings):
             state = await reviews.answer(client, payment_id, verdict, reviewer, note)
         if state is None:
-            console.print(
+            screen.line(
                 f"{payment_id}: the answer is sent. It is stored as soon as the worker runs: see "
-                "`payments status`.",
-                soft_wrap=True,
+                "`payments status`."
             )
         elif state.outcome.value != verdict.value:  # another answer or the timeout was earlier
-            console.print(
-                f"{payment_id}: the review was already decided: {state.outcome.value}.",
-                soft_wrap=True,
-            )
+            screen.line(f"{payment_id}: the review was already decided: {state.outcome.value}.")
         else:
-            console.print(
-                f"{payment_id}: {state.outcome.value} by {state.reviewer}, recorded.",
-                soft_wrap=True,
-            )
+            screen.line(f"{payment_id}: {state.outcome.value} by {state.reviewer}, recorded.")
 
-    console = Console(highlight=False)
+    screen = Screen()
     asyncio.run(send())
 
 
-def open_table(found: list[OpenReview], now: datetime) -> Table:
+def open_table(found: list[OpenReview], now: datetime) -> Grid:
     """Every open review; each has a line for its payment, its customer and its merchant."""
     shown = table(
         text_column("payment"),
@@ -83,9 +73,7 @@ def open_table(found: list[OpenReview], now: datetime) -> Table:
         ids = [review.payment_id]
         ids += [f"  customer {review.customer_id}"] if review.customer_id else []
         ids += [f"  merchant {review.merchant_id}"] if review.merchant_id else []
-        shown.add_row(
-            "\n".join(ids), f"{review.fraud_score:.2f}", _left(review, now), review.on_timeout
-        )
+        shown.row(ids, f"{review.fraud_score:.2f}", _left(review, now), review.on_timeout)
     return shown
 
 
@@ -104,6 +92,6 @@ def _left(review: OpenReview, now: datetime) -> str:
 
 
 def _link(settings: Settings, review: OpenReview) -> str:
-    namespace, workflow_id = settings.temporal_namespace, review.workflow_id.replace("/", "%2F")
+    namespace, workflow_id = settings.temporal_namespace, quote(review.workflow_id, safe="")
     base = f"{settings.temporal_ui}/namespaces/{namespace}"
     return f"{base}/workflows/{workflow_id}/{review.run_id}/history"

@@ -5,14 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Console
-from rich.live import Live
-from rich.table import Table
-
 from payment_pipeline.simulator.answer_tally import Tally, percentiles_ms
 from payment_pipeline.simulator.simulation_run import Run
 
-from .terminal import facts
+from .terminal import Cell, Grid, Screen, facts, styled
 
 REFRESH_S: Final = 0.25
 
@@ -20,37 +16,33 @@ REFRESH_S: Final = 0.25
 class Progress:
     """Prints the settings of a run, then shows its progress."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
 
     def begin(self, run: Run, url: str, ledger: Path) -> None:
         """Print the seed, the period, the gateway and the ledger."""
-        self._console.print(
-            f"seed {run.seed}, {run.period.days} days until {run.period.until.isoformat()}\n"
-            f"to {url}\nledger {ledger}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        until = run.period.until.isoformat()
+        self._screen.line(f"seed {run.seed}, {run.period.days} days until {until}")
+        self._screen.line(f"to {url}")
+        self._screen.line(f"ledger {ledger}")
 
     async def watch(self, tally: Tally, deliveries_planned: int) -> None:
         """Show the counts until cancelled; show nothing if the output is not a terminal."""
-        if not self._console.is_terminal:
+        if not self._screen.is_terminal:
             return
-        with Live(console=self._console, auto_refresh=False, transient=True) as live:
+        with self._screen.live() as update:
             while True:
-                live.update(_now(tally, deliveries_planned), refresh=True)
+                update(_now(tally, deliveries_planned))
                 await asyncio.sleep(REFRESH_S)
 
 
-def _now(tally: Tally, planned: int) -> Table:
-    table = Table.grid(padding=(0, 3))
-    table.add_row(
-        f"[bold]{tally.deliveries:,}[/] of about {planned:,} delivered",
+def _now(tally: Tally, planned: int) -> list[Cell]:
+    return [
+        styled(f"{tally.deliveries:,} of about {planned:,} delivered", "bold"),
         f"{tally.attempts / max(tally.seconds, 1e-9):,.0f}/s",
         _latency(percentiles_ms(tally.recent_ms)),
         _answers(tally.answers),
-    )
-    return table
+    ]
 
 
 def _latency(percentiles: Mapping[str, float]) -> str:
@@ -62,21 +54,20 @@ def _answers(answers: Mapping[Any, int]) -> str:
     return "  ".join(f"{status}: {count:,}" for status, count in ordered)
 
 
-def show(summary: Mapping[str, Any], console: Console) -> None:
+def show(summary: Mapping[str, Any], screen: Screen) -> None:
     """Print the figures of a run, and the deliveries that got a wrong answer."""
-    console.print("Simulated Stripe traffic", style="bold")
-    console.print(figures(summary))
+    screen.line("Simulated Stripe traffic", style="bold")
+    screen.grid(figures(summary))
     for delivery in summary["unexpected"]["examples"]:
         fault = " ".join(filter(None, (delivery["fault"], delivery["detail"]))) or "no fault"
-        console.print(
+        screen.line(
             f"{delivery['event_id']} ({delivery['event_type']}, {fault}): answered "
             f"{delivery['answer']}, expected {delivery['expected']}",
             style="red",
-            soft_wrap=True,
         )
 
 
-def figures(summary: Mapping[str, Any]) -> Table:
+def figures(summary: Mapping[str, Any]) -> Grid:
     """The figures of a run, one a line."""
     return facts(
         {

@@ -2,10 +2,6 @@
 
 from typing import Final
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
-
 from local_stack import files, logs, stack
 from local_stack.component import Check
 from local_stack.components import chosen, components
@@ -13,10 +9,8 @@ from local_stack.stack import ComponentStatus
 from payment_pipeline.settings import Settings
 
 from . import stack_start
-from .terminal import fixed_column, labelled, table, text_column
+from .terminal import Board, Grid, Screen, fixed_column, styled, table, text_column
 
-FILE_COLUMNS: Final = 200
-"""The width of a table that goes to a file."""
 _UNREADY = {"down": "down", "elsewhere": "elsewhere"}
 _CHECK_WIDTH: Final = 19
 """The longest name of a check, `Transaction horizon`."""
@@ -24,37 +18,21 @@ _LABEL_WIDTH: Final = 17
 """The longest name of a component, `dagster-webserver`."""
 
 
-def console() -> Console:
-    """A console as wide as the terminal, or `FILE_COLUMNS` wide where output goes to a file."""
-    found = Console(highlight=False)
-    return found if found.is_terminal else Console(highlight=False, width=FILE_COLUMNS)
-
-
 class _Live(stack.Watcher):
-    """One line for each component: a spinner until it is ready, a bar for long preparations."""
+    """Shows what each component does; where there is no terminal, only that it is ready."""
 
-    def __init__(self, progress: Progress, names: list[str]) -> None:
-        self._progress = progress
-        self._lines: dict[str, TaskID] = {
-            name: progress.add_task("waiting for its dependencies", total=None, component=name)
-            for name in names
-        }
+    def __init__(self, screen: Screen, board: Board) -> None:
+        self._screen = screen
+        self._board = board
 
     def news(self, name: str, text: str) -> None:
         ready = text.startswith("ready")
-        self._progress.update(
-            self._lines[name],
-            description=text,
-            total=1 if ready else None,
-            completed=1 if ready else 0,
-        )
-        if ready and not self._progress.console.is_terminal:
-            labelled(self._progress.console, name, text, width=_LABEL_WIDTH, indent=0)
+        self._board.news(name, text, done=ready)
+        if ready and not self._screen.is_terminal:
+            self._screen.labelled(name, text, width=_LABEL_WIDTH, indent=0)
 
     def work(self, name: str, more: int, done: int) -> None:
-        line = self._lines[name]
-        total = self._progress.tasks[line].total or 0
-        self._progress.update(line, total=total + more, advance=done)
+        self._board.work(name, more, done)
 
 
 def up(settings: Settings, only: tuple[str, ...] = (), groups: tuple[str, ...] = ()) -> None:
@@ -63,25 +41,16 @@ def up(settings: Settings, only: tuple[str, ...] = (), groups: tuple[str, ...] =
     Raises:
         UserError: as `stack.up`.
     """
-    console = Console(highlight=False)
-    with Progress(
-        SpinnerColumn(finished_text="[green]✓"),
-        TextColumn("{task.fields[component]:<17}"),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=30),
-        TimeElapsedColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    ) as progress:
-        names = [component.name for component in chosen(only, groups)]
-        stack_start.up(settings, only, _Live(progress, names), groups)
+    screen = Screen()
+    with screen.board([component.name for component in chosen(only, groups)]) as board:
+        stack_start.up(settings, only, _Live(screen, board), groups)
     show_status(stack.status(settings))
     lines = links(settings, groups)
     if not only:
         lines["First event"] = "make gateway-simulator, or payments simulate --events 1"
     lines["Logs"] = f"{files.var(settings) / 'log'}, or make logs"
     for name, text in lines.items():
-        labelled(console, name, text, width=_LABEL_WIDTH, indent=0)
+        screen.labelled(name, text, width=_LABEL_WIDTH, indent=0)
 
 
 def links(settings: Settings, groups: tuple[str, ...] = ()) -> dict[str, str]:
@@ -95,10 +64,10 @@ def links(settings: Settings, groups: tuple[str, ...] = ()) -> dict[str, str]:
 
 def show_status(statuses: list[ComponentStatus]) -> None:
     """Print the status of each component: where it runs, and whether it is ready."""
-    Console(highlight=False).print(status_table(statuses))
+    Screen().grid(status_table(statuses))
 
 
-def status_table(statuses: list[ComponentStatus]) -> Table:
+def status_table(statuses: list[ComponentStatus]) -> Grid:
     """One row for each component."""
     shown = table(
         fixed_column("component"),
@@ -112,19 +81,16 @@ def status_table(statuses: list[ComponentStatus]) -> Table:
         colour = "green" if each.ready else "red" if state == "not ready" else "dim"
         uptime = "" if each.uptime_s is None else f"{each.uptime_s} s"
         pid = str(each.pid or "")
-        shown.add_row(each.name, f"[{colour}]{state}", each.address, pid, uptime)
+        shown.row(each.name, styled(state, colour), each.address, pid, uptime)
     return shown
 
 
-def show_checks(checks: list[Check]) -> None:
+def show_checks(checks: list[Check], screen: Screen) -> None:
     """Print each check on a line, green or red, and below a red one what to do."""
-    console = Console(highlight=False, soft_wrap=True)
     for check in checks:
-        sign = "[green]✓[/]" if check.ok else "[red]✗[/]"
-        console.print(f"{sign} {check.name:<{_CHECK_WIDTH}}  ", end="")
-        console.print(check.finding, markup=False)
+        screen.verdict(f"{check.name:<{_CHECK_WIDTH}}  {check.finding}", ok=check.ok)
         if not check.ok:
-            console.print(f"{'':<{_CHECK_WIDTH + 4}}→ {check.remedy}", style="red", markup=False)
+            screen.line(f"{'':<{_CHECK_WIDTH + 4}}→ {check.remedy}", style="red")
 
 
 def show_logs(settings: Settings, names: tuple[str, ...], lines: int, *, on: bool) -> None:
@@ -133,12 +99,12 @@ def show_logs(settings: Settings, names: tuple[str, ...], lines: int, *, on: boo
     Raises:
         UserError: there is no component of that name.
     """
-    console = Console(highlight=False, soft_wrap=True)
+    screen = Screen()
     chosen(names)
     paths = {files.log_path(settings, name): name for name in names or components()}
     for path, name in paths.items():
         for line in logs.tail(path, lines).splitlines():
-            labelled(console, name, line, width=_LABEL_WIDTH, indent=0)
+            screen.labelled(name, line, width=_LABEL_WIDTH, indent=0)
     if on:
         for path, line in logs.follow(list(paths)):
-            labelled(console, paths[path], line, width=_LABEL_WIDTH, indent=0)
+            screen.labelled(paths[path], line, width=_LABEL_WIDTH, indent=0)

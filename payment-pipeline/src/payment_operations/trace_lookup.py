@@ -1,16 +1,13 @@
 """One trace from the command line: progress, answer, exit code."""
 
 import asyncio
-import json
-import sys
-
-from rich.console import Console
 
 from payment_pipeline.adapters import kafka
 from payment_pipeline.ledger import event_trace
 from payment_pipeline.settings import Settings
 
 from . import trace_text
+from .terminal import Screen
 
 
 def show_trace(settings: Settings, wanted: str, *, as_json: bool) -> int:
@@ -20,10 +17,10 @@ def show_trace(settings: Settings, wanted: str, *, as_json: bool) -> int:
         UserError: the id is unknown, or a store does not answer.
     """
     kafka.quiet()
-    with Console(stderr=True).status("connecting") as status:
-        found = asyncio.run(event_trace.trace(settings, wanted, status.update))
+    with Screen(stderr=True).status("connecting") as status:
+        found = asyncio.run(event_trace.trace(settings, wanted, status))
     if as_json:
-        sys.stdout.write(json.dumps(trace_text.as_json(found), default=str) + "\n")
+        Screen().json(trace_text.as_json(found), default=str)
     else:
-        trace_text.show(found, Console(highlight=False))
+        trace_text.show(found, Screen())
     return 0

@@ -4,14 +4,12 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from rich.console import Console
-
 from payment_pipeline.domain.currency import major
 from payment_pipeline.ledger.event_trace import ROWS_MAX, Sighting, Trace
 from payment_pipeline.ledger.stages import Stage
 from payment_pipeline.ledger.workflow_runs import Run
 
-from .terminal import instant, labelled
+from .terminal import Screen, instant
 
 SCORES: Final = ("fraud_score", "churn_score", "retry_strategy")
 _LABEL_WIDTH: Final = 14
@@ -30,52 +28,50 @@ def as_json(trace: Trace) -> dict[str, Any]:
     }
 
 
-def show(trace: Trace, console: Console) -> None:
+def show(trace: Trace, screen: Screen) -> None:
     """Print one event in full or several as a timeline, then their workflows and decisions."""
     events = {seen.event_id for seen in trace.sightings}
     if len(events) == 1:
         for seen in trace.sightings:
-            _show_event(seen, console)
+            _show_event(seen, screen)
     elif events:
-        _show_timeline(trace, console)
+        _show_timeline(trace, screen)
     unknown = "unknown" if trace.temporal_silence else "no longer known to Temporal"
     for run in trace.workflows:
         state = " ".join(filter(None, (run.status or unknown, run.outcome)))
         span = f", from {instant(run.started_at)}" if run.started_at else ""
         if run.closed_at:
             span += f" to {instant(run.closed_at)}"
-        _line(console, "workflow", f"{run.id}: {state}{span}")
-        _line(console, "", run.url)
+        _line(screen, "workflow", f"{run.id}: {state}{span}")
+        _line(screen, "", run.url)
     for decision in trace.decisions:
-        _line(console, "decision", _decision(decision))
+        _line(screen, "decision", _decision(decision))
     if trace.temporal_silence:
-        console.print(trace.temporal_silence, style="yellow", markup=False)
+        screen.line(trace.temporal_silence, style="yellow")
 
 
-def _show_timeline(trace: Trace, console: Console) -> None:
-    console.print(f"{trace.wanted}, in order of occurrence", style="bold")
+def _show_timeline(trace: Trace, screen: Screen) -> None:
+    screen.line(f"{trace.wanted}, in order of occurrence", style="bold")
     for seen in trace.sightings:
         head, *rest = _timeline(seen)
         happened = seen.more.get("occurred_at") or seen.received_at
-        console.print(f"  {instant(happened)}  {head}", markup=False, soft_wrap=True)
+        screen.line(f"  {instant(happened)}  {head}")
         for line in rest:
-            console.print(f"{'':<{_TIMELINE_INDENT}}{line}", markup=False, soft_wrap=True)
+            screen.line(f"{'':<{_TIMELINE_INDENT}}{line}")
     if len(trace.sightings) >= ROWS_MAX:
-        console.print(f"  Only the first {ROWS_MAX} events are shown.", style="dim")
+        screen.line(f"  Only the first {ROWS_MAX} events are shown.", style="dim")
 
 
-def _show_event(seen: Sighting, console: Console) -> None:
-    console.print(f"{seen.event_id or 'no id'}  {seen.event_type or ''}", style="bold")
+def _show_event(seen: Sighting, screen: Screen) -> None:
+    screen.line(f"{seen.event_id or 'no id'}  {seen.event_type or ''}", style="bold")
     happened = seen.more.get("occurred_at")
     suffix = f", occurred {instant(happened)}" if happened else ""
-    _line(console, "received", f"{instant(seen.received_at)}{suffix}")
+    _line(screen, "received", f"{instant(seen.received_at)}{suffix}")
     source = seen.source
-    _line(
-        console, "record", f"{source.topic}, partition {source.partition}, offset {source.offset}"
-    )
-    _line(console, "trace id", seen.trace_id or "none")
+    _line(screen, "record", f"{source.topic}, partition {source.partition}, offset {source.offset}")
+    _line(screen, "trace id", seen.trace_id or "none")
     for label, text in _details(seen):
-        _line(console, label, text)
+        _line(screen, label, text)
 
 
 def _details(seen: Sighting) -> Iterable[tuple[str, str]]:
@@ -158,8 +154,8 @@ def _decision(decision: Mapping[str, Any]) -> str:
     return f"{head}: {', '.join(f'{key} {value}' for key, value in shown.items())}"
 
 
-def _line(console: Console, label: str, text: str) -> None:
-    labelled(console, label, text, width=_LABEL_WIDTH)
+def _line(screen: Screen, label: str, text: str) -> None:
+    screen.labelled(label, text, width=_LABEL_WIDTH)
 
 
 def _event(seen: Sighting, workflows: Iterable[Run]) -> dict[str, Any]:

@@ -328,6 +328,22 @@ async def test_conflicts_and_unmodelled_events_are_kept_apart(story: Story) -> N
     assert story.open() == {"conflicting_body": 1}
 
 
+async def test_a_patched_event_that_another_delivery_brought_is_already_there(
+    story: Story,
+) -> None:
+    """The identity of the patched bytes is the one of the delivery that is in bronze."""
+    wrong, right = story.charge(0, currency="xqq"), story.charge(0, currency="eur")
+    await story.receive([wrong])
+    await story.quarantined(1)
+    await story.receive([json.dumps(json.loads(right) | {"pending_webhooks": 9}).encode()])
+    await until(lambda: len(story.stored()) == 1)
+    told = story.redrive("--all", "--patch", EURO)
+    assert told["outcomes"] == {"already_there": 1}, told
+    assert story.open() == {}
+    audit = story.audit()
+    assert audit["ok"], audit
+
+
 async def test_a_second_rejection_leaves_one_open_dead_letter(
     story: Story, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,6 +29,7 @@ def letter(body: bytes, event_id: str | None = "evt_1", **fields: object) -> Let
         "event_id": event_id,
         "body": body,
         "body_sha256": sha256(body).hexdigest(),
+        "identity_sha256": None,
         "verdict": "verified:stripe:9f2c1a",
         "received_at": AT,
         "traceparent": "00-" + "a" * 32 + "-" + "b" * 16 + "-01",
@@ -82,6 +83,15 @@ def test_a_patched_body_says_what_it_was_patched_from() -> None:
     assert sent[names.PATCHED_FROM] == sha256(signed).hexdigest().encode()
     assert sent[names.BODY_SHA256] == sha256(found.body).hexdigest().encode()
     assert found.body_sha256 != found.letter.body_sha256
+
+
+def test_a_body_is_sent_with_the_identity_of_its_own_bytes() -> None:
+    signed = charge(currency="xqq")
+    found = ready(letter(signed), EURO)
+    envelopes = [providers()["stripe"].read(body) for body in (signed, found.body)]
+    before, after = (getattr(each, "identity_sha256", None) for each in envelopes)
+    assert dict(found.headers)[names.IDENTITY_SHA256].decode() == found.identity_sha256 == after
+    assert after != before
 
 
 def test_what_would_be_rejected_again_stays() -> None:

@@ -23,9 +23,9 @@ from payment_pipeline.domain.features import (
 )
 from support.bare_event import NOON, event
 
-CUSTOMER = EntityKey("stripe", Entity.CUSTOMER, "cus_1")
+CUSTOMER = EntityKey("stripe", Entity.CUSTOMER, "platform/test/cus_1")
 CARD = EntityKey("stripe", Entity.CARD, "card_1")
-PLATFORM = EntityKey("stripe", Entity.MERCHANT, "platform")
+PLATFORM = EntityKey("stripe", Entity.MERCHANT, "platform/test")
 
 
 def charge(outcome: str, at: datetime = NOON, **fields: object) -> PaymentEvent:
@@ -103,8 +103,32 @@ def test_a_card_without_a_customer_and_a_customer_without_a_card() -> None:
     assert entities(charge("failed", customer_id=None)) == (CARD, PLATFORM)
     assert entities(event("invoice.paid", customer_id="cus_1")) == (CUSTOMER, PLATFORM)
     assert entities(event("refund.created", merchant_id="acct_1")) == (
-        EntityKey("stripe", Entity.MERCHANT, "acct_1"),
+        EntityKey("stripe", Entity.MERCHANT, "acct_1/test"),
     )
+
+
+def test_a_customer_id_is_another_customer_in_another_account_or_mode() -> None:
+    states = after(
+        charge("failed"),
+        charge("failed", livemode=True),
+        charge("succeeded", merchant_id="acct_1"),
+    )
+    attempts = {key.entity_id: states[key].attempts for key in states if key != CARD}
+    assert attempts == {
+        "platform/live/cus_1": 1,
+        "platform/live": 1,
+        "platform/test/cus_1": 1,
+        "platform/test": 1,
+        "acct_1/test/cus_1": 1,
+        "acct_1/test": 1,
+    }
+
+
+def test_the_failures_of_a_test_customer_are_in_no_feature_of_the_live_one() -> None:
+    states = after(charge("failed"), charge("failed", merchant_id="acct_1", livemode=True))
+    features = vector(charge("failed", livemode=True), states)
+    assert features["customer_failure_run"] == features["customer_age_days"] == 0.0
+    assert features["merchant_decline_rate"] == 0.1
 
 
 def test_a_charge_is_an_attempt_and_its_payment_is_not_another() -> None:

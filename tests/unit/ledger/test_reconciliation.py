@@ -26,19 +26,32 @@ class Story:
     reading: Reading = field(default_factory=Reading)
 
     def has(
-        self, name: str | None, *stages: Stage, body: str = "", money: Money | None = EUR_5
+        self,
+        name: str | None,
+        *stages: Stage,
+        body: str = "",
+        money: Money | None = EUR_5,
+        identity: str | None = None,
     ) -> "Story":
         for stage in stages:
-            known = UNSTATED if stage is Stage.ACKNOWLEDGED else money
-            self.reading.stages[stage].add(seen(name, body, known))
+            client = stage is Stage.ACKNOWLEDGED
+            known, stated = (UNSTATED, None) if client else (money, identity)
+            self.reading.stages[stage].add(seen(name, body, known, stated))
         return self
 
     def audit(self) -> Audit:
         return reconcile(self.reading)
 
 
-def seen(name: str | None, body: str = "", money: Money | None = None) -> Seen:
-    return Seen("stripe", name, sha256((body or name or "").encode()).hexdigest(), money)
+def seen(
+    name: str | None, body: str = "", money: Money | None = None, identity: str | None = None
+) -> Seen:
+    stated = None if identity is None else digest(identity)
+    return Seen("stripe", name, digest(body or name or ""), money, stated)
+
+
+def digest(of: str) -> str:
+    return sha256(of.encode()).hexdigest()
 
 
 def names(finding: Finding) -> list[str]:
@@ -139,6 +152,67 @@ def test_the_same_id_with_another_body_is_neither_missing_nor_twice() -> None:
     audit = story.has("evt", *CONFLICTING, body="second", money=Money("EUR", 9)).audit()
     assert audit.ok
     assert audit.conflicts == 1
+
+
+def test_two_renderings_of_one_event_are_one_event() -> None:
+    story = Story().has("evt", Stage.ACKNOWLEDGED, *MODELLED, body="for 2024", identity="evt")
+    second = (Stage.ACKNOWLEDGED, Stage.RAW, Stage.NORMALIZED)
+    audit = story.has("evt", *second, body="for 2026", identity="evt").audit()
+    assert audit.ok, audit
+    assert (audit.conflicts, audit.others) == (0, 0)
+    assert audit.stages[Stage.ACKNOWLEDGED][:2] == audit.stages[Stage.RAW][:2] == (1, 2)
+    assert audit.stages[Stage.RAW].hash_total == {"EUR": 500}
+
+
+def test_a_rendering_that_is_lost_after_the_raw_topic_is_not_missing() -> None:
+    story = Story().has("evt", *MODELLED, body="for 2024", identity="evt")
+    audit = story.has("evt", Stage.RAW, body="for 2026", identity="evt").audit()
+    assert audit.ok, audit
+
+
+def test_one_rendering_may_be_rejected_and_the_other_one_not() -> None:
+    story = Story().has("evt", *MODELLED, body="for 2024", identity="evt")
+    audit = story.has("evt", *REJECTED, body="for 2012", identity="evt").audit()
+    assert audit.ok, audit
+
+
+def test_two_renderings_in_two_rows_are_duplicated() -> None:
+    story = Story().has("evt", *MODELLED, body="for 2024", identity="evt")
+    audit = story.has("evt", *MODELLED, body="for 2026", identity="evt").audit()
+    assert names(audit.duplicated) == ["evt"]
+
+
+def test_an_altered_body_has_another_identity_and_is_a_conflict() -> None:
+    story = Story().has("evt", *MODELLED, body="for 2024", identity="evt")
+    story.has("evt", Stage.RAW, Stage.NORMALIZED, body="for 2026", identity="evt")
+    altered = story.has("evt", *CONFLICTING, body="altered", identity="evt, 900 EUR")
+    audit = altered.audit()
+    assert audit.ok, audit
+    assert audit.conflicts == 1
+
+
+def test_a_row_of_an_earlier_version_has_the_identity_that_its_body_has_today() -> None:
+    story = Story().has("evt", Stage.ACKNOWLEDGED, *MODELLED, body="for 2024")
+    again = (Stage.RAW, Stage.NORMALIZED)
+    story.has("evt", *again, body="for 2024", identity="evt")
+    audit = story.has("evt", *again, body="for 2026", identity="evt").audit()
+    assert audit.ok, audit
+    assert audit.stages[Stage.RAW][:2] == (1, 3)
+
+
+def test_two_identities_of_one_body_are_mismatched() -> None:
+    story = Story().has("evt_ok", *MODELLED, identity="evt_ok")
+    story.has("evt", Stage.RAW, identity="evt")
+    audit = story.has("evt", *MODELLED[1:], identity="forged").audit()
+    assert names(audit.mismatched) == ["evt"]
+    assert audit.missing.count == audit.unexplained.count == 0
+
+
+def test_a_lost_event_can_be_searched_by_its_identity_and_by_each_body() -> None:
+    story = Story().has("evt", Stage.RAW, body="for 2024", identity="evt")
+    audit = story.has("evt", Stage.RAW, body="for 2026", identity="evt").audit()
+    (lost,) = audit.lost
+    assert set(lost.hashes) == {digest(of)[:32] for of in ("evt", "for 2024", "for 2026")}
 
 
 def test_the_same_id_with_another_body_that_no_place_holds_is_missing() -> None:

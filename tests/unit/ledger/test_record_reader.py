@@ -13,6 +13,7 @@ from payment_pipeline.domain import topics
 from payment_pipeline.ledger.record_reader import read, stages_of
 from payment_pipeline.ledger.stage_tally import UNSTATED, Money, Seen, Tally
 from payment_pipeline.ledger.stages import Stage
+from payment_pipeline.providers import providers
 from support.records import record
 
 AT = "2026-01-31T12:00:00.123456Z"
@@ -24,6 +25,16 @@ BODY = orjson.dumps(
     }
 )
 DIGEST = sha256(BODY).hexdigest()
+WHOLE = orjson.dumps(
+    {
+        "id": "evt_1",
+        "type": "charge.succeeded",
+        "created": 1_780_000_000,
+        "livemode": True,
+        "data": {"object": {"id": "ch_1", "object": "charge", "amount": 500, "currency": "jpy"}},
+    }
+)
+IDENTITY = getattr(providers()["stripe"].read(WHOLE), "identity_sha256", "")
 HEADERS = (("ce_id", b"evt_1"), ("ce_source", b"/webhooks/stripe"), ("received_at", AT.encode()))
 NORMALIZED: dict[str, Any] = {
     "provider": "stripe",
@@ -62,6 +73,32 @@ def test_a_normalized_event_says_what_bronze_will() -> None:
     seen, received_at = read(record(topics.NORMALIZED, orjson.dumps(NORMALIZED)))
     assert seen == Seen("stripe", "evt_1", DIGEST, Money("JPY", 500))
     assert received_at.microsecond == 123456
+
+
+def test_the_identity_of_a_raw_record_is_computed_from_its_bytes() -> None:
+    lying = (*HEADERS, ("identity_sha256", b"0" * 64))
+    seen = read(record("webhooks.stripe.charge", WHOLE, lying)).seen
+    assert seen.identity_sha256 == IDENTITY
+    foreign = (*lying[:1], ("ce_source", b"/webhooks/nobody"), *lying[2:])
+    assert read(record("webhooks.nobody.charge", WHOLE, foreign)).seen.identity_sha256 is None
+
+
+def test_a_record_of_an_earlier_version_states_no_identity() -> None:
+    assert read(record("webhooks.stripe.charge", WHOLE, HEADERS)).seen.identity_sha256 is None
+    assert read(record(topics.NORMALIZED, orjson.dumps(NORMALIZED))).seen.identity_sha256 is None
+
+
+def test_a_normalized_event_and_a_dead_letter_state_their_identity() -> None:
+    stated = {**NORMALIZED, "identity_sha256": IDENTITY}
+    assert read(record(topics.NORMALIZED, orjson.dumps(stated))).seen.identity_sha256 == IDENTITY
+    body = b64encode(WHOLE).decode()
+    letter = {**REJECTED, "body": body, "identity_sha256": "0" * 64}
+    assert (
+        read(record(topics.DLQ_VALIDATION, orjson.dumps(letter))).seen.identity_sha256 == IDENTITY
+    )
+    without_body = {**letter, "body": "", "identity_sha256": IDENTITY}
+    seen = read(record(topics.DLQ_VALIDATION, orjson.dumps(without_body))).seen
+    assert seen.identity_sha256 == IDENTITY
 
 
 def test_an_amount_that_moves_no_money_is_in_no_total() -> None:

@@ -5,15 +5,17 @@ from hashlib import sha256
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payment_pipeline.ledger.stage_tally import Money, Seen, Tally, currency_of
+from payment_pipeline.ledger.stage_tally import Money, Seen, Tally, currency_of, hex_of
 
 BODY = sha256(b"{}").hexdigest()
 
 
-def test_an_event_keeps_its_name_its_identity_and_its_money() -> None:
+def test_a_record_keeps_its_name_its_hashes_and_its_money() -> None:
     tally = Tally()
-    tally.add(Seen("stripe", "evt_1", BODY, Money("JPY", -500)))
-    assert (tally.name(0), tally.event_id(0), tally.identity(0)) == ("evt_1", "evt_1", BODY[:32])
+    identity = sha256(b"evt_1").hexdigest()
+    tally.add(Seen("stripe", "evt_1", BODY, Money("JPY", -500), identity))
+    assert (tally.name(0), tally.event_id(0), tally.body(0)) == ("evt_1", "evt_1", BODY[:32])
+    assert hex_of(tally.identities_high[0], tally.identities_low[0]) == identity[:32]
     assert currency_of(tally.currencies[0]) == "JPY"
     assert tally.amounts[0] == -500
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from local_stack import dagster
-from local_stack.components import superset
+from local_stack.components import dagster_webserver, superset
 from payment_pipeline.settings import Settings
 
 SettingsOf = Callable[..., Settings]
@@ -50,6 +50,19 @@ def test_the_code_server_listens_on_a_socket_and_on_no_port(settings: Settings) 
     assert entry["grpc_server"]["socket"] == str(dagster.code_socket(settings))
 
 
+def test_the_web_server_of_the_stack_is_the_guarded_one(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[str] = []
+    monkeypatch.setattr(dagster_webserver, "load", lambda: settings)
+    monkeypatch.setattr(dagster, "become", lambda _settings, arguments: started.extend(arguments))
+    dagster_webserver.main()
+    assert started == [
+        "orchestration_dagster.guarded_webserver",
+        *(settings.host, str(settings.dagster_port), str(dagster.workspace_path(settings))),
+    ]
+
+
 def test_a_given_database_is_used_unchanged(isolated: SettingsOf) -> None:
     given = "postgresql://dagster:pw@db.example/orchestration"
     assert isolated(dagster_dsn=given).dagster_storage == given
@@ -61,16 +74,11 @@ def test_dbt_gets_trinos_password_only_in_its_environment(isolated: SettingsOf) 
     assert given["DBT_TRINO_PASSWORD"] == "pw"
 
 
-def test_superset_queries_as_the_reader_and_its_secrets_are_only_in_its_environment(
-    isolated: SettingsOf,
-) -> None:
+def test_superset_queries_as_the_reader(isolated: SettingsOf) -> None:
     settings = isolated(**KEYS)
     assert superset.trino_uri(settings) == (
         f"trino://superset@127.0.0.1:{settings.trino_port}/lakehouse"
     )
-    given = superset.environment(settings)
-    assert (given["SUPERSET_SECRET_KEY"], given["SUPERSET_ADMIN_PASSWORD"]) == ("sign", "enter")
-    assert "enter" not in " ".join(superset.COMPONENT.command(settings))
 
 
 def test_superset_queries_a_cluster_over_tls_with_a_password(isolated: SettingsOf) -> None:

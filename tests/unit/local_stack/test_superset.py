@@ -2,15 +2,22 @@
 
 import pickle
 import runpy
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
 from local_stack.components import superset
 from payment_pipeline.erasure.person import Person
-from payment_pipeline.settings import Settings
+from payment_pipeline.settings import Settings, variable
 
 SettingsOf = Callable[..., Settings]
+OWN_SOURCES: Final = {
+    *("'self'", "'none'", "'unsafe-inline'", "'strict-dynamic'", "blob:", "data:")
+}
+"""The sources in a content security policy that name no server."""
 LETTER_LONG = "cus_" + "9" * 61
 """65 bytes, which pickle writes as the letter A."""
 
@@ -41,8 +48,58 @@ def test_cached_answers_with_the_person_are_found_and_deleted(
     superset.forget_cached(settings)
 
 
-def test_no_filter_or_metric_is_a_template(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_only_secret_in_the_servers_environment_is_the_key_of_the_sessions(
+    isolated: SettingsOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = {
+        name: f"secret-{name}"
+        for name, field in Settings.model_fields.items()
+        if "SecretStr" in str(field.annotation) and name != "webhook_secrets"
+    }
+    for name, value in secrets.items():
+        monkeypatch.setenv(variable(name), value)
+    given = superset.environment(isolated(**secrets))
+    seen = {name for name, value in given.items() if value.startswith("secret-")}
+    assert seen == {"SUPERSET_SECRET_KEY"}
+    assert given["SUPERSET_SECRET_KEY"] == "secret-superset_secret_key"
+    assert superset.COMPONENT.secrets == ("superset_secret_key",)
+
+
+def test_provisioning_gets_the_password_through_its_standard_input(
+    isolated: SettingsOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[dict[str, Any]] = []
+
+    def run(command: list[object], **options: Any) -> subprocess.CompletedProcess[str]:  # noqa: ANN401
+        calls.append({"command": command, **options})
+        return subprocess.CompletedProcess([], 0, "", "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(superset, "python", lambda: Path("python"))
+    settings = isolated(superset_secret_key="sign", superset_admin_password="enter")
+    superset.prepare(settings, lambda _more, _done: None)
+    (call,) = calls
+    assert call["input"] == "enter"
+    assert "enter" not in f"{call['command']} {call['env']}"
+    assert call["env"]["SUPERSET_TRINO_URI"] == superset.trino_uri(settings)
+
+
+@pytest.fixture
+def config(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The values of `superset_config.py`."""
     for name in ("SUPERSET_HOME", "SUPERSET_SECRET_KEY", "TZ"):
         monkeypatch.setenv(name, "UTC")
-    config = runpy.run_path(str(superset.FOLDER / "superset_config.py"))
+    return runpy.run_path(str(superset.FOLDER / "superset_config.py"))
+
+
+def test_no_filter_or_metric_is_a_template(config: dict[str, Any]) -> None:
     assert config["FEATURE_FLAGS"]["ENABLE_TEMPLATE_PROCESSING"] is False
+
+
+def test_a_page_may_load_only_from_its_own_server(config: dict[str, Any]) -> None:
+    policy = config["TALISMAN_CONFIG"]["content_security_policy"]
+    assert config["TALISMAN_ENABLED"]
+    assert {source for sources in policy.values() for source in sources} <= OWN_SOURCES
+    assert policy["default-src"] == policy["connect-src"] == ["'self'"]
+    assert policy["frame-ancestors"] == ["'none'"]
+    assert config["ENABLE_CORS"] is False

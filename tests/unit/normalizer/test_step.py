@@ -21,7 +21,7 @@ STRIPE = providers()["stripe"]
 HEADERS = (("ce_id", b"evt_1"), ("traceparent", b"00-x"))
 CHARGE = raw_event(body("charge.succeeded", example("charge")))
 INVALID = raw_event(body("charge.succeeded", example("charge", amount=1.5)))._replace(
-    event_id="evt_1", event_type="charge.succeeded", traceparent="00-x"
+    event_id="evt_1", event_type="charge.succeeded", traceparent="00-x", identity_sha256="e" * 64
 )
 UNMODELLED = raw_event(body("product.created", {"id": "prod_1", "object": "product"}))
 
@@ -63,6 +63,7 @@ def test_a_dead_letter_has_everything_that_is_needed_to_repair_the_event() -> No
         "provider_event_type": "charge.succeeded",
         "source": {"topic": "webhooks.stripe.other", "partition": 0, "offset": 7},
         "body_sha256": INVALID.body_sha256,
+        "identity_sha256": "e" * 64,
         "received_at": "2025-06-15T15:06:40Z",
         "verdict": "verified:fixture",
         "traceparent": "00-x",

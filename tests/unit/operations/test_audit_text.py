@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from rich.console import Console
 
 from payment_operations import audit_text
+from payment_operations.terminal import Screen
 from payment_pipeline.ledger import audit_json
 from payment_pipeline.ledger.audit_runner import Report
 from payment_pipeline.ledger.audit_window import Window
@@ -50,7 +50,7 @@ def lakehoused(*ends: int, pending: int = 0) -> Report:
 
 def said(found: Report) -> str:
     out = io.StringIO()
-    audit_text.show(found, Console(file=out, width=100))
+    audit_text.show(found, Screen(file=out, width=100))
     return out.getvalue()
 
 
@@ -169,7 +169,7 @@ def test_each_day_has_its_stages_with_events_and_totals() -> None:
         "1970-01-03": dict.fromkeys(way, part),
     }
     out = io.StringIO()
-    audit_text.show(found, Console(file=out, width=140))
+    audit_text.show(found, Screen(file=out, width=140))
     lines = [line.split() for line in out.getvalue().splitlines()]
     first = lines.index(["1970-01-02", "events", *"110010101"])
     assert lines[first + 1] == ["EUR", *"550050505"]
@@ -177,7 +177,7 @@ def test_each_day_has_its_stages_with_events_and_totals() -> None:
 
 def test_totals_that_agree_share_a_column_on_a_narrow_screen_too() -> None:
     out = io.StringIO()
-    audit_text.show(lakehoused(5, 5), Console(file=out, width=60))
+    audit_text.show(lakehoused(5, 5), Screen(file=out, width=60))
     totals = out.getvalue().split("Hash totals")[1]
     assert "raw = normalized = bronze = lake = facts" in " ".join(totals.split())
     assert ["EUR", "10"] in [line.split() for line in totals.splitlines()]

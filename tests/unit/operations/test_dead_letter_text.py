@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from payment_operations import dead_letter_text
+from payment_operations.terminal import Screen
 from payment_pipeline.dlq.dead_letter_store import Group
 from payment_pipeline.dlq.redrive import Result, all_settled
 from payment_pipeline.dlq.redrive_plan import Outcome
@@ -55,7 +55,7 @@ def letter(**changes: object) -> dict[str, Any]:
 
 def printed(show: Any, *given: object, width: int = 200, **named: object) -> str:  # noqa: ANN401
     out = io.StringIO()
-    show(*given, Console(file=out, width=width, highlight=False), **named)
+    show(*given, Screen(file=out, width=width), **named)
     return out.getvalue()
 
 
@@ -72,7 +72,7 @@ def test_rejected_conflicting_and_closed_have_their_own_tables() -> None:
     assert "webhooks.stripe.charge/1/37" in said
     assert "\x1b" not in said
     assert "[red]" in said
-    told = json.loads(dead_letter_text.groups_as_json(groups, None))
+    told = json.loads(json.dumps(dead_letter_text.groups_as_json(groups, None)))
     assert told["only_on_topics"] is None
     assert told["groups"][0]["oldest_received_at"] == AT.isoformat()
 
@@ -100,7 +100,7 @@ def test_a_dead_letter_shows_everything_but_its_body() -> None:
     said = printed(dead_letter_text.show_letter, letter(body=b"{\x1b[2J}"))
     assert r"{\x1b[2J}" in said
     assert "\x1b" not in said
-    (told,) = json.loads(dead_letter_text.letters_as_json([letter(body=b"\xff")]))
+    (told,) = json.loads(json.dumps(dead_letter_text.letters_as_json([letter(body=b"\xff")])))
     assert b64decode(told["body"]) == b"\xff"
 
 
@@ -136,5 +136,5 @@ def test_open_dead_letters_are_shown_first() -> None:
     assert "evt_open" in said
     assert "61 more" in said
     assert "101 dead letters: 100 written, 1 conflict" in said
-    told = json.loads(dead_letter_text.results_as_json(results, 0, dry_run=True))
+    told = json.loads(json.dumps(dead_letter_text.results_as_json(results, 0, dry_run=True)))
     assert (told["letters"], told["outcomes"]) == (101, {"written": 100, "conflict": 1})

@@ -1,13 +1,14 @@
 """The demo: new payments each time, and the error of a failed load."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from local_stack import dagster
 from payment_operations import demo
+from payment_operations.terminal import Screen
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
@@ -38,7 +39,7 @@ def test_a_failed_load_is_reported_with_its_link(
     monkeypatch.setattr(dagster, "run_status", failed)
     link = f"{dagster.address(settings)}/runs/run-of-micro_batch"
     with pytest.raises(UserError, match=link) as refused:
-        demo._load(settings, Console(quiet=True))
+        demo._load(settings, Screen(file=io.StringIO()))
     assert refused.value.exit_code == 1
 
 

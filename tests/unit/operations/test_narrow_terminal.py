@@ -7,7 +7,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from rich.console import Console, RenderableType
 
 from local_stack.component import Check
 from local_stack.stack import ComponentStatus
@@ -22,7 +21,7 @@ from payment_operations import (
     stack_text,
     trace_text,
 )
-from payment_operations.terminal import facts
+from payment_operations.terminal import Grid, Screen, facts
 from payment_pipeline.dlq.dead_letter_store import Group
 from payment_pipeline.dlq.redrive import Result
 from payment_pipeline.dlq.redrive_plan import Outcome
@@ -50,15 +49,15 @@ ERROR = "data.object.payment_method_details.card.brand: should be a string, is a
 BIG = 2**60
 
 
-def printed(show: Callable[[Console], object]) -> str:
+def printed(show: Callable[[Screen], object]) -> str:
     out = io.StringIO()
-    show(Console(file=out, width=WIDTH, highlight=False))
+    show(Screen(file=out, width=WIDTH))
     return out.getvalue()
 
 
-def rendered(table: RenderableType) -> str:
+def rendered(table: Grid) -> str:
     """A table, which has to fit."""
-    text = printed(lambda console: console.print(table))
+    text = printed(lambda screen: screen.grid(table))
     assert max(map(len, text.splitlines())) <= WIDTH
     return text
 
@@ -97,9 +96,7 @@ def test_a_redrive_has_every_id_reason_and_destination(event_id: str) -> None:
         Result(1234567, event_id, "unknown_currency", Outcome.REJECTED, ERROR),
         Result(1234568, event_id, "conflicting_body", Outcome.WRITTEN, None, True, RECORD),
     ]
-    text = printed(
-        lambda console: dead_letter_text.show_results(results, 0, console, dry_run=False)
-    )
+    text = printed(lambda screen: dead_letter_text.show_results(results, 0, screen, dry_run=False))
     assert_nothing_is_cut(text, "1234567", "unknown_currency", "rejected_again")
     assert_nothing_is_cut(text, "conflicting_body: written (patched)", f"sent to {RECORD}")
     if event_id == EVENT:
@@ -110,7 +107,7 @@ def test_a_group_of_dead_letters_has_its_error_and_its_example() -> None:
     group = Group(
         "stripe", "unknown_currency", "normalizer", ERROR, None, 123_456, NOW, NOW, RECORD
     )
-    text = printed(lambda console: dead_letter_text.show_groups([group], [group], console))
+    text = printed(lambda screen: dead_letter_text.show_groups([group], [group], screen))
     assert_nothing_is_cut(text, "unknown_currency", "123,456", RECORD, "2026-01-31 12:00")
     assert squeezed(ERROR[-20:]) in squeezed(text)
 
@@ -150,7 +147,7 @@ def trace(*sightings: Sighting) -> Trace:
 
 
 def test_no_label_of_a_trace_runs_into_its_value() -> None:
-    text = printed(lambda console: trace_text.show(trace(sighting()), console))
+    text = printed(lambda screen: trace_text.show(trace(sighting()), screen))
     assert_nothing_is_cut(text, "retry_strategy  authenticate, by retry_strategy 20260131-0123abcd")
     starts = {line[16:18] for line in text.splitlines()[1:]}
     assert starts == {"  "}, "two spaces behind every label"
@@ -161,7 +158,7 @@ def test_a_timeline_of_a_payment_names_each_event() -> None:
         Stage.BRONZE, "stripe", "evt_2", "customer.subscription.trial_will_end", NOW,
         Coordinates("webhooks.stripe.customer", 1, 2), None, None, sighting().more,
     )  # fmt: skip
-    text = printed(lambda console: trace_text.show(trace(sighting(), other), console))
+    text = printed(lambda screen: trace_text.show(trace(sighting(), other), screen))
     assert_nothing_is_cut(text, EVENT, "customer.subscription.trial_will_end  ", "evt_2")
 
 
@@ -180,7 +177,7 @@ def audit(days: int) -> Audit:
 
 def test_an_audit_has_every_stage_and_every_digit() -> None:
     found = audit(days=2)
-    text = printed(lambda console: audit_text.show(found, console))
+    text = printed(lambda screen: audit_text.show(found, screen))
     tables = text.split("not clean")[0]
     assert max(map(len, tables.splitlines())) <= WIDTH
     assert_nothing_is_cut(tables, "lake_quarantine", "quarantine", "unmodelled", "facts")
@@ -192,7 +189,7 @@ def test_an_audit_has_every_stage_and_every_digit() -> None:
 
 
 def test_the_tables_of_days_have_each_stage_once() -> None:
-    text = printed(lambda console: audit_text.show(audit(days=3), console))
+    text = printed(lambda screen: audit_text.show(audit(days=3), screen))
     heads = [line for line in text.splitlines() if line.startswith("day ")]
     stages = " ".join(heads).replace("day", "").split()
     assert len(stages) == len(set(stages))
@@ -213,7 +210,7 @@ def test_a_replay_has_every_outcome_and_id() -> None:
     for outcome in Outcome_:
         report.outcomes[outcome] = 1_234_567
     report.note(Outcome_.NO_LONGER_TAKEN, "stripe", EVENT, ERROR)
-    text = printed(lambda console: replay_text.show(report, console))
+    text = printed(lambda screen: replay_text.show(report, screen))
     assert_nothing_is_cut(text, EVENT, "payment_events_history")
     for meaning in replay_text.MEANINGS.values():
         assert squeezed(meaning) in squeezed(text)
@@ -230,9 +227,9 @@ def test_the_status_has_every_address() -> None:
     assert squeezed(address[-12:]) in squeezed(text)
 
 
-def test_a_red_check_has_its_remedy(capsys: pytest.CaptureFixture[str]) -> None:
-    stack_text.show_checks([Check("Port 65535", False, f"taken by {PATH}", f"free it: {PATH}")])
-    text = capsys.readouterr().out
+def test_a_red_check_has_its_remedy() -> None:
+    checks = [Check("Port 65535", False, f"taken by {PATH}", f"free it: {PATH}")]
+    text = printed(lambda screen: stack_text.show_checks(checks, screen))
     assert_nothing_is_cut(text, f"Port 65535           taken by {PATH}", f"→ free it: {PATH}")
 
 

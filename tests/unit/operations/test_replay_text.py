@@ -4,9 +4,9 @@ import io
 from collections import Counter
 
 import pytest
-from rich.console import Console
 
 from payment_operations import replay_text
+from payment_operations.terminal import Screen
 from payment_pipeline.replay.replay_outcome import ReplayOutcome, Report
 
 BY = "replay/2026-01-31T12:00:00Z"
@@ -14,7 +14,7 @@ BY = "replay/2026-01-31T12:00:00Z"
 
 def said(report: Report) -> str:
     out = io.StringIO()
-    replay_text.show(report, Console(file=out, width=100))
+    replay_text.show(report, Screen(file=out, width=100))
     return out.getvalue()
 
 

@@ -4,7 +4,9 @@ The tests compare the deliveries with pure parts of the pipeline that do not kno
 provider's signature check, its envelope reader and its normalizer.
 """
 
+import json
 from collections import Counter, defaultdict
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final
@@ -16,8 +18,9 @@ from payment_pipeline.domain.raw import Coordinates, RawEvent
 from payment_pipeline.providers import Context, Envelope, Refusal, Verified, providers
 from payment_pipeline.simulator.faults import Delivery, Destination, Fault, Faults
 from payment_pipeline.simulator.malformed import MALFORMATIONS
+from payment_pipeline.simulator.renderings import rendered
 from payment_pipeline.simulator.signing import Forgery, forged, signature
-from payment_pipeline.simulator.traffic import Period, deliveries
+from payment_pipeline.simulator.traffic import Period, deliveries, events
 
 STRIPE: Final = providers()["stripe"]
 CONTEXT: Final = Context(pseudonym_key=b"k" * 32, normalizer_version="test")
@@ -28,7 +31,7 @@ NOW_S: Final = 1_780_000_000
 
 @pytest.fixture(scope="module", params=[False, True], ids=["in order", "shuffled"])
 def sent(request: pytest.FixtureRequest) -> list[Delivery]:
-    faults = Faults(0.1, 0.05, 0.2, 0.05, 0.05, shuffle=request.param)
+    faults = Faults(0.1, 0.05, 0.2, 0.05, 0.05, shuffle=request.param, second_endpoint=0.1)
     return list(deliveries(21, 4000, PERIOD, faults))
 
 
@@ -80,22 +83,50 @@ def test_fault_shares_are_relative_to_the_genuine_events(sent: list[Delivery]) -
     counts = Counter(delivery.fault for delivery in sent)
     assert counts[None] + counts[Fault.LATE] == 4000
     assert 300 < counts[Fault.DUPLICATE] < 500
+    assert 300 < counts[Fault.SECOND_ENDPOINT] < 500
     assert 700 < counts[Fault.MALFORMED] < 900
     assert 140 < counts[Fault.LATE] < 260
     assert 140 < counts[Fault.BAD_SIGNATURE] < 260
     assert 40 < counts[Fault.ALTERED] < 200
 
 
-def test_only_altered_events_share_an_id_with_another_body(sent: list[Delivery]) -> None:
-    bodies: dict[str, set[bytes]] = defaultdict(set)
+def identity_of(body: bytes) -> str | None:
+    event = STRIPE.read(body)
+    return event.identity_sha256 if isinstance(event, Envelope) else None
+
+
+def test_only_altered_events_share_an_id_with_another_identity(sent: list[Delivery]) -> None:
+    identities: dict[str, set[str | None]] = defaultdict(set)
     altered = set()
     for delivery in sent:
         if delivery.event_id is not None:
-            bodies[delivery.event_id].add(delivery.body)
+            identities[delivery.event_id].add(identity_of(delivery.body))
         if delivery.fault is Fault.ALTERED:
             altered.add(delivery.event_id)
     assert altered
-    assert {event_id for event_id, found in bodies.items() if len(found) > 1} == altered
+    assert {event_id for event_id, found in identities.items() if len(found) > 1} == altered
+
+
+def test_a_second_endpoint_gets_other_bytes_often_in_another_version(sent: list[Delivery]) -> None:
+    first = {d.event_id: d.body for d in sent if d.fault in (None, Fault.LATE)}
+    second = [d for d in sent if d.fault is Fault.SECOND_ENDPOINT]
+    changed = Counter[bool]()
+    for delivery in second:
+        before, after = json.loads(first[delivery.event_id]), json.loads(delivery.body)
+        assert before["pending_webhooks"] < after["pending_webhooks"]
+        changed[before["api_version"] != after["api_version"]] += 1
+    assert min(changed[True], changed[False]) > len(second) / 4
+    assert any(
+        json.loads(first[each.event_id])["data"] != json.loads(each.body)["data"] for each in second
+    )
+
+
+@pytest.mark.parametrize("livemode", [False, True])
+def test_a_rendering_in_the_own_version_is_the_body(*, livemode: bool) -> None:
+    for event in events(21, 2000, replace(PERIOD, livemode=livemode)):
+        body = json.loads(event.body)
+        same = rendered(event, body["api_version"], body["pending_webhooks"])
+        assert same == event.body
 
 
 def positions(sent: list[Delivery]) -> dict[str | None, int]:

@@ -21,6 +21,7 @@ from payment_pipeline import telemetry
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 from payment_pipeline.telemetry.silent_tracer import Tracer
+from support.hostile_texts import HOSTILE, HOSTILE_IDS
 
 Lines: TypeAlias = Callable[[], list[dict[str, object]]]
 
@@ -51,6 +52,19 @@ def test_a_log_line_is_json_with_its_fields(configured: Callable[[], Lines]) -> 
     assert line["level"] == "info"
     assert (line["event_id"], line["trace_id"]) == ("evt_1", "4bf9")
     assert str(line["timestamp"]).endswith("Z")
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=HOSTILE_IDS)
+def test_a_log_line_is_printable_ascii(
+    text: str, configured: Callable[[], Lines], capsys: pytest.CaptureFixture[str]
+) -> None:
+    configured()
+    structlog.get_logger().info("dead_letter", event_id=text)
+    logging.getLogger("aiokafka").warning("node %s is away", text)
+    lines = capsys.readouterr().err.removesuffix("\n").split("\n")
+    assert all(line.isascii() and line.isprintable() for line in lines)
+    first, second = map(json.loads, lines)
+    assert (first["event_id"], second["event"]) == (text, f"node {text} is away")
 
 
 def test_a_line_without_an_event_has_the_trace_of_the_current_span(

@@ -61,8 +61,8 @@ def refuse_if_red(settings: Settings, components: tuple[Component, ...]) -> None
     """
     red = [check for check in checks(settings, components) if not check.ok]
     if red:
-        said = "\n".join(f"{check.name}: {check.finding}; {check.remedy}." for check in red)
-        raise UserError(said, exit_code=1)
+        first, *rest = (f"{check.name}: {check.finding}; {check.remedy}." for check in red)
+        raise UserError(first, exit_code=1, output="\n".join(rest))
 
 
 def _python() -> Check:

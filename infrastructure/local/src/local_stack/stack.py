@@ -167,7 +167,7 @@ async def _until_ready(settings: Settings, component: Component) -> None:
 def _not_ready(settings: Settings, component: Component, what: str) -> UserError:
     log = files.log_path(settings, component.name)
     last = logs.tail(log, LOG_LINES_SHOWN)
-    return UserError(f"{component.name} {what}. The end of {log}:\n{last}", exit_code=1)
+    return UserError(f"{component.name} {what}. The end of {log}:", exit_code=1, output=last)
 
 
 def down(settings: Settings) -> int:

@@ -1,3 +1,5 @@
+{#- A dispute's status can change after it was closed, so the newest event wins. Of the events of one second,
+    the provider's previous values decide, and then this rank. -#}
 {%- set rank -%}
     case
         when event_type in ('dispute.closed', 'dispute.funds_reinstated') then 3
@@ -13,9 +15,9 @@ events as (
     select
         *,
         -- Card networks count neither inquiries nor prevented disputes. An inquiry only asks for information; a
-        -- prevented dispute is settled before it opens.
-        coalesce(status, '') not like 'warning%'
-        and coalesce(status, '') not in ('prevented', 'charge_refunded') as is_charged_back
+        -- prevented dispute is settled before it opens. A status that this version does not know is counted.
+        status in ('needs_response', 'under_review', 'won', 'lost', 'unknown') as is_charged_back,
+        {{ is_superseded(['status']) }} as is_superseded
     from {{ ref('int_payment_events') }}
     where kind = 'dispute'
 
@@ -27,9 +29,9 @@ ranked as (
         *,
         min(occurred_at) over (partition by provider, object_id) as opened_at,
         min(if(is_charged_back, occurred_at)) over (partition by provider, object_id) as charged_back_at,
-        min(if(event_type = 'dispute.closed', occurred_at)) over (partition by provider, object_id) as closed_at,
+        max(if(event_type = 'dispute.closed', occurred_at)) over (partition by provider, object_id) as closed_at,
         max(evidence_due_at) over (partition by provider, object_id) as last_evidence_due_at,
-        {{ newest_first(rank) }} as recency
+        {{ newest_first(['occurred_at', 'not is_superseded', rank]) }} as recency
     from events
 
 ),
@@ -39,13 +41,39 @@ states as (
     select
         *,
         case
-            when status in ('won', 'warning_closed') then 'won'
-            when status in ('lost', 'charge_refunded') then 'lost'
+            when status in ('won', 'inquiry_closed') then 'won'
+            when status in ('lost', 'refunded') then 'lost'
             when status = 'prevented' then 'prevented'
             else 'open'
-        end as outcome
+        end as outcome,
+        coalesce(withdrawn_minor, 0) as taken_minor,
+        coalesce(reinstated_minor, 0) as returned_minor
     from ranked
     where recency = 1
+
+),
+
+-- The amount that the merchant has lost: what the provider took, less what it gave back, without fees. If the
+-- provider has not booked it yet, a chargeback takes the whole amount when it opens. A dispute that is won
+-- gives the whole amount back, and the booking may follow.
+lost as (
+
+    select
+        *,
+        case
+            when status = 'won' and returned_minor = 0 then 0
+            when taken_minor > 0 and net_balance_currency = currency
+                then greatest({{ exact('taken_minor') }} - returned_minor, 0)
+            -- Booked in the settlement currency: the same share of the claimed amount is lost.
+            when taken_minor > 0
+                then round(
+                    {{ exact('amount_minor') }} * greatest({{ exact('taken_minor') }} - returned_minor, 0)
+                    / {{ exact('taken_minor') }}
+                )
+            when is_charged_back then amount_minor
+            else 0
+        end as disputed_minor
+    from states
 
 )
 
@@ -65,13 +93,7 @@ select
     currency,
     currency_exponent,
     amount as claimed_amount,
-    -- The amount that the merchant has lost. A chargeback takes the amount when it opens and returns the
-    -- amount when it is won. For other disputes, the balance transactions show whether the amount was taken.
-    case
-        when outcome = 'won' then cast(0 as decimal(38, 4))
-        when is_charged_back or coalesce(net_balance_minor, 0) < 0 then amount
-        else cast(0 as decimal(38, 4))
-    end as disputed_amount,
+    {{ cents_to_dollars('disputed_minor', 'currency_exponent') }} as disputed_amount,
     charged_back_at is not null as is_chargeback,
     coalesce(reason, '') = 'fraudulent' as is_fraud,
     is_live,
@@ -79,6 +101,6 @@ select
     opened_at,
     charged_back_at,
     last_evidence_due_at as evidence_due_at,
-    closed_at,
+    if(outcome <> 'open', closed_at) as closed_at,
     occurred_at as last_event_at
-from states
+from lost

@@ -21,13 +21,16 @@ select
     customer_id,
     merchant_id,
     body_sha256,
+    identity_sha256,
 
     -- the event
     kind,
     event_type,
     provider_event_type,
     status,
+    provider_status,
     decline_reason,
+    decline_class,
     inference_status,
 
     -- numerics

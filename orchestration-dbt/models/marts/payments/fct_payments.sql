@@ -23,10 +23,20 @@ disputes as (
     select
         payment_key,
         currency,
-        sum(disputed_amount) as disputed_amount,
-        min(charged_back_at) as first_disputed_at
+        sum(disputed_amount) as disputed_amount
     from {{ ref('fct_disputes') }}
     group by payment_key, currency
+
+),
+
+-- A payment is disputed in whatever currency the dispute is. An amount in another currency is not taken off.
+first_disputes as (
+
+    select
+        payment_key,
+        min(charged_back_at) as first_disputed_at
+    from {{ ref('fct_disputes') }}
+    group by payment_key
 
 ),
 
@@ -51,13 +61,15 @@ valued as (
         coalesce(refunds.refunded_amount, cast(0 as decimal(38, 4))) as refunded_amount,
         coalesce(disputes.disputed_amount, cast(0 as decimal(38, 4))) as disputed_amount,
         refunds.first_refunded_at,
-        disputes.first_disputed_at,
+        first_disputes.first_disputed_at,
         fraud_warnings.fraud_warned_at
     from payments
     left join refunds
         on payments.payment_key = refunds.payment_key and payments.currency = refunds.currency
     left join disputes
         on payments.payment_key = disputes.payment_key and payments.currency = disputes.currency
+    left join first_disputes
+        on payments.payment_key = first_disputes.payment_key
     left join fraud_warnings
         on payments.payment_key = fraud_warnings.payment_key
 
@@ -80,7 +92,7 @@ select
     cancellation_reason,
     decline_reason,
     network_decline_code,
-    cast({{ decline_class('decline_reason') }} as varchar) as decline_class,
+    decline_class,
     payment_method_type,
     card_brand,
     card_funding,

@@ -23,10 +23,10 @@ ranked as (
 
     select
         *,
-        min(occurred_at) over (partition by provider, object_id) as requested_at,
+        min(occurred_at) over (partition by provider, object_id) as first_told_at,
         min(if(event_type = 'payout.paid', occurred_at)) over (partition by provider, object_id) as paid_at,
         min(if(event_type = 'payout.failed', occurred_at)) over (partition by provider, object_id) as failed_at,
-        {{ newest_first(rank) }} as recency
+        {{ newest_first([rank, 'occurred_at']) }} as recency
     from events
 
 )
@@ -46,8 +46,8 @@ select
     case when status = 'paid' then amount else cast(0 as decimal(38, 4)) end as paid_amount,
     is_automatic,
     is_live,
-    cast(requested_at as date) as requested_on,
-    requested_at,
+    cast(first_told_at as date) as requested_on,
+    first_told_at as requested_at,
     arrival_at,
     paid_at,
     failed_at,

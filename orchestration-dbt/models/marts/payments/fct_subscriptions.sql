@@ -1,8 +1,18 @@
+{#- The monthly amount in the major unit of the currency. -#}
+{%- set monthly_amount -%}
+    {{ cents_to_dollars('monthly_amount_minor', 'currency_exponent') }}
+{%- endset -%}
+
 with
 
 events as (
 
-    select * from {{ ref('int_payment_events') }}
+    select
+        *,
+        {{ is_superseded([
+            'status', 'monthly_amount_minor', 'is_collection_paused', 'is_cancel_at_period_end'
+        ]) }} as is_superseded
+    from {{ ref('int_payment_events') }}
     where kind = 'subscription'
 
 ),
@@ -20,6 +30,7 @@ ranked as (
                     when 'subscription.created' then 1
                     else 2
                 end desc,
+                not is_superseded desc,
                 current_period_start_at desc,
                 event_id desc
         ) as recency
@@ -27,13 +38,13 @@ ranked as (
 
 ),
 
--- Tiered prices, prices chosen by the payer and mixed billing intervals have no amount in advance. The last
--- known price still counts then, because the customer did not leave. A price that was never known counts 0.
+-- Tiered prices, prices chosen by the payer and unknown discounts have no amount in advance. The last known
+-- amount still counts then, because the customer did not leave. An amount that was never known counts 0.
 moments as (
 
     select
         *,
-        last_value({{ monthly_recurring('amount', 'billing_interval', 'billing_interval_count') }}) ignore nulls over (
+        last_value({{ monthly_amount }}) ignore nulls over (
             partition by provider, object_id, currency
             order by occurred_at
             rows between unbounded preceding and current row
@@ -43,12 +54,16 @@ moments as (
 
 ),
 
+-- A subscription whose collection is paused bills nothing.
 closed as (
 
     select
         *,
         if(
-            event_type <> 'subscription.deleted' and status in ('active', 'past_due') and monthly_amount is not null,
+            event_type <> 'subscription.deleted'
+            and status in ('active', 'past_due')
+            and not coalesce(is_collection_paused, false)
+            and monthly_amount is not null,
             monthly_amount,
             cast(0 as decimal(38, 4))
         ) as closing_mrr
@@ -67,7 +82,10 @@ changes as (
             order by occurred_at
             rows between unbounded preceding and 1 preceding
         ) as highest_mrr_before,
-        lag(status) over (partition by provider, object_id, currency order by occurred_at) as status_before
+        lag(status) over (partition by provider, object_id, currency order by occurred_at) as status_before,
+        lag(coalesce(is_collection_paused, false), 1, false) over (
+            partition by provider, object_id, currency order by occurred_at
+        ) as was_collection_paused
     from closed
 
 )
@@ -102,6 +120,8 @@ select
     opening_mrr,
     cast(closing_mrr - opening_mrr as decimal(38, 4)) as movement_mrr,
     closing_mrr,
+    coalesce(has_unknown_amount, false) as has_unknown_amount,
+    coalesce(is_collection_paused, false) as is_collection_paused,
     coalesce(is_cancel_at_period_end, false) as is_cancel_at_period_end,
     is_live,
     cast(occurred_at as date) as moved_on,
@@ -113,3 +133,4 @@ where
     status_before is null
     or status_before <> status
     or closing_mrr <> opening_mrr
+    or coalesce(is_collection_paused, false) <> was_collection_paused

@@ -9,7 +9,7 @@ lake as (
         event_key,
         currency,
         arbitrary(received_at) as received_at,
-        sum(amount_minor) as amount_minor,
+        sum({{ exact('amount_minor') }}) as amount_minor,
         min(body_sha256) as body_sha256,
         sum(count(*)) over (partition by event_key) as copies
     from {{ ref('stg_payment_events') }}
@@ -24,7 +24,7 @@ facts as (
         event_key,
         currency,
         arbitrary(received_at) as received_at,
-        sum(amount_minor) as amount_minor,
+        sum({{ exact('amount_minor') }}) as amount_minor,
         min(body_sha256) as body_sha256,
         count(*) as copies
     from {{ ref('fct_payment_events') }}

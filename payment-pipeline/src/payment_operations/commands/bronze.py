@@ -9,6 +9,7 @@ import typer
 
 from payment_operations.command_options import INSTANT, AsJson
 from payment_operations.commands import Panel
+from payment_operations.terminal import Screen
 from payment_pipeline import settings
 
 PANEL: Final = Panel.REPAIR
@@ -77,7 +78,7 @@ def backup(
     from payment_operations import backup as backups
 
     done = backups.backup(settings.load(), file)
-    typer.echo(f"{done.events:,} events in {file}, {done.bytes:,} bytes")
+    Screen().line(f"{done.events:,} events in {file}, {done.bytes:,} bytes")
 
 
 @app.command()
@@ -89,13 +90,18 @@ def restore(
 
     done = backups.restore(settings.load(), file)
     since = done.taken_at - REPLAY_BEFORE
-    typer.echo(
-        f"{done.events:,} events are restored, as of {done.taken_at:%Y-%m-%dT%H:%M:%SZ}.\n"
-        "If a person was erased after that time, Kafka lacks records that this backup also lacks:\n"
-        "restore a newer backup.\n"
-        "Now run:\n"
-        f"  payments replay --from {since:%Y-%m-%dT%H:%M:%SZ} --to 0s   # events since the backup\n"
-        "  payments audit                    # proves that nothing is missing\n"
-        "  payments lake reanchor            # the lake continues from this database\n"
+    screen = Screen()
+    screen.line(f"{done.events:,} events are restored, as of {done.taken_at:%Y-%m-%dT%H:%M:%SZ}.")
+    screen.line(
+        "If a person was erased after that time, Kafka lacks records that this backup also lacks: "
+        "restore a newer backup."
+    )
+    screen.line("Now run:")
+    screen.line(
+        f"  payments replay --from {since:%Y-%m-%dT%H:%M:%SZ} --to 0s   # events since the backup"
+    )
+    screen.line("  payments audit                    # proves that nothing is missing")
+    screen.line("  payments lake reanchor            # the lake continues from this database")
+    screen.line(
         "and then `payments dbt build --full-refresh`, see docs/runbooks/replay-and-restore.md."
     )

@@ -5,6 +5,7 @@ from typing import Annotated, Final
 import typer
 
 from payment_operations.commands import Panel
+from payment_operations.terminal import Screen
 
 PANEL: Final = Panel.DOCUMENTS
 app = typer.Typer()
@@ -25,9 +26,9 @@ def contracts(check: Check = False) -> None:
 
     if check:
         published.check()
-        typer.echo("docs/contracts is up to date")
+        Screen().line("docs/contracts is up to date")
         return
-    typer.echo(f"written: {', '.join(published.write()) or 'nothing had changed'}")
+    Screen().line(f"written: {', '.join(published.write()) or 'nothing had changed'}")
 
 
 @app.command()
@@ -37,6 +38,6 @@ def metrics(check: Check = False) -> None:
 
     if check:
         metrics_table.check()
-        typer.echo("docs/guides/metrics.md is up to date")
+        Screen().line("docs/guides/metrics.md is up to date")
         return
-    typer.echo("written" if metrics_table.write() else "nothing had changed")
+    Screen().line("written" if metrics_table.write() else "nothing had changed")

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 import typer
 
 from payment_operations.commands import Panel
+from payment_operations.terminal import Screen
 from payment_pipeline import settings
 
 PANEL: Final = Panel.LAKEHOUSE
@@ -29,7 +30,7 @@ def load_tables(tables: LakeTables = None) -> None:
 
     for table in tables or TABLES:
         loaded = load(settings.load(), table)
-        typer.echo(
+        Screen().line(
             f"{table}: {loaded.rows} rows loaded, {loaded.replaced} replace older versions, "
             f"{loaded.seconds:.1f} s"
         )
@@ -49,9 +50,9 @@ def status_tables(tables: LakeTables = None) -> None:
         waiting = compare.waiting(settings.load(), table)
         found = compare.differences(settings.load(), table)
         differing += len(found)
-        typer.echo(f"{table}: {waiting.rows} rows wait, {len(found)} differences")
+        Screen().line(f"{table}: {waiting.rows} rows wait, {len(found)} differences")
         for difference in found:
-            typer.echo(f"  {difference}")
+            Screen().line(f"  {difference}")
     raise typer.Exit(1 if differing else 0)
 
 
@@ -71,7 +72,7 @@ def reload_tables(
 
     for table in tables or TABLES:
         done = reload_day(settings.load(), table, day.date())
-        typer.echo(f"{table}: {done.deleted} rows deleted, {done.appended} appended")
+        Screen().line(f"{table}: {done.deleted} rows deleted, {done.appended} appended")
 
 
 @app.command("rebuild")
@@ -90,7 +91,7 @@ def rebuild_tables(
 
     for table in tables or TABLES:
         done = rebuild(settings.load(), table, shrink=shrink)
-        typer.echo(f"{table}: {done.deleted} rows deleted, {done.appended} appended")
+        Screen().line(f"{table}: {done.deleted} rows deleted, {done.appended} appended")
 
 
 @app.command("reanchor")
@@ -104,4 +105,4 @@ def reanchor_tables(tables: LakeTables = None) -> None:
 
     for table in tables or TABLES:
         done = reanchor(settings.load(), table)
-        typer.echo(f"{table}: {done.deleted} rows replaced, {done.appended} appended")
+        Screen().line(f"{table}: {done.deleted} rows replaced, {done.appended} appended")

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 import typer
 
 from payment_operations.commands import Panel
+from payment_operations.terminal import Screen
 from payment_pipeline import settings
 
 PANEL: Final = Panel.STACK
@@ -49,15 +50,15 @@ def rotate(
         effect = (
             f"{', '.join(restarted)} restarted" if restarted else "it is read at the next start"
         )
-        typer.echo(f"{name} is changed; {effect}")
+        Screen().line(f"{name} is changed; {effect}")
         return
     if not rotation.is_provider(name):
         rotation.rotate_password(loaded, name)
-        typer.echo(f"{name} is changed; open connections continue")
+        Screen().line(f"{name} is changed; open connections continue")
         return
     new = rotation.rotate_signing(loaded, name, sys.stdin.read() if stdin else None)
     old = ", ".join(rotation.live(loaded, name)[1:])
-    typer.echo(f"{new} is in the file, in front of {old}")
+    Screen().line(f"{new} is in the file, in front of {old}")
     _show_live(name)
 
 
@@ -79,7 +80,7 @@ def retire(
     from payment_operations import rotation
 
     retired = rotation.retire_signing(settings.load(), provider, quiet_s, force=force)
-    typer.echo(f"{', '.join(retired)} removed from the file")
+    Screen().line(f"{', '.join(retired)} removed from the file")
     _show_live(provider)
 
 
@@ -89,10 +90,10 @@ def _show_live(provider: str) -> None:
 
     live = rotation.wait_until_live(settings.load(), provider)
     if live is None:
-        typer.echo("no gateway answers on this machine; a gateway reads the file when it starts")
+        Screen().line("no gateway answers on this machine; a gateway reads the file when it starts")
         return
     prints = ", ".join(rotation.live(settings.load(), provider))
-    typer.echo(
+    Screen().line(
         f"the gateway accepts {prints}"
         if live
         else "the gateway has not loaded the file yet: see `payments logs gateway`"

@@ -23,6 +23,9 @@ def _share(fault: str) -> OptionInfo:
 
 
 Duplicates = Annotated[float, _share("to send twice, byte for byte")]
+SecondEndpoint = Annotated[
+    float, _share("to send to a second endpoint too: other bytes, perhaps another API version")
+]
 Late = Annotated[float, _share("to deliver after all the others")]
 Malformed = Annotated[float, _share("to follow with a signed body that is no valid event")]
 Forged = Annotated[float, _share("to follow with a forged event")]
@@ -55,6 +58,7 @@ def simulate(
         int, typer.Option(help="The same seed, options and --until give the same bytes.")
     ] = 1,
     duplicates: Duplicates = 0,
+    second_endpoint: SecondEndpoint = 0,
     late: Late = 0,
     malformed: Malformed = 0,
     bad_signature: Forged = 0,
@@ -86,7 +90,9 @@ def simulate(
         events=events,
         seed=seed,
         period=Period(midnight(until), days, livemode),
-        faults=Faults(duplicates, late, malformed, bad_signature, altered, shuffle),
+        faults=Faults(
+            duplicates, late, malformed, bad_signature, altered, shuffle, second_endpoint
+        ),
         pace=Pace(rate or None, burst),
         connections=connections,
         url=url,

@@ -1,12 +1,12 @@
 """Commands that start, stop and examine the pipeline's components."""
 
-import json
 from typing import Annotated, Final
 
 import typer
 
 from payment_operations.command_options import ForMachine, names
 from payment_operations.commands import Panel
+from payment_operations.terminal import Screen
 from payment_pipeline import settings
 
 PANEL: Final = Panel.STACK
@@ -53,7 +53,7 @@ def status(as_json: ForMachine = False) -> None:
 
     statuses = stack.status(settings.load())
     if as_json:
-        typer.echo(json.dumps([each._asdict() for each in statuses], indent=2))
+        Screen().json([each._asdict() for each in statuses], indent=2)
     else:
         stack_text.show_status(statuses)
     all_well = all(each.ready or each.state == "elsewhere" for each in statuses)
@@ -92,9 +92,9 @@ def doctor(groups: Groups = "", as_json: ForMachine = False) -> None:
     checks = preflight.checks(settings.load(), components.chosen(groups=names(groups)))
     checks += retention_checks.checks(settings.load())
     if as_json:
-        typer.echo(json.dumps([check._asdict() for check in checks], indent=2))
+        Screen().json([check._asdict() for check in checks], indent=2)
     else:
-        stack_text.show_checks(checks)
+        stack_text.show_checks(checks, Screen())
     raise typer.Exit(0 if all(check.ok for check in checks) else 1)
 
 
@@ -109,7 +109,7 @@ def migrate() -> None:
     from payment_operations import provisioning
 
     for store, made in asyncio.run(provisioning.migrate(settings.load())).items():
-        typer.echo(f"{store}: {', '.join(made) or 'nothing to do'}")
+        Screen().line(f"{store}: {', '.join(made) or 'nothing to do'}")
 
 
 @app.command()

@@ -77,7 +77,6 @@ EVENTS: Final = (
     Column(
         "status", "text", True, "The object's status, provider-neutral; a closed list per kind."
     ),
-    Column("provider_status", "text", True, "The object's status, as the provider names it."),
     Column("amount_minor", "bigint", True, "Amount in the provider's minor unit of currency."),
     Column("currency", "text", True, "ISO 4217 code, upper case."),
     Column("currency_exponent", "smallint", True, "major = amount_minor / 10^currency_exponent."),
@@ -88,12 +87,6 @@ EVENTS: Final = (
     Column("scores", "jsonb", True, "Each score with its model, version and top reasons."),
     Column("inference_status", "text", False, "scored, not_applicable or unavailable."),
     Column("body_sha256", "text", False, "Hex SHA-256 of the signed body."),
-    Column(
-        "identity_sha256",
-        "text",
-        True,
-        "Hex SHA-256 of what makes two deliveries the same event; null: it is body_sha256.",
-    ),
     Column("source_topic", "text", False, "Raw Kafka topic of the webhook."),
     Column("source_partition", "integer", False, "Partition in source_topic."),
     Column("source_offset", "bigint", False, "Offset in source_partition."),
@@ -112,6 +105,13 @@ EVENTS: Final = (
         "timestamptz",
         True,
         "When a replay last corrected the row, UTC; null if never.",
+    ),
+    Column("provider_status", "text", True, "The object's status, as the provider names it."),
+    Column(
+        "identity_sha256",
+        "text",
+        True,
+        "Hex SHA-256 of what makes two deliveries the same event; null: it is body_sha256.",
     ),
 )
 """`payment_events`: primary key (provider, event_id)."""
@@ -152,12 +152,6 @@ QUARANTINE: Final = (
     Column("component_version", "text", False, "Version of that component."),
     Column("body", "bytea", False, "The signed bytes, unchanged."),
     Column("body_sha256", "text", False, "Hex SHA-256 of body."),
-    Column(
-        "identity_sha256",
-        "text",
-        True,
-        "Hex SHA-256 of what makes two deliveries the same event; null: it is body_sha256.",
-    ),
     Column("verdict", "text", False, "How the gateway verified the signature."),
     Column("received_at", "timestamptz", False, "When the gateway had the whole body, UTC."),
     Column("rejected_at", "timestamptz", False, "When the component rejected it, UTC."),
@@ -191,14 +185,19 @@ QUARANTINE: Final = (
         "redriven_body_sha256",
         "text",
         True,
-        "Hex SHA-256 of the body that was sent again. It is body_sha256 unless a patch changed "
-        "the body.",
+        "Hex SHA-256 of the body that was sent again, or of the delivery that became the event.",
     ),
     Column(
         "patch",
         "jsonb",
         True,
         "The JSON patch (RFC 6902) that changed the body; null if none.",
+    ),
+    Column(
+        "identity_sha256",
+        "text",
+        True,
+        "Hex SHA-256 of what makes two deliveries the same event; null: it is body_sha256.",
     ),
 )
 """`payment_events_quarantine`: primary key (source coordinates, failure).
@@ -224,7 +223,13 @@ RESOLUTION: Final = frozenset(
 FEATURES: Final = (
     Column("provider", "text", False, "The provider of entity_id. Key."),
     Column("entity", "text", False, "customer, merchant or card. Key."),
-    Column("entity_id", "text", False, "The provider's id, or the card's keyed hash. Key."),
+    Column(
+        "entity_id",
+        "text",
+        False,
+        "Customer: <merchant>/<live or test>/<id>. Merchant: <merchant>/<live or test>. "
+        "Card: its hash. Key.",
+    ),
     Column("events", "bigint", False, "Events about the entity, of every kind."),
     Column("attempts", "bigint", False, "Attempts to move money."),
     Column("successes", "bigint", False, "Attempts that succeeded."),

@@ -27,11 +27,12 @@ from .rows import COLUMNS, COMMON, EventId, ScoredEvent, to_event, to_record
 SQL: Final = queries("payment_pipeline.bronze", "queries/corrections.sql")
 _EVENTS_SQL: Final = queries("payment_pipeline.bronze", "queries/events.sql")
 
-# The identity and the receipt of an event. They are the same for every normalization of a receipt,
-# and differ between the deliveries of one event.
+# The keys and the receipt of an event. They are the same for every normalization of a receipt, and
+# differ between the deliveries of one event. `identity_sha256` is one of them: the same body may
+# have arrived before the identity was recorded, and after.
 _RECEIPT: Final = frozenset(
     {
-        *("provider", "event_id", "received_at", "traceparent", "body_sha256"),
+        *("provider", "event_id", "received_at", "traceparent", "body_sha256", "identity_sha256"),
         "normalizer_version",
     }
 )
@@ -52,9 +53,10 @@ class Compared(NamedTuple):
     """Events compared with bronze. Each event is in exactly one of the lists."""
 
     unchanged: list[PaymentEvent]
+    """The row has the same content, or bronze has the event from a delivery with another body."""
     corrections: list[Correction]
     others: list[PaymentEvent]
-    """Bronze has the id with another body, which arrived first."""
+    """Bronze has the id with another identity, which arrived first."""
     absent: list[PaymentEvent]
 
 
@@ -95,9 +97,14 @@ async def correct(pool: asyncpg.Pool, events: Sequence[PaymentEvent], by: str) -
 async def quarantined(
     connection: asyncpg.Connection | asyncpg.Pool, events: Sequence[PaymentEvent | RawEvent]
 ) -> set[str]:
-    """The hashes of the bodies of these events that are in the quarantine."""
-    columns = [event.event_id for event in events], [event.body_sha256 for event in events]
-    return {row[0] for row in await connection.fetch(SQL["quarantined"], *columns)}
+    """The hashes of bodies and of identities of these events that are in the quarantine."""
+    columns = (
+        [event.event_id for event in events],
+        [event.body_sha256 for event in events],
+        [event.identity_sha256 for event in events],
+    )
+    rows = await connection.fetch(SQL["quarantined"], *columns)
+    return {digest for row in rows for digest in row if digest is not None}
 
 
 async def bodies(
@@ -164,8 +171,11 @@ def _compared(
         row = rows.get(_key(event))
         if row is None:
             found.absent.append(event)
-        elif row["body_sha256"] != event.body_sha256:
+        elif not event.is_delivery_of(row["body_sha256"], row["identity_sha256"]):
             found.others.append(event)
+        elif row["body_sha256"] != event.body_sha256:
+            # Another rendering of the same event: the first one stays in bronze.
+            found.unchanged.append(event)
         elif (row["customer_id"] or "").startswith(STAND_IN):
             # The customer was erased, so a redelivery that names the customer corrects nothing.
             found.unchanged.append(event)

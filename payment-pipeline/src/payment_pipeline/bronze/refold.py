@@ -1,4 +1,4 @@
-"""Computes feature states again from all events, after a correction.
+"""Computes feature states again from all events, after a correction or a migration.
 
 A fold can't remove an event: a maximum or the latest twenty times don't keep the values behind
 them. So the state of each entity in `entity_features_due` is folded again from all of its events.
@@ -37,6 +37,12 @@ def lock(pool: asyncpg.Pool) -> AbstractAsyncContextManager[asyncpg.Connection]:
     """
     refusal = "Another replay or an erasure is running on this database. Wait until it ends."
     return postgres.exclusive(pool, LOCK_KEY, refusal)
+
+
+async def is_due(pool: asyncpg.Pool) -> bool:
+    """True if the state of any entity is stale."""
+    due: bool = await pool.fetchval(SQL["is_due"])
+    return due
 
 
 async def refold(pool: asyncpg.Pool) -> int:

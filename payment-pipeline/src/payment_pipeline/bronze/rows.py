@@ -9,9 +9,11 @@ from operator import itemgetter
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import orjson
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
-from payment_pipeline.domain.events import PAYMENT_EVENT, PaymentEvent
+from payment_pipeline.domain.event_parts import PaymentMethod
+from payment_pipeline.domain.events import KINDS, PAYMENT_EVENT, PaymentEvent
+from payment_pipeline.domain.raw import Coordinates
 from payment_pipeline.domain.scoring import EventScores, Score
 
 from .contract import EVENTS, InferenceStatus
@@ -104,18 +106,33 @@ def to_scores(scores: EventScores | None) -> tuple[Any, ...]:
 
 
 def to_event(row: Mapping[str, Any]) -> PaymentEvent:
-    """The event of a row of `payment_events`, equal to the written event."""
-    return PAYMENT_EVENT.validate_python(
-        {
-            **{name: row[name] for name in COMMON},
-            **row["attributes"],
-            "source": {
-                "topic": row["source_topic"],
-                "partition": row["source_partition"],
-                "offset": row["source_offset"],
-            },
-        }
-    )
+    """The event of a row of `payment_events`, equal to the written event.
+
+    A row that an earlier version wrote may lack what this version requires. Its event has the
+    values as they are stored, so that features can be computed from it.
+    """
+    fields = {
+        **{name: row[name] for name in COMMON},
+        **row["attributes"],
+        "source": {
+            "topic": row["source_topic"],
+            "partition": row["source_partition"],
+            "offset": row["source_offset"],
+        },
+    }
+    try:
+        return PAYMENT_EVENT.validate_python(fields)
+    except ValidationError:
+        return _as_stored(fields)
+
+
+def _as_stored(fields: dict[str, Any]) -> PaymentEvent:
+    method = fields.get("payment_method")
+    if method is not None:
+        fields["payment_method"] = PaymentMethod.model_construct(**method)
+    fields["source"] = Coordinates(**fields["source"])
+    event: PaymentEvent = KINDS[fields["kind"]].model_construct(**fields)  # type: ignore[assignment]
+    return event
 
 
 def to_json(value: object) -> bytes:

@@ -123,7 +123,8 @@ async def rescore(pool: asyncpg.Pool, rows: Sequence[ScoredEvent]) -> int:
 class _Stored(NamedTuple):
     """The stored row of a key, after the insertion."""
 
-    identity: str
+    body_sha256: str
+    identity_sha256: str | None
     workflow_id: str
 
 
@@ -163,7 +164,7 @@ async def _insert(
     )
     fetched = await connection.fetch(_EVENTS_SQL["insert"])
     new = {EventId(*row) for row in fetched}
-    stored = {row.key: _Stored(row.event.identity, workflow_id) for row in rows}
+    stored = {row.key: _stored(row, workflow_id) for row in rows}
     if old := [key for key in stored if key not in new]:
         found = await connection.fetch(_EVENTS_SQL["stored"], *zip(*old, strict=True))
         stored |= {EventId(*row[:2]): _Stored(*row[2:]) for row in map(tuple, found)}
@@ -172,8 +173,12 @@ async def _insert(
     return stored
 
 
+def _stored(row: ScoredEvent, workflow_id: str) -> _Stored:
+    return _Stored(row.event.body_sha256, row.event.identity_sha256, workflow_id)
+
+
 def _settle(row: ScoredEvent, stored: _Stored, *, ours: bool, into: Written) -> None:
-    if row.event.identity != stored.identity:
+    if not row.event.is_delivery_of(stored.body_sha256, stored.identity_sha256):
         into.conflicts.append(row)
     elif ours:
         into.inserted.append(row)
@@ -209,6 +214,7 @@ def _letter(letter: BadRecord, workflow_id: str) -> tuple[str | int | bytes | da
         letter.rejected_at,
         _storable(letter.traceparent),
         workflow_id,
+        letter.identity_sha256,
     )
 
 

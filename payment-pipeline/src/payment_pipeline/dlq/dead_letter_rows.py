@@ -49,6 +49,7 @@ def _signed_but_unreadable(record: Record) -> BadRecord:
 
 def _letter(record: Record, failure: FailureClass, reason: str, component: str) -> BadRecord:
     raw = raw_event(record)
+    digest = sha256(raw.body).hexdigest()
     return BadRecord(
         failure=failure,
         errors=(FieldError(path="", message=reason),),
@@ -59,8 +60,9 @@ def _letter(record: Record, failure: FailureClass, reason: str, component: str) 
         provider_event_type=_header(record, names.CE_TYPE),
         source=raw.coordinates,
         body=raw.body,
-        # Computed: on a topic that is not raw, the header has the hash of another body.
-        body_sha256=sha256(raw.body).hexdigest(),
+        # Computed: on a topic that is not raw, the headers have the hashes of another body.
+        body_sha256=digest,
+        identity_sha256=raw.identity_sha256 if raw.body_sha256 == digest else None,
         received_at=raw.received_at,
         verdict=raw.verdict,
         traceparent=raw.traceparent,

@@ -95,20 +95,30 @@ async def intend(
     await pool.execute(SQL["intend"], *columns, digests, patch and to_json(patch))
 
 
+class Sent(NamedTuple):
+    """What was sent, or is about to be sent, for a dead letter."""
+
+    to: Coordinates | None = None
+    """The raw record; `None` if it is not sent yet."""
+    identity: str | None = None
+    """The identity of the body that is sent, if a patch may have changed it."""
+
+
 async def settle(
-    pool: asyncpg.Pool, sent: Mapping[int, Coordinates | None], closer: Closer
+    pool: asyncpg.Pool, sent: Mapping[int, Sent], closer: Closer
 ) -> dict[int, Resolution]:
     """Close the dead letters whose event is in bronze; return the resolution of each.
 
     The resolution says whether the record that was sent now wrote the row.
     """
-    sent_to = list(sent.values())
+    sent_to = [each.to for each in sent.values()]
     rows = await pool.fetch(
         SQL["settle"],
         list(sent),
         [at.topic if at else None for at in sent_to],
         [at.partition if at else None for at in sent_to],
         [at.offset if at else None for at in sent_to],
+        [each.identity for each in sent.values()],
         closer.by,
         closer.note,
     )
@@ -120,26 +130,32 @@ class Rejected(NamedTuple):
 
     id: int
     body_sha256: str
+    identity_sha256: str | None
     source: Coordinates
 
 
 async def rejected_by(
     pool: asyncpg.Pool, component: str, events: Sequence[PaymentEvent]
 ) -> list[Rejected]:
-    """Return a component's open dead letters whose body is an event now."""
+    """Return a component's open dead letters with a body or an identity that is an event now."""
     rows = await pool.fetch(
         SQL["rejected_by"],
         component,
         [event.provider for event in events],
         [event.event_id for event in events],
         [event.body_sha256 for event in events],
+        [event.identity_sha256 for event in events],
     )
-    return [Rejected(row["id"], row["body_sha256"], _source(row)) for row in rows]
+    return [
+        Rejected(row["id"], row["body_sha256"], row["identity_sha256"], _source(row))
+        for row in rows
+    ]
 
 
-async def conflicts(pool: asyncpg.Pool, ids: Sequence[int]) -> set[int]:
-    """Return those of the dead letters whose event id bronze has with another body."""
-    return {row["id"] for row in await pool.fetch(SQL["conflicts"], ids)}
+async def conflicts(pool: asyncpg.Pool, sent: Mapping[int, Sent]) -> set[int]:
+    """Return those of the dead letters whose event id bronze has with another identity."""
+    identities = [each.identity for each in sent.values()]
+    return {row["id"] for row in await pool.fetch(SQL["conflicts"], list(sent), identities)}
 
 
 class Rejection(NamedTuple):

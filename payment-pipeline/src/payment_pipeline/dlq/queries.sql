@@ -59,7 +59,7 @@ LIMIT $9
 -- name: letters
 -- The open ones of these dead letters, with their bodies.
 SELECT
-    id, failure, provider, event_id, body, body_sha256, verdict,
+    id, failure, provider, event_id, body, body_sha256, identity_sha256, verdict,
     received_at, traceparent, source_topic, source_partition, source_offset
 FROM payment_events_quarantine
 WHERE id = ANY ($1::bigint[]) AND resolution IS NULL
@@ -70,7 +70,7 @@ ORDER BY id
 SELECT
     id, provider, event_id, provider_event_type, failure, errors, component, component_version,
     verdict, received_at, rejected_at, ingested_at, source_topic, source_partition, source_offset,
-    traceparent, workflow_id, body_sha256, length(body) AS body_bytes,
+    traceparent, workflow_id, body_sha256, identity_sha256, length(body) AS body_bytes,
     CASE WHEN $2 THEN body END AS body,
     resolution, resolved_at, resolved_by, resolution_note, redriven_event_id,
     redriven_body_sha256, patch
@@ -102,20 +102,25 @@ WHERE letter.id = given.id AND letter.resolution IS NULL
 
 -- name: rejected_by
 -- The open dead letters of a component ($1) with these events (providers $2, ids $3, hashes of
--- bodies $4), except those for which a redrive sent another body.
-SELECT
-    letter.id, letter.body_sha256,
+-- bodies $4 and of identities $5), except those for which a redrive sent another body.
+SELECT DISTINCT ON (letter.id)
+    letter.id, letter.body_sha256, letter.identity_sha256,
     letter.source_topic, letter.source_partition, letter.source_offset
-FROM unnest($2::text[], $3::text[], $4::text[]) AS given (provider, event_id, body_sha256)
-JOIN payment_events_quarantine AS letter USING (provider, event_id, body_sha256)
+FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]) AS given (
+    provider, event_id, body_sha256, identity_sha256
+)
+JOIN payment_events_quarantine AS letter USING (provider, event_id)
 WHERE
     letter.component = $1
+    AND (
+        letter.body_sha256 = given.body_sha256 OR letter.identity_sha256 = given.identity_sha256
+    )
     AND letter.resolution IS NULL
     AND coalesce(letter.redriven_body_sha256, letter.body_sha256) = letter.body_sha256
 
 -- name: settle
--- Closes the dead letters whose event is in bronze, with the signed body or with the one that was
--- sent. Bronze is asked in the same statement, so a dead letter without an event stays open. The raw
+-- Closes the dead letters whose event is in bronze, with the signed body, with the one that was sent,
+-- or with another delivery's body and the identity of one of the two ($5 of the one sent). Bronze is asked in the same statement, so a dead letter without an event stays open. The raw
 -- record of the row tells whether this redrive or replay wrote it. The new transaction id makes the
 -- loader load the dead letter again.
 UPDATE payment_events_quarantine AS letter
@@ -128,15 +133,23 @@ SET
         ELSE 'already_there'
     END,
     resolved_at = clock_timestamp(),
-    resolved_by = $5,
-    resolution_note = $6,
+    resolved_by = $6,
+    resolution_note = $7,
     redriven_event_id = event.event_id,
     redriven_body_sha256 = event.body_sha256,
-    patch = CASE WHEN event.body_sha256 <> letter.body_sha256 THEN letter.patch END,
+    patch = CASE
+        WHEN
+            event.body_sha256 <> letter.body_sha256
+            AND (
+                event.body_sha256 = letter.redriven_body_sha256
+                OR event.identity_sha256 = given.identity
+            )
+            THEN letter.patch
+    END,
     ingest_xid = pg_current_xact_id()
 FROM
-    unnest($1::bigint[], $2::text[], $3::integer[], $4::bigint[]) AS given (
-        id, topic, partition, at_offset
+    unnest($1::bigint[], $2::text[], $3::integer[], $4::bigint[], $5::text[]) AS given (
+        id, topic, partition, at_offset, identity
     )
 CROSS JOIN payment_events AS event
 WHERE
@@ -144,22 +157,27 @@ WHERE
     AND letter.resolution IS NULL
     AND event.provider = letter.provider
     AND event.event_id = coalesce(letter.redriven_event_id, letter.event_id)
-    AND event.body_sha256 IN (letter.body_sha256, letter.redriven_body_sha256)
+    AND (
+        event.body_sha256 IN (letter.body_sha256, letter.redriven_body_sha256)
+        OR event.identity_sha256 IN (letter.identity_sha256, given.identity)
+    )
 RETURNING letter.id, letter.resolution
 
 -- name: conflicts
--- The dead letters whose event is in bronze with neither the signed body nor the one that was sent.
+-- The dead letters ($1) whose event is in bronze with neither the signed body nor the one that is
+-- sent, and with the identity of neither ($2 of the one sent).
 SELECT letter.id
-FROM payment_events_quarantine AS letter
+FROM unnest($1::bigint[], $2::text[]) AS given (id, identity)
+JOIN payment_events_quarantine AS letter USING (id)
 JOIN payment_events AS event
     ON
         event.provider = letter.provider
         AND event.event_id = coalesce(letter.redriven_event_id, letter.event_id)
 WHERE
-    letter.id = ANY ($1::bigint[])
-    AND event.body_sha256 NOT IN (
+    event.body_sha256 NOT IN (
         letter.body_sha256, coalesce(letter.redriven_body_sha256, letter.body_sha256)
     )
+    AND coalesce(event.identity_sha256 NOT IN (letter.identity_sha256, given.identity), true)
 
 -- name: rejections
 -- The new dead letters of these redriven records.

@@ -7,7 +7,7 @@ a redrive may be repeated after any crash: it finds the events that were sent, a
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from time import monotonic
@@ -23,7 +23,7 @@ from payment_pipeline.domain.raw import Coordinates
 
 from . import dead_letter_store
 from . import json_patch as patches
-from .dead_letter_store import Closer
+from .dead_letter_store import Closer, Sent
 from .redrive_plan import SETTLED, Held, Letter, Outcome, Ready, plan
 from .redrive_topics import Bodies, Unmodelled
 
@@ -85,7 +85,7 @@ class Redrive:
     request: Request
     progress: Progress
     results: list[Result] = field(default_factory=list)
-    _waiting: dict[int, "_Sent"] = field(default_factory=dict)
+    _waiting: dict[int, "_Waiting"] = field(default_factory=dict)
 
     async def run(self, ids: Sequence[int]) -> list[Result]:
         """Redrive dead letters in the order of their ids. Closed ones are skipped."""
@@ -142,7 +142,7 @@ class Redrive:
             pool, list(by_id.values()), patches.operations(patch) if patch else None
         )
         await self._settle_found(by_id)
-        for letter_id in await dead_letter_store.conflicts(pool, list(by_id)):
+        for letter_id in await dead_letter_store.conflicts(pool, _intended(by_id)):
             reason = "bronze keeps another body with the same event id"
             self._answer(by_id.pop(letter_id), Outcome.CONFLICT, reason)
         return list(by_id.values())
@@ -150,7 +150,7 @@ class Redrive:
     async def _settle_found(self, by_id: dict[int, Ready]) -> None:
         """Remove the dead letters whose event is in bronze, and record their outcome."""
         found = await dead_letter_store.settle(
-            self.stores.pool, dict.fromkeys(by_id), self.request.closer
+            self.stores.pool, _intended(by_id), self.request.closer
         )
         for letter_id, resolution in found.items():
             self._answer(by_id.pop(letter_id), Outcome(resolution))
@@ -161,7 +161,7 @@ class Redrive:
         records = [Outgoing(one.topic, one.key, one.body, one.headers) for one in ready]
         sent_to = await send_all(self.stores.producer, records)
         for one, at in zip(ready, sent_to, strict=True):
-            self._waiting[one.letter.id] = _Sent(one, at)
+            self._waiting[one.letter.id] = _Waiting(one, at)
 
     async def _settle(self) -> None:
         """Record the outcome of every sent event that has reached a destination."""
@@ -172,9 +172,10 @@ class Redrive:
         self.progress(len(self.results), len(self._waiting))
 
     async def _settle_stored(self) -> None:
-        pool, sent_to = self.stores.pool, {i: one.at for i, one in self._waiting.items()}
+        pool, waiting = self.stores.pool, self._waiting.items()
+        sent = {i: Sent(one.at, one.ready.identity_sha256) for i, one in waiting}
         for letter_id, resolution in (
-            await dead_letter_store.settle(pool, sent_to, self.request.closer)
+            await dead_letter_store.settle(pool, sent, self.request.closer)
         ).items():
             self._arrived(letter_id, Outcome(resolution))
         for letter_id, how in (await dead_letter_store.closed(pool, list(self._waiting))).items():
@@ -237,11 +238,15 @@ class Redrive:
         )
 
 
-class _Sent(NamedTuple):
+class _Waiting(NamedTuple):
     """An event that was sent and has no outcome yet."""
 
     ready: Ready
     at: Coordinates
+
+
+def _intended(by_id: Mapping[int, Ready]) -> dict[int, Sent]:
+    return {i: Sent(identity=one.identity_sha256) for i, one in by_id.items()}
 
 
 def all_settled(results: Sequence[Result]) -> bool:

@@ -68,6 +68,7 @@ class Letter(NamedTuple):
     event_id: str | None
     body: bytes
     body_sha256: str
+    identity_sha256: str | None
     verdict: str
     received_at: datetime
     traceparent: str | None
@@ -84,6 +85,8 @@ class Ready(NamedTuple):
     headers: Headers
     event_id: str
     body_sha256: str
+    identity_sha256: str | None
+    """Of the body that is sent, so of the patched one if there is a patch."""
     unmodelled: bool
     """No model covers the event: its destination is `payments.unmodelled`, not a table."""
 
@@ -146,6 +149,7 @@ def _judged(letter: Letter, provider: Provider, body: bytes) -> Ready | Held:
         event_headers(provider.name, envelope) + _receipt(letter, digest),
         envelope.event_id,
         digest,
+        envelope.identity_sha256,
         isinstance(answer, Unmodelled),
     )
 

@@ -11,7 +11,8 @@ is independent evidence. It has one JSON line for each attempt, in the order of 
 stored once or not at all. `at` is the time of sending, RFC 3339 in UTC. `fault` names the fault
 that the sender made on purpose (`simulator.faults.Fault`); it is null for a plain delivery. One
 body may have many lines, for example after a 503 or as a duplicate. A body is acknowledged when any
-of its lines has the answer 200.
+of its lines has the answer 200. Two bodies may be one event, because the provider sends it to two
+endpoints: the audit finds out from the raw topic, so no line states it.
 """
 
 from typing import Final, Literal, NamedTuple

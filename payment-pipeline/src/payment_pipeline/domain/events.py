@@ -101,6 +101,15 @@ class EventBase(Part):
         """The hash that deliveries of the same event share."""
         return self.identity_sha256 or self.body_sha256
 
+    def is_delivery_of(self, body_sha256: str, identity_sha256: str | None) -> bool:
+        """True if a row or record with these hashes is the same event.
+
+        The same body is the same event, also if an earlier version stored it without an identity.
+        """
+        return self.body_sha256 == body_sha256 or (
+            self.identity_sha256 is not None and self.identity_sha256 == identity_sha256
+        )
+
     @model_validator(mode="after")
     def _has_what_it_says(self) -> Self:
         event_type: str = self.event_type  # type: ignore[attr-defined]  # each kind has its own list

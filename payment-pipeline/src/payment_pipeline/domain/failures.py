@@ -28,7 +28,10 @@ class FailureClass(StrEnum):
     UNKNOWN_CURRENCY = "unknown_currency"
     """The currency is not an ISO 4217 code in use."""
     CONFLICTING_BODY = "conflicting_body"
-    """Bronze has the event's id with another body. The body that arrived first stays in bronze."""
+    """Bronze has the event's id with another identity, so the two bodies say different things.
+
+    The body that arrived first stays in bronze.
+    """
     UNPROCESSABLE = "unprocessable"
     """A bug in the pipeline: a step raised on this event. The event is kept as a dead letter."""
 
@@ -93,6 +96,11 @@ class BadRecord(BaseModel):
     source: Coordinates
     body: Base64Bytes
     body_sha256: str
+    identity_sha256: str | None = None
+    """What deliveries of the same event have in common, as in `PaymentEvent`.
+
+    `None` if it is `body_sha256`, or if no event could be read.
+    """
     received_at: AwareDatetime
     verdict: str
     """How the gateway verified the signature. Every dead letter had a valid signature."""
@@ -102,8 +110,16 @@ class BadRecord(BaseModel):
 
 
 class UserError(Exception):
-    """An error that a person can fix. The message says how."""
+    """An error that a person can fix. The message says how.
 
-    def __init__(self, message: str, exit_code: int = 2) -> None:
-        super().__init__(message)
+    Args:
+        message: one or several sentences, in one line.
+        exit_code: of the command that ends with this error.
+        output: lines of another program's output or log that show the cause.
+    """
+
+    def __init__(self, message: str, exit_code: int = 2, *, output: str = "") -> None:
+        super().__init__(f"{message}\n{output}" if output else message)
+        self.message = message
         self.exit_code = exit_code
+        self.output = output

@@ -49,6 +49,7 @@ class EntityKey(NamedTuple):
     provider: str
     entity: Entity
     entity_id: str
+    """`<scope>/<customer id>` for a customer, `<scope>` for a merchant, the hash of a card."""
 
 
 @dataclass(slots=True)
@@ -125,19 +126,28 @@ FEATURES: Final[Mapping[str, str]] = {
 """Each feature that `vector` can give → its meaning."""
 
 
+def scope(event: PaymentEvent) -> str:
+    """The account and the mode that a customer's id belongs to: `<merchant>/<live or test>`.
+
+    A provider's ids are unique within an account and a mode only. Two merchants may choose the same
+    id for two customers, and a test customer may have the id of a real one.
+    """
+    return f"{event.merchant_id or PLATFORM}/{'live' if event.livemode else 'test'}"
+
+
 def entities(event: PaymentEvent) -> tuple[EntityKey, ...]:
     """The entities of an event, sorted. Its features come from their states."""
-    provider = event.provider
-    merchant = EntityKey(provider, Entity.MERCHANT, event.merchant_id or PLATFORM)
+    provider, within = event.provider, scope(event)
+    merchant = EntityKey(provider, Entity.MERCHANT, within)
     method, customer_id = _method(event), event.customer_id
     if method is not None and method.card_hash is not None:
         card = EntityKey(provider, Entity.CARD, method.card_hash)
         if customer_id is None:
             return card, merchant
-        return card, EntityKey(provider, Entity.CUSTOMER, customer_id), merchant
+        return card, EntityKey(provider, Entity.CUSTOMER, f"{within}/{customer_id}"), merchant
     if customer_id is None:
         return (merchant,)
-    return EntityKey(provider, Entity.CUSTOMER, customer_id), merchant
+    return EntityKey(provider, Entity.CUSTOMER, f"{within}/{customer_id}"), merchant
 
 
 def apply(state: EntityState, key: EntityKey, event: PaymentEvent) -> None:

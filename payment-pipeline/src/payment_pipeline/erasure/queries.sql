@@ -155,12 +155,17 @@ SET body = ''::bytea, patch = NULL, ingest_xid = pg_current_xact_id()
 WHERE resolution IS NOT NULL AND {holding_one}
 
 -- name: lock_features
--- Locks the feature states of the person, in the order of every writer. $3 are the cards.
+-- Locks the feature states of the person, in the order of every writer. $3 are the cards. The id of a
+-- customer's state is `<merchant>/<live or test>/<customer id>`; those of all accounts and modes are
+-- locked.
 SELECT FROM entity_features
 WHERE
     provider = $1
     AND (
-        (entity = 'customer' AND entity_id = $2)
+        (
+            entity = 'customer'
+            AND regexp_replace(entity_id, '^[^/]+/(live|test)/', '') = $2
+        )
         OR (entity = 'card' AND (entity_id = ANY ($3) OR $2 = ANY (counterparties)))
     )
 ORDER BY provider, entity, entity_id
@@ -172,7 +177,10 @@ DELETE FROM entity_features
 WHERE
     provider = $1
     AND (
-        (entity = 'customer' AND entity_id = $2)
+        (
+            entity = 'customer'
+            AND regexp_replace(entity_id, '^[^/]+/(live|test)/', '') = $2
+        )
         OR (
             entity = 'card'
             AND (entity_id = ANY ($3) OR $2 = ANY (counterparties))
@@ -192,7 +200,10 @@ DELETE FROM entity_features_due
 WHERE
     provider = $1
     AND (
-        (entity = 'customer' AND entity_id = $2)
+        (
+            entity = 'customer'
+            AND regexp_replace(entity_id, '^[^/]+/(live|test)/', '') = $2
+        )
         OR (
             entity = 'card'
             AND entity_id = ANY ($3)

@@ -142,8 +142,8 @@ class Lakehouse:
     ) -> Iterator[tuple[Seen, int, bool]]:
         """Yield the rows of a stage, each with its day and whether it is pending for the facts."""
         if stage is Stage.LAKE_QUARANTINE:
-            for provider, event_id, body_sha256, day in self._ask(stage.value, given, which):
-                yield Seen(provider, event_id, body_sha256, UNSTATED), day, False
+            for provider, event_id, body, identity, day in self._ask(stage.value, given, which):
+                yield Seen(provider, event_id, body, UNSTATED, identity), day, False
             return
         parameters = given
         if stage is Stage.LAKE:
@@ -151,9 +151,10 @@ class Lakehouse:
             parameters = [xid, xid, row_id, *given]
         facts_wait = stage is Stage.LAKE and Stage.FACTS in self.stages
         for row in self._ask(stage.value, parameters, which):
-            provider, event_id, body_sha256, kind, amount_minor, currency, day, pending = row
+            provider, event_id, body, identity, kind, amount_minor, currency, day, pending = row
             money = money_of(kind, amount_minor, currency)
-            yield Seen(provider, event_id, body_sha256, money), day, pending and facts_wait
+            seen = Seen(provider, event_id, body, money, identity)
+            yield seen, day, pending and facts_wait
 
     def _watermark(self, table: str) -> LoadPosition:
         found = dict(self._ask("watermark", [], table=table))
@@ -198,7 +199,9 @@ def find(settings: Settings, wanted: Sequence[Stage], schemas: Schemas = SCHEMAS
     there = [stage for stage in wanted if tables_of[stage] in tables]
     if Stage.LAKE not in there:
         there = []
-    absent = {stage: f"there is no {'.'.join(tables_of[stage])} yet" for stage in wanted}
+    absent = {
+        stage: f"there is no {'.'.join(tables_of[stage])} of this version yet" for stage in wanted
+    }
     absent = {stage: why for stage, why in absent.items() if stage not in there}
     return Found(Lakehouse(connection, schemas, there) if there else None, absent)
 

@@ -11,8 +11,8 @@ from payment_pipeline.adapters.sql import queries
 from .audit_window import Window
 from .audited_lakehouse import LoadPosition, LookedUp
 from .distinct_events import Lost
-from .record_reader import kept_total, money_of
-from .stage_tally import IDENTITY_HEX, Seen, day_of
+from .record_reader import identity_of, kept_total, money_of
+from .stage_tally import HASH_HEX, Seen, day_of
 from .stages import TABLES, Reading, Stage
 
 ROWS_A_FETCH: Final = 5_000
@@ -22,7 +22,7 @@ LOOKUP_EVENTS_MAX: Final = 5_000
 
 SQL: Final = queries("payment_pipeline.ledger", "queries.sql")
 _QUARANTINED_RECEIVED: Final = SQL["quarantined_received"].format(stage=SQL["stage"])
-_QUARANTINED_BY_IDENTITY: Final = SQL["quarantined_by_identity"].format(stage=SQL["stage"])
+_QUARANTINED_BY_HASH: Final = SQL["quarantined_by_hash"].format(stage=SQL["stage"])
 
 
 async def read(
@@ -67,15 +67,14 @@ async def look_up(
     mark, quarantine_mark = _mark(reached, Stage.LAKE), _mark(reached, Stage.LAKE_QUARANTINE)
     for start in range(0, len(lost), LOOKUP_EVENTS_MAX):
         some = lost[start : start + LOOKUP_EVENTS_MAX]
-        identities = [each.identity for each in some]
-        named = [each for each in some if each.event_id is not None]
-        ids, named_identities = [e.event_id for e in named], [e.identity for e in named]
-        for row in await pool.fetch(SQL["events_by_identity"], ids, named_identities, *mark):
+        hashes = [(each.event_id, value) for each in some for value in each.hashes]
+        named = [(event_id, value) for event_id, value in hashes if event_id is not None]
+        ids, values = [event_id for event_id, _ in named], [value for _, value in named]
+        for row in await pool.fetch(SQL["events_by_hash"], ids, values, *mark):
             _add_event(reading, row)
             found.ids.append(row["event_id"])
-        rows = await pool.fetch(
-            _QUARANTINED_BY_IDENTITY, identities, IDENTITY_HEX, *quarantine_mark
-        )
+        values = [value for _, value in hashes]
+        rows = await pool.fetch(_QUARANTINED_BY_HASH, values, HASH_HEX, *quarantine_mark)
         for row in rows:
             _add_dead_letter(reading, row)
             found.bodies.append(row["body_sha256"])
@@ -110,8 +109,8 @@ def _mark(reached: Mapping[Stage, LoadPosition], stage: Stage) -> tuple[str | No
 
 def _add_event(reading: Reading, row: asyncpg.Record) -> None:
     money = money_of(row["kind"], row["amount_minor"], row["currency"])
-    seen = Seen(row["provider"], row["event_id"], row["body_sha256"], money)
-    _add(reading, Stage.BRONZE, Stage.LAKE, seen, row)
+    names = row["provider"], row["event_id"], row["body_sha256"]
+    _add(reading, Stage.BRONZE, Stage.LAKE, Seen(*names, money, row["identity_sha256"]), row)
 
 
 def _add_dead_letter(reading: Reading, row: asyncpg.Record) -> None:
@@ -119,8 +118,10 @@ def _add_dead_letter(reading: Reading, row: asyncpg.Record) -> None:
         row["stage"] is None
     ):  # closed, but its event is not in bronze: the audit reports it as missing
         return
+    names = row["provider"], row["event_id"], row["body_sha256"]
     money = kept_total(row["provider"], row["body"])
-    seen = Seen(row["provider"], row["event_id"], row["body_sha256"], money)
+    identity = identity_of(row["provider"], row["body"], row["identity_sha256"])
+    seen = Seen(*names, money, identity)
     _add(reading, Stage(row["stage"]), Stage.LAKE_QUARANTINE, seen, row)
 
 

@@ -1,5 +1,10 @@
 """The distinct events of a reading, and what each stage says about them.
 
+Records with the same body are the same event, and so are records with the same identity: what the
+provider repeats in each delivery of an event. A record may state its body alone, as a line of the
+client ledger does, or a record of an earlier version. It then has the identity that another record
+of the same body states.
+
 The values are numpy columns, one value per record or event. A million events take a second.
 """
 
@@ -9,7 +14,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .stage_tally import EPOCH, UNDATED, UNSTATED_CODE, Tally, currency_of
+from .stage_tally import EPOCH, UNDATED, UNSTATED_CODE, Tally, currency_of, hex_of
 from .stages import LAKEHOUSE, Reading, Stage
 
 Flags: TypeAlias = npt.NDArray[np.bool_]
@@ -51,8 +56,19 @@ class Lost(NamedTuple):
     """A missing event, with the values that a table can be searched by."""
 
     event_id: str | None
-    identity: str
-    """The first hex digits of the SHA-256 of its body."""
+    hashes: tuple[str, ...]
+    """The first hex digits of the SHA-256 of its identity, and of each of its bodies."""
+
+
+class Groups(NamedTuple):
+    """Records in groups."""
+
+    order: Column
+    """The records, sorted by group."""
+    starts: Column
+    """The position in `order` of each group's first record."""
+    number: Column
+    """The group of each record."""
 
 
 class Events:
@@ -64,16 +80,14 @@ class Events:
         self._names = list(tallies)
         self._tallies = list(tallies.values())
         self._bounds = np.cumsum([0, *map(len, self._tallies)])
-        high, low = self._column("bodies_high"), self._column("bodies_low")
+        bodies = self._column("bodies_high"), self._column("bodies_low")
+        stated = self._column("identities_high"), self._column("identities_low")
+        # In each group of one body, a record that states an identity comes last.
+        self._of_body = _grouped(bodies, stated[1], stated[0])
+        self._identities = _identities(bodies, stated, self._of_body)
         nameless = np.concatenate([np.diff(np.asarray(t.ends)) == 0 for t in self._tallies])
-        # Sorts the records by event. A record with an id comes first, so that it names the event.
-        self._order = np.lexsort((nameless, low, high))
-        high, low = high[self._order], low[self._order]
-        new = np.ones(len(high), dtype=np.bool_)
-        new[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
-        self._starts = np.flatnonzero(new)
-        self._number = np.empty(len(high), dtype=np.int64)
-        self._number[self._order] = np.cumsum(new) - 1
+        # A record with an id comes first in the group of its event, so that it names the event.
+        self._order, self._starts, self._number = _grouped(self._identities, nameless)
 
         absent = np.zeros(len(self._starts), dtype=np.int64)
         counts = dict(zip(tallies, map(self._counts, range(len(self._tallies))), strict=True))
@@ -84,7 +98,9 @@ class Events:
         self.refused: Flags = counts["refused"] > 0
         self.answered: Flags = self.present[Stage.ACKNOWLEDGED] | self.unanswered
         self._record_keys = self._column("keys")[self._order]
-        self.keys = np.maximum.reduceat(self._record_keys, self._starts) if len(high) else high
+        self.keys = self._record_keys
+        if len(self._starts):
+            self.keys = np.maximum.reduceat(self._record_keys, self._starts)
 
     def none(self) -> Flags:
         """Return flags that mark no event."""
@@ -95,12 +111,32 @@ class Events:
         keys, counts = np.unique(self.keys[among], return_counts=True)
         return np.isin(self.keys, keys[(counts > 1) & (keys > 0)])
 
+    def in_places(self, stage: Stage, *excused: Stage) -> Flags:
+        """Return the bodies that are in a stage, and in none of the others."""
+        flags = self._bodies_in(stage)
+        for each in excused:
+            flags = flags & ~self._bodies_in(each)
+        return flags
+
+    def with_body(self, bodies: Flags) -> Flags:
+        """Return the events with one of these bodies."""
+        flags = self.none()
+        flags[self._number[bodies[self._of_body.number]]] = True
+        return flags
+
     def mismatched(self) -> Flags:
-        """Return the events whose records state different ids, currencies or amounts."""
+        """Return the events whose records state different ids, currencies, amounts or identities.
+
+        The same body is the same identity, so two identities of one body are a mismatch.
+        """
         currencies = self._column("currencies")[self._order]
         silent = currencies == UNSTATED_CODE
+        order, starts, _ = self._of_body
+        identities = self._column("identities_high")[order]
+        of_one_body = _differs(identities, identities == 0, starts)
         return (
-            self._differs(self._record_keys, self._record_keys == 0)
+            self.with_body(of_one_body)
+            | self._differs(self._record_keys, self._record_keys == 0)
             | self._differs(currencies, silent)
             | self._differs(self._column("amounts")[self._order], silent)
         )
@@ -160,11 +196,22 @@ class Events:
 
     def lost(self, flags: Flags) -> tuple[Lost, ...]:
         """Return the flagged events with the values that a table can be searched by."""
-        records = map(self._first_record, np.flatnonzero(flags).tolist())
-        return tuple(Lost(tally.event_id(row), tally.identity(row)) for tally, row in records)
+        return tuple(map(self._lost, np.flatnonzero(flags).tolist()))
+
+    def _lost(self, number: int) -> Lost:
+        first = int(self._order[self._starts[number]])
+        tally, row = self._first_record(number)
+        hashes = {hex_of(int(self._identities[0][first]), int(self._identities[1][first]))}
+        end = self._starts[number + 1] if number + 1 < len(self._starts) else len(self._order)
+        for record in self._order[self._starts[number] : end].tolist():
+            one, at = self._at(record)
+            hashes.add(one.body(at))
+        return Lost(tally.event_id(row), tuple(sorted(hashes)))
 
     def _first_record(self, number: int) -> tuple[Tally, int]:
-        record = int(self._order[self._starts[number]])
+        return self._at(int(self._order[self._starts[number]]))
+
+    def _at(self, record: int) -> tuple[Tally, int]:
         index = int(np.searchsorted(self._bounds, record, side="right")) - 1
         return self._tallies[index], record - int(self._bounds[index])
 
@@ -190,14 +237,51 @@ class Events:
         numbers = self._number[self._bounds[index] : self._bounds[index + 1]]
         return np.bincount(numbers, minlength=len(self._starts))
 
+    def _bodies_in(self, stage: Stage) -> Flags:
+        _, starts, number = self._of_body
+        flags = np.zeros(len(starts), dtype=np.bool_)
+        if stage in self._names:
+            index = self._names.index(stage)
+            flags[number[self._bounds[index] : self._bounds[index + 1]]] = True
+        return flags
+
     def _differs(self, values: Column, silent: Flags) -> Flags:
         """Return the events of which two records state different values."""
-        if not len(values):
-            return self.none()
-        limits = np.iinfo(values.dtype)
-        least = np.minimum.reduceat(np.where(silent, limits.max, values), self._starts)
-        most = np.maximum.reduceat(np.where(silent, limits.min, values), self._starts)
-        return np.asarray(most > least)
+        return _differs(values, silent, self._starts)
+
+
+def _grouped(hashes: tuple[Column, Column], *within: Flags | Column) -> Groups:
+    """Group records by a hash in two halves; `within` sorts a group, the last key first."""
+    high, low = hashes
+    order = np.lexsort((*within, low, high))
+    high, low = high[order], low[order]
+    new = np.ones(len(high), dtype=np.bool_)
+    new[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
+    number = np.empty(len(high), dtype=np.int64)
+    number[order] = np.cumsum(new) - 1
+    return Groups(order, np.flatnonzero(new), number)
+
+
+def _identities(
+    bodies: tuple[Column, Column], stated: tuple[Column, Column], groups: Groups
+) -> tuple[Column, Column]:
+    """Return the identity of each record: the one that its body has, or else the body itself."""
+    if not len(groups.order):
+        return bodies
+    last = groups.order[np.append(groups.starts[1:], len(groups.order)) - 1]
+    high, low = (half[last][groups.number] for half in stated)
+    unstated = (high == 0) & (low == 0)
+    return np.where(unstated, bodies[0], high), np.where(unstated, bodies[1], low)
+
+
+def _differs(values: Column, silent: Flags, starts: Column) -> Flags:
+    """Return the groups of which two records state different values."""
+    if not len(values):
+        return np.zeros(len(starts), dtype=np.bool_)
+    limits = np.iinfo(values.dtype)
+    least = np.minimum.reduceat(np.where(silent, limits.max, values), starts)
+    most = np.maximum.reduceat(np.where(silent, limits.min, values), starts)
+    return np.asarray(most > least)
 
 
 def _totals(codes: Column, amounts: Column) -> tuple[Column, list[int]]:

@@ -200,7 +200,8 @@ async def _on_topics(
         furthest: dict[str, ConsumerRecord] = {}
         async for found in kafka.find(is_wanted, FIND_RECORDS_MAX, progress, only):
             for record in found:
-                furthest.setdefault(raw_event(record).body_sha256, record)
+                raw = raw_event(record)
+                furthest.setdefault(raw.identity_sha256 or raw.body_sha256, record)
             if any(record.key != id_bytes for record in found):
                 break  # an event, not a payment, in its last stage
         return [await _sighting(kafka, record, temporal) for record in furthest.values()]
@@ -229,7 +230,12 @@ async def _sighting(
         _source_of(record) or raw.coordinates,
         _trace_id(raw.traceparent),
         run.id if run else None,
-        {"standing": standing, "found_at": str(raw.coordinates), "body_sha256": raw.body_sha256},
+        {
+            "standing": standing,
+            "found_at": str(raw.coordinates),
+            "body_sha256": raw.body_sha256,
+            "identity_sha256": raw.identity_sha256,
+        },
     )
 
 

@@ -1,10 +1,11 @@
 -- The ledger's queries on the lakehouse, through Trino. Braces hold schemas; ? is a parameter.
 
 -- name: tables
--- The audited tables that exist.
+-- The tables that exist with the columns that the audit reads. A table that an earlier version wrote
+-- gets the column of the identity with the next load or build.
 SELECT table_schema, table_name
-FROM information_schema.tables
-WHERE table_schema IN ('{data}', '{marts}')
+FROM information_schema.columns
+WHERE table_schema IN ('{data}', '{marts}') AND column_name = 'identity_sha256'
 
 -- name: watermark
 -- The watermark (ingest_xid, id) of a table. The loader commits it with the rows.
@@ -30,7 +31,7 @@ LEFT JOIN {data}.payment_events AS loaded
 -- name: lake
 -- Every event of a window of receipt times. Parameters: watermark of the facts, since, until.
 SELECT
-    provider, event_id, body_sha256, kind, amount_minor, currency,
+    provider, event_id, body_sha256, identity_sha256, kind, amount_minor, currency,
     date_diff('day', DATE '1970-01-01', CAST(received_at AT TIME ZONE 'UTC' AS date)) AS day,
     ingest_xid > ? OR (ingest_xid = ? AND id > ?) AS pending
 FROM {data}.payment_events
@@ -39,19 +40,20 @@ WHERE {which}
 -- name: facts
 -- Every event of a window of receipt times in the marts.
 SELECT
-    provider, event_id, body_sha256, kind, amount_minor, currency,
+    provider, event_id, body_sha256, identity_sha256, kind, amount_minor, currency,
     date_diff('day', DATE '1970-01-01', CAST(received_at AT TIME ZONE 'UTC' AS date)) AS day,
     false AS pending
 FROM {marts}.fct_payment_events
 WHERE {which}
 
 -- name: lake_quarantine
--- Every dead letter of a window of receipt times. Its identity comes from its bytes, if it has any:
--- the same bytes are the same money, so the bytes need not be sent.
+-- Every dead letter of a window of receipt times. The hash of its body comes from its bytes, if it
+-- has any: the same bytes are the same money, so the bytes need not be sent.
 SELECT
     provider,
     event_id,
     if(length(body) > 0, lower(to_hex(sha256(body))), body_sha256) AS body_sha256,
+    identity_sha256,
     date_diff('day', DATE '1970-01-01', CAST(received_at AT TIME ZONE 'UTC' AS date)) AS day
 FROM {data}.payment_events_quarantine
 WHERE {which}

@@ -4,7 +4,7 @@
 -- Every event of a window of receipt times, streamed by the index on received_at. Events past the
 -- lake's watermark ($3, $4) are pending. The watermark is null when the lake is not audited.
 SELECT
-    provider, event_id, body_sha256, kind, amount_minor, currency, received_at,
+    provider, event_id, body_sha256, identity_sha256, kind, amount_minor, currency, received_at,
     coalesce((ingest_xid, id) > ($3::text::xid8, $4::bigint), false) AS pending
 FROM payment_events
 WHERE ($1::timestamptz IS NULL OR received_at >= $1) AND received_at < $2
@@ -30,30 +30,33 @@ END
 -- name: quarantined_received
 -- Every dead letter of a window of receipt times, with the body for its control total.
 SELECT
-    provider, event_id, body_sha256, body, received_at,
+    provider, event_id, body_sha256, identity_sha256, body, received_at,
     {stage} AS stage,
     coalesce((ingest_xid, id) > ($3::text::xid8, $4::bigint), false) AS pending
 FROM payment_events_quarantine AS letter
 WHERE ($1::timestamptz IS NULL OR received_at >= $1) AND received_at < $2
 
--- name: events_by_identity
--- The events with these ids ($1) and beginnings of body hashes ($2) that bronze has, at any receipt
--- time: for a duplicate delivery in the window this finds the row of the first delivery.
-SELECT
-    provider, event_id, body_sha256, kind, amount_minor, currency, received_at,
+-- name: events_by_hash
+-- The events with these ids ($1) and beginnings of hashes ($2) that bronze has, at any receipt time:
+-- for a duplicate delivery in the window this finds the row of the first delivery. A hash is of an
+-- identity or of a body.
+SELECT DISTINCT ON (payment_events.id)
+    provider, event_id, body_sha256, identity_sha256, kind, amount_minor, currency, received_at,
     coalesce((ingest_xid, payment_events.id) > ($3::text::xid8, $4::bigint), false) AS pending
 FROM payment_events
-JOIN unnest($1::text[], $2::text[]) AS lost (id, identity)
-    ON event_id = lost.id AND starts_with(body_sha256, lost.identity)
+JOIN unnest($1::text[], $2::text[]) AS lost (id, hash)
+    ON
+        event_id = lost.id
+        AND (starts_with(body_sha256, lost.hash) OR starts_with(identity_sha256, lost.hash))
 
--- name: quarantined_by_identity
--- The dead letters with these bodies; one per body, however often it was delivered.
-SELECT DISTINCT ON (body_sha256)
-    provider, event_id, body_sha256, body, received_at,
+-- name: quarantined_by_hash
+-- The dead letters with these identities or bodies; one per event, however often it was delivered.
+SELECT DISTINCT ON (coalesce(identity_sha256, body_sha256))
+    provider, event_id, body_sha256, identity_sha256, body, received_at,
     {stage} AS stage,
     coalesce((ingest_xid, id) > ($3::text::xid8, $4::bigint), false) AS pending
 FROM payment_events_quarantine AS letter
-WHERE left(body_sha256, $2) = ANY ($1::text[])
+WHERE left(body_sha256, $2) = ANY ($1::text[]) OR left(identity_sha256, $2) = ANY ($1::text[])
 
 -- name: topics_whole_from
 -- The time from which Kafka's topics are complete, if an erasure ever deleted records.
@@ -85,19 +88,20 @@ ORDER BY occurred_at, id
 LIMIT $2
 
 -- name: trace_quarantined
--- The dead letters of an event, of a workflow, of a body by the beginning of its hash ($2), or, if
--- the id is a payment's ($3), of every event that names it. Bodies are not selected, because they
--- must not be shown on a screen.
+-- The dead letters of an event, of a workflow, of a body or an identity by the beginning of its
+-- hash ($2), or, if the id is a payment's ($3), of every event that names it. Bodies are not
+-- selected, because they must not be shown on a screen.
 SELECT
     provider, event_id, provider_event_type, failure, errors, component, component_version,
     verdict, received_at, rejected_at, ingested_at, source_topic, source_partition, source_offset,
-    traceparent, workflow_id, body_sha256, length(body) AS body_bytes, id,
+    traceparent, workflow_id, body_sha256, identity_sha256, length(body) AS body_bytes, id,
     resolution, resolved_at, resolved_by, redriven_body_sha256, patch IS NOT NULL AS patched
 FROM payment_events_quarantine
 WHERE
     event_id = $1
     OR workflow_id = $1
     OR starts_with(body_sha256, $2)
+    OR starts_with(identity_sha256, $2)
     OR ($3 AND position(convert_to(to_json($1::text)::text, 'UTF8') IN body) > 0)
 ORDER BY id
 LIMIT $4

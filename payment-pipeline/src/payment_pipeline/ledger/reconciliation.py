@@ -1,15 +1,18 @@
 """Compares the stages of the pipeline and finds missing, duplicated and mismatched events.
 
 This module is pure: tallies in, findings out. Its rules apply to distinct events. Two records are
-the same event if their bodies are the same; the same id with another body is another event.
+the same event if their bodies or their identities are the same (`distinct_events`). The same id
+with another identity is another event.
 
 - An event of a stage must be in one of the stages that follow, or the event is missing.
 - An event of a stage must have been in a stage before, or the event is unexplained.
-- Some destinations exclude each other: an event is in one of them only, with one row per table.
+- Some destinations exclude each other: a body is in one of them only. Two renderings of one event
+  are two bodies, of which one may be rejected. An event has one row per table.
 - A duplicate delivery may be quarantined once per delivery, not more often.
 - A redriven dead letter counts as its event, which is in bronze.
 - An event that no model covered may have been normalized later, by a replay.
-- All records of an event state the same id, currency and amount, or the event is mismatched.
+- All records of an event state the same id, currency and amount, and all records of a body the same
+  identity, or the event is mismatched.
 - An event that the next load brings is pending, and not missing, unless the audit waited for it.
 
 A stage that was not read takes part in no rule.
@@ -24,6 +27,12 @@ import numpy as np
 
 from .distinct_events import Events, Flags, Lost, Named, Part, Summary
 from .stages import EXCLUSIVE, LAKEHOUSE, ONE_ROW, ONWARD, TABLES, Reading, Stage, downstream
+
+_FORMER: Final = {
+    Stage.REJECTED: (Stage.REDRIVEN,),
+    Stage.UNMODELLED: (Stage.NORMALIZED,),
+}
+"""A redriven dead letter is no longer rejected, and a replayed event no longer unmodelled."""
 
 NAMED_MAX: Final = 100
 """How many events a finding names. `Finding.count` counts all of them."""
@@ -58,7 +67,7 @@ class Audit:
     unknown: Finding
     """Attempts that were never answered. They are no fault, present or absent."""
     conflicts: int
-    """Bodies in quarantine because bronze has their id with another body. They are no fault."""
+    """Events in quarantine because bronze has their id with another identity. They are no fault."""
     others: int
     """Events of other senders: the client ledger does not name them."""
     lost: tuple[Lost, ...]
@@ -134,15 +143,9 @@ def _duplicated(events: Events) -> Flags:
     for table in ONE_ROW:
         present = events.present[table]
         twice |= (events.records[table] > 1) | (present & events.same_id_twice(present))
-    held = events.present
-    # A redriven dead letter is no longer rejected, and a replayed event no longer unmodelled.
-    current = {
-        **held,
-        Stage.REJECTED: held[Stage.REJECTED] & ~held[Stage.REDRIVEN],
-        Stage.UNMODELLED: held[Stage.UNMODELLED] & ~held[Stage.NORMALIZED],
-    }
     for destinations in EXCLUSIVE:
-        twice |= np.sum([current[each] for each in destinations], axis=0) > 1
+        places = [events.in_places(each, *_FORMER.get(each, ())) for each in destinations]
+        twice |= events.with_body(np.sum(places, axis=0) > 1)
     letters = events.records[Stage.QUARANTINE] + events.records[Stage.REDRIVEN]
     if Stage.RAW in events.stages:
         twice |= letters > np.maximum(events.records[Stage.RAW], 1)

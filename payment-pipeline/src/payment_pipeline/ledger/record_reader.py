@@ -12,7 +12,7 @@ from aiokafka import ConsumerRecord
 from payment_pipeline.adapters.kafka import raw_event
 from payment_pipeline.domain import topics
 from payment_pipeline.domain.events import CONTROL_KINDS
-from payment_pipeline.providers import providers
+from payment_pipeline.providers import Envelope, providers
 
 from .stage_tally import UNSTATED, Money, Seen
 from .stages import Stage
@@ -61,6 +61,23 @@ def kept_total(provider: str, body: bytes) -> Money | None:
     return control_total(provider, body) if body else UNSTATED
 
 
+def identity_of(provider: str, body: bytes, stated: str | None) -> str | None:
+    """Return the identity of a body, computed from its bytes by the provider.
+
+    Args:
+        provider: the provider's name.
+        body: the signed bytes; empty if they are not kept.
+        stated: the identity that the record or row states. Without bytes it is all there is. A
+            record of an earlier version states none, and its rows state none either: the result is
+            then `None`.
+    """
+    if stated is None or not body:
+        return stated
+    known = providers().get(provider)
+    envelope = known.read(body) if known else None
+    return envelope.identity_sha256 if isinstance(envelope, Envelope) else None
+
+
 def money_of(kind: str, amount_minor: int | None, currency: str | None) -> Money | None:
     """Return the money of a normalized event or a row, if the control total counts its kind."""
     if kind not in CONTROL_KINDS or amount_minor is None or currency is None:
@@ -71,12 +88,17 @@ def money_of(kind: str, amount_minor: int | None, currency: str | None) -> Money
 def _unchanged(record: ConsumerRecord) -> Read:
     """Read a record that holds the signed bytes.
 
-    The hash is computed from the bytes, because a header proves nothing.
+    The hashes are computed from the bytes, because a header proves nothing.
     """
     raw = raw_event(record)
-    body_sha256 = sha256(raw.body).hexdigest()
-    money = control_total(raw.provider, raw.body)
-    return Read(Seen(raw.provider, raw.event_id, body_sha256, money), raw.received_at)
+    seen = Seen(
+        raw.provider,
+        raw.event_id,
+        sha256(raw.body).hexdigest(),
+        control_total(raw.provider, raw.body),
+        identity_of(raw.provider, raw.body, raw.identity_sha256),
+    )
+    return Read(seen, raw.received_at)
 
 
 def _normalized(event: dict[str, Any]) -> Read:
@@ -91,6 +113,7 @@ def _normalized(event: dict[str, Any]) -> Read:
         _of(str, event["event_id"]),
         _digest(event["body_sha256"]),
         money_of(_of(str, event["kind"]), amount_minor, currency),
+        _stated_identity(event),
     )
     return Read(seen, _instant(event["received_at"]))
 
@@ -103,8 +126,15 @@ def _rejected(bad: dict[str, Any]) -> Read:
         None if event_id is None else _of(str, event_id),
         sha256(body).hexdigest() if body else body_sha256,
         kept_total(provider, body),
+        identity_of(provider, body, _stated_identity(bad)),
     )
     return Read(seen, _instant(bad["received_at"]))
+
+
+def _stated_identity(value: dict[str, Any]) -> str | None:
+    """Return the identity that a record states; `None` for a record of an earlier version."""
+    stated = value.get("identity_sha256")
+    return None if stated is None else _digest(stated)
 
 
 def _digest(value: object) -> str:

@@ -1,7 +1,7 @@
-"""Holds the events of one stage in columns, about 80 bytes per event.
+"""Holds the records of one stage in columns, about 100 bytes per record.
 
-Records with the same bytes are the same event, because the provider signs the event's id inside the
-body. The first 128 bits of the body's SHA-256 identify an event.
+A record has the hash of its body, and the hash of its event's identity if it states one. The first
+128 bits of each are kept. `distinct_events` decides which records are the same event.
 """
 
 import re
@@ -13,9 +13,9 @@ from typing import Final, NamedTuple
 
 NAME_BYTES_MAX: Final = 255
 """Longer ids are shortened when they are shown. Comparisons use the full id."""
-IDENTITY_HEX: Final = 32
-"""Hex digits of the body's SHA-256 that identify an event: 128 bits."""
-_HALF: Final = IDENTITY_HEX // 2
+HASH_HEX: Final = 32
+"""Hex digits of a SHA-256 that are kept: 128 bits."""
+_HALF: Final = HASH_HEX // 2
 _LETTERS: Final = 26
 UNSTATED_CODE: Final = 0xFFFF
 """Value in `Tally.currencies` for a record that states no money. 0 means that it moves none."""
@@ -51,6 +51,8 @@ class Seen(NamedTuple):
     money: Money | None = None
     """The money that the control total counts. `None` for kinds of event that move no money,
     `UNSTATED` if the record does not state it."""
+    identity_sha256: str | None = None
+    """Lower-case hex of the event's identity; `None` if the record does not state it."""
 
 
 class Tally:
@@ -58,12 +60,15 @@ class Tally:
 
     __slots__ = (
         *("_names", "amounts", "bodies_high", "bodies_low"),
-        *("currencies", "days", "ends", "keys"),
+        *("currencies", "days", "ends", "identities_high", "identities_low", "keys"),
     )
 
     def __init__(self) -> None:
         self.bodies_high = array("Q")
         self.bodies_low = array("Q")
+        self.identities_high = array("Q")
+        self.identities_low = array("Q")
+        """The stated identities; 0 in both halves for a record that states none."""
         self.keys = array("Q")
         """Hash of provider and event id; 0 if one of them is unknown."""
         self.currencies = array("H")
@@ -80,7 +85,10 @@ class Tally:
     def add(self, seen: Seen, day: int = UNDATED) -> None:
         """Count one record or row. `day` is its day of receipt, as `day_of` returns it."""
         self.bodies_high.append(int(seen.body_sha256[:_HALF], 16))
-        self.bodies_low.append(int(seen.body_sha256[_HALF:IDENTITY_HEX], 16))
+        self.bodies_low.append(int(seen.body_sha256[_HALF:HASH_HEX], 16))
+        identity = seen.identity_sha256 or "0" * HASH_HEX
+        self.identities_high.append(int(identity[:_HALF], 16))
+        self.identities_low.append(int(identity[_HALF:HASH_HEX], 16))
         self.keys.append(_key(seen.provider, seen.event_id))
         currency, amount = _storable(seen.money)
         self.currencies.append(currency)
@@ -95,13 +103,18 @@ class Tally:
         name = self._names[self.ends[row] : self.ends[row + 1]]
         return name.decode(errors="replace") or None
 
-    def identity(self, row: int) -> str:
-        """Return the first `IDENTITY_HEX` hex digits of the SHA-256 of the body in a row."""
-        return f"{self.bodies_high[row]:0{_HALF}x}{self.bodies_low[row]:0{_HALF}x}"
+    def body(self, row: int) -> str:
+        """Return the first `HASH_HEX` hex digits of the SHA-256 of the body in a row."""
+        return hex_of(self.bodies_high[row], self.bodies_low[row])
 
     def name(self, row: int) -> str:
         """Return the name to show for the event in a row: its id, or the start of its hash."""
-        return self.event_id(row) or f"sha256:{self.identity(row)}"
+        return self.event_id(row) or f"sha256:{self.body(row)}"
+
+
+def hex_of(high: int, low: int) -> str:
+    """Return two halves of a hash as `HASH_HEX` hex digits."""
+    return f"{high:0{_HALF}x}{low:0{_HALF}x}"
 
 
 def day_of(received_at: datetime) -> int:

@@ -50,7 +50,7 @@ EXCLUSIVE: Final = (
     (Stage.NORMALIZED, Stage.REJECTED, Stage.UNMODELLED),
     (Stage.BRONZE, Stage.QUARANTINE, Stage.UNMODELLED),
 )
-"""An event is in at most one stage of each group. A rejected event that was redriven, and an
+"""A body is in at most one stage of each group. A rejected event that was redriven, and an
 unmodelled event that was replayed, count where they are now."""
 
 ONE_ROW: Final = (Stage.BRONZE, Stage.LAKE, Stage.FACTS)

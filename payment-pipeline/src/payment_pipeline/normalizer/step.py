@@ -106,6 +106,7 @@ def _bad_record(raw: RawEvent, answer: Rejected, context: Context, now: datetime
         source=raw.coordinates,
         body=raw.body,
         body_sha256=raw.body_sha256,
+        identity_sha256=raw.identity_sha256,
         received_at=raw.received_at,
         verdict=raw.verdict,
         traceparent=raw.traceparent,

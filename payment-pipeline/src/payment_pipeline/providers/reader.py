@@ -4,11 +4,10 @@ A `Reader` reads the fields of one JSON object. It never raises. On an error it 
 a message, and returns `None`, so a dead letter lists all errors of a body and not only the first.
 
 A missing field, `null`, `""` and `"null"` are all read as `None`. Messages name types and never
-values, because a wrong field may hold anything, even a card number. A text that contains `@` may be
-an e-mail address, so its pseudonym is returned instead, whatever the field.
+values, because a wrong field may hold anything, even a card number. Except for `raw_text`,
+the methods return only texts that `domain.personal_data` allows.
 """
 
-import hmac
 import re
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
@@ -19,6 +18,14 @@ from pydantic import ValidationError
 
 from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.domain.failures import FailureClass, FieldError, Rejected
+from payment_pipeline.domain.personal_data import (
+    NO_FORMAT,
+    is_code,
+    is_event_type,
+    is_plain_id,
+    is_plain_label,
+    pseudonym,
+)
 
 Json: TypeAlias = Mapping[str, object]
 Fields: TypeAlias = dict[str, object]
@@ -34,16 +41,9 @@ FAULTS_MAX: Final = 100
 """More faults than any object has fields. A list of a million wrong items stops here."""
 MERGED_DEPTH_MAX: Final = 8
 """More than the depth of any field that is read. It bounds the recursion on a hostile body."""
-PSEUDONYM_CHARACTERS: Final = 32
-"""128 bits in hexadecimal, so no two cards collide."""
 
 NULL: Final = "null"
 """A string that means no value, like the empty string."""
-ADDRESS_SIGN: Final = "@"
-"""Every e-mail address has this sign, and no code or id of a provider has it.
-
-Some merchants use an address as an id.
-"""
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,12})?", re.ASCII)
 
 
@@ -55,13 +55,20 @@ class Fault(NamedTuple):
 
 
 class Reading:
-    """The shared state of the readers of one body: the faults, and the key of the pseudonyms."""
+    """The shared state of the readers of one body: the faults, and how its ids are read."""
 
-    __slots__ = ("faults", "pseudonym_key")
+    __slots__ = ("faults", "own_ids", "pseudonym_key")
 
-    def __init__(self, pseudonym_key: bytes) -> None:
+    def __init__(self, pseudonym_key: bytes, own_ids: re.Pattern[str] = NO_FORMAT) -> None:
+        """Make a reading of one body.
+
+        Args:
+            pseudonym_key: the key of the pseudonyms.
+            own_ids: matches the ids that the provider itself makes, so they stay as they are.
+        """
         self.faults: list[Fault] = []
         self.pseudonym_key = pseudonym_key
+        self.own_ids = own_ids
 
     def rejected(self) -> Rejected:
         """All faults as one failure: their common class, or `INVALID` if they differ."""
@@ -89,10 +96,10 @@ class Reader:
     def __bool__(self) -> bool:
         return bool(self._object)
 
-    def text(self, name: str, *, required: bool = False) -> str | None:
-        """A code or an id: a string of at most `TEXT_CHARACTERS_MAX`.
+    def raw_text(self, name: str, *, required: bool = False) -> str | None:
+        """A string of at most `TEXT_CHARACTERS_MAX`, unchanged.
 
-        A string with `@` is returned as its pseudonym.
+        It may hold personal data. Compare it with a closed list, and never put it into an event.
         """
         value = self._object.get(name)
         if value is None and not required:  # the most frequent case
@@ -100,26 +107,62 @@ class Reader:
         if type(value) is not str or not value or value == NULL:
             self._unread(name, value, "a string", required=required)
         elif len(value) <= TEXT_CHARACTERS_MAX:
-            return self._keyed(value) if ADDRESS_SIGN in value else value
+            return value
         else:
             self.fault(name, f"is longer than {TEXT_CHARACTERS_MAX} characters")
         return None
 
-    def texts(self, *names: str) -> Fields:
-        """The texts of several fields, without the absent ones."""
-        fields: Fields = {}
-        get = self._object.get
-        for name in names:
-            if get(name) is not None and (value := self.text(name)) is not None:
-                fields[name] = value
-        return fields
+    def identifier(self, name: str, *, required: bool = False) -> str | None:
+        """An id, or its pseudonym if the id may identify a person."""
+        value = self.raw_text(name, required=required)
+        if value is None or is_plain_id(value, self.reading.own_ids):
+            return value
+        return self._keyed(value)
+
+    def plain_id(self, name: str, *, required: bool = False) -> str | None:
+        """An id that may be a header or a key of a record. Any other id is a fault."""
+        value = self.raw_text(name, required=required)
+        if value is None or is_plain_id(value, self.reading.own_ids):
+            return value
+        self.fault(name, "is not an id of the provider")
+        return None
+
+    def event_type(self, name: str) -> str | None:
+        """The required type of an event. Any other text is a fault."""
+        value = self.raw_text(name, required=True)
+        if value is None or is_event_type(value):
+            return value
+        self.fault(name, "is not a type of event")
+        return None
 
     def reference(self, name: str) -> str | None:
         """The id of another object. The body holds the id, or the (expanded or deleted) object."""
         value = self._object.get(name)
         if value is None:
             return None
-        return self.text(name) if type(value) is str else self.child(name).text("id")
+        return self.identifier(name) if type(value) is str else self.child(name).identifier("id")
+
+    def label(self, name: str) -> str | None:
+        """Like `reference`, for a thing that the merchant names, such as a coupon."""
+        value = self._object.get(name)
+        if value is None:
+            return None
+        label = self.raw_text(name) if type(value) is str else self.child(name).raw_text("id")
+        return label if label is None or is_plain_label(label) else self._keyed(label)
+
+    def code(self, name: str) -> str | None:
+        """A code of the provider or of a card network. Free text in its place is dropped."""
+        value = self.raw_text(name)
+        return value if value is not None and is_code(value) else None
+
+    def codes(self, *names: str) -> Fields:
+        """The codes of several fields, without the absent ones."""
+        fields: Fields = {}
+        get = self._object.get
+        for name in names:
+            if get(name) is not None and (value := self.code(name)) is not None:
+                fields[name] = value
+        return fields
 
     def amount(self, name: str, *, required: bool = False) -> int | None:
         """An amount in the minor unit: an integer that fits a `bigint`."""
@@ -131,7 +174,7 @@ class Reader:
 
     def decimal(self, name: str) -> Fraction | None:
         """The exact value of a decimal number in a string."""
-        value = self.text(name)
+        value = self.raw_text(name)
         if value is not None and not _DECIMAL.fullmatch(value):
             self.fault(name, "should be a decimal number")
             return None
@@ -163,7 +206,7 @@ class Reader:
                 found.append((each, ABSENT))
             elif type(each) is dict:
                 expanded = Reader(each, item, self.reading, self)
-                found.append((expanded.text("id") or item, expanded))
+                found.append((expanded.raw_text("id") or item, expanded))
         return found
 
     def moment(self, name: str, *, required: bool = False) -> datetime | None:
@@ -182,7 +225,7 @@ class Reader:
 
     def choice(self, name: str, among: Collection[str]) -> str | None:
         """A code of a closed list."""
-        value = self.text(name)
+        value = self.raw_text(name)
         if value is not None and value not in among:
             self.fault(name, f"should be one of {', '.join(sorted(among))}")
             return None
@@ -190,7 +233,7 @@ class Reader:
 
     def pseudonym(self, name: str) -> str | None:
         """A keyed hash of a text that identifies a person. Equal texts have equal hashes."""
-        value = self.text(name)
+        value = self.raw_text(name)
         return None if value is None else self._keyed(value)
 
     def child(self, name: str) -> "Reader":
@@ -232,8 +275,7 @@ class Reader:
             self.reading.faults.append(Fault(failure, error))
 
     def _keyed(self, text: str) -> str:
-        digest = hmac.digest(self.reading.pseudonym_key, text.encode(), "sha256")
-        return digest.hex()[:PSEUDONYM_CHARACTERS]
+        return pseudonym(text, self.reading.pseudonym_key)
 
     def _integer(self, name: str, low: int, high: int, *, required: bool = False) -> int | None:
         value = self._object.get(name)

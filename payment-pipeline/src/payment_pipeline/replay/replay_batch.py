@@ -129,18 +129,17 @@ class Replayed:
         mended = await self._stores.letters.find([*in_bronze, *compared.absent])
         wanted = []
         for event in (*compared.absent, *compared.others):
-            if event.body_sha256 not in kept:
+            if not _is_in(event, kept):
                 wanted.append(works_by_source[event.source])
                 self._note(ReplayOutcome.SENT_ON, event, "in no table")
-            elif event.body_sha256 in mended:
+            elif _is_in(event, mended):
                 wanted.append(works_by_source[event.source])
                 self._note(ReplayOutcome.MENDED, event, "rejected at its receipt")
         await self._send_on(wanted)
-        held = kept - mended
         for event in compared.absent:
-            if event.body_sha256 in held:
+            if _is_in(event, kept) and not _is_in(event, mended):
                 self._note(ReplayOutcome.REDRIVABLE, event, "in the quarantine")
-        still = sum(event.body_sha256 in held for event in compared.others)
+        still = sum(_is_in(e, kept) and not _is_in(e, mended) for e in compared.others)
         self._report.outcomes[ReplayOutcome.STILL_REJECTED] += still
 
     async def _correct(self, wanted: Sequence[Correction]) -> None:
@@ -195,7 +194,7 @@ class Replayed:
         lost = [
             each
             for each in works
-            if each.raw.body_sha256 not in kept
+            if not _is_in(each.raw, kept)
             and sha256(each.raw.body).digest() not in self._stores.unmodelled
         ]
         self._report.outcomes[ReplayOutcome.UNMODELLED] += len(works) - len(lost)
@@ -214,3 +213,8 @@ class Replayed:
 
     def _note(self, outcome: ReplayOutcome, event: PaymentEvent, about: str) -> None:
         self._report.note(outcome, event.provider, event.event_id, about)
+
+
+def _is_in(event: PaymentEvent | RawEvent, hashes: Set[str]) -> bool:
+    """Tell whether these hashes of bodies and identities include an event."""
+    return event.body_sha256 in hashes or event.identity_sha256 in hashes

@@ -13,7 +13,7 @@ from typing import Final
 import asyncpg
 
 from payment_pipeline.dlq import dead_letter_store
-from payment_pipeline.dlq.dead_letter_store import Closer
+from payment_pipeline.dlq.dead_letter_store import Closer, Sent
 from payment_pipeline.domain.events import PaymentEvent
 from payment_pipeline.domain.raw import Coordinates
 from payment_pipeline.normalizer.step import COMPONENT
@@ -38,10 +38,15 @@ class Letters:
         return len(self._open)
 
     async def find(self, events: Sequence[PaymentEvent]) -> set[str]:
-        """Find the open dead letters of these events; return the hashes of their bodies."""
+        """Find the open dead letters of these events.
+
+        Returns:
+            The hashes of their bodies and of their identities.
+        """
         found = await dead_letter_store.rejected_by(self._pool, COMPONENT, events)
         self._open.update({letter.id: letter.source for letter in found})
-        return {letter.body_sha256 for letter in found}
+        hashes = {letter.body_sha256 for letter in found}
+        return hashes | {letter.identity_sha256 for letter in found if letter.identity_sha256}
 
     async def settle(self, wait_s: float) -> None:
         """Close the dead letters whose event is in bronze; wait for events in progress.
@@ -59,7 +64,7 @@ class Letters:
             await asyncio.sleep(ASK_AGAIN_S)
 
     async def _settle(self, page: Sequence[int]) -> None:
-        sources = {letter_id: self._open[letter_id] for letter_id in page}
-        self.closed += len(await dead_letter_store.settle(self._pool, sources, self._closer))
+        sent = {letter_id: Sent(self._open[letter_id]) for letter_id in page}
+        self.closed += len(await dead_letter_store.settle(self._pool, sent, self._closer))
         for letter_id in await dead_letter_store.closed(self._pool, page):  # by anyone
             del self._open[letter_id]

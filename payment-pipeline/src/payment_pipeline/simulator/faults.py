@@ -17,6 +17,7 @@ from payment_pipeline.domain.failures import FailureClass
 
 from .malformed import MALFORMATIONS
 from .random_source import Dice
+from .renderings import for_second_endpoint
 from .signing import Forgery
 from .world import Event
 
@@ -43,6 +44,8 @@ class Fault(StrEnum):
 
     DUPLICATE = "duplicate"
     """The same bytes are sent a second time."""
+    SECOND_ENDPOINT = "second_endpoint"
+    """The event is sent as a second endpoint gets it: other bytes, but the same event."""
     LATE = "late"
     """The event is delivered after all others."""
     MALFORMED = "malformed"
@@ -95,6 +98,7 @@ class Faults:
     altered: float = 0.0
     shuffle: bool = False
     """Deliver everything in random order. An altered body still follows its original."""
+    second_endpoint: float = 0.0
 
 
 def delivered(events: Iterator[Event], faults: Faults, dice: Dice) -> Iterator[Delivery]:
@@ -136,6 +140,10 @@ def _positioned(
         if dice.chance(faults.duplicates):
             twin_at = dice.random() if faults.shuffle else at + dice.uniform(1, DUPLICATE_WITHIN)
             extras.append((twin_at, genuine(event, Fault.DUPLICATE)))
+        # No number is drawn without this fault, so that the other faults stay the same.
+        if faults.second_endpoint and dice.chance(faults.second_endpoint):
+            twin_at = dice.random() if faults.shuffle else at + dice.uniform(1, DUPLICATE_WITHIN)
+            extras.append((twin_at, _for_second_endpoint(event, dice)))
         if dice.chance(faults.altered) and not late and _has_amount(event):
             after = dice.uniform(at, 1.0) if faults.shuffle else at + ALTERED_AFTER
             extras.append((after, _altered(event)))
@@ -168,6 +176,11 @@ def genuine(event: Event, fault: Fault | None = None) -> Delivery:
 
 def _has_amount(event: Event) -> bool:
     return event.type.startswith(_WITH_AMOUNT) and not event.type.startswith(_WITHOUT_AMOUNT)
+
+
+def _for_second_endpoint(event: Event, dice: Dice) -> Delivery:
+    body = for_second_endpoint(event, dice)
+    return genuine(event, Fault.SECOND_ENDPOINT)._replace(body=body)
 
 
 def _altered(event: Event) -> Delivery:

@@ -100,7 +100,8 @@ def simulate(settings: Settings, run: Run, watcher: Watcher) -> dict[str, Any]:
 async def _send(run: Run, to: Target, tally: Tally, watcher: Watcher) -> None:
     await require_reachable(to)
     faults = run.faults
-    extra = faults.duplicates + faults.malformed + faults.bad_signature + faults.altered
+    extra = faults.duplicates + faults.second_endpoint + faults.altered
+    extra += faults.malformed + faults.bad_signature
     planned = round(run.events * (1 + extra))
     watching = asyncio.create_task(watcher.watch(tally, planned))
     try:

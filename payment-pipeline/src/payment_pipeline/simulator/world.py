@@ -34,6 +34,10 @@ class Event(NamedTuple):
     created: int
     """Simulated time, as a Unix time in whole seconds."""
     body: bytes
+    thing: Json | None = None
+    """The object with the fields of every API version, to render the event in another version."""
+    before: Json | None = None
+    """The previous values of the changed fields, likewise."""
 
 
 @dataclass(slots=True)
@@ -110,4 +114,4 @@ class World:
             # Every nested object has the field `livemode`: one replacement in the text is cheaper.
             body = body.replace(b'"livemode":false', b'"livemode":true')
         self.emitted_count += 1
-        self.emitted.append(Event(event_id, event_type, created, body))
+        self.emitted.append(Event(event_id, event_type, created, body, thing, before))

@@ -92,10 +92,14 @@ class _Unrepeated(logging.Filter):
 
 
 def _dumps(line: object, default: Callable[[Any], Any]) -> str:
+    """Write a line as JSON in printable ASCII: a terminal that shows a log must not obey it."""
     try:
-        return orjson.dumps(line, default=default, option=orjson.OPT_NON_STR_KEYS).decode()
+        text = orjson.dumps(line, default=default, option=orjson.OPT_NON_STR_KEYS).decode()
     except TypeError:  # a lone surrogate or an integer past 64 bits; a log call must never raise
-        return json.dumps(line, default=default)
+        text = json.dumps(line, default=default)
+    if not text.isascii():  # C1 controls, right-to-left and zero-width characters
+        text = json.dumps(json.loads(text))
+    return text.replace("\x7f", r"\u007f")
 
 
 def _name_service(service: str) -> structlog.typing.Processor:

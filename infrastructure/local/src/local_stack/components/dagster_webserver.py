@@ -28,18 +28,18 @@ async def ready(settings: Settings) -> bool:
 
 
 def main() -> None:
-    """Become the web server."""
+    """Become the guarded web server."""
     settings = load()
     workspace = str(dagster.workspace_path(settings))
     dagster.become(
         settings,
         [
-            "dagster_webserver",
-            "--host", settings.host,
-            "--port", str(settings.dagster_port),
-            "--workspace", workspace,
+            "orchestration_dagster.guarded_webserver",
+            settings.host,
+            str(settings.dagster_port),
+            workspace,
         ],
-    )  # fmt: skip
+    )
 
 
 COMPONENT: Final = Component(

@@ -1,7 +1,7 @@
 """Superset: a server in a Python environment that holds only Superset.
 
-`python -m local_stack.components.superset` becomes the server, with the secrets that only Superset
-may see.
+`python -m local_stack.components.superset` becomes the server. Of all secrets, the server's
+environment has only the key that signs sessions.
 """
 
 import os
@@ -19,7 +19,7 @@ from local_stack.python_service import command_of
 from payment_pipeline.adapters.trino import CATALOG
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.resources import folder
-from payment_pipeline.settings import HOME, Settings, load
+from payment_pipeline.settings import HOME, Settings, load, variable
 
 ENVIRONMENT: Final = HOME / ".venv-superset"
 FOLDER: Final = folder("infrastructure/superset")
@@ -95,7 +95,8 @@ def prepare(settings: Settings, work: Work) -> None:
     work(1, 0)
     done = subprocess.run(  # noqa: S603 - our own script
         [python(), FOLDER / "provision.py"],
-        env=environment(settings),
+        env=environment(settings) | {"SUPERSET_TRINO_URI": trino_uri(settings)},
+        input=settings.secret("superset_admin_password"),
         cwd=home(settings),
         capture_output=True,
         text=True,
@@ -104,19 +105,21 @@ def prepare(settings: Settings, work: Work) -> None:
     )
     if done.returncode:
         said = "\n".join(done.stderr.strip().splitlines()[-5:])
-        raise UserError(f"Superset can't be provisioned: {said}", exit_code=1)
+        raise UserError("Superset can't be provisioned:", exit_code=1, output=said)
     work(0, 1)
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """The variables that `superset_config.py` and `provision.py` read. They hold secrets."""
+    """The variables that `superset_config.py` reads. The only secret is the key of the sessions.
+
+    The metadata holds Trino's address and the hash of the administrator's password.
+    """
+    secrets = {variable(name) for name in settings.given_secrets}
     return {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name not in secrets},
         "SUPERSET_CONFIG_PATH": str(FOLDER / "superset_config.py"),
         "SUPERSET_HOME": str(home(settings)),
         "SUPERSET_SECRET_KEY": settings.secret("superset_secret_key"),
-        "SUPERSET_ADMIN_PASSWORD": settings.secret("superset_admin_password"),
-        "SUPERSET_TRINO_URI": trino_uri(settings),
     }
 
 
@@ -167,7 +170,7 @@ COMPONENT: Final = Component(
     needs=("trino",),
     prepare=prepare,
     group=DASHBOARDS,
-    secrets=("superset_secret_key", "superset_admin_password", "trino_password"),
+    secrets=("superset_secret_key",),
     generated_secrets=("superset_secret_key", "superset_admin_password"),
     memory_mib=1024,
     disk_mib=1024,

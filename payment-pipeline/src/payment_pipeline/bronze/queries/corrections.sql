@@ -15,10 +15,13 @@ ORDER BY stored.provider, stored.event_id
 FOR UPDATE OF stored
 
 -- name: quarantined
--- The hashes of these bodies that are in the quarantine: $1 event ids (indexed), $2 body hashes.
-SELECT kept.body_sha256
-FROM unnest($1::text[], $2::text[]) AS wanted (event_id, body_sha256)
-JOIN payment_events_quarantine AS kept USING (event_id, body_sha256)
+-- The hashes of these events that are in the quarantine: $1 event ids (indexed), $2 hashes of
+-- bodies, $3 of identities.
+SELECT kept.body_sha256, kept.identity_sha256
+FROM unnest($1::text[], $2::text[], $3::text[]) AS wanted (event_id, body_sha256, identity_sha256)
+JOIN payment_events_quarantine AS kept USING (event_id)
+WHERE
+    kept.body_sha256 = wanted.body_sha256 OR kept.identity_sha256 = wanted.identity_sha256
 
 -- name: quarantined_records
 -- The coordinates of these raw records that are in the quarantine, for any failure.
@@ -55,7 +58,6 @@ SET
     currency = new.currency,
     currency_exponent = new.currency_exponent,
     attributes = new.attributes,
-    identity_sha256 = new.identity_sha256,
     normalizer_version = new.normalizer_version,
     corrected_at = $1,
     ingest_xid = pg_current_xact_id()
@@ -73,6 +75,10 @@ ON CONFLICT (provider, entity, entity_id) DO NOTHING
 SELECT provider, entity, entity_id FROM entity_features_due
 ORDER BY provider, entity, entity_id
 
+-- name: is_due
+-- True if any entity has stale features.
+SELECT EXISTS (SELECT FROM entity_features_due)
+
 -- name: done
 -- Records that the features of these entities are exact again.
 DELETE FROM entity_features_due AS due
@@ -88,14 +94,16 @@ WHERE
 SELECT pg_snapshot_xmin(pg_current_snapshot())::text
 
 -- name: events_of
--- Every event of these customers ($1, $2), merchants ($3, $4) and cards ($5, $6).
-SELECT *
+-- Every event of these customers ($1, $2), merchants ($3, $4) and cards ($5, $6). Their ids are those
+-- of `domain.features.entities`.
+SELECT payment_events.*
 FROM payment_events
+CROSS JOIN LATERAL (
+    SELECT coalesce(merchant_id, 'platform') || CASE WHEN livemode THEN '/live' ELSE '/test' END
+) AS scope (id)
 WHERE
-    (provider, customer_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
-    OR (provider, coalesce(merchant_id, 'platform')) IN (
-        SELECT * FROM unnest($3::text[], $4::text[])
-    )
+    (provider, scope.id || '/' || customer_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+    OR (provider, scope.id) IN (SELECT * FROM unnest($3::text[], $4::text[]))
     OR (provider, attributes #>> '{payment_method,card_hash}') IN (
         SELECT * FROM unnest($5::text[], $6::text[])
     )

@@ -34,10 +34,10 @@ ON CONFLICT (provider, event_id) DO NOTHING
 RETURNING provider, event_id
 
 -- name: stored
--- The stored rows of these keys: the event's identity, and the workflow that wrote the row.
+-- The stored rows of these keys: the hashes that tell which deliveries are of the same event, and
+-- the workflow that wrote the row.
 SELECT
-    stored.provider, stored.event_id,
-    coalesce(stored.identity_sha256, stored.body_sha256) AS identity,
+    stored.provider, stored.event_id, stored.body_sha256, stored.identity_sha256,
     stored.workflow_id
 FROM unnest($1::text[], $2::text[]) AS wanted (provider, event_id)
 JOIN payment_events AS stored USING (provider, event_id)

@@ -31,10 +31,10 @@ def invoice(found: Reader, rendering: Rendering) -> Fields:
     return {
         **money(found, "amount_due"),
         "payment_id": _payment_id(found),
-        "status": statuses.neutral(statuses.INVOICE, found.text("status")),
+        "status": statuses.neutral(statuses.INVOICE, found.raw_text("status")),
         "subscription_id": found.reference("subscription")
         or subscription.reference("subscription"),
-        **found.texts("billing_reason", "collection_method"),
+        **found.codes("billing_reason", "collection_method"),
         "amount_paid_minor": found.amount("amount_paid", required=rendering.event_type in PAID),
         "amount_remaining_minor": found.amount("amount_remaining"),
         "total_minor": found.amount("total"),
@@ -63,7 +63,7 @@ def subscription(found: Reader, rendering: Rendering) -> Fields:
     applied = discounts.of_subscription(found, billed_in, rendering.occurred_at)
     return {
         **in_currency(billed_in),
-        "status": statuses.neutral(statuses.SUBSCRIPTION, found.text("status")),
+        "status": statuses.neutral(statuses.SUBSCRIPTION, found.raw_text("status")),
         "amount_minor": amount_minor,
         **_monthly(found, items, applied),
         "is_collection_paused": bool(paused),
@@ -78,8 +78,8 @@ def subscription(found: Reader, rendering: Rendering) -> Fields:
         "cancel_at_period_end": found.flag("cancel_at_period_end"),
         "canceled_at": found.moment("canceled_at"),
         "ended_at": found.moment("ended_at"),
-        "cancellation_reason": found.child("cancellation_details").text("reason"),
-        **found.texts("collection_method"),
+        "cancellation_reason": found.child("cancellation_details").code("reason"),
+        **found.codes("collection_method"),
     }
 
 
@@ -120,12 +120,12 @@ def _item(item: Reader) -> Item:
     if not price:
         price = billing = item.child("plan")
         unit, bundle = "amount", "transform_usage"
-    metered = billing.text("usage_type") == "metered"
+    metered = billing.raw_text("usage_type") == "metered"
     quantity = 0 if metered else item.count("quantity")
     quantity = 1 if quantity is None else quantity
     each = price.amount(unit)
     unit_minor = price.decimal(f"{unit}_decimal") if each is None else each
-    if price.text("billing_scheme") == "tiered":
+    if price.raw_text("billing_scheme") == "tiered":
         unit_minor = None
     return Item(
         amount_minor=_times(unit_minor, _bundles(quantity, price.child(bundle))),
@@ -146,7 +146,7 @@ def _legacy_items(found: Reader) -> list[Item]:
 def _bundles(quantity: int, bundle: Reader) -> int:
     """The number of price units in a quantity. A price may be for a dozen."""
     divide_by = bundle.count("divide_by") or 1
-    return -(-quantity // divide_by) if bundle.text("round") == "up" else quantity // divide_by
+    return -(-quantity // divide_by) if bundle.raw_text("round") == "up" else quantity // divide_by
 
 
 def _times(unit_minor: Fraction | int | None, bundles: int) -> Fraction | int | None:

@@ -56,7 +56,7 @@ def _listed(found: Reader) -> Iterator[tuple[str, Reader, int | None]]:
     """Each discount: its id, its object if the body has it, and the item that it is for."""
     single = found.expanded("discount")
     if single:
-        yield single.text("id") or "discount", single, None
+        yield single.raw_text("id") or "discount", single, None
     yield from _of_list(found, None)
     for position, item in enumerate(found.child("items").children("data")):
         yield from _of_list(item, position)
@@ -69,7 +69,7 @@ def _of_list(found: Reader, item: int | None) -> Iterator[tuple[str, Reader, int
 
 def _holds(discount: Reader, at: datetime | None) -> bool:
     """Whether the discount reduces the bills at a time."""
-    if _coupon(discount).text("duration") == ONCE:
+    if _coupon(discount).raw_text("duration") == ONCE:
         return False
     end_at = discount.moment("end")
     return end_at is None or at is None or at < end_at

@@ -20,17 +20,17 @@ NO_RESPONSE_ALLOWED: Final = 0
 def dispute(found: Reader, _: Rendering) -> Fields:
     """Reads a Dispute. Its customer is known only if its charge is expanded."""
     method = found.child("payment_method_details")
-    detail = method.expanded(method.text("type") or "card")
+    detail = method.expanded(method.raw_text("type") or "card")
     evidence = found.child("evidence_details")
     closed_to_evidence = evidence.count("due_by") == NO_RESPONSE_ALLOWED
     return {
         **money(found, "amount"),
         **about_charge(found),
-        "status": statuses.neutral(statuses.DISPUTE, found.text("status")),
-        **statuses.reason(statuses.DISPUTE_REASON, found.text("reason")),
-        "network_reason_code": detail.text("network_reason_code")
-        or detail.text("reason_code")
-        or found.text("network_reason_code"),
+        "status": statuses.neutral(statuses.DISPUTE, found.raw_text("status")),
+        **statuses.reason(statuses.DISPUTE_REASON, found.code("reason")),
+        "network_reason_code": detail.code("network_reason_code")
+        or detail.code("reason_code")
+        or found.code("network_reason_code"),
         "is_charge_refundable": found.flag("is_charge_refundable"),
         "evidence_due_at": None if closed_to_evidence else evidence.moment("due_by"),
         **_moved(found),
@@ -42,7 +42,7 @@ def fraud_warning(found: Reader, _: Rendering) -> Fields:
     return {
         **about_charge(found),
         "status": None,
-        **found.texts("fraud_type"),
+        **found.codes("fraud_type"),
         "actionable": found.flag("actionable"),
     }
 
@@ -52,7 +52,7 @@ def review(found: Reader, _: Rendering) -> Fields:
     return {
         **about_charge(found),
         "status": {True: "open", False: "closed", None: statuses.UNKNOWN}[found.flag("open")],
-        **found.texts("reason", "opened_reason", "closed_reason"),
+        **found.codes("reason", "opened_reason", "closed_reason"),
     }
 
 

@@ -5,15 +5,17 @@ version since 2020-08-27 are read: an expandable field is an id or an object. Si
 versions (2025-03-31) an invoice names its payments in `payments` and its subscription in `parent`.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any, Final, TypeGuard
+from typing import Any, Final
 
 import orjson
 
+from payment_pipeline.domain.personal_data import is_event_type
 from payment_pipeline.providers import ControlTotal, Envelope, Unparseable, Unsupported
+
+from .object_ids import is_event_id, is_plain
 
 RESOURCES: Final = (
     "payment_intent",
@@ -79,8 +81,6 @@ _RENAMED: Final[Mapping[tuple[object, object], str]] = {
 }
 
 ACCOUNT_PREFIX: Final = "acct_"
-_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,254}", re.ASCII)
-_TYPE: Final = re.compile(r"[a-z][a-z0-9_.]{0,254}", re.ASCII)
 
 
 def read(body: bytes) -> Envelope | Unparseable | Unsupported:
@@ -93,11 +93,11 @@ def read(body: bytes) -> Envelope | Unparseable | Unsupported:
         return Unparseable("not_an_object")
     event_id = event.get("id")
     if event.get("object") == THIN:
-        return Unsupported(THIN, event_id if _is_id(event_id) else None)
-    if not _is_id(event_id):
+        return Unsupported(THIN, event_id if is_event_id(event_id) else None)
+    if not is_event_id(event_id):
         return Unparseable("id_missing_or_invalid")
     event_type = event.get("type")
-    if not isinstance(event_type, str) or not _TYPE.fullmatch(event_type):
+    if not isinstance(event_type, str) or not is_event_type(event_type):
         return Unparseable("type_missing_or_invalid")
     created = event.get("created")
     if type(created) is not int or not 0 <= created <= CREATED_MAX_S:
@@ -107,7 +107,7 @@ def read(body: bytes) -> Envelope | Unparseable | Unsupported:
         return Unparseable("data_object_missing_or_invalid")
     resource = resource_of(event_type)
     account = event.get("account")
-    account = account if _is_id(account) else merchant_of(event.get("context"))
+    account = account if is_plain(account) else merchant_of(event.get("context"))
     return Envelope(
         event_id=event_id,
         event_type=event_type,
@@ -126,7 +126,7 @@ def merchant_of(context: object) -> str | None:
     Stripe's changelog, 2025-04-30.basil, "Adds context to the events of an organization".
     """
     last = context.rpartition("/")[2] if isinstance(context, str) else ""
-    return last if last.startswith(ACCOUNT_PREFIX) and _is_id(last) else None
+    return last if last.startswith(ACCOUNT_PREFIX) and is_plain(last) else None
 
 
 def _identity_sha256(event: dict[str, Any], subject: dict[str, Any]) -> str:
@@ -204,9 +204,10 @@ def _invoice_payments(invoice: dict[str, Any], field: str) -> Iterator[object]:
 
 
 def _ids(candidates: Iterable[object]) -> Iterator[str]:
+    """The ids that a key may show. An event about a customer with another id has its own key."""
     for candidate in candidates:
         expanded = candidate.get("id") if isinstance(candidate, dict) else candidate
-        if _is_id(expanded):
+        if is_plain(expanded):
             yield expanded
 
 
@@ -221,7 +222,3 @@ def _nested(value: object, *path: str) -> object:
             return None
         value = value.get(name)
     return value
-
-
-def _is_id(value: object) -> TypeGuard[str]:
-    return isinstance(value, str) and _ID.fullmatch(value) is not None

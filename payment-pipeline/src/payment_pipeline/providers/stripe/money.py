@@ -50,7 +50,7 @@ CURRENCIES: Final[Mapping[str, Currency]] = {
 
 def currency(found: Reader, name: str = "currency", *, required: bool = False) -> Currency | None:
     """The currency in the field `name`. An unknown code has its own class of failure."""
-    code = found.text(name, required=required)
+    code = found.raw_text(name, required=required)
     if code is None:
         return None
     known = CURRENCIES.get(code)

@@ -18,6 +18,7 @@ from payment_pipeline.providers.reader import Fields, Json, Reader, Reading, val
 
 from .envelope import merchant_of
 from .event_types import MODELLED, Kind
+from .object_ids import OWN_FORMAT, is_event_id
 from .rendering import Rendering
 
 ERRORS_MAX: Final = 20
@@ -36,10 +37,13 @@ def normalize(raw: RawEvent, context: Context) -> PaymentEvent | Rejected | Unmo
     body = _parse(raw.body)
     if isinstance(body, Rejected):
         return body
-    reading = Reading(context.pseudonym_key)
+    reading = Reading(context.pseudonym_key, OWN_FORMAT)
     event = Reader(body, "", reading)
-    name = event.text("type", required=True)
-    event_id = event.text("id", required=True)
+    name = event.event_type("type")
+    event_id = event.raw_text("id", required=True)
+    if event_id is not None and not is_event_id(event_id):
+        event.fault("id", "is not the id of an event")
+        event_id = None
     if name is None or event_id is None:
         return reading.rejected()._replace(failure=FailureClass.UNPARSEABLE)
     if name not in MODELLED:
@@ -50,7 +54,7 @@ def normalize(raw: RawEvent, context: Context) -> PaymentEvent | Rejected | Unmo
         event.fault("data.object", "is missing")
         return reading.rejected()
     rendering = Rendering(
-        event_type, event.moment("created", required=True), event.text("api_version")
+        event_type, event.moment("created", required=True), event.code("api_version")
     )
     fields: Fields = {
         "provider": raw.provider,
@@ -61,7 +65,7 @@ def normalize(raw: RawEvent, context: Context) -> PaymentEvent | Rejected | Unmo
         "received_at": raw.received_at,
         "api_version": rendering.api_version,
         "livemode": event.flag("livemode", required=True),
-        "merchant_id": event.text("account") or merchant_of(event.text("context")),
+        "merchant_id": event.identifier("account") or merchant_of(event.raw_text("context")),
         "body_sha256": raw.body_sha256,
         "identity_sha256": raw.identity_sha256,
         "source": raw.coordinates,
@@ -78,10 +82,10 @@ def _object(found: Reader, kind: Kind, rendering: Rendering) -> Fields:
     """The fields that every object has, then those of its kind, which take precedence."""
     found.choice("object", kind.objects)
     fields: Fields = {
-        "object_id": found.text("id", required=kind.identified),
-        "provider_status": found.text("status"),
+        "object_id": found.identifier("id", required=kind.identified),
+        "provider_status": found.code("status"),
         # In newer versions a payer may be an Account instead of a Customer.
-        "customer_id": found.reference("customer") or found.text("customer_account"),
+        "customer_id": found.reference("customer") or found.identifier("customer_account"),
     }
     fields.update(kind.read(found, rendering))
     return fields
@@ -91,7 +95,7 @@ def _previous(
     found: Reader, changed: Reader, kind: Kind, rendering: Rendering, now: Fields
 ) -> Fields | None:
     """The fields of `Previous` that differed before the event, as the same reader reads them."""
-    reading = Reading(found.reading.pseudonym_key)
+    reading = Reading(found.reading.pseudonym_key, OWN_FORMAT)
     before = Reader(found.patched(changed), "", reading)
     fields = kind.read(before, rendering._replace(event_type=None))
     if reading.faults:

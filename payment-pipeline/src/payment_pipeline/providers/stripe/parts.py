@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from payment_pipeline.domain.declines import CLASSES
+from payment_pipeline.domain.personal_data import is_code
 from payment_pipeline.providers.reader import Fields, Reader
 
 from .decline_codes import reason as decline_reason
@@ -24,33 +25,33 @@ BRANDS: Final[Mapping[str, str]] = {
 
 def payment_method(details: Reader) -> Fields | None:
     """Reads a charge's `payment_method_details` or a PaymentMethod, which share field names."""
-    type_ = details.text("type")
+    type_ = details.raw_text("type")
     if type_ not in CARD_TYPES:
-        return present({"type": type_})
+        return present({"type": details.code("type")})
     card = details.child(type_)
     checks = card.child("checks")
     return {
         "type": type_,
-        **card.texts("brand", "funding", "country"),
-        "network": card.text("network") or card.child("networks").text("preferred"),
-        "wallet": card.child("wallet").text("type"),
+        **card.codes("brand", "funding", "country"),
+        "network": card.code("network") or card.child("networks").code("preferred"),
+        "wallet": card.child("wallet").code("type"),
         "card_hash": card.pseudonym("fingerprint"),
-        **checks.texts("cvc_check"),
-        "postal_code_check": checks.text("address_postal_code_check"),
-        "three_d_secure": card.child("three_d_secure").text("result"),
+        **checks.codes("cvc_check"),
+        "postal_code_check": checks.code("address_postal_code_check"),
+        "three_d_secure": card.child("three_d_secure").code("result"),
     }
 
 
 def legacy_card(card: Reader) -> Fields:
     """Reads a Card, or the `card` of a Source: the predecessors of payment methods."""
-    brand = (card.text("brand") or "").lower()
+    brand = (card.raw_text("brand") or "").lower()
     return {
         "type": "card",
-        "brand": BRANDS.get(brand, brand) or None,
-        **card.texts("funding", "country", "cvc_check"),
-        "wallet": card.text("tokenization_method"),
+        "brand": BRANDS.get(brand) or (brand if is_code(brand) else None),
+        **card.codes("funding", "country", "cvc_check"),
+        "wallet": card.code("tokenization_method"),
         "card_hash": card.pseudonym("fingerprint"),
-        "postal_code_check": card.text("address_zip_check"),
+        "postal_code_check": card.code("address_zip_check"),
     }
 
 
@@ -65,7 +66,7 @@ def decline(failure: Reader, decline_code: str | None, code: str | None) -> Fiel
             "decline_class": CLASSES[reason] if reason else None,
             "code": code,
             "decline_code": decline_code,
-            **failure.texts("advice_code", "network_decline_code", "network_advice_code"),
+            **failure.codes("advice_code", "network_decline_code", "network_advice_code"),
         }
     )
 
@@ -76,10 +77,10 @@ def risk(outcome: Reader) -> Fields | None:
         return None
     return present(
         {
-            "level": outcome.text("risk_level"),
+            "level": outcome.code("risk_level"),
             "score": outcome.count("risk_score"),
-            "outcome_type": outcome.text("type"),
-            **outcome.texts("reason"),
+            "outcome_type": outcome.code("type"),
+            **outcome.codes("reason"),
         }
     )
 

@@ -18,7 +18,7 @@ def payment(found: Reader, rendering: Rendering) -> Fields:
     """Reads a PaymentIntent."""
     attempt = _latest_attempt(found)
     failure = found.child("last_payment_error")
-    status = _payment_status(found.text("status"), rendering, failed=bool(failure))
+    status = _payment_status(found.raw_text("status"), rendering, failed=bool(failure))
     method = (
         attempt.child("payment_method_details")
         or failure.expanded("payment_method")
@@ -26,7 +26,7 @@ def payment(found: Reader, rendering: Rendering) -> Fields:
     )
     return {
         **money(found, "amount"),
-        "payment_id": found.text("id"),
+        "payment_id": found.identifier("id"),
         "status": status,
         "amount_capturable_minor": found.amount(
             "amount_capturable",
@@ -34,11 +34,11 @@ def payment(found: Reader, rendering: Rendering) -> Fields:
         ),
         "amount_received_minor": found.amount("amount_received", required=status == "succeeded"),
         "charge_id": found.reference("latest_charge")
-        or attempt.text("id")
+        or attempt.identifier("id")
         or failure.reference("charge"),
         "invoice_id": found.reference("invoice"),
-        **found.texts("capture_method", "cancellation_reason", "setup_future_usage"),
-        "decline": decline(failure, failure.text("decline_code"), failure.text("code")),
+        **found.codes("capture_method", "cancellation_reason", "setup_future_usage"),
+        "decline": decline(failure, failure.code("decline_code"), failure.code("code")),
         "payment_method": payment_method(method),
         "risk": risk(attempt.child("outcome")),
     }
@@ -47,15 +47,15 @@ def payment(found: Reader, rendering: Rendering) -> Fields:
 def charge(found: Reader, rendering: Rendering) -> Fields:
     """Reads a Charge."""
     outcome = found.child("outcome")
-    failure_code = found.text("failure_code")
+    failure_code = found.code("failure_code")
     # The outcome's reason is a decline code only if the charge failed. Otherwise it is Radar's.
-    declined_for = outcome.text("reason") if failure_code else None
+    declined_for = outcome.code("reason") if failure_code else None
     details = found.child("payment_method_details")
     status = _charge_status(found, rendering)
     captured_minor = _captured_minor(found, rendering)
     return {
         **money(found, "amount"),
-        "payment_id": found.reference("payment_intent") or found.text("id"),
+        "payment_id": found.reference("payment_intent") or found.identifier("id"),
         "status": status,
         "amount_authorized_minor": _authorized_minor(found, details, status),
         "amount_captured_minor": captured_minor,
@@ -76,9 +76,9 @@ def refund(found: Reader, _: Rendering) -> Fields:
     return {
         **money(found, "amount"),
         **about_charge(found),
-        "status": statuses.neutral(statuses.REFUND, found.text("status")),
-        **statuses.reason(statuses.REFUND_REASON, found.text("reason")),
-        **found.texts("failure_reason"),
+        "status": statuses.neutral(statuses.REFUND, found.raw_text("status")),
+        **statuses.reason(statuses.REFUND_REASON, found.code("reason")),
+        **found.codes("failure_reason"),
         "requested_at": found.moment("created"),
     }
 
@@ -87,8 +87,8 @@ def payout(found: Reader, _: Rendering) -> Fields:
     """Reads a Payout."""
     return {
         **money(found, "amount"),
-        "status": statuses.neutral(statuses.PAYOUT, found.text("status")),
-        **found.texts("method", "type", "failure_code"),
+        "status": statuses.neutral(statuses.PAYOUT, found.raw_text("status")),
+        **found.codes("method", "type", "failure_code"),
         "arrival_at": found.moment("arrival_date"),
         "automatic": found.flag("automatic"),
         "balance_transaction_id": found.reference("balance_transaction"),
@@ -125,7 +125,7 @@ def _charge_status(found: Reader, rendering: Rendering) -> str:
     """The status of a Charge: an approved charge is authorized until it is captured."""
     if rendering.event_type == "charge.expired":
         return "canceled"
-    status = statuses.neutral(statuses.CHARGE, found.text("status"))
+    status = statuses.neutral(statuses.CHARGE, found.raw_text("status"))
     if status != "succeeded":
         return status
     captured = found.flag("captured")
@@ -141,7 +141,7 @@ def _authorized_minor(found: Reader, details: Reader, status: str) -> int | None
     """The approved amount. Stripe: `amount_authorized` of the card, since partial approvals."""
     if status not in ("authorized", "succeeded", "canceled"):
         return None
-    card = details.child(details.text("type") or "card")
+    card = details.child(details.raw_text("type") or "card")
     approved = card.amount("amount_authorized")
     return found.amount("amount") if approved is None else approved
 
