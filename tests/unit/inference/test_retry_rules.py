@@ -54,7 +54,7 @@ def item(features: dict[str, float] | None = None, **decline: str) -> ScoreItem:
     )
 
 
-def declined(reason: DeclineReason | None) -> dict[str, str]:
+def declined(reason: DeclineReason | None) -> dict[str, Any]:
     """The inputs of a decline with this reason."""
     if reason is None:
         return {}
@@ -185,7 +185,7 @@ def test_an_unknown_network_may_be_any() -> None:
     ],
 )
 def test_a_rule_or_a_code_of_stripe_says_nothing_of_another_provider(
-    provider: str | None, decline: dict[str, str]
+    provider: str | None, decline: dict[str, Any]
 ) -> None:
     given = decline if provider is None else decline | {"provider": provider}
     assert RULES.judge(item(**given)).retries
@@ -221,7 +221,7 @@ def test_a_class_that_calls_for_no_retry_gets_none_from_any_provider(
         ({"provider": "stripe"}, 8),
     ],
 )
-def test_attempts_left_are_counted_down_to_the_cap(decline: dict[str, str], cap: int) -> None:
+def test_attempts_left_are_counted_down_to_the_cap(decline: dict[str, Any], cap: int) -> None:
     for failed in (0, cap - 1, cap, 20):
         allowed = RULES.judge(item({"card_failures_30d": failed}, **decline))
         assert allowed.attempts_left == max(0, cap - failed)
