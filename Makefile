@@ -100,9 +100,7 @@ fuzz: setup ## Try random webhooks; ARGS="--seconds 3600"
 	@PYTHONPATH=tests $(BIN)/python -m fuzz.run $(ARGS)
 
 audit-dependencies: setup ## Ask osv.dev for vulnerabilities of the packages
-	@for lock in requirements superset sbom; do \
-		$(BIN)/pip-audit --strict --disable-pip --vulnerability-service osv --progress-spinner off \
-			--requirement infrastructure/locks/$$lock.txt || exit 1; done
+	@infrastructure/local/audit-dependencies
 
 sbom: setup setup-superset ## Write bills of materials (CycloneDX) to dist/sbom
 	@infrastructure/local/setup-beside sbom

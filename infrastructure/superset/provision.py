@@ -45,6 +45,7 @@ def provision(password: str) -> None:
         security_manager.sync_role_definitions()
         with override_user(_administrator(password)):
             ImportAssetsCommand(contents).run()
+            _forget_passwords()
 
 
 def _administrator(password: str) -> object:
@@ -56,6 +57,15 @@ def _administrator(password: str) -> object:
         return found
     role = security_manager.find_role("Admin")
     return security_manager.add_user(ADMIN, "Admin", "", "admin@localhost", role, password)
+
+
+def _forget_passwords() -> None:
+    """Removes passwords that older versions stored: `superset_config.py` gives them now."""
+    from superset import db
+    from superset.models.core import Database
+
+    db.session.query(Database).update({Database.password: None})
+    db.session.commit()
 
 
 def _assets(trino_uri: str) -> Iterator[tuple[str, str]]:

@@ -10,12 +10,26 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flask import Flask, Response
+    from sqlalchemy.engine import URL
 
 HOME = Path(os.environ["SUPERSET_HOME"])
 SECRET_KEY = os.environ["SUPERSET_SECRET_KEY"]
 SQLALCHEMY_DATABASE_URI = os.environ.get(
     "SUPERSET_METADATA_URI", f"sqlite:///{HOME / 'superset.db'}?timeout=30"
 )
+
+
+def trino_password(url: "URL") -> str | None:
+    """The password of the connection to the marts. Another address gets no password.
+
+    The file has the address and the password, if there is one. The metadata has none.
+    """
+    file = HOME / "trino_login"
+    address, _, password = (file.read_text() if file.exists() else "").partition("\n")
+    return password if password and address == f"{url.host}:{url.port}" else None
+
+
+SQLALCHEMY_CUSTOM_PASSWORD_STORE = trino_password
 
 # The marts change only when dbt runs, so results can be cached for as long as a run takes.
 CACHE_S = 60

@@ -111,13 +111,14 @@ def _all_accepted(name: str, outcome: Outcome) -> Outcome:
 @contextmanager
 def _server(name: str, settings: Settings, var: Path) -> Iterator[int]:
     """Start one server in a separate process, and yield its port once the server is ready."""
-    port = free_port()
+    port, probes = free_port(), free_port()
     command = [sys.executable, str(PEERS), name, str(port)]
     if name == GATEWAY:
         command = [sys.executable, "-m", "payment_pipeline.gateway"]
-    with subprocess.Popen(command, env=environment(settings, var, port)) as process:
+    with subprocess.Popen(command, env=environment(settings, var, port, probes)) as process:
         try:
-            _wait(f"http://127.0.0.1:{port}/{'readyz' if name == GATEWAY else 'livez'}", process)
+            ready = f"{probes}/readyz" if name == GATEWAY else f"{port}/livez"
+            _wait(f"http://127.0.0.1:{ready}", process)
             yield port
         finally:
             process.terminate()
@@ -129,14 +130,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def environment(settings: Settings, var: Path, port: int) -> Mapping[str, str]:
-    """Return the environment of a server: Kafka's address, the port, and the secret of the load."""
+def environment(settings: Settings, var: Path, port: int, probes: int) -> Mapping[str, str]:
+    """Return the environment of a server: Kafka's address, ports, and the secret of the load."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("PAYMENTS_")}
     return {
         **ours,
         "BENCH_SECRET": SECRET,
         "PAYMENTS_VAR": str(var),
         "PAYMENTS_GATEWAY_PORT": str(port),
+        "PAYMENTS_GATEWAY_METRICS_PORT": str(probes),
         "PAYMENTS_KAFKA_BOOTSTRAP_SERVERS": settings.kafka,
         "PAYMENTS_WEBHOOK_SECRETS_STRIPE": SECRET,
         "PAYMENTS_LOG_LEVEL": "WARNING",

@@ -47,7 +47,7 @@ def growth_figures(settings: Settings) -> list[Figure]:
         every[start : start + NEW] for start in range(HISTORY, HISTORY + 2 * ROUNDS * NEW, NEW)
     ]
     with migrated_schema(settings) as own, tempfile.TemporaryDirectory() as folder:
-        dbt = Dbt(own.host, own.trino_port, Path(folder), NAMESPACE, "")
+        dbt = Dbt(own, Path(folder), NAMESPACE, "")
         write(own, every[:HISTORY])
         micro_batch(own, dbt)
         few = [_new_rows(own, dbt, batch) for batch in fresh[:ROUNDS]]

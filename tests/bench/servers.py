@@ -49,7 +49,7 @@ def _served(name: str, settings: Settings, port: int) -> Iterator[psutil.Process
     }
     command = [*commands[name], *(GRANIAN[1:] if name == "granian" else ())]
     path = {"PYTHONPATH": str(PEERS.parents[1])}
-    env = {**environment(settings, settings.var, port), **path}
+    env = {**environment(settings, settings.var, port, free_port()), **path}
     with subprocess.Popen(command, env=env) as process:
         try:
             _wait(port)

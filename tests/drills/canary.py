@@ -1,8 +1,9 @@
 """Webhooks with personal data in every possible field, so that a search can find leaks.
 
-There are four marks: a card number, an e-mail address, a name and a secret. No other data contains
-them. They are in the fields where Stripe and merchants put such data, in free text, and in metadata
-keys and values. A hostile sender also replaces every code and id with the e-mail address.
+The marks are a card number, an e-mail address, a name, a phone number, an IBAN, an IP address and
+a secret. No other data contains them. They are in the fields where Stripe and merchants put such
+data, in free text, and in metadata keys and values. A hostile sender also replaces every code and
+id with each mark that identifies a person.
 """
 
 import json
@@ -15,26 +16,39 @@ from support.pairs import pairs
 from support.unmodelled import UNMODELLED_TYPE
 
 UNCHANGED: Final = frozenset({"id", "object", "currency", "type"})
-"""Fields that define the kind of a body. They stay as they are."""
+"""Fields that define the kind of a body. They stay as they are, except for the id of a customer."""
+CUSTOMER: Final = "customer"
 
 
 class Marks(NamedTuple):
-    """The four texts that the drill searches for."""
+    """The texts that the drill searches for."""
 
     card_number: str
     email: str
     name: str
+    phone: str
+    iban: str
+    ip_address: str
     secret: str
+
+    @property
+    def of_a_person(self) -> tuple[str, ...]:
+        """The marks that merchants use as ids, and that hostile senders write into codes."""
+        return tuple(text for text in self if text != self.secret)
 
 
 def marks(rng: Random) -> Marks:
     """Make new marks, so that the search does not find marks of an earlier drill."""
     token = f"{rng.getrandbits(64):016x}"
     digits = "".join(str(int(digit, 16) % 10) for digit in token)
+    groups = ":".join(token[start : start + 4] for start in range(0, len(token), 4))
     return Marks(
         card_number=digits,
         email=f"canary-{token}@example.invalid",
         name=f"Quenby Canary{token}",
+        phone=f"+4917{digits[:9]}",
+        iban=f"DE89{digits}99",
+        ip_address=f"2001:db8:{groups}",
         secret=f"sk_live_canary{token}",
     )
 
@@ -82,12 +96,13 @@ def malformed_with_marks(event: Event, marked: Marks) -> Iterator[Event]:
     yield Event(f"{event.event_id}N", event.type, event.created, not_json.encode())
 
 
-def hostile_with_marks(event: Event, marked: Marks) -> Event:
-    """Replace every code and id of the object with the e-mail address, except `UNCHANGED`."""
-    body = json.loads(event.body)
-    body["id"] = f"{event.event_id}H"
-    body["data"]["object"] = _all_texts(body["data"]["object"], marked.email)
-    return Event(body["id"], event.type, event.created, json.dumps(body).encode())
+def hostile_with_marks(event: Event, marked: Marks) -> Iterator[Event]:
+    """Replace every code and id of the object, except `UNCHANGED`, with each mark in turn."""
+    for number, text in enumerate(marked.of_a_person):
+        body = json.loads(event.body)
+        body["id"] = f"{event.event_id}H{number}"
+        body["data"]["object"] = _all_texts(body["data"]["object"], text)
+        yield Event(body["id"], event.type, event.created, json.dumps(body).encode())
 
 
 def _fields(marked: Marks) -> dict[str, Any]:
@@ -102,7 +117,7 @@ def _fields(marked: Marks) -> dict[str, Any]:
         "postal_code": marked.card_number,
         "state": marked.name,
     }
-    person = {"name": marked.name, "email": marked.email, "phone": marked.card_number}
+    person = {"name": marked.name, "email": marked.email, "phone": marked.phone}
     details = {**person, "address": address}
     return {
         **person,
@@ -111,13 +126,13 @@ def _fields(marked: Marks) -> dict[str, Any]:
         "customer_details": details,
         "customer_name": marked.name,
         "customer_email": marked.email,
-        "customer_phone": marked.card_number,
-        "customer_purchase_ip": marked.secret,
+        "customer_phone": marked.phone,
+        "customer_purchase_ip": marked.ip_address,
         "receipt_email": marked.email,
         "receipt_number": marked.card_number,
-        "description": f"{marked.name} {marked.card_number}",
+        "description": f"{marked.name} {marked.card_number} {marked.iban}",
         "statement_descriptor": marked.name,
-        "ip_address": marked.secret,
+        "ip_address": marked.ip_address,
         "client_secret": marked.secret,
         "evidence": {**details, "customer_email_address": marked.email},
         "failure_message": f"card {marked.card_number} of {marked.name} was declined",
@@ -128,6 +143,8 @@ def _fields(marked: Marks) -> dict[str, Any]:
             marked.name: "2",
             marked.card_number: "3",
             marked.secret: "4",
+            marked.iban: "5",
+            marked.phone: "6",
         },
     }
 
@@ -156,7 +173,8 @@ def _replace_texts(value: Any, marked: Marks) -> None:  # noqa: ANN401 - JSON
 
 def _all_texts(value: Any, text: str, name: str = "") -> Any:  # noqa: ANN401 - JSON
     if isinstance(value, dict):
-        return {key: _all_texts(each, text, key) for key, each in value.items()}
+        replaced = {key: _all_texts(each, text, key) for key, each in value.items()}
+        return {**replaced, "id": text} if value.get("object") == CUSTOMER else replaced
     if isinstance(value, list):
         return [_all_texts(each, text, name) for each in value]
     return text if isinstance(value, str) and name not in UNCHANGED else value

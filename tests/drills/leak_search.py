@@ -159,7 +159,7 @@ def _files(settings: Settings, texts: Sequence[str]) -> Iterator[Hits]:
 
 async def _metrics(settings: Settings, texts: Sequence[str]) -> Hits:
     ports = [
-        *(settings.gateway_port, settings.inference_port, settings.normalizer_metrics_port),
+        *(settings.gateway_metrics_port, settings.inference_port, settings.normalizer_metrics_port),
         *(settings.dispatcher_metrics_port, settings.worker_metrics_port),
     ]
     if supervisor.states(settings)["lake-metrics"]["statename"] == "RUNNING":

@@ -12,6 +12,7 @@ from orchestration_dagster.lake import compare, lake_tables
 from orchestration_dagster.lake.catalog import open_catalog
 from orchestration_dagster.lake.loader import load
 from orchestration_dagster.lake.rewrite import Rewritten, reanchor
+from payment_operations import sealed_file
 from payment_operations.backup import backup, restore
 from payment_pipeline.adapters import postgres
 from payment_pipeline.bronze import corrections, writer
@@ -25,6 +26,7 @@ from payment_pipeline.bronze.contract import (
 )
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
+from support import commands
 from support.bronze_events import events, scored
 from support.lake_loads import EVENTS, assert_exact, bronze, in_lake, insert, rescore
 
@@ -69,6 +71,11 @@ def contents(settings: Settings) -> dict[str, list[tuple[object, ...]]]:
         }
 
 
+def with_key_of(source: Settings, other: Settings) -> Settings:
+    """The settings of another stack, with the key of the source's backups."""
+    return other.model_copy(update={"backup_key": SecretStr(source.secret("backup_key"))})
+
+
 def one(settings: Settings, query: str) -> object:
     with bronze(settings) as connection:
         return (connection.execute(query).fetchone() or (None,))[0]
@@ -84,7 +91,7 @@ def test_a_restore_into_a_new_cluster_has_every_row(
     with pytest.raises(UserError, match="Give the backup another name"):
         backup(filled, file)
 
-    other = fresh_stack("postgres")
+    other = with_key_of(filled, fresh_stack("postgres"))
     restored = restore(other, file)
     assert restored.events == 200
     assert contents(other) == contents(filled)
@@ -104,7 +111,7 @@ def cut_off(settings: Settings, file: Path, at: str) -> None:
     with bronze(settings) as connection:
         connection.execute(EMPTY)
 
-    def cut(*_: object) -> None:
+    def cut(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
@@ -163,8 +170,44 @@ def test_a_file_that_is_no_backup_changes_nothing(
         restore(empty, tmp_path / "nothing")
     (tmp_path / "text").write_text("select 1;")
     with pytest.raises(UserError, match="pg_restore failed"):
-        restore(empty, tmp_path / "text")
+        restore(empty, tmp_path / "text", unsigned=True)
     assert one(empty, "SELECT count(*) FROM bronze_restores") == 0
+
+
+def test_a_backup_that_was_changed_or_has_another_key_changes_nothing(
+    filled: Settings, tmp_path: Path
+) -> None:
+    file = tmp_path / "bronze.dump"
+    backup(filled, file)
+    assert b"payment_events" not in file.read_bytes()
+    with bronze(filled) as connection:
+        connection.execute(EMPTY)
+    other = filled.model_copy(update={"backup_key": SecretStr("k" * 32)})
+    with pytest.raises(UserError, match="encrypted with another key"):
+        restore(other, file)
+    changed = bytearray(file.read_bytes())
+    changed[-1] ^= 1
+    file.write_bytes(changed)
+    with pytest.raises(UserError, match="changed or cut"):
+        restore(filled, file)
+    assert one(filled, "SELECT count(*) FROM bronze_restores") == 0
+    said = commands.call(filled, "restore", str(file))
+    assert (said.returncode, len(said.stderr.splitlines())) == (2, 1)
+
+
+def test_a_backup_of_an_older_version_is_restored_only_on_demand(
+    filled: Settings, tmp_path: Path
+) -> None:
+    sealed, plain = tmp_path / "bronze.dump", tmp_path / "older.dump"
+    backup(filled, sealed)
+    plain.write_bytes(b"".join(sealed_file.contents(sealed, filled.secret("backup_key"))))
+    before = contents(filled)
+    with bronze(filled) as connection:
+        connection.execute(EMPTY)
+    with pytest.raises(UserError, match=r"neither encrypted nor signed.*--unsigned"):
+        restore(filled, plain)
+    assert restore(filled, plain, unsigned=True).events == 200
+    assert contents(filled) == before
 
 
 @pytest.fixture
@@ -178,7 +221,8 @@ def house(
 
     def make() -> Settings:
         dsn = SecretStr(fresh_stack("postgres").dsn)
-        return lakehouse.model_copy(update={"postgres_dsn": dsn})
+        key = SecretStr(lakehouse.secret("backup_key"))
+        return lakehouse.model_copy(update={"postgres_dsn": dsn, "backup_key": key})
 
     yield make
     catalog = open_catalog(lakehouse)

@@ -82,8 +82,8 @@ class House:
 @pytest.fixture
 def house(lakehouse: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[House]:
     with own_lake(lakehouse, monkeypatch) as settings:
-        host, port, data = settings.host, settings.trino_port, lake_tables.NAMESPACE
-        yield House(settings, Dbt(host, port, tmp_path, data, f"{data}_"))
+        data = lake_tables.NAMESPACE
+        yield House(settings, Dbt(settings, tmp_path, data, f"{data}_"))
 
 
 def run(settings: Settings, wrong: Sequence[PaymentEvent], right: Sequence[PaymentEvent]) -> int:

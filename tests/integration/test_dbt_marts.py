@@ -155,6 +155,13 @@ def test_an_older_snapshot_of_a_table_can_be_read(shuffled: Dbt) -> None:
     assert 0 < was < now
 
 
+def test_dbt_warns_of_nothing(built: Dbt) -> None:
+    """A warning in each run, such as that of an unchecked certificate, would hide a real one."""
+    lines = (built.target / built.prefix / "dbt.log").read_text().splitlines()
+    assert any("[info " in line for line in lines)
+    assert [line for line in lines if "[warn " in line] == []
+
+
 def test_no_aggregate_mixes_currencies(built: Dbt) -> None:
     compiled = sorted((built.target / built.prefix / "compiled").glob("*/models/**/*.sql"))
     found = {path.stem: mixed(path.read_text()) for path in compiled if path.is_file()}

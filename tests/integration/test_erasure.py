@@ -6,6 +6,8 @@ lets dbt build all models.
 """
 
 import asyncio
+import base64
+import contextlib
 import json
 import pickle
 import re
@@ -28,12 +30,13 @@ from orchestration_dagster.lake.loader import load
 from payment_operations import erasure_run
 from payment_operations.dbt_command import rebuild
 from payment_operations.lakehouse_erasure import WholeLake
-from payment_pipeline.adapters import postgres
+from payment_pipeline.adapters import kafka, postgres
 from payment_pipeline.adapters.trino import connect
 from payment_pipeline.bronze import refold
 from payment_pipeline.bronze.erased import STAND_IN
 from payment_pipeline.dlq import dead_letter_clients
 from payment_pipeline.domain.failures import UserError
+from payment_pipeline.domain.topics import DLQ_VALIDATION
 from payment_pipeline.erasure import erased_rows, erased_topics, erased_workflows
 from payment_pipeline.erasure import erasure_steps as erasure
 from payment_pipeline.erasure.erasure_steps import Found, Proof, Stores
@@ -46,6 +49,7 @@ from payment_pipeline.settings import Settings
 from payment_pipeline.simulator.signing import signature
 from support import commands
 from support.stripe_bodies import body, example
+from support.unmodelled import UNMODELLED_TYPE
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
@@ -56,7 +60,7 @@ PARTS = (
 LISTED_S = 60.0
 TOTALS = "SELECT kind, currency, count(*), sum(amount_minor) FROM {} GROUP BY 1, 2"
 ROWS = """
-SELECT event_id, object_id, payment_id, amount_minor FROM {} WHERE customer_id = {} ORDER BY 1
+SELECT event_id, object_id, payment_id, amount_minor FROM {} WHERE customer_id IN ({}) ORDER BY 1
 """
 # Whoever has paid, and so has a review; those with most kinds of events at the end.
 PEOPLE = """
@@ -86,14 +90,14 @@ class Stack:
     def search(self, customer: str) -> Found:
         async def search() -> Found:
             async with self._opened() as stores:
-                return await erasure.search(stores, Person("stripe", customer), print)
+                return await erasure.search(stores, self.person(customer), print)
 
         return asyncio.run(search())
 
     def forget(self, customer: str) -> Proof:
         async def forget() -> Proof:
             async with self._opened() as stores:
-                found = await erasure.search(stores, Person("stripe", customer), print)
+                found = await erasure.search(stores, self.person(customer), print)
                 return await erasure.forget(stores, found, print)
 
         return asyncio.run(forget())
@@ -110,8 +114,10 @@ class Stack:
 
     def rows_of(self, customer: str) -> list[tuple[Any, ...]]:
         """What is said of somebody: bronze's, then the lake's; scores may come late."""
-        bronze = self.ask(ROWS.format("payment_events", "%s"), customer)
-        lake = ask_trino(self.settings, ROWS.format("data.payment_events", f"'{customer}'"))
+        ids = self.person(customer).customer_ids
+        bronze = self.ask(ROWS.format("payment_events", "%s, %s"), *ids)
+        quoted = ", ".join("'{}'".format(each.replace("'", "''")) for each in ids)
+        lake = ask_trino(self.settings, ROWS.format("data.payment_events", quoted))
         return [*bronze, *map(tuple, lake)]
 
     def search_with_review(self, customer: str) -> Found:
@@ -144,6 +150,9 @@ class Stack:
         assert done.returncode == 0, done.stdout
         verdict = ledger_verdict(self.settings, Window(None, datetime.now(UTC)))
         assert verdict.ok, verdict.sentence
+
+    def person(self, customer: str) -> Person:
+        return Person("stripe", customer, self.settings.secret("pseudonym_key").encode())
 
     def _opened(self) -> AbstractAsyncContextManager[Stores]:
         return erasure_run.opened(self.settings, WholeLake(self.settings, build_mart))
@@ -257,6 +266,71 @@ def test_people_with_a_longer_id_keep_all_their_data(stack_of_people: Stack) -> 
     assert [stack.rows_of(customer) for customer in longer] == before
     assert [stack.search_with_review(customer).runs for customer in longer] == runs
     assert stack.ask(letters, [f"evt_{customer}_odd" for customer in longer]) == kept
+
+
+ODD_IDS = ("jane+spam@example.com", "Zoë Söhne 100%", "00777")
+"""Ids that some merchants choose for their customers."""
+
+
+def test_people_with_any_id_are_gone_from_bodies_too(stack_of_people: Stack) -> None:
+    """The raw store has the ids as the merchant wrote them, and JSON may escape them."""
+    stack = stack_of_people
+    others = [f"{customer}x" for customer in ODD_IDS]
+    for number, customer in enumerate((*ODD_IDS, *others)):
+        paid = example("charge", id=f"ch_any{number}", payment_intent=None, customer=customer)
+        stack.send("charge.succeeded", paid, f"evt_any{number}")
+        stack.send("charge.succeeded", {**paid, "currency": "xxq"}, f"evt_odd{number}")
+        stack.send(UNMODELLED_TYPE, {"id": f"x_{number}", "customer": customer}, f"evt_un{number}")
+        stack.send("customer.updated", example("customer", id=customer), f"evt_cus{number}")
+    stack.settle()
+    dismiss = "dlq", "dismiss", "--since", "30d", "--note", "test", "--by", "test"
+    assert commands.call(stack.settings, *dismiss).returncode == 0
+    stack.load()
+    texts = raw_texts(stack)
+    assert texts >= {*ODD_IDS, *others}
+    kept = [stack.rows_of(customer) for customer in others]
+    assert all(len(rows) == 4 for rows in kept), kept
+
+    for customer in ODD_IDS:
+        proof = stack.forget(customer)
+        assert proof.left == {}
+        places = {place.split()[0] for place in proof.found}
+        assert places >= {"topic", "bronze", "lake"}, (customer, proof.found)
+
+    assert not raw_texts(stack) & {*ODD_IDS}
+    stored = [each for customer in ODD_IDS for each in stack.person(customer).customer_ids]
+    rows = "SELECT customer_id FROM payment_events WHERE customer_id = ANY (%s)"
+    assert stack.ask(rows, stored) == []
+    letters = "SELECT event_id FROM payment_events_quarantine WHERE length(body) = 0"
+    assert {(f"evt_odd{number}",) for number in range(len(ODD_IDS))} <= {*stack.ask(letters)}
+    assert [stack.rows_of(customer) for customer in others] == kept
+    stack.settle()
+
+
+def raw_texts(stack: Stack) -> set[str]:
+    """Every text of every body on the topics and in the quarantine."""
+    bodies = [body for (body,) in stack.ask("SELECT body FROM payment_events_quarantine")]
+
+    async def read() -> None:
+        async with kafka.reader(stack.settings) as consumer:
+            topics = [each for each in await consumer.topics() if not each.startswith("__")]
+            partitions = await kafka.partitions(stack.settings, topics)
+            consumer.assign(partitions)
+            consumer.pause(*partitions)
+            starts = dict(await consumer.beginning_offsets(partitions))
+            ends = dict(await consumer.end_offsets(partitions))
+            async for records in kafka.read_up_to(consumer, starts, ends):
+                for record in records:
+                    bodies.append(record.value)
+                    if record.topic == DLQ_VALIDATION:
+                        bodies.append(base64.b64decode(json.loads(record.value)["body"]))
+
+    asyncio.run(read())
+    found: set[str] = set()
+    for each in bodies:
+        with contextlib.suppress(ValueError, RecursionError):
+            json.loads(each, object_hook=lambda part: found.update(map(str, part.values())))
+    return found
 
 
 def test_open_dead_letters_must_be_closed_first(stack_of_people: Stack) -> None:
@@ -425,6 +499,9 @@ def test_the_command_erases_all_models_of_dbt(stack_of_people: Stack) -> None:
     members = f"SELECT count(*) FROM marts.dim_customer WHERE customer_id = '{person}'"
     before = ask_trino(stack.settings, kept)
     assert ask_trino(stack.settings, members) != [[0]]
+    keys = f"SELECT customer_key FROM marts.dim_customer WHERE customer_id = '{person}'"
+    names = stack.search(person).person.names
+    assert {key for (key,) in ask_trino(stack.settings, keys)} <= {*names}
 
     done = commands.call(stack.settings, "forget", "--customer", person, "--yes", "--json")
 

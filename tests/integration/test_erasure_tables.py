@@ -12,10 +12,10 @@ from payment_pipeline.bronze.decisions import Decision
 from payment_pipeline.bronze.erased import STAND_IN
 from payment_pipeline.domain.events import Charge
 from payment_pipeline.erasure import erased_rows
-from payment_pipeline.erasure.person import Person
 from support.bronze_events import events, scored
 from support.bronze_letters import letter
 from support.mentions_of_jane import HERS, JANE, OTHERS
+from support.people import person
 
 pytestmark = pytest.mark.stack
 
@@ -35,13 +35,11 @@ async def test_dead_letters_of_people_with_a_longer_id_stay(bronze: asyncpg.Pool
     letters = [letter(offset, body) for offset, body in enumerate(given)]
     await writer.quarantine(bronze, letters, "wf")
     await bronze.execute(CLOSE)
-    person = Person("stripe", JANE)
+    jane = person(JANE)
     async with bronze.acquire() as connection:
-        assert await erased_rows.find(connection, person) == {
-            "payment_events_quarantine": len(HERS)
-        }
-        await erased_rows.erase(connection, person)
-        assert await erased_rows.find(connection, person) == {}
+        assert await erased_rows.find(connection, jane) == {"payment_events_quarantine": len(HERS)}
+        await erased_rows.erase(connection, jane)
+        assert await erased_rows.find(connection, jane) == {}
     assert await bodies(bronze) == [*([b""] * len(HERS)), *given[len(HERS) :]]
 
 
@@ -50,7 +48,7 @@ async def test_dead_letters_about_a_longer_object_id_stay(bronze: asyncpg.Pool) 
     await writer.quarantine(bronze, [letter(n, body) for n, body in enumerate(given)], "wf")
     await bronze.execute(CLOSE)
     async with bronze.acquire() as connection:
-        await erased_rows.erase(connection, Person("stripe", JANE, frozenset({"pi_1"})))
+        await erased_rows.erase(connection, person(JANE, "pi_1"))
     assert await bodies(bronze) == [b"", given[1]]
 
 
@@ -59,11 +57,11 @@ async def test_an_open_dead_letter_is_named_and_keeps_its_body(bronze: asyncpg.P
     await writer.quarantine(bronze, [letter(0, hers)], "wf")
     await bronze.execute(CLOSE)
     await writer.quarantine(bronze, [letter(1, hers), letter(2, others)], "wf")
-    person = Person("stripe", JANE)
+    jane = person(JANE)
     async with bronze.acquire() as connection:
-        (named,) = await erased_rows.open_letters(connection, person, {})
-        await erased_rows.erase(connection, person)
-        assert await erased_rows.find(connection, person) == {"payment_events_quarantine": 1}
+        (named,) = await erased_rows.open_letters(connection, jane, {})
+        await erased_rows.erase(connection, jane)
+        assert await erased_rows.find(connection, jane) == {"payment_events_quarantine": 1}
         assert await bodies(bronze) == [b"", hers, others]
         assert (
             await bronze.fetchval(
@@ -72,8 +70,8 @@ async def test_an_open_dead_letter_is_named_and_keeps_its_body(bronze: asyncpg.P
             == 1
         )
         await bronze.execute(CLOSE)
-        assert await erased_rows.open_letters(connection, person, {}) == []
-        await erased_rows.erase(connection, person)
+        assert await erased_rows.open_letters(connection, jane, {}) == []
+        await erased_rows.erase(connection, jane)
     assert await bodies(bronze) == [b"", b"", others]
 
 
@@ -85,10 +83,10 @@ async def test_an_open_dead_letter_is_named_if_the_cut_would_delete_its_body(
     await writer.quarantine(bronze, [*large, letter(1), letter(2, b"")], "wf")
     place = TopicPartition("webhooks.stripe.charge", 0)
     async with bronze.acquire() as connection:
-        person = Person("stripe", JANE)
-        named = await erased_rows.open_letters(connection, person, {place: 7})
+        jane = person(JANE)
+        named = await erased_rows.open_letters(connection, jane, {place: 7})
         elsewhere = TopicPartition("webhooks.stripe.charge", 1)
-        assert await erased_rows.open_letters(connection, person, {elsewhere: 7}) == []
+        assert await erased_rows.open_letters(connection, jane, {elsewhere: 7}) == []
     ids = "SELECT id FROM payment_events_quarantine WHERE source_offset = 6"
     assert named == [await bronze.fetchval(ids)]
 
@@ -102,7 +100,7 @@ def paid(customer: str = JANE, card: str = "card-of-today") -> Charge:
 
 async def erase(pool: asyncpg.Pool) -> None:
     async with pool.acquire() as connection:
-        await erased_rows.erase(connection, await erased_rows.known_by(connection, "stripe", JANE))
+        await erased_rows.erase(connection, await erased_rows.known_by(connection, person(JANE)))
 
 
 @pytest.mark.parametrize("refolded", [True, False], ids=["refolded", "a replay that died"])

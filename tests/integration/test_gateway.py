@@ -59,12 +59,17 @@ def signed(body: bytes, secret: str) -> dict[str, str]:
 class Gateway:
     """A gateway process of the test's own, and a client for it."""
 
-    def __init__(self, settings: Settings, process_: subprocess.Popen[bytes]) -> None:
+    def __init__(
+        self, settings: Settings, process_: subprocess.Popen[bytes], *, earlier: bool = False
+    ) -> None:
+        """Of an earlier release, the probes are on the port of the webhooks."""
         self.settings = settings
         self.process = process_
         self.secret = settings.signing_secrets(providers()["stripe"])[0]
         base = f"http://127.0.0.1:{settings.gateway_port}"
         self.client = httpx.AsyncClient(base_url=base, timeout=10)
+        probes = settings.gateway_port if earlier else settings.gateway_metrics_port
+        self.probes = f"http://127.0.0.1:{probes}"
 
     async def post(self, body: bytes, secret: str | None = None) -> httpx.Response:
         headers = signed(body, self.secret if secret is None else secret)
@@ -74,7 +79,9 @@ class Gateway:
         async with asyncio.timeout(START_S):
             while True:
                 try:
-                    if ((await self.client.get("/readyz")).status_code == 200) == ready:
+                    if (
+                        (await self.client.get(f"{self.probes}/readyz")).status_code == 200
+                    ) == ready:
                         return
                 except httpx.TransportError:
                     assert self.process.poll() is None, "the gateway has ended"
@@ -108,6 +115,7 @@ def running(settings: Settings, **more: str) -> Iterator[subprocess.Popen[bytes]
         "PAYMENTS_VAR": str(settings.var),
         "PAYMENTS_KAFKA_PORT": str(settings.kafka_port),
         "PAYMENTS_GATEWAY_PORT": str(settings.gateway_port),
+        "PAYMENTS_GATEWAY_METRICS_PORT": str(settings.gateway_metrics_port),
         "PAYMENTS_GATEWAY_DEADLINE_S": str(DEADLINE_S),
         "PAYMENTS_GATEWAY_IN_FLIGHT_MAX": str(IN_FLIGHT_MAX),
     }
@@ -129,8 +137,9 @@ def settings_for(stores: Settings, tmp_path: Path, **changes: object) -> Setting
     secrets = tmp_path / "secrets"
     secrets.mkdir()
     (secrets / "webhook_secrets_stripe").write_text("whsec_first\n")
-    (port,) = free_ports(1)
-    return stores.model_copy(update={"var": tmp_path, "gateway_port": port, **changes})
+    port, probes = free_ports(2)
+    ports = {"gateway_port": port, "gateway_metrics_port": probes}
+    return stores.model_copy(update={"var": tmp_path, **ports, **changes})
 
 
 @pytest.fixture
@@ -215,7 +224,7 @@ async def test_two_versions_of_a_gateway_serve_one_kafka(
     (settings.secrets_dir / "webhook_secrets_stripe").write_text("whsec_next,whsec_first\n")
     other_settings = {"PAYMENTS_BODY_BYTES_MAX": "4096", "PAYMENTS_RETRY_AFTER_S": "7"}
     with running(settings, **other_settings, **code) as found:
-        other = Gateway(settings, found)
+        other = Gateway(settings, found, earlier=commit is not None)
         async with other.client:
             await other.until_ready()
             bodies = [event(charge).replace(b'"evt_', b'"evt_%d_' % number) for number in range(40)]
@@ -311,7 +320,7 @@ async def test_a_broker_that_is_away_means_503_in_time_and_no_false_200(
         assert codes.count("deadline") == IN_FLIGHT_MAX
         assert codes.count("overloaded") == len(bodies) - IN_FLIGHT_MAX
         assert took_s < DEADLINE_S + 2
-        assert (await gateway.client.get("/livez")).status_code == 200
+        assert (await gateway.client.get(f"{gateway.probes}/livez")).status_code == 200
         await gateway.until_ready(False)
     await gateway.until_ready()
     async with asyncio.timeout(START_S):
@@ -359,11 +368,24 @@ def test_without_a_secret_it_does_not_start(private_stores: Settings, tmp_path: 
     assert said.startswith(b"payments: The secret webhook_secrets_stripe is missing. ")
 
 
-async def test_on_a_taken_port_it_does_not_start(gateway: Gateway, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["gateway_port", "gateway_metrics_port"])
+async def test_on_a_taken_port_it_does_not_start(
+    gateway: Gateway, tmp_path: Path, name: str
+) -> None:
     second = tmp_path / "second"
     second.mkdir()
-    settings = settings_for(gateway.settings, second, gateway_port=gateway.settings.gateway_port)
+    settings = settings_for(gateway.settings, second, **{name: getattr(gateway.settings, name)})
     with running(settings) as found:
         _, err = await asyncio.to_thread(found.communicate, timeout=START_S)
     assert found.returncode == 2
-    assert b"The gateway can't listen on" in err.splitlines()[-1]
+    said = err.splitlines()[-1]
+    assert b"The gateway can't listen on" in said
+    assert f"PAYMENTS_{name.upper()}.".encode() in said
+
+
+async def test_the_public_port_serves_webhooks_alone(gateway: Gateway) -> None:
+    for path in ("/metrics", "/readyz", "/livez", "/openapi.json"):
+        assert (await gateway.client.get(path)).status_code == 404
+        assert (await gateway.client.get(f"{gateway.probes}{path}")).status_code == 200
+    answer = await gateway.client.post(f"{gateway.probes}/webhooks/stripe", content=event(7))
+    assert answer.status_code == 404

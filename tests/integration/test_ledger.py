@@ -254,12 +254,16 @@ async def test_every_event_in_its_one_place_is_clean(pipeline: Pipeline, tmp_pat
 
 
 async def test_an_event_of_two_endpoints_is_one_event(pipeline: Pipeline, tmp_path: Path) -> None:
-    bodies = [event("evt_two"), rendered(event("evt_two")), event("evt_two", amount=999)]
+    bodies = [
+        event("evt_endpoints"),
+        rendered(event("evt_endpoints")),
+        event("evt_endpoints", amount=999),
+    ]
     lines = []
     for at_s, body in enumerate(bodies):
         raw = await pipeline.deliver(body, TO_TABLES if at_s == 0 else TO_TOPICS, at_s=1 + at_s)
         at = (raw.received_at + timedelta(minutes=5)).isoformat()
-        lines.append(Attempt("evt_two", raw.body_sha256, 200, at, None))
+        lines.append(Attempt("evt_endpoints", raw.body_sha256, 200, at, None))
     letter = dead_letter(raw, FailureClass.CONFLICTING_BODY)
     await writer.quarantine(pipeline.pool, [letter], WORKFLOW)
     ledger = tmp_path / "client.jsonl"
@@ -370,11 +374,21 @@ async def test_an_audit_that_bronze_does_not_keep_is_answered(pipeline: Pipeline
 
 async def test_a_row_that_no_topic_explains_is_named(pipeline: Pipeline) -> None:
     raw = await pipeline.deliver(event("evt_known"))
-    written_by_hand = raw._replace(event_id="evt_by_hand", body_sha256="ab" * 32)
+    body = event("evt_by_hand")
+    written_by_hand = raw._replace(event_id="evt_by_hand", body=body, body_sha256="ab" * 32)
     letter = dead_letter(written_by_hand, FailureClass.INVALID)
     await writer.quarantine(pipeline.pool, [letter], WORKFLOW)
     audit = (await pipeline.audit()).audit
     assert names(audit.unexplained) == ["evt_by_hand"]
+
+
+async def test_a_letter_with_the_bytes_of_another_event_is_named(pipeline: Pipeline) -> None:
+    raw = await pipeline.deliver(event("evt_known_too"))
+    written_by_hand = raw._replace(event_id="evt_renamed", body_sha256="ab" * 32)
+    letter = dead_letter(written_by_hand, FailureClass.INVALID)
+    await writer.quarantine(pipeline.pool, [letter], WORKFLOW)
+    audit = (await pipeline.audit()).audit
+    assert names(audit.mismatched) == ["evt_known_too"]
 
 
 async def test_a_duplicate_in_the_window_finds_the_row_from_before_it(pipeline: Pipeline) -> None:

@@ -83,7 +83,7 @@ class House:
         """The facts anew, as far as the ledger reads them."""
         self.ask(
             "CREATE OR REPLACE TABLE {marts}.fct_payment_events AS SELECT provider, event_id, "
-            "body_sha256, kind, amount_minor, currency, received_at, ingest_xid "
+            "body_sha256, identity_sha256, kind, amount_minor, currency, received_at, ingest_xid "
             "FROM {data}.payment_events"
         )
 

@@ -11,7 +11,7 @@ from payment_pipeline.settings import Settings
 pytestmark = pytest.mark.stack
 
 PORTS = {
-    "gateway": "gateway_port",
+    "gateway": "gateway_metrics_port",
     "normalizer": "normalizer_metrics_port",
     "dispatcher": "dispatcher_metrics_port",
     "worker": "worker_metrics_port",

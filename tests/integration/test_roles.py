@@ -1,6 +1,7 @@
 """Each service may do in PostgreSQL what its work needs, and nothing else."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ from payment_pipeline.adapters import postgres
 from payment_pipeline.bronze.migrate import migrate
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Service, Settings
+from support.normalized_events import until
 
 pytestmark = pytest.mark.stack
 
@@ -138,6 +140,33 @@ def test_dagster_s_database_is_closed_to_the_services(stores: Settings, service:
     elsewhere = stores.model_copy(update={"postgres_database": "dagster"})
     with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
         psycopg.connect(elsewhere.dsn_as(service))
+
+
+@pytest.mark.parametrize("database", ["postgres", "template1", "template0"])
+def test_the_server_s_own_databases_are_closed_to_every_role(
+    stores: Settings, database: str
+) -> None:
+    for role, secret in roles.passwords(stores).items():
+        there = f"postgresql://{role}:{stores.secret(secret)}@{stores.host}:{stores.postgres_port}"
+        with pytest.raises(psycopg.OperationalError, match=r"permission denied|not currently acc"):
+            psycopg.connect(f"{there}/{database}")
+
+
+async def test_the_log_says_who_connected_and_who_was_refused(stores: Settings) -> None:
+    log = files.log_path(stores, "postgres")
+    with psycopg.connect(stores.dsn_as("lake")) as connection:
+        process = connection.info.backend_pid
+    refused = stores.dsn_as("lake").replace(stores.secret("postgres_lake_password"), "wrong")
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(refused)
+    there = f"payments_lake@{stores.postgres_database} {stores.host}"
+    for expected in (
+        rf"\[{process}\] {there}\S* LOG:  connection authorized: user=payments_lake",
+        rf"\[{process}\] {there}\S* LOG:  disconnection: session time",
+        rf"{there}\S* FATAL:  password authentication failed",
+    ):
+        said = re.compile(expected)
+        await until(lambda said=said: said.search(log.read_text()) is not None)  # type: ignore[misc]
 
 
 def test_bronze_is_closed_to_dagster_s_own_role(stores: Settings) -> None:

@@ -23,7 +23,7 @@ from support.repository import ROOT
 pytestmark = pytest.mark.stack
 
 PORT_OF: Final = {
-    "payment_pipeline.gateway": "PAYMENTS_GATEWAY_PORT",
+    "payment_pipeline.gateway": "PAYMENTS_GATEWAY_METRICS_PORT",
     "payment_pipeline.inference": "PAYMENTS_INFERENCE_PORT",
     "payment_pipeline.normalizer": "PAYMENTS_NORMALIZER_METRICS_PORT",
     "payment_pipeline.orchestrator.dispatcher": "PAYMENTS_DISPATCHER_METRICS_PORT",

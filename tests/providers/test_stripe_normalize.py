@@ -385,6 +385,17 @@ def test_free_text_in_the_place_of_a_code_is_dropped(text: str) -> None:
     assert fields("charge.failed", charge).keys().isdisjoint({"decline", "risk"})
 
 
+def test_the_name_of_a_coupon_stays_and_other_text_does_not() -> None:
+    def coupon(name: str) -> str:
+        found = fields("customer.discount.created", example("discount", coupon=name, source=None))
+        return str(found["coupon_id"])
+
+    for name in ("HALF4EVER", "summer-sale_24", "gold"):
+        assert coupon(name) == name
+    for text in PERSONAL_TEXTS:
+        assert coupon(text) == pseudonym(text, CONTEXT.pseudonym_key)
+
+
 @pytest.mark.parametrize(
     "custom", ["member-77", "user12345", "8b2f4e1c-77aa-4c6e-9f3d-0a1b2c3d4e5f"]
 )

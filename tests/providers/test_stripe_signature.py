@@ -29,6 +29,19 @@ def test_a_signature_of_openssl_verifies() -> None:
     assert check() == Verified(0)
 
 
+def test_only_a_comparison_in_constant_time_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ordinary comparison stops at the first wrong character, and its time tells which."""
+    compared: list[tuple[bytes, bytes]] = []
+
+    def refuse(expected: bytes, given_signature: bytes) -> bool:
+        compared.append((expected, given_signature))
+        return False
+
+    monkeypatch.setattr("payment_pipeline.providers.stripe.signature.hmac.compare_digest", refuse)
+    assert check() is Refusal.MISMATCH
+    assert compared == [(V1.encode(), V1.encode())]
+
+
 def test_the_matching_secret_is_named() -> None:
     assert check(secrets=("whsec_new", SECRET)) == Verified(1)
 

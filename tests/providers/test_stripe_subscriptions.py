@@ -99,9 +99,10 @@ def test_an_amount_off_counts_if_only_the_items_say_the_currency() -> None:
     assert billed(discounts=discounts, currency=None) == ("700", False)
 
 
-def test_a_coupon_of_one_product_leaves_the_others() -> None:
-    coupon = {**HALF, "applies_to": {"products": ["prod_a"]}}
-    items = monthly(1000, "prod_a"), monthly(400, "prod_b")
+@pytest.mark.parametrize("product", ["prod_a", "a product that the merchant named"])
+def test_a_coupon_of_one_product_leaves_the_others(product: str) -> None:
+    coupon = {**HALF, "applies_to": {"products": [product]}}
+    items = monthly(1000, product), monthly(400, "prod_b")
     assert billed(*items, discounts=[{"id": "di_1", "coupon": coupon}]) == ("900", False)
 
 

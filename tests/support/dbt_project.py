@@ -7,30 +7,28 @@ import sys
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import yaml
-from trino.dbapi import Connection
 
+from payment_pipeline.adapters.trino import authorities_environment, connect, dbt_environment
 from payment_pipeline.settings import Settings
 from support.repository import ROOT
 
 PROJECT: Final = ROOT / "orchestration-dbt"
-CATALOG: Final = "lakehouse"
 
 
 @dataclass(frozen=True)
 class Dbt:
     """The dbt project on one Trino. It reads one schema, and builds schemas with a prefix."""
 
-    host: str
-    port: int
+    settings: Settings
     target: Path
     data_schema: str
     prefix: str
-    user: str = "dbt"
 
     def run(self, *arguments: str, ok: bool = True) -> str:
         """Run `dbt <arguments>`, and return its output.
@@ -53,9 +51,8 @@ class Dbt:
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Return the rows of a query. It names tables as `<schema>.<table>`."""
-        cursor = Connection(self.host, self.port, user=self.user, catalog=CATALOG).cursor()
-        cursor.execute(sql)
-        return [tuple(row) for row in cursor.fetchall()]
+        with connect(self.settings) as connection:
+            return [tuple(row) for row in connection.cursor().execute(sql).fetchall()]
 
     def schema(self, name: str) -> str:
         """Return this run's name of the schema `staging`, `intermediate` or `marts`."""
@@ -73,9 +70,8 @@ class Dbt:
 
     def _environment(self) -> Mapping[str, str]:
         return {
-            "DBT_TRINO_HOST": self.host,
-            "DBT_TRINO_PORT": str(self.port),
-            "DBT_TRINO_USER": self.user,
+            **dbt_environment(self.settings),
+            **authorities_environment(self.settings),
             "DBT_PROFILES_DIR": str(PROJECT),
             "DBT_TARGET_PATH": str(self.target / self.prefix),
             "DBT_LOG_PATH": str(self.target / self.prefix),
@@ -85,11 +81,15 @@ class Dbt:
 def project(lakehouse: Settings, folders: pytest.TempPathFactory) -> Dbt:
     """Return the project on a stack's Trino, with new schemas."""
     name = f"dbt_{uuid.uuid4().hex[:8]}_"
-    return Dbt(lakehouse.host, lakehouse.trino_port, folders.mktemp("dbt"), f"{name}data", name)
+    return Dbt(lakehouse, folders.mktemp("dbt"), f"{name}data", name)
 
 
+@cache
 def described() -> dict[str, dict[str, Any]]:
-    """Return the `.yml` entry of each model by name, with the file as `path`."""
+    """Return the `.yml` entry of each model by name, with the file as `path`.
+
+    The files take a second to parse, so each process parses them once. Do not change the entries.
+    """
     return {
         model["name"]: model | {"path": path}
         for path in sorted(PROJECT.glob("models/**/*.yml"))

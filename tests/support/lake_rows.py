@@ -74,9 +74,9 @@ REVIEWED_ABOVE: Final = 0.9
 
 
 @cache
-def events(seed: int, count: int) -> tuple[PaymentEvent, ...]:
-    """The first `count` events of the simulator, normalized, in their true order."""
-    period = traffic.Period(until=UNTIL, days=DAYS)
+def events(seed: int, count: int, until: datetime = UNTIL) -> tuple[PaymentEvent, ...]:
+    """The first `count` events of the simulator's days up to `until`, normalized, in true order."""
+    period = traffic.Period(until=until, days=DAYS)
     context = Context(pseudonym_key=b"test", normalizer_version="1")
     found = []
     for offset, sent in enumerate(traffic.events(seed, count, period)):
@@ -97,9 +97,9 @@ def events(seed: int, count: int) -> tuple[PaymentEvent, ...]:
 
 
 @cache
-def event_rows(seed: int, count: int) -> tuple[Row, ...]:
+def event_rows(seed: int, count: int, until: datetime = UNTIL) -> tuple[Row, ...]:
     """The events as rows, without the columns that PostgreSQL fills in: `loaded` adds them."""
-    found = events(seed, count)
+    found = events(seed, count, until)
     reported = {
         event.payment_id
         for event in found

@@ -9,10 +9,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from dagster_dbt import DbtCliResource, DbtProject
+from dagster_dbt import DbtCliInvocation, DbtCliResource, DbtProject
 from packaging.version import Version
 
 from payment_pipeline import settings as settings_module
+from payment_pipeline.adapters.trino import authorities_environment
 from payment_pipeline.settings import Settings
 
 _SETTINGS: Final = settings_module.load()
@@ -30,6 +31,11 @@ class InstalledDbt(DbtCliResource):
     def _cli_version(self) -> Version:
         """The version of the installed package. `dbt --version` would also use the network."""
         return Version(metadata.version("dbt-core"))
+
+    def cli(self, *args: Any, **kwargs: Any) -> DbtCliInvocation:  # noqa: ANN401 - as its parent
+        """Starts dbt, with the authorities of Trino's certificate in its environment alone."""
+        with settings_module.exported(authorities_environment(_SETTINGS)):
+            return super().cli(*args, **kwargs)
 
     def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> Any:  # noqa: ANN401, ARG002
         """Returns none. Dagster would use an adapter to fetch columns and row counts."""

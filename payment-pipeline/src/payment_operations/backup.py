@@ -1,5 +1,8 @@
 """Backup and restore of bronze's rows, with pg_dump and pg_restore.
 
+A backup is encrypted and signed with the secret `backup_key`. A restore checks the whole file
+before it changes anything. No plain text is written to a disk.
+
 The schema is not in the backup. `payments migrate` creates today's schema with its roles and
 rights, and a backup of an older schema fits into it.
 
@@ -11,15 +14,19 @@ same name and cluster. The loader refuses to load until `payments lake reanchor`
 
 import os
 import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import IO, Final, NamedTuple
 
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from local_stack.components.postgres import binaries
+from payment_operations import sealed_file
 from payment_pipeline.adapters.postgres import unreachable
 from payment_pipeline.adapters.sql import queries
 from payment_pipeline.bronze.contract import (
@@ -63,6 +70,7 @@ def backup(settings: Settings, file: Path) -> BackedUp:
 
     Raises:
         UserError: the file exists, PostgreSQL can't be reached, or pg_dump failed.
+        MissingSecretError: there is no key.
     """
     if file.exists():
         raise UserError(f"The file {file} exists. Give the backup another name.")
@@ -72,29 +80,33 @@ def backup(settings: Settings, file: Path) -> BackedUp:
         schema = connection.execute("SELECT current_schema()").fetchone() or ("public",)
     part.touch(PRIVATE)
     try:
-        _run(
-            settings, "pg_dump", "--data-only", "--format=custom", "--no-password",
-            f"--schema={schema[0]}", *(f"--exclude-table={each}" for each in EXCLUDED_TABLES),
-            f"--file={part}",
-        )  # fmt: skip
+        with part.open("wb") as target:
+            _dump(settings, schema[0], target)
+            os.fsync(target.fileno())
         part.replace(file)
     finally:
         part.unlink(missing_ok=True)
     return BackedUp(events, file.stat().st_size)
 
 
-def restore(settings: Settings, file: Path) -> Restored:
+def restore(settings: Settings, file: Path, *, unsigned: bool = False) -> Restored:
     """Load a backup's rows into an empty database; an interrupted restore starts again.
 
+    Args:
+        settings: the database and the key.
+        file: that `backup` wrote.
+        unsigned: accept a file of an older version, which is neither encrypted nor signed.
+
     Raises:
-        UserError: the database has rows that no interrupted restore left, the file is no backup, or
-            PostgreSQL can't be reached.
+        UserError: the database has rows that no interrupted restore left, the file is no backup,
+            was changed or has another key, or PostgreSQL can't be reached.
+        MissingSecretError: there is no key.
     """
     if not file.is_file():
         raise UserError(
             f"There is no backup file {file}. Give the name of a file that `payments backup` wrote."
         )
-    taken_at = _taken_at(settings, file)
+    taken_at = _taken_at(settings, _checked(settings, file, unsigned=unsigned))
     migrate(settings)
     with _connected(settings) as connection:
         cut_off = connection.execute(_SQL["cut_off"]).fetchone() != (0,)
@@ -113,7 +125,8 @@ def restore(settings: Settings, file: Path) -> Restored:
         # One transaction: an interrupted restore leaves only its row in bronze_restores.
         _run(
             settings, "pg_restore", "--data-only", "--single-transaction", "--exit-on-error",
-            "--no-password", f"--dbname={conninfo_to_dict(settings.dsn)['dbname']}", str(file),
+            "--no-password", f"--dbname={conninfo_to_dict(settings.dsn)['dbname']}",
+            archive=_checked(settings, file, unsigned=unsigned),
         )  # fmt: skip
         with connection.transaction():
             for table in ORDERED:
@@ -163,33 +176,96 @@ def _tables(connection: psycopg.Connection[tuple[int, ...]]) -> list[sql.Identif
     return [sql.Identifier(str(name)) for (name,) in names]
 
 
-def _taken_at(settings: Settings, file: Path) -> datetime:
-    listed = _run(settings, "pg_restore", "--list", str(file)).splitlines()
+def _checked(settings: Settings, file: Path, *, unsigned: bool) -> Iterator[bytes]:
+    """The archive in a backup file, after the whole file was checked."""
+    if sealed_file.is_sealed(file):
+        secret = settings.secret("backup_key")
+        sealed_file.verify(file, secret)
+        return sealed_file.contents(file, secret)
+    if not unsigned:
+        raise UserError(
+            f"The file {file} is neither encrypted nor signed. If an older version wrote it, and "
+            "nobody else could change it since, use --unsigned."
+        )
+    return _plain(file)
+
+
+def _plain(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as opened:
+        while chunk := opened.read(sealed_file.CHUNK_BYTES):
+            yield chunk
+
+
+def _taken_at(settings: Settings, archive: Iterator[bytes]) -> datetime:
+    listed = _run(settings, "pg_restore", "--list", archive=archive).splitlines()
     line = next(line for line in listed if line.startswith(CREATED_AT))
     at = line.removeprefix(CREATED_AT).removesuffix(" UTC")
     return datetime.strptime(at, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
 
 
-def _run(settings: Settings, program: str, *arguments: str) -> str:
-    """Run one of PostgreSQL's programs; return its output.
+def _dump(settings: Settings, schema: object, target: IO[bytes]) -> None:
+    secret = settings.secret("backup_key")
+    arguments = [
+        "--data-only", "--format=custom", "--no-password",
+        f"--schema={schema}", *(f"--exclude-table={each}" for each in EXCLUDED_TABLES),
+    ]  # fmt: skip
+    with _started(settings, "pg_dump", arguments, stdout=subprocess.PIPE) as (dumping, said):
+        assert dumping.stdout is not None  # noqa: S101 - it is a pipe
+        sealed_file.seal(dumping.stdout, target, secret)
+        _refuse_failure("pg_dump", dumping.wait(), said)
+
+
+def _run(settings: Settings, program: str, *arguments: str, archive: Iterator[bytes]) -> str:
+    """Run one of PostgreSQL's programs with an archive as its input; return its output.
 
     Raises:
-        UserError: the program failed; the message has the last line of its error output.
+        UserError: the program failed, or the archive was changed while it was read.
     """
-    done = subprocess.run(  # noqa: S603 - the packaged program
-        [str(binaries() / program), *arguments],
-        env={**os.environ, **_environment(settings.dsn), "TZ": "UTC"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        reason = done.stderr.strip().splitlines()[-1:]
+    with (
+        tempfile.TemporaryFile("w+") as output,
+        _started(settings, program, arguments, stdin=subprocess.PIPE, stdout=output) as started,
+    ):
+        running, said = started
+        assert running.stdin is not None  # noqa: S101 - it is a pipe
+        # A program that lists an archive, or that fails, does not read to its end.
+        with suppress(BrokenPipeError), running.stdin as given:
+            for part in archive:
+                given.write(part)
+        _refuse_failure(program, running.wait(), said)
+        output.seek(0)
+        return output.read()
+
+
+@contextmanager
+def _started(
+    settings: Settings, program: str, arguments: Sequence[str], **pipes: IO[str] | int
+) -> Iterator[tuple[subprocess.Popen[bytes], IO[str]]]:
+    """Start one of PostgreSQL's programs; yield it and its error output. A mistake kills it."""
+    with (
+        tempfile.TemporaryFile("w+") as said,
+        subprocess.Popen(  # noqa: S603 - the packaged program
+            [str(binaries() / program), *arguments],
+            env={**os.environ, **_environment(settings.dsn), "TZ": "UTC"},
+            stderr=said,
+            **pipes,  # type: ignore[call-overload]
+        ) as running,
+    ):
+        try:
+            yield running, said
+        except BaseException:
+            running.kill()
+            raise
+
+
+def _refuse_failure(program: str, exit_code: int, said: IO[str]) -> None:
+    """Raise the last line of the error output of a program that failed."""
+    if exit_code:
+        said.seek(0)
+        reason = said.read().strip().splitlines()[-1:]
         raise UserError(
             f"{program} failed. Fix the cause, then call the command again: {' '.join(reason)}",
             exit_code=1,
         )
-    return done.stdout
 
 
 def _environment(dsn: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ missing) or a store refused; 2 the call or the configuration is wrong. A mistake
 standard error, never a traceback.
 """
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,6 +78,7 @@ def main() -> None:
     """Run one command; report a mistake as one sentence and an exit code."""
     sys.excepthook = show_defect
     screen = Screen(stderr=True)
+    os.umask(settings.PRIVATE_UMASK)
     try:
         application()()
     except UserError as mistake:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from local_stack import files
-from payment_pipeline.adapters.trino import dbt_environment
+from payment_pipeline.adapters.trino import authorities_environment, dbt_environment
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
@@ -73,4 +73,5 @@ def _environment(settings: Settings) -> dict[str, str]:
         **os.environ,
         "DBT_PROFILES_DIR": str(settings.dbt_project.absolute()),
         **dbt_environment(settings),
+        **authorities_environment(settings),
     }

@@ -56,7 +56,8 @@ def main(settings: Settings, request: Request, lakehouse: Lakehouse | None) -> i
         )
     if request.through not in THROUGH:
         raise UserError(f"--through {request.through}: use one of {', '.join(THROUGH)}.")
-    person = Person(request.provider, checked(request.customer_id))
+    key = settings.secret("pseudonym_key").encode()
+    person = Person(request.provider, checked(request.customer_id), key)
     kafka.quiet()
     try:
         return asyncio.run(_run(settings, request, person, lakehouse))

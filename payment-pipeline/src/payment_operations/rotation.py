@@ -55,6 +55,9 @@ HELD: Final[Mapping[str, Held]] = {
     "s3": Held(
         ("s3_access_key", "s3_secret_key"), (*DAGSTER, "lake-metrics", "trino", "seaweedfs")
     ),
+    "trino": Held(
+        ("trino_password", "trino_reader_password"), ("dagster-code", "superset", "trino")
+    ),
     "superset_admin_password": Held(("superset_admin_password",), ("superset",)),
     "superset_secret_key": Held(("superset_secret_key",), ("superset",)),
 }
@@ -180,17 +183,11 @@ def rotate_held(settings: Settings, name: str) -> list[str]:
     Meanwhile webhooks are received, scored and written to bronze; loads wait.
 
     Raises:
-        UserError: the secret is set in the environment, stored data is encrypted with it, or a
-            reader does not start again.
+        UserError: the secret is set in the environment, or a reader does not start again.
     """
     held = HELD[name]
     for each in held.secrets:
         _refuse_environment(settings, each)
-    if name == "superset_secret_key" and settings.trino_password:
-        raise UserError(
-            "Superset's database holds Trino's password, encrypted with this key. Exchange both as "
-            "docs/security.md describes."
-        )
     states = supervisor.states(settings)
     running = [each for each in held.readers if states.get(each, {}).get("pid")]
     with exclusive(run_dir(settings) / "secrets.lock"):
@@ -253,7 +250,7 @@ def _ask_gateway(settings: Settings, provider: str) -> list[Used] | None:
 
 
 async def _used(settings: Settings, provider: str) -> list[Used] | None:
-    url = f"http://{settings.host}:{settings.gateway_port}/metrics"
+    url = f"http://{settings.host}:{settings.gateway_metrics_port}/metrics"
     try:
         async with aiohttp.ClientSession(timeout=TIMEOUT) as session, session.get(url) as answer:
             page = await answer.text()

@@ -6,6 +6,8 @@ missing file once.
 """
 
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +19,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from payment_pipeline import resources
 from payment_pipeline.domain.failures import UserError
+from payment_pipeline.secret_length import too_short
 
 HOME: Final = Path(os.environ.get("PAYMENTS_HOME") or ".").expanduser().absolute()
 """The folder of `.env` and, by default, of `var`.
@@ -24,10 +27,16 @@ HOME: Final = Path(os.environ.get("PAYMENTS_HOME") or ".").expanduser().absolute
 It is `PAYMENTS_HOME` from the environment, or the directory in which the process started.
 """
 
+PRIVATE_UMASK: Final = 0o077
+"""The file mode mask of every process: only its own user can open the files that it makes."""
+
 FINGERPRINT_HEX: Final = 8
 
 ADDRESS: Final = r"[^\s,/]+:\d{1,5}"
 """`host:port`. A client would try any other text forever."""
+
+TrinoUser = Literal["owner", "reader"]
+"""Trino's users: `trino_user` loads and transforms, `trino_reader` only reads."""
 
 Service = Literal["worker", "lake", "reader"]
 """The services that have a PostgreSQL role, `payments_<service>`.
@@ -99,7 +108,8 @@ class Settings(BaseSettings):
     kafka_port: int = Field(9092, ge=1, le=65535)
     kafka_controller_port: int = Field(9093, ge=1, le=65535)
     postgres_port: int = Field(5432, ge=1, le=65535)
-    # /livez, /readyz and /metrics of the components that serve no other HTTP.
+    # /livez, /readyz and /metrics of the gateway, and of the components that serve no other HTTP.
+    gateway_metrics_port: int = Field(9105, ge=1, le=65535)
     normalizer_metrics_port: int = Field(9101, ge=1, le=65535)
     dispatcher_metrics_port: int = Field(9102, ge=1, le=65535)
     worker_metrics_port: int = Field(9103, ge=1, le=65535)
@@ -145,14 +155,17 @@ class Settings(BaseSettings):
     # The superuser of the local PostgreSQL. It only creates the other roles.
     postgres_admin_password: SecretStr | None = None
     pseudonym_key: SecretStr | None = None
+    # Encrypts and signs the files of `payments backup`.
+    backup_key: SecretStr | None = None
     s3_access_key: SecretStr | None = None
     s3_secret_key: SecretStr | None = None
     superset_secret_key: SecretStr | None = None
     superset_admin_password: SecretStr | None = None
     # The catalog's `client-id:client-secret`. Unset, it is the S3 key.
     catalog_credential: SecretStr | None = None
-    # The password of Trino's user, if Trino needs one.
+    # The passwords of Trino's two users. A Trino that runs elsewhere may need none.
     trino_password: SecretStr | None = None
+    trino_reader_password: SecretStr | None = None
 
     # Gateway.
     signature_tolerance_s: int = Field(300, ge=1, le=3600)
@@ -205,6 +218,8 @@ class Settings(BaseSettings):
     # Trino: the user that loads and transforms, the user that only reads, the local server's heap.
     trino_user: str = "payments"
     trino_reader: str = "superset"
+    # The authorities (PEM) that certify a Trino that runs elsewhere. Unset, the well-known ones.
+    trino_authorities: Path | None = None
     trino_heap_mib: int = Field(2048, ge=1024)
 
     # The folder of the files that are unpacked once for all stacks.
@@ -230,6 +245,10 @@ class Settings(BaseSettings):
     def secrets_dir(self) -> Path:
         """The folder of the generated secrets. Only its owner can read it."""
         return self.var / "secrets"
+
+    def authority_of(self, server: str) -> Path:
+        """The certificate of the authority of a server of the local stack."""
+        return self.secrets_dir / f"{server}.authority.pem"
 
     @property
     def kafka(self) -> str:
@@ -264,7 +283,20 @@ class Settings(BaseSettings):
     @property
     def trino(self) -> str:
         """Trino's base URL, without a slash at the end."""
-        return (self.trino_url or f"http://{self.host}:{self.trino_port}").rstrip("/")
+        return (self.trino_url or f"https://{self.host}:{self.trino_port}").rstrip("/")
+
+    @property
+    def trino_certified_by(self) -> str | None:
+        """The file of the authorities that certify Trino. None: the well-known authorities."""
+        if self.trino_url:
+            given = self.trino_authorities
+            return str(given.expanduser().absolute()) if given else None
+        return str(self.authority_of("trino").absolute())
+
+    def trino_password_of(self, user: TrinoUser) -> str | None:
+        """The password of a user of Trino. None if Trino runs elsewhere and needs none."""
+        name = "trino_password" if user == "owner" else "trino_reader_password"
+        return self.given_secrets.get(name) if self.trino_url else self.secret(name)
 
     @property
     def dsn(self) -> str:
@@ -387,8 +419,28 @@ def load() -> Settings:
 
     Raises:
         pydantic.ValidationError: a variable has a value that its setting doesn't accept.
+        UserError: a secret of the environment or of `.env` is short enough to be guessed.
     """
-    return Settings()
+    found = Settings()
+    for name, secret in found.given_secrets.items():
+        if short := too_short(name, secret):
+            raise UserError(f"{variable(name)} {short.finding}: {short.remedy}.")
+    return found
+
+
+@contextmanager
+def exported(variables: Mapping[str, str]) -> Iterator[None]:
+    """Sets environment variables for the programs that this process starts meanwhile."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def sentences(wrong: ValidationError) -> list[str]:

@@ -84,7 +84,7 @@ async def _outages(
         group.create_task(traffic.run())
         group.create_task(memory.watch())
         try:
-            with running_control(settings, module, "gateway_port") as (port, _):
+            with running_control(settings, module, "gateway_port") as (port, _, _):
                 await _control_ready(controlled, port)
                 await asyncio.sleep(UP_S)
                 processes.freeze(settings, "kafka")

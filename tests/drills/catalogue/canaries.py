@@ -113,7 +113,8 @@ async def _send(context: DrillContext, marked: Marks) -> None:
             continue
         others = chain(
             canary.malformed_with_marks(event, marked),
-            (canary.unmodelled_with_marks(event, marked), canary.hostile_with_marks(event, marked)),
+            canary.hostile_with_marks(event, marked),
+            (canary.unmodelled_with_marks(event, marked),),
             # The same id with another body is a conflict, which ends in the quarantine.
             (sent._replace(body=sent.body + b" "),),
         )
@@ -124,6 +125,8 @@ async def _send(context: DrillContext, marked: Marks) -> None:
             await sender.send(sent, signed=signed or "", body=sent.body + b"\n")
     for event in canary.of_every_kind():
         await sender.send(canary.with_marks(event, marked))
+        for other in canary.hostile_with_marks(event, marked):
+            await sender.send(other)
     sender.close()
     await _send_in_the_head(context.settings, marked)
 

@@ -87,7 +87,7 @@ def _control(context: DrillContext, disk: Path) -> bool:
         sender.close()
 
     module = "drills.controls.eager_gateway"
-    with running_control(settings, module, "gateway_port") as (port, _), _full(disk):
+    with running_control(settings, module, "gateway_port") as (port, _, _), _full(disk):
         asyncio.run(send(port))
     stack_start.up(settings, only=NEEDS)
     lost = settled_audit(context, ledger).missing.count

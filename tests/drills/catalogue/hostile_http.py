@@ -144,7 +144,7 @@ def _control(context: DrillContext) -> bool:
     """Attack a gateway on plain uvicorn without a body limit: its memory must grow."""
     module = "drills.controls.unbounded_gateway"
     without = {"body_bytes_max": 2**40, "gateway_bytes_max": 2**40}
-    with running_control(context.settings, module, "gateway_port", **without) as (port, gateway):
+    with running_control(context.settings, module, "gateway_port", **without) as (port, gateway, _):
         memory = psutil.Process(gateway.pid).memory_info
         first, growth_mib = memory().rss, 0.0
         with _attackers(context, port):

@@ -105,7 +105,7 @@ def _control(context: DrillContext, findings: Findings) -> bool:
     try:
         send_chunk(context, ledger, context.rng.randrange(2**31), CONTROL_EVENTS)
         module = "drills.controls.early_commit_normalizer"
-        with running_control(settings, module, "normalizer_metrics_port") as (_, process):
+        with running_control(settings, module, "normalizer_metrics_port") as (_, process, _):
             process.wait(CONTROL_ENDS_S)
     finally:
         supervisor.start(settings, "normalizer")

@@ -173,7 +173,7 @@ async def _control(context: DrillContext) -> bool:
         good, model = _charges(context, 2)
         spoil = next(kind.spoil for kind in CORPUS if kind.name == "no_amount")
         await sender.send(model, body=spoil(model._replace(body=_of_payment(model, good))))
-        with running_control(settings, module, "normalizer_metrics_port") as (_, brittle):
+        with running_control(settings, module, "normalizer_metrics_port") as (_, brittle, _):
             await asyncio.to_thread(brittle.wait, CONTROL_ENDS_S_MAX)
         try:
             async with asyncio.timeout(CONTROL_WAIT_S):

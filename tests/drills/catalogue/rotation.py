@@ -102,8 +102,8 @@ async def _control(context: DrillContext, path: Path, provider: "_Provider") -> 
         f"control, rotated without an overlap: {answers[401]} of {RETIRED_TRIES} rejected"
     )
     module = "drills.controls.trusting_gateway"
-    with running_control(context.settings, module, "gateway_port") as (port, _):
-        await wait_until_ready(context.settings, port)
+    with running_control(context.settings, module, "gateway_port") as (port, _, probes):
+        await wait_until_ready(context.settings, probes)
         trusting = _Provider(context, context.folder / "control.jsonl", old, port)
         retired = (await trusting.try_with(old, RETIRED_TRIES))[200]
         late = (await trusting.try_with(old, RETIRED_TRIES, lambda: int(time()) - 301))[200]

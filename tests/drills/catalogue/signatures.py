@@ -47,8 +47,8 @@ def run(context: DrillContext) -> Findings:
     findings.require(not rejected, f"{rejected} valid webhooks were rejected")
     account_for_events(context, ledger, findings)
     module = "drills.controls.trusting_gateway"
-    with running_control(context.settings, module, "gateway_port") as (port, _):
-        trusting = asyncio.run(_control(context, port))
+    with running_control(context.settings, module, "gateway_port") as (port, _, probes):
+        trusting = asyncio.run(_control(context, port, probes))
     context.progress(
         f"control, every signature is valid: {trusting} of {CONTROL_MUTATIONS} accepted"
     )
@@ -88,8 +88,8 @@ async def _forge(context: DrillContext, sender: Sender, event: Event) -> Answere
     return await sender.send(event, header, body)
 
 
-async def _control(context: DrillContext, port: int) -> int:
-    await wait_until_ready(context.settings, port)
+async def _control(context: DrillContext, port: int, probes: int) -> int:
+    await wait_until_ready(context.settings, probes)
     sender = Sender(context.settings, context.folder / "control.jsonl", port)
     events: Iterator[Event] = islice(modelled_events(context, CONTROL_MUTATIONS), CONTROL_MUTATIONS)
     answered = [await _forge(context, sender, event) for event in events]

@@ -25,16 +25,17 @@ ENDS_S_MAX: Final = 10.0
 @contextmanager
 def running_control(
     settings: Settings, module: str, port_setting: str, **overrides: object
-) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-    """Run `python -m module` on the stack's stores and on a free port, and kill it at the end.
+) -> Iterator[tuple[int, subprocess.Popen[bytes], int]]:
+    """Run `python -m module` on the stack's stores and on free ports, and kill it at the end.
 
-    Yields the port and the process.
+    Yields the port, the process, and the port of a gateway's probes.
 
     Raises:
         RuntimeError: the process does not start. The message has the end of its log.
     """
-    (port,) = free_ports(1)
-    own = settings.model_copy(update={port_setting: port, **overrides})
+    port, probes = free_ports(2)
+    ports = {"gateway_metrics_port": probes, port_setting: port}
+    own = settings.model_copy(update={**ports, **overrides})
     log = var(settings) / "log" / f"{module.rpartition('.')[2]}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -54,23 +55,27 @@ def running_control(
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{module} does not start. Its log: {log.read_text()[-1000:]}")
             time.sleep(0.05)
-        yield port, process
+        yield port, process, probes
     finally:
         process.kill()
         process.wait(ENDS_S_MAX)
 
 
-async def wait_until_ready(settings: Settings, port: int) -> None:
-    """Wait until a gateway is ready. A gateway listens before its producer is connected.
+async def wait_until_ready(settings: Settings, probes: int) -> None:
+    """Wait until the gateway with this port of its probes is ready.
+
+    A gateway listens before its producer is connected.
 
     Raises:
         RuntimeError: the gateway is not ready within `LISTENS_S_MAX`.
     """
     for _ in range(int(LISTENS_S_MAX / READY_POLL_S)):
-        if await answers(f"http://{settings.host}:{port}/readyz"):
+        if await answers(f"http://{settings.host}:{probes}/readyz"):
             return
         await asyncio.sleep(READY_POLL_S)
-    raise RuntimeError(f"The gateway on port {port} is not ready after {LISTENS_S_MAX:.0f} s.")
+    raise RuntimeError(
+        f"The gateway (probes on {probes}) is not ready after {LISTENS_S_MAX:.0f} s."
+    )
 
 
 def _listens(host: str, port: int) -> bool:

@@ -175,7 +175,7 @@ async def test_a_patch_closes_the_class_and_the_audit_is_clean(story: Story) -> 
     assert story.stored() == []
 
     told = story.redrive("--class", "unknown_currency", "--patch", EURO, "--note", "was EUR")
-    assert told["outcomes"] == {"written": 3}
+    assert told["outcomes"] == {"written": 3}, told
     assert all(result["patched"] for result in told["results"])
     stored = story.stored()
     assert [(event_id, currency) for event_id, _, currency in stored] == [

@@ -80,9 +80,10 @@ async def test_an_event_that_names_nobody_goes_on_naming_nobody(row: ScoredEvent
 
 def test_a_correction_names_nobody_again(row: ScoredEvent) -> None:
     event = row.event
+    identity = event.identity_sha256
     stored = {
         "body_sha256": event.body_sha256,
-        "identity_sha256": event.identity_sha256,
+        "identity_sha256": identity,
         "customer_id": TOKEN,
     }
     found = _compared([event], {row.key: stored})

@@ -12,10 +12,10 @@ from payment_pipeline.domain.failures import BadRecord, FailureClass
 from payment_pipeline.domain.raw import Coordinates
 from payment_pipeline.domain.topics import DLQ_VALIDATION
 from payment_pipeline.erasure.erased_topics import RESOLUTION, _Scan
-from payment_pipeline.erasure.person import Person
+from support.people import person
 from support.records import record
 
-JANE = Person("stripe", "cus_jane", objects=frozenset({"pi_1"}))
+JANE = person("cus_jane", "pi_1")
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 CHARGE = "webhooks.stripe.charge"
 

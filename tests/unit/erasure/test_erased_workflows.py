@@ -5,8 +5,8 @@ from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution
 from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
 
 from payment_pipeline.erasure.erased_workflows import _is_named_in
-from payment_pipeline.erasure.person import Person
 from support.mentions_of_jane import HERS, JANE, OTHERS
+from support.people import person
 
 
 def started(text: str) -> HistoryEvent:
@@ -17,15 +17,15 @@ def started(text: str) -> HistoryEvent:
 
 @pytest.mark.parametrize("text", HERS)
 def test_a_payload_with_her_id_names_her(text: str) -> None:
-    assert _is_named_in(started(text), Person("stripe", JANE))
+    assert _is_named_in(started(text), person(JANE))
 
 
 @pytest.mark.parametrize("text", OTHERS)
 def test_a_payload_with_another_id_does_not_name_her(text: str) -> None:
-    assert not _is_named_in(started(text), Person("stripe", JANE))
+    assert not _is_named_in(started(text), person(JANE))
 
 
 def test_the_length_byte_before_a_text_is_not_part_of_an_id() -> None:
     execution = WorkflowExecution(workflow_id=f"{JANE}/{'1' * 60}")
     assert b"E" + JANE.encode() in execution.SerializeToString(), "69 bytes"
-    assert _is_named_in(execution, Person("stripe", JANE))
+    assert _is_named_in(execution, person(JANE))

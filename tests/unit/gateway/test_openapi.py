@@ -10,10 +10,12 @@ import pytest
 from schemathesis import GenerationMode
 from schemathesis.checks import negative_data_rejection
 from schemathesis.schemas import BaseSchema
+from starlette.types import Receive, Scope, Send
 
 from payment_pipeline.gateway.gateway_app import Gateway
 from payment_pipeline.gateway.live_secrets import LiveSecrets
-from payment_pipeline.gateway.webhook import Webhooks
+from payment_pipeline.gateway.operator_pages import OperatorPages
+from payment_pipeline.gateway.webhook import PREFIX, Webhooks
 from payment_pipeline.providers import providers
 from payment_pipeline.settings import Settings
 from support.documents import Case, document, hold_to
@@ -35,7 +37,21 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> BaseSchema:
     )
     kafka = FakePublisher()
     secrets = {"stripe": LiveSecrets(providers()["stripe"], settings)}
-    return document(Gateway(Webhooks(settings, providers(), secrets, kafka), kafka, frozenset()))
+    return document(_BothPorts(kafka, Gateway(Webhooks(settings, providers(), secrets, kafka))))
+
+
+class _BothPorts(OperatorPages):
+    """Both ports in one application: the document of one describes the webhooks of the other."""
+
+    def __init__(self, kafka: FakePublisher, gateway: Gateway) -> None:
+        super().__init__(kafka, frozenset())
+        self._gateway = gateway
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(PREFIX):
+            await self._gateway(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 def sign(case: Case) -> None:

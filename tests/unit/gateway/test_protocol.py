@@ -7,9 +7,10 @@ import pytest
 import uvicorn
 from prometheus_client import REGISTRY
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from payment_pipeline.gateway import protocol
-from payment_pipeline.gateway.protocol import HEAD_BYTES_MAX
+from payment_pipeline.gateway.protocol import HEAD_BYTES_MAX, PIPELINED_MAX
 from payment_pipeline.settings import Settings
 
 SETTINGS = Settings(body_bytes_max=1024, gateway_connections_max=3, gateway_read_s_max=0.2)
@@ -18,16 +19,26 @@ LONG_BYTES = 64 * 1024 * 1024
 """More than the kernel holds for a client that doesn't read."""
 HONEST = HEAD + b"content-length: 2\r\n\r\n{}"
 
+WORK_ENDS = asyncio.Event()
+WORKING = asyncio.Semaphore(0)
+"""Is released when the application has a request for /work."""
+
 Dial = Callable[[], "asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]"]
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer 413 once more than the cap has come, else 200; at /long with a long body."""
+    """Answer 413 once more than the cap has come, else 200; at /long with a long body.
+
+    At /work it answers after `WORK_ENDS`.
+    """
     size, more = 0, True
     while more and size <= SETTINGS.body_bytes_max:
         message = await receive()
         size += len(message.get("body", b""))
         more = message.get("more_body", False)
+    if scope["path"] == "/work":
+        WORKING.release()
+        await WORK_ENDS.wait()
     status = 413 if size > SETTINGS.body_bytes_max else 200
     body = b"x" * LONG_BYTES if scope["path"] == "/long" else b""
     length = (b"content-length", str(len(body)).encode())
@@ -38,6 +49,9 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 @pytest.fixture
 async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     monkeypatch.setattr(protocol, "SWEEP_S", 0.02)
+    global WORKING
+    WORK_ENDS.clear()
+    WORKING = asyncio.Semaphore(0)
     monkeypatch.setattr(protocol, "DISCARDED_BYTES_MAX", 256 * 1024)
     config = uvicorn.Config(
         app, http=protocol.bounded(SETTINGS), lifespan="off", log_config=None, port=0
@@ -49,6 +63,7 @@ async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     sweeper = asyncio.create_task(protocol.sweep(server.server_state, SETTINGS.gateway_read_s_max))
     yield server.servers[0].sockets[0].getsockname()[1]
     sweeper.cancel()
+    WORK_ENDS.set()
     await server.shutdown()
 
 
@@ -127,6 +142,51 @@ async def test_an_endless_head_is_cut(dial: Dial) -> None:
     assert (await head(reader)).startswith(b"HTTP/1.1 431 ")
 
 
+@pytest.mark.parametrize(
+    "more",
+    [b"x-1: 1\r\n" * 100_000, b"x-more: " + b"x" * 1_000_000, b"/" * 1_000_000, b"\r\n" * 500_000],
+    ids=["many headers", "a long header", "a long target", "empty lines"],
+)
+async def test_a_head_is_measured_before_it_is_parsed(
+    dial: Dial, more: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed_bytes = 0
+
+    def counted(self: HttpToolsProtocol, data: bytes) -> None:
+        nonlocal parsed_bytes
+        parsed_bytes += len(data)
+        parse(self, data)
+
+    parse = HttpToolsProtocol.data_received
+    monkeypatch.setattr(HttpToolsProtocol, "data_received", counted)
+    reader, writer = await dial()
+    start = {b"/": b"GET /", b"\r": b"\r\n"}.get(more[:1], HEAD)
+    writer.write(start + more + b"\r\n\r\n")
+    answer = await rest(reader)
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 431 ")
+    assert parsed_bytes == HEAD_BYTES_MAX
+
+
+async def test_a_head_of_the_largest_size_is_taken(dial: Dial) -> None:
+    reader, writer = await dial()
+    start, end = HEAD + b"content-length: 2\r\nx-more: ", b"\r\n\r\n"
+    for size, status in ((HEAD_BYTES_MAX, 200), (HEAD_BYTES_MAX + 1, 431)):
+        writer.write(start + b"x" * (size - len(start) - len(end)) + end + b"{}")
+        assert (await head(reader)).startswith(b"HTTP/1.1 %d " % status)
+
+
+async def test_requests_that_wait_for_an_answer_are_bounded(dial: Dial) -> None:
+    reader, writer = await dial()
+    before = cut("pipelined")
+    writer.write(b"GET /work HTTP/1.1\r\n\r\n" * 10_000)
+    assert await rest(reader) == b""
+    assert cut("pipelined") == before + 1
+    reader, writer = await dial()
+    writer.write(HONEST * (PIPELINED_MAX // 2))
+    for _ in range(PIPELINED_MAX // 2):
+        assert (await head(reader)).startswith(b"HTTP/1.1 200")
+
+
 async def test_a_body_too_large_is_answered_and_its_rest_discarded(dial: Dial) -> None:
     reader, writer = await dial()
     writer.write(HEAD + b"content-length: 100000\r\n\r\n" + b"x" * 100_000)
@@ -155,17 +215,48 @@ async def test_an_endless_body_is_cut(dial: Dial) -> None:
 
 
 async def test_connections_are_counted(dial: Dial) -> None:
+    """Each of them waits for the gateway, so none may be closed for another one."""
     taken = [await dial() for _ in range(SETTINGS.gateway_connections_max)]
-    for reader, writer in taken:
-        writer.write(HONEST)
-        assert (await head(reader)).startswith(b"HTTP/1.1 200")
+    for _, writer in taken:
+        writer.write(b"GET /work HTTP/1.1\r\nhost: gateway\r\n\r\n")
+    async with asyncio.timeout(5):
+        for _ in taken:
+            await WORKING.acquire()
     one_too_many, _ = await dial()
     assert await rest(one_too_many) == b""
+    WORK_ENDS.set()
+    for reader, _ in taken:
+        assert (await head(reader)).startswith(b"HTTP/1.1 200")
     taken[0][1].close()
     await taken[0][1].wait_closed()
     reader, writer = await dial()
     writer.write(HONEST)
     assert (await head(reader)).startswith(b"HTTP/1.1 200")
+
+
+async def test_the_longest_idle_connection_makes_room(dial: Dial) -> None:
+    taken = [await dial() for _ in range(SETTINGS.gateway_connections_max)]
+    for reader, writer in reversed(taken):
+        writer.write(HONEST)
+        assert (await head(reader)).startswith(b"HTTP/1.1 200")
+    reader, writer = await dial()
+    writer.write(HONEST)
+    assert (await head(reader)).startswith(b"HTTP/1.1 200")
+    assert await rest(taken[-1][0]) == b""
+    for reader, writer in taken[:-1]:
+        writer.write(HONEST)
+        assert (await head(reader)).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("beginning", [b"", HEAD, HEAD + b"content-length: 2\r\n\r\n{"])
+async def test_slow_clients_can_not_keep_a_fast_one_out(dial: Dial, beginning: bytes) -> None:
+    for _ in range(3 * SETTINGS.gateway_connections_max):
+        _, writer = await dial()
+        writer.write(beginning)
+    for _ in range(3):
+        reader, writer = await dial()
+        writer.write(HONEST)
+        assert (await head(reader)).startswith(b"HTTP/1.1 200")
 
 
 async def test_who_asks_and_never_reads_is_dropped(dial: Dial) -> None:
@@ -209,6 +300,9 @@ def cut(limit: str) -> float:
         ("transfer-encoding: chunked", "2;\nxx\r\n{}\r\n0\r\n\r\n"),
         ("transfer-encoding: chunked", "fffffffffffffffff\r\n{}\r\n0\r\n\r\n"),
         ("transfer-encoding: chunked", "0\r\ncontent-length: 40\r\n\r\n"),
+        ("transfer-encoding: chunked", "2\r\n{}\r\n0\r\nx: a\r\n\r\n"),
+        ("transfer-encoding: chunked", "2\r\n{}\r\n0\r\nstripe-signature: t=1,v1=0\r\n\r\n"),
+        ("transfer-encoding: chunked|trailer: x", "0\r\nx: a\r\n\r\n"),
         ("x: a\rtransfer-encoding: chunked", "0\r\n\r\n"),
         ("x: a\r\n transfer-encoding: chunked", "0\r\n\r\n"),
         ("x: a\ncontent-length: 40", ""),

@@ -13,6 +13,7 @@ from httpx import ASGITransport, AsyncClient, Response
 from payment_pipeline.gateway import gateway_metrics
 from payment_pipeline.gateway.gateway_app import Gateway
 from payment_pipeline.gateway.live_secrets import LiveSecrets
+from payment_pipeline.gateway.operator_pages import OperatorPages
 from payment_pipeline.gateway.publisher import (
     DeadlineError,
     NoBrokerError,
@@ -53,11 +54,16 @@ async def client(publisher: FakePublisher, tmp_path: Path) -> AsyncIterator[Asyn
         retry_after_s=7,
     )
     secrets = {"stripe": LiveSecrets(providers()["stripe"], settings)}
-    app = Gateway(
-        Webhooks(settings, providers(), secrets, publisher), publisher, frozenset({"webhooks.dlq"})
-    )
-    transport = ASGITransport(app=app)
+    transport = ASGITransport(app=Gateway(Webhooks(settings, providers(), secrets, publisher)))
     async with AsyncClient(transport=transport, base_url="http://gateway") as found:
+        yield found
+
+
+@pytest.fixture
+async def pages(publisher: FakePublisher) -> AsyncIterator[AsyncClient]:
+    """A client of the second port."""
+    transport = ASGITransport(app=OperatorPages(publisher, frozenset({"webhooks.dlq"})))
+    async with AsyncClient(transport=transport, base_url="http://gateway-metrics") as found:
         yield found
 
 
@@ -303,31 +309,31 @@ async def test_a_defect_of_ours_is_a_500_to_be_tried_again(
 
 
 async def test_alive_without_kafka_and_ready_only_with(
-    client: AsyncClient, publisher: FakePublisher
+    pages: AsyncClient, publisher: FakePublisher
 ) -> None:
     publisher.ready = False
-    assert (await client.get("/livez")).status_code == 200
-    assert_problem(await client.get("/readyz"), 503, "not_ready")
+    assert (await pages.get("/livez")).status_code == 200
+    assert_problem(await pages.get("/readyz"), 503, "not_ready")
     publisher.ready = True
-    assert (await client.get("/readyz")).status_code == 503, "remembered for a second"
+    assert (await pages.get("/readyz")).status_code == 503, "remembered for a second"
 
 
 async def test_ready_when_kafka_has_the_topics(
-    client: AsyncClient, publisher: FakePublisher
+    pages: AsyncClient, publisher: FakePublisher
 ) -> None:
-    assert (await client.get("/readyz")).status_code == 200
+    assert (await pages.get("/readyz")).status_code == 200
     assert publisher.asked_about == frozenset({"webhooks.dlq"})
 
 
-async def test_metrics_count_what_was_answered(client: AsyncClient) -> None:
+async def test_metrics_count_what_was_answered(client: AsyncClient, pages: AsyncClient) -> None:
     await post(client)
-    page = (await client.get("/metrics")).text
+    page = (await pages.get("/metrics")).text
     assert 'payments_gateway_requests_total{code="accepted",provider="stripe",status="200"}' in page
     assert "payments_gateway_request_duration_seconds_bucket" in page
 
 
-async def test_openapi_says_what_each_answer_means(client: AsyncClient) -> None:
-    document = (await client.get("/openapi.json")).json()
+async def test_openapi_says_what_each_answer_means(pages: AsyncClient) -> None:
+    document = (await pages.get("/openapi.json")).json()
     responses = document["paths"]["/webhooks/{provider}"]["post"]["responses"]
     assert set(responses) >= {"200", "400", "401", "404", "413", "415", "503"}
     assert "timestamp_too_old" in responses["401"]["description"]
@@ -337,40 +343,61 @@ async def test_openapi_says_what_each_answer_means(client: AsyncClient) -> None:
     assert {"/livez", "/readyz", "/metrics"} < set(document["paths"])
 
 
-@pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "X-Real-IP", "Via"])
+PAGES = ("/metrics", "/readyz", "/livez", "/openapi.json", "//metrics", "/x/../metrics")
+
+
+@pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "X-Real-IP", "Via", None])
 async def test_through_a_proxy_the_webhooks_alone_are_reached(
-    client: AsyncClient, header: str
+    client: AsyncClient, header: str | None
 ) -> None:
-    added = {header: "203.0.113.7"}
-    for path in ("/metrics", "/readyz", "/livez", "/openapi.json", "//metrics", "/x/../metrics"):
-        assert (await client.get(path, headers=added)).status_code == 404, path
+    """Without a header of a proxy too, because a proxy need not add one."""
+    added = {header: "203.0.113.7"} if header else {}
+    for path in PAGES:
+        assert_problem(await client.get(path, headers=added), 404, "not_found")
     answer = await client.post("/webhooks/stripe", content=EVENT, headers=signed(EVENT) | added)
     assert answer.status_code == 200
-    assert (await client.get("/metrics")).status_code == 200
 
 
-async def test_what_is_no_webhook_is_refused_as_webhooks_are(client: AsyncClient) -> None:
+@pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "X-Real-IP", "Via"])
+async def test_the_second_port_serves_no_proxy_and_no_webhook(
+    pages: AsyncClient, publisher: FakePublisher, header: str
+) -> None:
+    for path in PAGES:
+        answer = await pages.get(path, headers={header: "203.0.113.7"})
+        assert_problem(answer, 404, "not_found")
+    assert (await pages.get("/metrics")).status_code == 200
+    assert_problem(await post(pages), 404, "not_found")
+    assert publisher.records == []
+
+
+async def test_what_is_no_webhook_is_refused_as_webhooks_are(
+    client: AsyncClient, pages: AsyncClient
+) -> None:
     assert_problem(await client.post("/webhooks"), 404, "not_found")
     assert_problem(await client.get("/elsewhere"), 404, "not_found")
-    assert_problem(await client.get("/metrics", headers={"Via": "1.1 proxy"}), 404, "not_found")
-    refused = await client.delete("/livez")
+    assert_problem(await pages.get("/metrics", headers={"Via": "1.1 proxy"}), 404, "not_found")
+    refused = await pages.delete("/livez")
     assert_problem(refused, 405, "method_not_allowed")
     assert refused.headers["allow"] == "GET"
 
 
-async def test_no_page_loads_scripts_from_elsewhere(client: AsyncClient) -> None:
-    assert (await client.get("/docs")).status_code == 404
-    assert (await client.get("/redoc")).status_code == 404
+async def test_no_page_loads_scripts_from_elsewhere(
+    client: AsyncClient, pages: AsyncClient
+) -> None:
+    for path in ("/docs", "/redoc"):
+        assert (await client.get(path)).status_code == 404
+        assert (await pages.get(path)).status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/webhooks/stripe", "/webhooks/MARK", "/MARK", "/openapi.json"])
 @pytest.mark.parametrize("method", ["POST", "GET", "DELETE"])
 async def test_no_answer_repeats_a_byte_of_the_request(
-    client: AsyncClient, method: str, path: str
+    client: AsyncClient, pages: AsyncClient, method: str, path: str
 ) -> None:
     marked = {"x-mark": "MARK", "traceparent": "MARK", "content-type": "application/json"}
     for headers in (marked, marked | {"stripe-signature": "t=1,v1=MARK"}, marked | signed(b"MARK")):
-        answer = await client.request(method, path, content=b"MARK", headers=headers)
-        said = answer.text + str(answer.headers)
-        assert "MARK" not in said
-        assert "server" not in answer.headers
+        for port in (client, pages):
+            answer = await port.request(method, path, content=b"MARK", headers=headers)
+            said = answer.text + str(answer.headers)
+            assert "MARK" not in said
+            assert "server" not in answer.headers

@@ -1,5 +1,6 @@
 """Tests of dbt's calls and of the manifest file."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from dagster_dbt import DbtProject
 
 from orchestration_dagster import dbt_manifest
 from orchestration_dagster.dbt_manifest import PROJECT, InstalledDbt
+from payment_pipeline.settings import Settings
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:The `__fields__` attribute is deprecated"),
@@ -19,6 +21,19 @@ def test_a_call_of_dbt_starts_one_process(tmp_path: Path) -> None:
     dbt = stub(tmp_path, f'echo "$@" >>{called}', PROJECT)
     dbt.cli(["build"], target_path=tmp_path).wait()
     assert called.read_text().splitlines() == ["build"]
+
+
+def test_dbt_alone_checks_certificates_by_trinos_authority(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The catalog's client in the same process has other authorities."""
+    monkeypatch.setattr(dbt_manifest, "_SETTINGS", Settings(var=tmp_path))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/well-known.pem")
+    told = tmp_path / "told"
+    dbt = stub(tmp_path, f"echo $REQUESTS_CA_BUNDLE >{told}", PROJECT)
+    dbt.cli(["build"], target_path=tmp_path).wait()
+    assert told.read_text().strip() == str(tmp_path / "secrets/trino.authority.pem")
+    assert os.environ["REQUESTS_CA_BUNDLE"] == "/etc/well-known.pem"
 
 
 def test_a_manifest_is_visible_only_when_it_is_complete(

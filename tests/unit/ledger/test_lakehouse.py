@@ -178,4 +178,4 @@ def test_the_ledger_reads_what_the_loader_and_the_marts_write() -> None:
     ]
     held = {column["name"] for column in model["columns"]}
     needed = {"provider", "event_id", "kind", "amount_minor", "currency", "received_at"}
-    assert needed | {"ingest_xid"} <= held
+    assert needed | {"ingest_xid", "body_sha256", "identity_sha256"} <= held

@@ -1,13 +1,14 @@
 """Tests the configuration of the Dagster instance, and the privacy of its secrets."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from urllib.parse import quote
 
 import pytest
 import yaml
 
 from local_stack import dagster
-from local_stack.components import dagster_webserver, superset
+from local_stack.components import dagster_code, dagster_webserver, superset
 from payment_pipeline.settings import Settings
 
 SettingsOf = Callable[..., Settings]
@@ -68,21 +69,47 @@ def test_a_given_database_is_used_unchanged(isolated: SettingsOf) -> None:
     assert isolated(dagster_dsn=given).dagster_storage == given
 
 
-def test_dbt_gets_trinos_password_only_in_its_environment(isolated: SettingsOf) -> None:
-    assert "DBT_TRINO_PASSWORD" not in dagster.environment(isolated())
-    given = dagster.environment(isolated(trino_password="pw"))
-    assert given["DBT_TRINO_PASSWORD"] == "pw"
+def test_only_the_code_server_gets_trinos_password(
+    isolated: SettingsOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dagster_code, "load", lambda: isolated(trino_password="pw"))
+    given: list[Mapping[str, str]] = []
+    monkeypatch.setattr(dagster, "become", lambda *call: given.append(call[2]))
+    dagster_code.main()
+    assert given[0]["DBT_TRINO_PASSWORD"] == "pw"
+    assert not [name for name in dagster.environment(isolated()) if "TRINO" in name]
 
 
 def test_superset_queries_as_the_reader(isolated: SettingsOf) -> None:
     settings = isolated(**KEYS)
+    authorities = settings.secrets_dir / "trino.authority.pem"
     assert superset.trino_uri(settings) == (
-        f"trino://superset@127.0.0.1:{settings.trino_port}/lakehouse"
+        f"trino://superset@127.0.0.1:{settings.trino_port}/lakehouse?protocol=https"
+        f"&verify={quote(json.dumps(str(authorities)), safe='')}"
     )
+    assert superset.environment(settings)["REQUESTS_CA_BUNDLE"] == str(authorities)
 
 
 def test_superset_queries_a_cluster_over_tls_with_a_password(isolated: SettingsOf) -> None:
-    settings = isolated(trino_url="https://trino.example:8443", trino_password="p/w")
-    assert superset.trino_uri(settings) == (
-        "trino://superset:p%2Fw@trino.example:8443/lakehouse?protocol=https"
+    """The password is not in the address, which Superset stores."""
+    settings = isolated(
+        **KEYS,
+        trino_url="https://trino.example:8443",
+        trino_password="loads",
+        trino_reader_password="p/w",
     )
+    assert superset.trino_uri(settings) == (
+        "trino://superset@trino.example:8443/lakehouse?protocol=https"
+    )
+
+
+@pytest.mark.parametrize("reader", ["loads", ""])
+def test_superset_does_not_start_without_a_password_of_its_own(
+    isolated: SettingsOf, reader: str
+) -> None:
+    settings = isolated(
+        trino_url="https://trino.example", trino_password="loads", trino_reader_password=reader
+    )
+    red = [check for check in superset.checks(settings) if check.name == "Trino's reader"]
+    assert [check.ok for check in red] == [False]
+    assert "PAYMENTS_TRINO_READER_PASSWORD" in red[0].remedy

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from local_stack import files, generated_secrets
+from local_stack import files, generated_secrets, preflight
 from payment_pipeline.settings import Settings
 
 SettingsOf = Callable[..., Settings]
@@ -47,3 +47,30 @@ def test_the_socket_fits_and_is_private(isolated: SettingsOf, tmp_path: Path, na
 def test_two_stacks_with_long_paths_have_two_sockets(isolated: SettingsOf, tmp_path: Path) -> None:
     one, other = (isolated(var=tmp_path / (name * 200)) for name in "ab")
     assert files.socket_path(one) != files.socket_path(other)
+
+
+def test_no_other_user_can_enter_the_folder_of_a_stack(
+    isolated: SettingsOf, tmp_path: Path
+) -> None:
+    settings = isolated(var=tmp_path / "new" / "var")
+    files.make_folders(settings)
+    assert mode(settings.var) == mode(settings.var / "log") == mode(settings.var / "run") == 0o700
+    settings.var.chmod(0o755)  # as older versions left it
+    files.make_folders(settings)
+    assert mode(settings.var) == 0o700
+
+
+def test_a_folder_that_others_may_need_is_not_closed(isolated: SettingsOf, tmp_path: Path) -> None:
+    settings = isolated(var=tmp_path / "shared")
+    settings.var.mkdir()
+    (settings.var / "something else").touch()
+    settings.var.chmod(0o755)
+    files.make_folders(settings)
+    assert mode(settings.var) == 0o755
+    [check] = [each for each in preflight.checks(settings) if each.name == "Folder"]
+    assert not check.ok
+    assert f"chmod 700 {settings.var}" in check.remedy
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777

@@ -30,7 +30,6 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Commands:
 
 
 def test_the_user_is_made_before_its_name_is_used(fresh: Commands) -> None:
-    """Supervisord's configuration names the user, and supervisord refuses an unknown one."""
     assert postgres.runs_as() == postgres.ROOT_RUNS_AS
     assert fresh == [["useradd", "--system", postgres.ROOT_RUNS_AS]]
 

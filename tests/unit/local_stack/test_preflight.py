@@ -190,6 +190,16 @@ def test_a_folder_that_supervisord_would_read_as_a_comment_is_red(
     assert not the_check(isolated(var=tmp_path / "stack #1"), "Folder").ok
 
 
+def test_a_short_secret_in_a_file_is_red_and_not_shown(isolated: SettingsOf) -> None:
+    settings = isolated()
+    files.make_folders(settings)
+    files.write_private(settings.secrets_dir / "trino_password", "guess-me-please\n")
+    files.write_private(settings.secrets_dir / "postgres_password", "guess-me-please!\n")
+    [red] = [each for each in preflight.checks(settings) if each.name == "Secret" and not each.ok]
+    assert red.finding.endswith("trino_password has fewer than 16 characters and could be guessed")
+    assert "guess-me" not in red.finding + red.remedy
+
+
 @pytest.mark.parametrize(("mode", "content", "word"), [(0o644, "secret", "chmod"), (0o600, "", "")])
 def test_a_readable_or_empty_secret_file_is_red(
     isolated: SettingsOf, mode: int, content: str, word: str

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from local_stack.components import superset
-from payment_pipeline.erasure.person import Person
 from payment_pipeline.settings import Settings, variable
+from support.people import person as person_with
 
 SettingsOf = Callable[..., Settings]
 OWN_SOURCES: Final = {
@@ -33,7 +34,7 @@ def cache(settings: Settings, name: str, answer: object) -> None:
 def test_cached_answers_with_the_person_are_found_and_deleted(
     isolated: SettingsOf, customer: str
 ) -> None:
-    settings, person = isolated(), Person("stripe", customer)
+    settings, person = isolated(), person_with(customer)
     assert superset.cached(settings, person.patterns) == 0, "no Superset here"
     cache(settings, "row", {"df": [["cus_john"], [customer]]})
     cache(settings, "sql", {"query": f"SELECT 1 WHERE customer_id = '{customer}'"})
@@ -76,12 +77,34 @@ def test_provisioning_gets_the_password_through_its_standard_input(
 
     monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setattr(superset, "python", lambda: Path("python"))
-    settings = isolated(superset_secret_key="sign", superset_admin_password="enter")
+    settings = isolated(
+        superset_secret_key="sign", superset_admin_password="enter", trino_reader_password="look"
+    )
     superset.prepare(settings, lambda _more, _done: None)
     (call,) = calls
     assert call["input"] == "enter"
     assert "enter" not in f"{call['command']} {call['env']}"
     assert call["env"]["SUPERSET_TRINO_URI"] == superset.trino_uri(settings)
+    assert "look" not in f"{call['command']} {call['env']}"
+
+
+def test_superset_reads_trinos_password_from_a_private_file_for_trinos_address_alone(
+    isolated: SettingsOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = subprocess.CompletedProcess([], 0, "", "")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: done)
+    monkeypatch.setattr(superset, "python", lambda: Path("python"))
+    settings = isolated(
+        superset_secret_key="sign", superset_admin_password="enter", trino_reader_password="look"
+    )
+    superset.prepare(settings, lambda _more, _done: None)
+    assert (superset.home(settings) / "trino_login").stat().st_mode & 0o777 == 0o600
+    for name, value in superset.environment(settings).items():
+        monkeypatch.setenv(name, value)
+    config = runpy.run_path(str(superset.FOLDER / "superset_config.py"))
+    password_of = config["SQLALCHEMY_CUSTOM_PASSWORD_STORE"]
+    assert password_of(make_url(superset.trino_uri(settings))) == "look"
+    assert password_of(make_url("trino://superset@elsewhere:8080/lakehouse")) is None
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Tests that Trino's configuration follows from the settings, for any catalog and S3."""
 
+import hashlib
 import json
 from collections.abc import Callable
 
@@ -10,7 +11,12 @@ from payment_pipeline.adapters.trino import dbt_environment
 from payment_pipeline.settings import Settings
 
 SettingsOf = Callable[..., Settings]
-KEYS = {"s3_access_key": "ID", "s3_secret_key": "HUSH"}
+KEYS = {
+    "s3_access_key": "ID",
+    "s3_secret_key": "HUSH",
+    "trino_password": "loads",
+    "trino_reader_password": "looks",
+}
 
 
 def configured(settings: Settings, name: str) -> dict[str, str]:
@@ -22,7 +28,9 @@ def configured(settings: Settings, name: str) -> dict[str, str]:
 def test_trino_listens_only_on_loopback_at_the_configured_port(isolated: SettingsOf) -> None:
     settings = isolated(**KEYS)
     config = configured(settings, "config.properties")
-    assert config["http-server.http.port"] == str(settings.trino_port)
+    assert config["http-server.https.port"] == str(settings.trino_port)
+    assert config["http-server.http.enabled"] == "false"
+    assert config["http-server.authentication.type"] == "PASSWORD"
     assert config["node.bind-ip"] == config["node.internal-address"] == "127.0.0.1"
     assert "$" not in "".join(path.read_text() for path in trino.etc(settings).glob("*.*"))
 
@@ -74,13 +82,25 @@ def test_files_with_a_key_are_private(isolated: SettingsOf) -> None:
         assert path.stat().st_mode & 0o777 == 0o600
 
 
+def test_trino_knows_its_users_by_hashes_of_their_passwords(isolated: SettingsOf) -> None:
+    settings = isolated(**KEYS, trino_user="loader", trino_reader="looker")
+    trino.write_config(settings)
+    users = trino.etc(settings) / "users"
+    assert users.stat().st_mode & 0o777 == 0o600
+    found = dict(line.split(":", 1) for line in users.read_text().splitlines())
+    assert found.keys() == {"loader", "looker"}
+    rounds, salt, digest = found["looker"].split(":")
+    again = hashlib.pbkdf2_hmac("sha1", b"looks", bytes.fromhex(salt), int(rounds))
+    assert digest == again.hex()
+
+
 @pytest.mark.parametrize("name", ["rules.json", "resource-groups.json"])
 def test_the_rules_name_the_two_configured_users(isolated: SettingsOf, name: str) -> None:
     settings = isolated(**KEYS, trino_user="loader", trino_reader="looker")
     trino.write_config(settings)
     rules = json.loads((trino.etc(settings) / name).read_text())
     listed = rules.get("tables") or rules["selectors"]
-    assert {rule["user"] for rule in listed} == {"loader|dbt", "looker"}
+    assert {rule["user"] for rule in listed} == {"loader", "looker"}
 
 
 def test_every_port_of_seaweedfs_is_a_setting(isolated: SettingsOf) -> None:
@@ -97,7 +117,11 @@ def test_every_port_of_seaweedfs_is_a_setting(isolated: SettingsOf) -> None:
 
 
 def test_dbt_gets_the_address_of_a_given_cluster(isolated: SettingsOf) -> None:
-    given = dbt_environment(isolated(trino_url="https://trino.example", trino_user="etl"))
+    authorities = {"trino_authorities": "/etc/own.pem"}
+    settings = isolated(trino_url="https://trino.example", trino_user="etl", **authorities)
+    given = dbt_environment(settings)
     assert given["DBT_TRINO_HOST"] == "trino.example"
     assert (given["DBT_TRINO_SCHEME"], given["DBT_TRINO_PORT"]) == ("https", "443")
     assert given["DBT_TRINO_USER"] == "etl"
+    assert given["DBT_TRINO_AUTHORITIES"] == "/etc/own.pem"
+    assert "DBT_TRINO_PASSWORD" not in given

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 from payment_operations.erasure_text import proof_as_json, search_as_json, sentences
 from payment_pipeline.erasure.erasure_steps import Found, Proof
-from payment_pipeline.erasure.person import Person
+from support.people import person
 
-JANE = Person("stripe", "cus_jane")
+JANE = person("cus_jane")
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 
 

@@ -116,12 +116,6 @@ def test_a_secret_that_is_read_at_a_start_changes(settings: Settings, name: str)
     assert all(settings.secret(each) != before[each] for each in held)
 
 
-def test_a_key_that_encrypts_another_secret_is_refused(isolated: SettingsOf) -> None:
-    settings = isolated(trino_password="given")
-    with pytest.raises(UserError, match=r"docs/security\.md"):
-        rotation.rotate_held(settings, "superset_secret_key")
-
-
 def test_no_component_that_is_restarted_serves_webhooks() -> None:
     serving = {each.name for each in chosen()}
     for held in rotation.HELD.values():

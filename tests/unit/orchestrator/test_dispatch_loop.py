@@ -1,8 +1,10 @@
 """The dispatcher waits for Temporal, and measures how long a start takes."""
 
 import asyncio
+from dataclasses import dataclass
 
 import pytest
+from aiokafka import TopicPartition
 from prometheus_client import REGISTRY
 
 from payment_pipeline.adapters import temporal
@@ -29,6 +31,46 @@ async def test_temporal_may_start_after_the_dispatcher() -> None:
     assert not rounds.done(), "the dispatcher asks again"
     assert not dispatcher.ready()
     rounds.cancel()
+
+
+async def test_an_idle_dispatcher_asks_temporal_once_a_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each round takes a tenth of a second on this test's clock."""
+    asked_at: list[float] = []
+    clock = CountedRounds(rounds_max=35)
+
+    async def check_health() -> bool:
+        asked_at.append(clock.now_s())
+        return True
+
+    settings = Settings(temporal_address=NOBODY_LISTENS)
+    client = await temporal.connect(settings, lazy=True)
+    monkeypatch.setattr(client.service_client, "check_health", check_health)
+    monkeypatch.setattr(dispatch_loop, "monotonic", clock.now_s)
+    monkeypatch.setattr(dispatch_loop, "POLL_S", 0.0)
+    dispatcher = Dispatcher(settings, client)
+    await dispatcher._rounds(clock, [PartitionCursor("payments.normalized", 0, 0)])
+    assert asked_at == pytest.approx([0.1, 1.1, 2.1, 3.1])
+    assert dispatcher.ready()
+
+
+@dataclass
+class CountedRounds(EmptyTopics):
+    """A Kafka consumer that ends the rounds: after `rounds_max`, the topic has a new partition."""
+
+    rounds_max: int
+    rounds: int = 0
+
+    def now_s(self) -> float:
+        return self.rounds / 10
+
+    async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        self.rounds += 1
+        return await super().end_offsets(partitions)
+
+    def partitions_for_topic(self, _topic: str) -> set[int]:
+        return {0} if self.rounds < self.rounds_max else {0, 1}
 
 
 async def test_a_start_is_timed_from_the_request_to_the_acknowledgement(

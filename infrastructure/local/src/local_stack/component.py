@@ -86,8 +86,6 @@ class Component:
     stop_signal: str = "TERM"
     stop_wait_s: int = STOP_WAIT_S
     """The time from the stop signal until it is killed."""
-    user: Callable[[], str | None] = lambda: None
-    """The user that root runs it as. None: root itself."""
 
 
 def program(name: str, find: Callable[[], str]) -> Check:

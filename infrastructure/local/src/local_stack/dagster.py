@@ -6,7 +6,7 @@ The code server loads the code once. The web server and the daemon ask it.
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 from typing import Any, Final, NoReturn
@@ -16,7 +16,6 @@ import aiohttp
 from local_stack import roles
 from local_stack.files import CONFIGURATION, socket_path, var, write_private
 from local_stack.http import TIMEOUT
-from payment_pipeline.adapters.trino import dbt_environment
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
@@ -127,11 +126,19 @@ async def ask(
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """The variables that Dagster's processes read. Trino's password may be among them."""
-    return {"DAGSTER_HOME": str(home(settings)), **dbt_environment(settings)}
+    """The variables that each of Dagster's processes reads."""
+    return {"DAGSTER_HOME": str(home(settings))}
 
 
-def become(settings: Settings, arguments: Sequence[str]) -> NoReturn:
-    """Replace this process with a module of Dagster's, given the module and its arguments."""
-    os.environ.update(environment(settings))
+def become(
+    settings: Settings, arguments: Sequence[str], more: Mapping[str, str] | None = None
+) -> NoReturn:
+    """Replace this process with a module of Dagster's.
+
+    Args:
+        settings: of the stack.
+        arguments: the module and its arguments.
+        more: variables that this process alone reads.
+    """
+    os.environ.update({**environment(settings), **(more or {})})
     os.execv(sys.executable, [sys.executable, "-m", *arguments])  # noqa: S606

@@ -11,7 +11,7 @@ from typing import Final
 from filelock import FileLock
 
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.settings import Settings
+from payment_pipeline.settings import PRIVATE_UMASK, Settings
 
 CONFIGURATION: Final = Path(__file__).with_name("configuration")
 """The templates of the components' configuration files."""
@@ -43,17 +43,40 @@ def socket_path(settings: Settings) -> Path:
     return Path(tempfile.gettempdir()) / f"payments-{os.getuid()}-{digest}" / "supervisor.sock"
 
 
+@contextmanager
+def private() -> Iterator[None]:
+    """Meanwhile, only their owner can open the files and folders that this process makes."""
+    before = os.umask(PRIVATE_UMASK)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def open_to_others(folder: Path) -> bool:
+    """Whether other users may do anything with a folder that exists."""
+    return exists(folder) and bool(folder.stat().st_mode & PRIVATE_UMASK)
+
+
 def make_folders(settings: Settings) -> None:
-    """Create the folders that every component expects.
+    """Create the folders that every component expects. No other user can enter them.
+
+    A stack's folder of an older version is closed too. A folder with other content stays as it is:
+    it may be one that other users need, such as `/tmp`. `payments doctor` then says what to do.
 
     Raises:
         UserError: a folder can't be written, or the socket's folder belongs to another user.
     """
+    folder = var(settings)
     try:
-        for folder in (run_dir(settings), var(settings) / "log"):
+        with private():
             folder.mkdir(parents=True, exist_ok=True)
-        for private in (settings.secrets_dir, socket_path(settings).parent):
-            private.mkdir(mode=0o700, exist_ok=True)
+            if open_to_others(folder) and _is_a_stack_s(folder):
+                folder.chmod(0o700)
+            for inside in (run_dir(settings), folder / "log"):
+                inside.mkdir(exist_ok=True)
+        for closed in (settings.secrets_dir, socket_path(settings).parent):
+            closed.mkdir(mode=0o700, exist_ok=True)
         settings.secrets_dir.chmod(0o700)
     except OSError as failure:
         raise UserError(
@@ -61,6 +84,10 @@ def make_folders(settings: Settings) -> None:
         ) from failure
     if socket_path(settings).parent.stat().st_uid != os.getuid():
         raise UserError(f"{socket_path(settings).parent} belongs to another user: remove it.")
+
+
+def _is_a_stack_s(folder: Path) -> bool:
+    return not any(folder.iterdir()) or all((folder / name).is_dir() for name in ("run", "secrets"))
 
 
 def write_private(path: Path, text: str) -> None:

@@ -46,6 +46,8 @@ class JarLock(NamedTuple):
     path: Path
     endpoint: str = ""
     """The Maven coordinates that it is resolved from. Empty: it is written by hand."""
+    is_kept: Callable[[str], bool] = lambda _name: True
+    """Whether a file of an archive is kept, by its name in the archive."""
 
 
 def locked(lock: Path) -> list[LockedJar]:

@@ -22,6 +22,7 @@ from local_stack.component import Check, Component, runs_elsewhere
 from local_stack.components import chosen
 from local_stack.jars import Download
 from payment_pipeline.domain.failures import UserError
+from payment_pipeline.secret_length import too_short
 from payment_pipeline.settings import Settings, variable
 
 PYTHON_MIN: Final = (3, 11)
@@ -99,7 +100,10 @@ def _var(settings: Settings) -> Check:
     if reason := _unwritable(folder):
         remedy = "correct its permissions, or set PAYMENTS_VAR to a folder that you own"
         return Check("Folder", False, f"{folder} can't be written ({reason})", remedy)
-    return Check("Folder", ok=True, finding=f"{folder} is writable")
+    if files.open_to_others(folder):
+        remedy = f"run `chmod 700 {folder}`, or set PAYMENTS_VAR to a folder of its own"
+        return Check("Folder", False, f"other users can enter {folder}", remedy)
+    return Check("Folder", ok=True, finding=f"{folder} is writable, and private")
 
 
 def _host(settings: Settings) -> Check:
@@ -197,6 +201,8 @@ def _secret_file(name: str, path: Path) -> Check:
     if not text.strip():
         remedy = f"write the secret into it, remove it, or set {variable(name)}"
         return Check("Secret", False, f"{path} is empty", remedy)
+    if short := too_short(name, text.strip()):
+        return Check("Secret", False, f"{path} {short.finding}", short.remedy)
     return Check("Secret", ok=True, finding=f"{name} is there, and private")
 
 

@@ -23,6 +23,8 @@ SERVICE_SECRETS: Final = {
 """The name of each service's password, by its role."""
 SECRETS: Final = ("postgres_password", *SERVICE_SECRETS.values(), "postgres_admin_password")
 """The names of all passwords of the server."""
+MAINTENANCE: Final = ("postgres", "template1")
+"""The databases of a new cluster. By default every role may connect to them."""
 CONNECT_TIMEOUT_S: Final = 10
 """On a busy machine the server may take some seconds to accept a login."""
 LOCK_KEY: Final = 0x726F6C6573
@@ -61,7 +63,8 @@ async def ensure(settings: Settings) -> None:
             await _run(admin, "GRANT pg_read_all_stats TO {}", role)
         await _ensure_database(admin, settings.postgres_database, settings.postgres_user)
         await _ensure_database(admin, DAGSTER, DAGSTER)
-        await _run(admin, "REVOKE ALL ON DATABASE {} FROM PUBLIC", DAGSTER)
+        for database in (DAGSTER, *MAINTENANCE):
+            await _run(admin, "REVOKE ALL ON DATABASE {} FROM PUBLIC", database)
     await _hand_over(settings)
 
 

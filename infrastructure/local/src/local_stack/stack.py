@@ -75,7 +75,7 @@ def up(
     """
     wanted = chosen(only, groups)
     files.make_folders(settings)
-    with files.exclusive(files.run_dir(settings) / "up.lock"):
+    with files.private(), files.exclusive(files.run_dir(settings) / "up.lock"):
         if not supervisor.running(settings):
             # Processes of a killed supervisord still hold their ports, and nothing restarts them.
             process.end(process.members(settings))

@@ -21,7 +21,7 @@ from local_stack.component import Component, command_names, runs_elsewhere
 from local_stack.components import components
 from local_stack.files import log_path, run_dir, socket_path, var
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.settings import HOME, Settings, variable
+from payment_pipeline.settings import HOME, PRIVATE_UMASK, Settings, variable
 
 MARK: Final = "PAYMENTS_STACK"
 """A variable of every process that a stack starts. Its value is the stack's folder."""
@@ -68,6 +68,8 @@ def _daemon_section(settings: Settings) -> str:
         "logfile_backups": LOG_BACKUPS,
         "pidfile": pid_path(settings),
         "childlogdir": var(settings) / "log",
+        # Each component inherits it. Supervisord's default would be 022.
+        "umask": f"{PRIVATE_UMASK:03o}",
         "identifier": "payments",
         **root,
     }
@@ -87,10 +89,9 @@ def _program_section(settings: Settings, component: Component) -> str:
         **_withheld(settings, component),
         MARK: str(var(settings)),
     }
-    user = component.user()
     options = {
         "command": shlex.join(component.command(settings)),
-        "directory": HOME if user is None else "/",
+        "directory": HOME,
         "environment": ",".join(f"{name}={_quoted(value)}" for name, value in variables.items()),
         "autostart": "false",
         "autorestart": "true",
@@ -105,7 +106,6 @@ def _program_section(settings: Settings, component: Component) -> str:
         "stdout_logfile": log_path(settings, component.name),
         "stdout_logfile_maxbytes": LOG_BYTES_MAX,
         "stdout_logfile_backups": LOG_BACKUPS,
-        **({"user": user} if user else {}),
     }
     return _section(f"program:{component.name}", options)
 

@@ -74,21 +74,32 @@ def backup(
         Path, typer.Argument(help="A new file. It holds personal data, as the database does.")
     ],
 ) -> None:
-    """Write a consistent snapshot of bronze's rows to a file, while the pipeline runs."""
+    """Write a snapshot of bronze's rows to an encrypted file, while the pipeline runs."""
     from payment_operations import backup as backups
 
-    done = backups.backup(settings.load(), file)
-    Screen().line(f"{done.events:,} events in {file}, {done.bytes:,} bytes")
+    config = settings.load()
+    done = backups.backup(config, file)
+    Screen().line(
+        f"{done.events:,} events in {file}, {done.bytes:,} bytes. Only the key {_key(config)} "
+        "opens this file: keep a copy of the key in another place."
+    )
 
 
 @app.command()
 def restore(
     file: Annotated[Path, typer.Argument(help="A file that `payments backup` wrote.")],
+    unsigned: Annotated[
+        bool,
+        typer.Option(
+            "--unsigned",
+            help="Accept a file of an older version, which is neither encrypted nor signed.",
+        ),
+    ] = False,
 ) -> None:
-    """Load a backup into an empty database, and say which commands to run next."""
+    """Check a backup, load it into an empty database, and say which commands to run next."""
     from payment_operations import backup as backups
 
-    done = backups.restore(settings.load(), file)
+    done = backups.restore(settings.load(), file, unsigned=unsigned)
     since = done.taken_at - REPLAY_BEFORE
     screen = Screen()
     screen.line(f"{done.events:,} events are restored, as of {done.taken_at:%Y-%m-%dT%H:%M:%SZ}.")
@@ -105,3 +116,10 @@ def restore(
     screen.line(
         "and then `payments dbt build --full-refresh`, see docs/runbooks/replay-and-restore.md."
     )
+
+
+def _key(config: settings.Settings) -> str:
+    """Where the key of the backups is."""
+    if "backup_key" in config.given_secrets:
+        return f"in {settings.variable('backup_key')}"
+    return f"in {config.secrets_dir / 'backup_key'}"

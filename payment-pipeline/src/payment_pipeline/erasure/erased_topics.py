@@ -72,7 +72,7 @@ class _Scan:
 
     def _is_theirs(self, record: ConsumerRecord) -> bool:
         value = record.value or b""
-        if self._person.is_in(value) or self._person.is_in(b'"%b"' % (record.key or b"")):
+        if self._person.is_in(value) or self._person.is_key(record.key or b""):
             return True
         return record.topic == DLQ_VALIDATION and self._person.is_in(_letter(value))
 

@@ -6,7 +6,7 @@ because Temporal can't change them. A review that is still open ends without an 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from time import monotonic
 from typing import Final, NamedTuple
 
@@ -82,10 +82,11 @@ async def delete(client: Client, runs: list[Run]) -> None:
 
 async def _candidates(client: Client, person: Person) -> AsyncIterator[WorkflowExecution]:
     """Yield the workflows that may name the person: reviews, recoveries, ranges, late scores."""
-    queries = [f"{CUSTOMER_ID} = '{person.customer_id}'", f"WorkflowType = '{RESCORE}'"]
-    ids = [workflow.replace("'", "''") for workflow in person.workflows]
+    queries = [f"{CUSTOMER_ID} = {_quoted(each)}" for each in person.customer_ids]
+    queries.append(f"WorkflowType = '{RESCORE}'")
+    ids = [*map(_quoted, person.workflows)]
     for start in range(0, len(ids), IDS_A_QUERY):
-        listed = ", ".join(f"'{each}'" for each in ids[start : start + IDS_A_QUERY])
+        listed = ", ".join(ids[start : start + IDS_A_QUERY])
         queries.append(f"WorkflowId IN ({listed})")
     for query in queries:
         async for one in client.list_workflows(query):
@@ -109,14 +110,34 @@ async def _names(client: Client, one: WorkflowExecution, person: Person) -> bool
 
 
 def _is_named_in(message: Message, person: Person) -> bool:
-    """Tell whether a message names the person.
+    """Tell whether a field of a message names the person.
 
-    In the binary form a text stands between its length and the next tag, which may look like
-    letters. So the text form is searched, in which each value is quoted.
+    The fields are searched one by one, because in the binary form the bytes around a text may look
+    like letters.
     """
-    if person.customer_id.encode() not in message.SerializeToString():
-        return False
-    return person.is_named_in(str(message).encode())
+    for _, value in message.ListFields():
+        # A map has its messages as values; any other repeated field can be iterated as it is.
+        several = value.values() if isinstance(value, Mapping) else value
+        for each in several if _is_repeated(several) else (value,):
+            if isinstance(each, Message):
+                named = _is_named_in(each, person)
+            elif isinstance(each, bytes):
+                named = person.is_named_in(each)
+            else:
+                named = isinstance(each, str) and person.is_named_in_text(each)
+            if named:
+                return True
+    return False
+
+
+def _is_repeated(value: object) -> bool:
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes | Message)
+
+
+def _quoted(text: str) -> str:
+    """Return a text as a literal of Temporal's queries."""
+    escaped = text.replace("\\", "\\\\").replace("'", "''")
+    return f"'{escaped}'"
 
 
 async def _exists(client: Client, run: Run) -> bool:

@@ -14,7 +14,7 @@ meanwhile, and another pass erases it.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
@@ -112,13 +112,7 @@ async def search(stores: Stores, person: Person, progress: Progress) -> Found:
         UserError: a store does not answer.
     """
     progress("searching bronze")
-    known = await erased_rows.known_by(stores.connection, person.provider, person.customer_id)
-    person = replace(
-        known,
-        objects=known.objects | person.objects,
-        payments=tuple({*known.payments, *person.payments}),
-        workflows=tuple({*known.workflows, *person.workflows}),
-    )
+    person = await erased_rows.known_by(stores.connection, person)
     rows = await erased_rows.find(stores.connection, person)
     cut = await erased_topics.find(stores.settings, person, progress)
     runs = await erased_workflows.find(stores.temporal, person, progress)

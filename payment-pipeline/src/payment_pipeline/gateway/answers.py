@@ -79,6 +79,9 @@ UNSUPPORTED: Final = _kept(
 NOT_FOUND: Final = _problem(
     404, "not_found", "Not found", "Send webhooks to `/webhooks/{provider}`."
 )
+NO_PAGE: Final = _problem(
+    404, "not_found", "Not found", "This port has `/livez`, `/readyz`, `/metrics`, `/openapi.json`."
+)
 MALFORMED: Final = _problem(
     400, "malformed", "Malformed request", "This is no valid HTTP request.", connection="close"
 )

@@ -2,9 +2,9 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager, suppress
-from typing import Final
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any, Final
 
 import structlog
 import uvicorn
@@ -16,6 +16,7 @@ from payment_pipeline.settings import Settings
 
 from . import gateway_metrics, live_secrets, protocol
 from .gateway_app import Gateway
+from .operator_pages import OperatorPages
 from .publisher import Publisher
 from .webhook import Webhooks
 
@@ -24,6 +25,17 @@ KEEP_ALIVE_S: Final = 30
 DRAIN_S: Final = 5
 """How long a stop waits for the open requests: longer than the gateway's deadline."""
 BACKLOG: Final = 1024
+PAGES_CONNECTIONS_MAX: Final = 64
+"""Connections to the second port. Above it the answer is 503."""
+_QUIET: Final[dict[str, Any]] = {
+    "ws": "none",
+    "lifespan": "off",
+    "log_config": None,  # the telemetry package configures logs
+    "access_log": False,  # metrics count requests; a log line costs more than the signature check
+    "server_header": False,
+    "date_header": False,
+    "proxy_headers": False,
+}
 
 log = structlog.get_logger()
 
@@ -32,27 +44,24 @@ async def serve(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT, and then answers the open requests.
 
     Raises:
-        UserError: no provider has a signing secret, or the port is in use.
+        UserError: no provider has a signing secret, or a port is in use.
     """
     found = providers.providers()
     secrets = live_secrets.load(found, settings)
-    listener = _listen(settings)
+    listener = _listen(settings.host, settings.gateway_port, "PAYMENTS_GATEWAY_PORT")
+    pages_listener = _listen(
+        settings.host, settings.gateway_metrics_port, "PAYMENTS_GATEWAY_METRICS_PORT"
+    )
     async with Publisher(settings) as publisher:
-        app = Gateway(
-            Webhooks(settings, found, secrets, publisher),
-            publisher,
-            frozenset(
-                (
-                    DLQ_WEBHOOKS,
-                    *(raw(name, part) for name in secrets for part in found[name].resources),
-                )
-            ),
-        )
+        served = (raw(name, part) for name in secrets for part in found[name].resources)
+        pages = OperatorPages(publisher, frozenset((DLQ_WEBHOOKS, *served)))
         gateway_metrics.UNACKNOWLEDGED.set_function(lambda: publisher.unacknowledged)
         gateway_metrics.UNACKNOWLEDGED_MAX.set(settings.gateway_in_flight_max)
         gateway_metrics.UNACKNOWLEDGED_BYTES.set_function(lambda: publisher.unacknowledged_bytes)
+        app = Gateway(Webhooks(settings, found, secrets, publisher))
         server = uvicorn.Server(_config(app, settings))
         async with (
+            _serving(pages, pages_listener),
             _background(live_secrets.watch(secrets.values())),
             _background(protocol.sweep(server.server_state, settings.gateway_read_s_max)),
         ):
@@ -68,26 +77,49 @@ def _config(app: Gateway, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=protocol.bounded(settings),
-        ws="none",
-        lifespan="off",
-        log_config=None,  # the telemetry package configures logs
-        access_log=False,  # metrics count requests; a log line costs more than the signature check
-        server_header=False,
-        date_header=False,
-        proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=DRAIN_S,
         backlog=BACKLOG,
+        **_QUIET,
     )
 
 
-def _listen(settings: Settings) -> socket.socket:
+class _PagesServer(uvicorn.Server):
+    """A server that leaves the signals of the process to the gateway's server."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Captures no signal."""
+        yield
+
+
+@asynccontextmanager
+async def _serving(pages: OperatorPages, listener: socket.socket) -> AsyncIterator[None]:
+    """Serves the pages until the block ends."""
+    server = _PagesServer(
+        uvicorn.Config(
+            pages,
+            http="h11",  # it limits the size of a request's head
+            limit_concurrency=PAGES_CONNECTIONS_MAX,
+            timeout_graceful_shutdown=1,
+            **_QUIET,
+        )
+    )
+    task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        return socket.create_server((settings.host, settings.gateway_port), backlog=BACKLOG)
+        yield
+    finally:
+        server.should_exit = True
+        await task
+
+
+def _listen(host: str, port: int, variable: str) -> socket.socket:
+    try:
+        return socket.create_server((host, port), backlog=BACKLOG)
     except OSError as error:
         raise UserError(
-            f"The gateway can't listen on {settings.host}:{settings.gateway_port}: "
-            f"{error.strerror}. Stop the program that uses the port, or set PAYMENTS_GATEWAY_PORT."
+            f"The gateway can't listen on {host}:{port}: {error.strerror}. Stop the program that "
+            f"uses the port, or set {variable}."
         ) from error
 
 

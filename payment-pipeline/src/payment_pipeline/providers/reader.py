@@ -115,9 +115,7 @@ class Reader:
     def identifier(self, name: str, *, required: bool = False) -> str | None:
         """An id, or its pseudonym if the id may identify a person."""
         value = self.raw_text(name, required=required)
-        if value is None or is_plain_id(value, self.reading.own_ids):
-            return value
-        return self._keyed(value)
+        return None if value is None else self._identifier(value)
 
     def plain_id(self, name: str, *, required: bool = False) -> str | None:
         """An id that may be a header or a key of a record. Any other id is a fault."""
@@ -189,12 +187,12 @@ class Reader:
             self._unread(name, value, "a number")
         return None
 
-    def texts_of(self, name: str) -> frozenset[str] | None:
-        """The strings of a list; `None` if there is no list."""
+    def identifiers(self, name: str) -> frozenset[str] | None:
+        """The ids of a list, each as `identifier` gives it; `None` if there is no list."""
         value = self._object.get(name)
         if type(value) is not list:
             return None
-        return frozenset(each for each in value if type(each) is str)
+        return frozenset(self._identifier(each) for each in value if type(each) is str)
 
     def references(self, name: str) -> "list[tuple[str, Reader]]":
         """Each object of a list: its id, and its reader, which is `ABSENT` for an id alone."""
@@ -273,6 +271,9 @@ class Reader:
         if len(self.reading.faults) < FAULTS_MAX:
             error = FieldError(path=self.path(name), message=message)
             self.reading.faults.append(Fault(failure, error))
+
+    def _identifier(self, text: str) -> str:
+        return text if is_plain_id(text, self.reading.own_ids) else self._keyed(text)
 
     def _keyed(self, text: str) -> str:
         return pseudonym(text, self.reading.pseudonym_key)

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -14,7 +15,7 @@ from prometheus_client import Gauge
 from pydantic import ValidationError
 
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.settings import Settings, sentences
+from payment_pipeline.settings import PRIVATE_UMASK, Settings, sentences
 
 from . import json_logs, traces
 
@@ -45,6 +46,7 @@ def run(main: Callable[[], Awaitable[None]]) -> None:
     the exit code is then 0. A `UserError` or a wrong setting is printed to standard error as one
     sentence, with its exit code.
     """
+    os.umask(PRIVATE_UMASK)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_until_signalled(main))

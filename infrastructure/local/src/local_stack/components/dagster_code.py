@@ -10,6 +10,7 @@ from local_stack import dagster
 from local_stack.component import LAKEHOUSE, Component
 from local_stack.dagster import CODE, code_socket
 from local_stack.python_service import command_of
+from payment_pipeline.adapters.trino import dbt_environment
 from payment_pipeline.settings import Settings, load
 
 
@@ -31,6 +32,7 @@ def main() -> None:
             "--location-name", CODE,
             "--use-python-environment-entry-point",
         ],
+        dbt_environment(settings),
     )  # fmt: skip
 
 

@@ -7,14 +7,15 @@ from local_stack.component import Component
 from local_stack.python_service import address_of, command_of, readiness_at
 
 _address = address_of("gateway_port")
+_probes = address_of("gateway_metrics_port")
 
 COMPONENT: Final = Component(
     name="gateway",
     order=40,
     command=command_of("payment_pipeline.gateway"),
-    ready=readiness_at(_address),
+    ready=readiness_at(_probes),
     address=_address,
-    ports=("gateway_port",),
+    ports=("gateway_port", "gateway_metrics_port"),
     needs=("kafka",),
     secrets=signing_secrets.NAMES,
     generated_secrets=signing_secrets.NAMES,

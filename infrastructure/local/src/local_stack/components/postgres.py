@@ -4,6 +4,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import sys
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +14,7 @@ import psutil
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from local_stack import roles
+from local_stack import lesser_user, roles
 from local_stack.component import Component, Work, program
 from local_stack.files import var
 from payment_pipeline.domain.failures import UserError
@@ -46,7 +47,7 @@ def binaries() -> Path:
 def runs_as() -> str | None:
     """The user that root runs PostgreSQL as, for it refuses to run as root. None for others.
 
-    The user is made when it is missing: supervisord refuses a configuration with an unknown user.
+    The user is made when it is missing.
 
     Raises:
         UserError: the user can't be made.
@@ -82,7 +83,9 @@ def command(settings: Settings) -> list[str]:
     """The server's command line: TCP on loopback only.
 
     There is no Unix socket, because the path of a long `var` exceeds the limit of a socket's path.
+    For root, the server runs as another user, which may not enter `var`.
     """
+    data, user = str(data_dir(settings)), runs_as()
     options = {
         "listen_addresses": settings.host,
         "port": settings.postgres_port,
@@ -90,10 +93,17 @@ def command(settings: Settings) -> list[str]:
         "max_connections": 100,
         "shared_buffers": "128MB",
         "max_wal_size": "1GB",
-        "log_line_prefix": "%m [%p] ",
+        # Time, process, then who is connected: role, database and address.
+        "log_line_prefix": "%m [%p] %u@%d %r ",
+        "log_connections": "on",
+        "log_disconnections": "on",
     }
     flags = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-    return [str(binaries() / "postgres"), "-D", str(data_dir(settings)), *flags]
+    server = str(binaries() / "postgres")
+    if user is None:
+        return [server, "-D", data, *flags]
+    module = lesser_user.__name__
+    return [sys.executable, "-m", module, user, data, server, "-D", lesser_user.HERE, *flags]
 
 
 def prepare(settings: Settings, _work: Work) -> None:
@@ -109,12 +119,15 @@ def prepare(settings: Settings, _work: Work) -> None:
     with tempfile.NamedTemporaryFile("w", prefix="payments-") as password:
         password.write(settings.secret("postgres_admin_password"))
         password.flush()
+        password.seek(0)
         made = subprocess.run(  # noqa: S603 - the packaged program
             [
-                binaries() / "initdb", "-D", data, "-U", roles.ADMIN, "--pwfile", password.name,
+                binaries() / "initdb", "-D", lesser_user.HERE if runs_as() else data,
+                "-U", roles.ADMIN, f"--pwfile=/dev/fd/{password.fileno()}",
                 "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8",
             ],
             **_dropped(data, Path(password.name)),
+            pass_fds=[password.fileno()],
             cwd=data,
             capture_output=True,
             text=True,
@@ -135,7 +148,7 @@ class _RunsAs(TypedDict, total=False):
 
 
 def _dropped(*owned: Path) -> _RunsAs:
-    """For root: the user to run as, after that user may reach these files and the programs."""
+    """For root: the user to run as, after it owns these files and may read the programs."""
     name = runs_as()
     if name is None:
         return {}
@@ -143,7 +156,7 @@ def _dropped(*owned: Path) -> _RunsAs:
     for path in owned:
         os.chown(path, entry.pw_uid, entry.pw_gid)
     installation = binaries().parent
-    for folder in {*installation.parents, *(parent for path in owned for parent in path.parents)}:
+    for folder in installation.parents:
         _grant(folder, SEARCHABLE)
     for path in (installation, *installation.rglob("*")):
         executable = path.is_dir() or path.parent == binaries()
@@ -192,12 +205,11 @@ COMPONENT: Final = Component(
     ports=("postgres_port",),
     prepare=prepare,
     elsewhere="postgres_dsn",
-    generated_secrets=roles.SECRETS,
+    generated_secrets=(*roles.SECRETS, "backup_key"),
     memory_mib=256,
     disk_mib=448,
     checks=lambda _settings: [program("PostgreSQL", lambda: f"{binaries() / 'postgres'}")],
     # SIGTERM waits until every client has gone. SIGINT rolls their transactions back.
     stop_signal="INT",
-    user=runs_as,
     recognized=_recognized,
 )

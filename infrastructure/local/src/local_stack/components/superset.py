@@ -4,6 +4,7 @@
 environment has only the key that signs sessions.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -12,11 +13,11 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-from local_stack.component import DASHBOARDS, Component, Work, program
-from local_stack.files import var
+from local_stack.component import DASHBOARDS, Check, Component, Work, program
+from local_stack.files import var, write_private
 from local_stack.http import answers
 from local_stack.python_service import command_of
-from payment_pipeline.adapters.trino import CATALOG
+from payment_pipeline.adapters.trino import CATALOG, authorities_environment
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.resources import folder
 from payment_pipeline.settings import HOME, Settings, load, variable
@@ -92,6 +93,8 @@ def prepare(settings: Settings, work: Work) -> None:
         UserError: the update failed. The message has the last lines of its output.
     """
     home(settings).mkdir(mode=0o700, exist_ok=True)
+    where, password = urlsplit(settings.trino), settings.trino_password_of("reader") or ""
+    write_private(home(settings) / "trino_login", f"{where.hostname}:{where.port}\n{password}")
     work(1, 0)
     done = subprocess.run(  # noqa: S603 - our own script
         [python(), FOLDER / "provision.py"],
@@ -112,7 +115,8 @@ def prepare(settings: Settings, work: Work) -> None:
 def environment(settings: Settings) -> dict[str, str]:
     """The variables that `superset_config.py` reads. The only secret is the key of the sessions.
 
-    The metadata holds Trino's address and the hash of the administrator's password.
+    The metadata holds Trino's address and the hash of the administrator's password. The password
+    for Trino is in a private file.
     """
     secrets = {variable(name) for name in settings.given_secrets}
     return {
@@ -120,16 +124,35 @@ def environment(settings: Settings) -> dict[str, str]:
         "SUPERSET_CONFIG_PATH": str(FOLDER / "superset_config.py"),
         "SUPERSET_HOME": str(home(settings)),
         "SUPERSET_SECRET_KEY": settings.secret("superset_secret_key"),
+        **authorities_environment(settings),
     }
 
 
 def trino_uri(settings: Settings) -> str:
-    """SQLAlchemy's address of the marts, for the user with read rights only."""
+    """SQLAlchemy's address of the marts, for the user with read rights only, without a password.
+
+    Superset would store the password. `superset_config.py` reads it from a file instead.
+    """
     where = urlsplit(settings.trino)
-    given = settings.trino_password
-    password = f":{quote(given.get_secret_value(), safe='')}" if given else ""
-    secure = "?protocol=https" if where.scheme == "https" else ""
-    return f"trino://{settings.trino_reader}{password}@{where.netloc}/{CATALOG}{secure}"
+    file = settings.trino_certified_by
+    verified = f"&verify={quote(json.dumps(file), safe='')}" if file else ""
+    secure = f"?protocol=https{verified}" if where.scheme == "https" else ""
+    return f"trino://{settings.trino_reader}@{where.netloc}/{CATALOG}{secure}"
+
+
+def checks(settings: Settings) -> Iterator[Check]:
+    """Superset's environment, and a password for Trino that is not the loader's."""
+    yield program("Superset", lambda: f"{python()}")
+    given = settings.given_secrets
+    owner, reader = given.get("trino_password"), given.get("trino_reader_password")
+    if owner and owner == reader:
+        finding = "Superset has the password of the user who may change the marts"
+    elif settings.trino_url and owner and not reader:
+        finding = "Trino runs elsewhere, and its user for Superset has no password"
+    else:
+        return
+    remedy = f"give Trino's user {settings.trino_reader} its own password, and set "
+    yield Check("Trino's reader", False, finding, f"{remedy}{variable('trino_reader_password')}")
 
 
 async def ready(settings: Settings) -> bool:
@@ -174,7 +197,7 @@ COMPONENT: Final = Component(
     generated_secrets=("superset_secret_key", "superset_admin_password"),
     memory_mib=1024,
     disk_mib=1024,
-    checks=lambda _settings: [program("Superset", lambda: f"{python()}")],
+    checks=checks,
     links=lambda settings: {
         "Superset": f"{address(settings)}, as {ADMIN} with the password in "
         f"{settings.secrets_dir / 'superset_admin_password'}"

@@ -5,8 +5,11 @@ machine with an old Java can run the components that don't need a new one.
 """
 
 import asyncio
+import hashlib
 import os
+import secrets
 import shutil
+import ssl
 import tarfile
 import zipfile
 from collections.abc import Iterable
@@ -16,24 +19,29 @@ from typing import Final
 
 import aiohttp
 
-from local_stack import jars, java
+from local_stack import certificates, jars, java
 from local_stack.component import LAKEHOUSE, Check, Component, Work, program
 from local_stack.files import CONFIGURATION, exclusive, var, write_private
 from local_stack.http import TIMEOUT
 from local_stack.jars import Download, JarLock
 from local_stack.python_service import command_of
-from payment_pipeline.adapters.trino import CATALOG
-from payment_pipeline.settings import Settings, load
+from payment_pipeline.adapters.trino import CATALOG, connection_without_check
+from payment_pipeline.settings import Settings, TrinoUser, load
 
+NAME: Final = "trino"
 TEMPLATES: Final = CONFIGURATION / "trino"
-ARCHIVES: Final = JarLock(jars.LOCKS / "trino.jars.toml")
 ARCHIVES_MIB: Final = 576
 """The archives in Maven's folder, and a margin."""
 UNPACKED_MIB: Final = 1536
 """Trino in the cache, while it is unpacked."""
 JAVA_MIN: Final = 24
-PLUGINS: Final = ("resource-group-managers",)
-"""The server's plugins that are kept. The Iceberg connector is added to them."""
+PLUGINS: Final = ("password-authenticators", "resource-group-managers")
+"""The server's plugins that are kept, because each plugin slows the start. The Iceberg connector is
+added to them."""
+LAYOUT: Final = 2
+"""The number of this selection of plugins. A stack of an older version may use its own folder."""
+PASSWORD_ROUNDS: Final = 100_000
+PASSWORD_SALT_BYTES: Final = 16
 MAIN: Final = "io.trino.server.TrinoServer"
 REQUEST_TIMEOUT_S: Final = 2
 QUERY_SHARE_OF_HEAP: Final = 0.3
@@ -51,10 +59,19 @@ JVM: Final = (
 )
 
 
+def is_kept(name: str) -> bool:
+    """Whether a file of the archives is kept, by its name in them."""
+    _, *folders = name.split("/")
+    return folders[:1] != ["plugin"] or folders[1:2] in ([each] for each in PLUGINS)
+
+
+ARCHIVES: Final = JarLock(jars.LOCKS / "trino.jars.toml", is_kept=is_kept)
+
+
 def home(settings: Settings) -> Path:
     """The folder that Trino is unpacked into, one for all stacks. Its name has the version."""
     version = jars.locked(ARCHIVES.path)[0].version
-    return settings.cache.expanduser() / f"trino-{version}"
+    return settings.cache.expanduser() / f"trino-{version}-{LAYOUT}"
 
 
 def etc(settings: Settings) -> Path:
@@ -71,6 +88,7 @@ def prepare(settings: Settings, work: Work) -> None:
     """
     java.find(JAVA_MIN)
     _install(settings, work)
+    certificates.ensure(settings, NAME)
     write_config(settings)
 
 
@@ -87,7 +105,6 @@ def _install(settings: Settings, work: Work) -> None:
             packed.extraction_filter = getattr(tarfile, "data_filter", None)
             packed.extractall(unfinished)  # noqa: S202 - its hash is locked
         [unpacked] = unfinished.iterdir()
-        # Each plugin slows the start.
         for unused in (unpacked / "plugin").iterdir():
             if unused.name not in PLUGINS:
                 shutil.rmtree(unused)
@@ -99,12 +116,13 @@ def _install(settings: Settings, work: Work) -> None:
 
 
 def write_config(settings: Settings) -> None:
-    """Fill in the templates. Only we can read the files: the catalog's properties hold keys."""
+    """Fill in the templates, and write the users. Only we can read the files: they hold keys."""
     values = _values(settings)
     sources = {
         "config.properties": ("config.properties",),
         "access-control.properties": ("access-control.properties",),
         "log.properties": ("log.properties",),
+        "password-authenticator.properties": ("password-authenticator.properties",),
         "resource-groups.properties": ("resource-groups.properties",),
         "resource-groups.json": ("resource-groups.json",),
         "rules.json": ("rules.json",),
@@ -117,6 +135,22 @@ def write_config(settings: Settings) -> None:
     for name, parts in sources.items():
         text = "".join((TEMPLATES / part).read_text() for part in parts)
         write_private(etc(settings) / name, Template(text).substitute(values))
+    write_private(etc(settings) / "users", _users(settings))
+
+
+def _users(settings: Settings) -> str:
+    """The line of each user: the name, and the hashed password in Trino's PBKDF2 form."""
+    names: dict[TrinoUser, str] = {"owner": settings.trino_user, "reader": settings.trino_reader}
+    return "".join(
+        f"{name}:{_hashed(settings.trino_password_of(user) or '')}\n"
+        for user, name in names.items()
+    )
+
+
+def _hashed(password: str) -> str:
+    salt = secrets.token_bytes(PASSWORD_SALT_BYTES)
+    digest = hashlib.pbkdf2_hmac("sha1", password.encode(), salt, PASSWORD_ROUNDS)
+    return f"{PASSWORD_ROUNDS}:{salt.hex()}:{digest.hex()}"
 
 
 def _values(settings: Settings) -> dict[str, object]:
@@ -124,6 +158,10 @@ def _values(settings: Settings) -> dict[str, object]:
     given = settings.catalog_credential
     return {
         "node_id": f"payments-{settings.trino_port}",
+        "keystore": certificates.paths(settings, NAME).server,
+        "authority": certificates.paths(settings, NAME).authority,
+        # Trino's nodes know each other by it. There is one node, which reads it at its start.
+        "shared_secret": secrets.token_urlsafe(32),
         "host": settings.host,
         "port": settings.trino_port,
         "etc": etc(settings),
@@ -155,9 +193,10 @@ async def ready(settings: Settings) -> bool:
 
 
 async def _starting(settings: Settings) -> bool:
+    context = ssl.create_default_context(cafile=settings.trino_certified_by)
     async with (
         aiohttp.ClientSession(timeout=TIMEOUT) as session,
-        session.get(f"{settings.trino}/v1/info") as answer,
+        session.get(f"{settings.trino}/v1/info", ssl=context) as answer,
     ):
         answer.raise_for_status()
         return bool((await answer.json())["starting"])
@@ -166,17 +205,11 @@ async def _starting(settings: Settings) -> bool:
 def _lists_schemas(settings: Settings) -> bool:
     # The client is in the extra `lakehouse`, and this module is loaded without it.
     from requests import RequestException
-    from trino.dbapi import Connection
     from trino.exceptions import Error, HttpError
 
     try:
-        with Connection(
-            host=settings.host,
-            port=settings.trino_port,
-            user=settings.trino_user,
-            catalog=CATALOG,
-            request_timeout=REQUEST_TIMEOUT_S,
-            max_attempts=1,
+        with connection_without_check(
+            settings, request_timeout_s=REQUEST_TIMEOUT_S, attempts_max=1
         ) as connection:
             return bool(connection.cursor().execute("SHOW SCHEMAS").fetchall())
     except (Error, HttpError, RequestException):
@@ -197,6 +230,14 @@ def checks(_settings: Settings) -> Iterable[Check]:
     yield program("Trino", lambda: f"on Java {java.find(JAVA_MIN).version}")
 
 
+def links(settings: Settings) -> dict[str, str]:
+    """The address of its web pages."""
+    if settings.trino_url:
+        return {"Trino": settings.trino}
+    password = settings.secrets_dir / "trino_password"
+    return {"Trino": f"{settings.trino}, as {settings.trino_user} with the password in {password}"}
+
+
 def main() -> None:
     """Become the server, in the folder that it writes its files to."""
     settings = load()
@@ -215,7 +256,7 @@ def main() -> None:
 
 
 COMPONENT: Final = Component(
-    name="trino",
+    name=NAME,
     order=90,
     command=command_of("local_stack.components.trino"),
     ready=ready,
@@ -225,13 +266,14 @@ COMPONENT: Final = Component(
     prepare=prepare,
     elsewhere="trino_url",
     group=LAKEHOUSE,
+    generated_secrets=("trino_password", "trino_reader_password"),
     jars=(ARCHIVES,),
     heap="trino_heap_mib",
     memory_mib=0,
     disk_mib=256,
     downloads=downloads,
     checks=checks,
-    links=lambda settings: {"Trino": settings.trino},
+    links=links,
     ready_wait_s=240,
 )
 

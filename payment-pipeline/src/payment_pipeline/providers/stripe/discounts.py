@@ -83,7 +83,7 @@ def _coupon(discount: Reader) -> Reader:
 def _discount(discount: Reader, item: int | None, billed_in: Currency | None) -> Discount | None:
     """What a discount takes off; `None` if the body does not say it in the right currency."""
     coupon = _coupon(discount)
-    products = coupon.expanded("applies_to").texts_of("products")
+    products = coupon.expanded("applies_to").identifiers("products")
     percent = coupon.number("percent_off")
     amount = coupon.amount("amount_off")
     if percent is not None and 0 <= percent <= PERCENT_MAX:

@@ -8,6 +8,7 @@ versions (2025-03-31) an invoice names its payments in `payments` and its subscr
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
+from itertools import islice
 from typing import Any, Final
 
 import orjson
@@ -81,6 +82,9 @@ _RENAMED: Final[Mapping[tuple[object, object], str]] = {
 }
 
 ACCOUNT_PREFIX: Final = "acct_"
+
+INVOICE_PAYMENTS_MAX: Final = 100
+"""The maximum number of an invoice's payments that are read. An event lists at most ten of them."""
 
 
 def read(body: bytes) -> Envelope | Unparseable | Unsupported:
@@ -199,7 +203,8 @@ def _candidates(resource: str, subject: dict[str, Any]) -> Iterator[object]:
 
 def _invoice_payments(invoice: dict[str, Any], field: str) -> Iterator[object]:
     payments = _nested(invoice, "payments", "data")
-    for payment in payments if isinstance(payments, list) else ():
+    listed = payments if isinstance(payments, list) else []
+    for payment in islice(listed, INVOICE_PAYMENTS_MAX):
         yield _nested(payment, "payment", field)
 
 
