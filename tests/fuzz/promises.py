@@ -20,11 +20,13 @@ from payment_pipeline.providers import (
     Verified,
     providers,
 )
+from support.closed_lists import closed_statuses
 from support.pairs import CONTEXT, Pair, raw_event
 
 ANSWER_CPU_S_MAX: Final = 2.0
 """Limit of CPU time for one body of some kilobytes, which usually takes milliseconds. CPU time,
 because during an hour of fuzzing the process sometimes waits for the processor."""
+_SHA256: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _HEADER_SAFE: Final = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 """Text that may become a Kafka header: no character can end a line or a log entry."""
 
@@ -62,6 +64,7 @@ def _read(provider: str, body: bytes) -> None:
             assert text is None or _HEADER_SAFE.fullmatch(text), repr(text)
         assert answer.resource in providers()[provider].resources
         answer.key.encode()
+        assert answer.identity_sha256 is None or _SHA256.fullmatch(answer.identity_sha256)
         if answer.occurred_at is not None:
             answer.occurred_at.isoformat()
     else:
@@ -84,5 +87,6 @@ def _normalize(provider: str, body: bytes) -> None:
         assert "\\u0000" not in written
         assert (outcome.currency is None) == (outcome.currency_exponent is None)
         assert outcome.amount_minor is None or -(2**63) <= outcome.amount_minor < 2**63
+        assert outcome.status in closed_statuses(type(outcome))
     else:
         assert isinstance(outcome, Unmodelled | Rejected)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from payment_pipeline.domain.declines import CLASSES, DeclineClass, DeclineReason
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.domain.scoring import EventScores, ScoreItem, ScoreResponse
 from payment_pipeline.inference.retry_rules import DEFAULT_RULES, Retry, load
@@ -30,12 +31,16 @@ MASTERCARD_WAIT_H = {
     "30": 240,
 }
 HARD = {
-    *("incorrect_number", "lost_card", "pickup_card", "stolen_card", "transaction_not_allowed"),
-    *("revocation_of_authorization", "revocation_of_all_authorizations"),
-    *("authentication_required", "highest_risk_level"),
+    *("incorrect_number", "lost_card", "pickup_card", "stolen_card", "not_allowed"),
+    *("authorization_revoked", "payment_stopped", "do_not_try_again", "invalid_account"),
+    *("card_not_supported", "currency_not_supported"),
+    *("authentication_required", "authentication_failed"),
+    *("fraud_suspected", "blocked", "restricted_card", "security_violation"),
 }
-SOFT = {"insufficient_funds", "processing_error", "issuer_not_available", "do_not_honor"}
 CAPS = {"visa": 15, "mastercard": 10}
+CAP_OF_STRIPE = 8
+LOWEST_CAP = 10
+"""The cap for another provider's payment whose network is unknown."""
 
 
 def item(features: dict[str, float] | None = None, **decline: str) -> ScoreItem:
@@ -49,6 +54,13 @@ def item(features: dict[str, float] | None = None, **decline: str) -> ScoreItem:
     )
 
 
+def declined(reason: DeclineReason | None) -> dict[str, Any]:
+    """The inputs of a decline with this reason."""
+    if reason is None:
+        return {}
+    return {"decline_reason": reason.value, "decline_class": CLASSES[reason].value}
+
+
 @st.composite
 def failures(draw: st.DrawFn) -> ScoreItem:
     def maybe(name: str, values: set[str]) -> dict[str, str]:
@@ -57,7 +69,9 @@ def failures(draw: st.DrawFn) -> ScoreItem:
 
     decline = (
         maybe("network", {"visa", "mastercard", "amex", "Visa"})
-        | maybe("decline_code", HARD | SOFT | {"card_velocity_exceeded", "never_heard_of"})
+        | maybe("provider", {"stripe", "acme"})
+        | declined(draw(st.none() | st.sampled_from(DeclineReason)))
+        | maybe("decline_code", {"lost_card", "authentication_required", "never_heard_of"})
         | maybe("advice_code", {"confirm_card_data", "do_not_try_again", "try_again_later"})
         | maybe("network_decline_code", VISA_NEVER | {"05", "51", "r1"})
         | maybe("network_advice_code", MASTERCARD_NEVER | set(MASTERCARD_WAIT_H))
@@ -76,14 +90,15 @@ def failures(draw: st.DrawFn) -> ScoreItem:
 
 def retry_is_forbidden(asked: ScoreItem) -> bool:
     said = {name: value.upper() for name, value in (asked.decline or {}).items()}
-    network = said.get("NETWORK", said.get("network", "")).lower()
+    network = said.get("network", "").lower()
+    by_stripe = said.get("provider") == "STRIPE"
     return (
         (network in ("visa", "") and said.get("network_decline_code") in VISA_NEVER)
         or (network in ("mastercard", "") and said.get("network_advice_code") in MASTERCARD_NEVER)
-        or said.get("decline_code", "").lower() in HARD
-        or said.get("advice_code") in ("DO_NOT_TRY_AGAIN", "CONFIRM_CARD_DATA")
-        or said.get("card_country") == "IN"
-        or failed_before(asked) >= CAPS.get(network, 8)
+        or said.get("decline_reason", "").lower() in HARD
+        or (by_stripe and said.get("advice_code") in ("DO_NOT_TRY_AGAIN", "CONFIRM_CARD_DATA"))
+        or (by_stripe and said.get("card_country") == "IN")
+        or failed_before(asked) >= CAPS.get(network, CAP_OF_STRIPE if by_stripe else LOWEST_CAP)
     )
 
 
@@ -123,9 +138,25 @@ def test_no_forbidden_retry_is_ever_advised(loaded: Engine, asked: ScoreItem) ->
     [
         ({"network": "visa", "network_decline_code": "14"}, "update_card", "visa_never"),
         ({"network": "mastercard", "network_advice_code": "21"}, "do_not_retry", "mastercard_stop"),
-        ({"decline_code": "stolen_card"}, "do_not_retry", "hard_decline_stop"),
-        ({"advice_code": "do_not_try_again"}, "do_not_retry", "provider_stop"),
-        ({"card_country": "IN"}, "authenticate", "india"),
+        (declined(DeclineReason.STOLEN_CARD), "do_not_retry", "suspected_fraud_stop"),
+        (declined(DeclineReason.PAYMENT_STOPPED), "do_not_retry", "hard_decline_stop"),
+        (
+            declined(DeclineReason.AUTHENTICATION_FAILED),
+            "authenticate",
+            "hard_decline_authenticate",
+        ),
+        (declined(DeclineReason.NOT_ALLOWED), "update_card", "hard_decline_update_card"),
+        (
+            {"provider": "stripe", "advice_code": "do_not_try_again"},
+            "do_not_retry",
+            "stripe_stop",
+        ),
+        (
+            {"provider": "stripe", "advice_code": "confirm_card_data"},
+            "update_card",
+            "stripe_confirm_card",
+        ),
+        ({"provider": "stripe", "card_country": "IN"}, "authenticate", "stripe_india"),
     ],
 )
 def test_the_rule_that_forbids_is_named(decline: dict[str, Any], instead: str, rule: str) -> None:
@@ -142,17 +173,64 @@ def test_an_unknown_network_may_be_any() -> None:
     assert RULES.judge(item(network_decline_code="57")).rule == "visa_never"
 
 
-@pytest.mark.parametrize(("network", "cap"), [("visa", 15), ("mastercard", 10), ("amex", 8)])
-def test_attempts_left_are_counted_down_to_the_cap(network: str, cap: int) -> None:
+@pytest.mark.parametrize("provider", ["acme", None])
+@pytest.mark.parametrize(
+    "decline",
+    [
+        {"advice_code": "do_not_try_again"},
+        {"advice_code": "confirm_card_data"},
+        {"card_country": "IN"},
+        {"decline_code": "stolen_card"},
+        {"code": "authentication_required"},
+    ],
+)
+def test_a_rule_or_a_code_of_stripe_says_nothing_of_another_provider(
+    provider: str | None, decline: dict[str, Any]
+) -> None:
+    given = decline if provider is None else decline | {"provider": provider}
+    assert RULES.judge(item(**given)).retries
+
+
+@pytest.mark.parametrize("provider", ["stripe", "acme"])
+@pytest.mark.parametrize("reason", DeclineReason)
+def test_a_class_that_calls_for_no_retry_gets_none_from_any_provider(
+    provider: str, reason: DeclineReason
+) -> None:
+    allowed = RULES.judge(item(provider=provider, **declined(reason)))
+    no_retry = CLASSES[reason] in (
+        DeclineClass.SUSPECTED_FRAUD,
+        DeclineClass.AUTHENTICATION,
+        DeclineClass.DO_NOT_RETRY,
+    )
+    assert (not allowed.retries) == (no_retry or reason is DeclineReason.INCORRECT_NUMBER)
+
+
+@pytest.mark.parametrize(
+    ("decline", "cap"),
+    [
+        ({"network": "visa"}, 15),
+        ({"network": "mastercard"}, 10),
+        ({"network": "amex"}, 10),
+        ({}, 10),
+        ({"provider": "acme", "network": "visa"}, 15),
+        ({"provider": "acme", "network": "amex"}, 10),
+        ({"provider": "acme"}, 10),
+        ({"provider": "stripe", "network": "visa"}, 15),
+        ({"provider": "stripe", "network": "mastercard"}, 10),
+        ({"provider": "stripe", "network": "amex"}, 8),
+        ({"provider": "stripe"}, 8),
+    ],
+)
+def test_attempts_left_are_counted_down_to_the_cap(decline: dict[str, Any], cap: int) -> None:
     for failed in (0, cap - 1, cap, 20):
-        allowed = RULES.judge(item({"card_failures_30d": failed}, network=network))
+        allowed = RULES.judge(item({"card_failures_30d": failed}, **decline))
         assert allowed.attempts_left == max(0, cap - failed)
         assert bool(allowed.retries) == (failed < cap)
 
 
 def test_the_longest_wait_counts() -> None:
     both = item(
-        network="mastercard", network_advice_code="24", decline_code="card_velocity_exceeded"
+        network="mastercard", network_advice_code="24", **declined(DeclineReason.LIMIT_EXCEEDED)
     )
     assert RULES.judge(both).rule == "velocity_wait"
     assert min(delay for _, delay in RULES.judge(both).retries) == 86_400

@@ -1,15 +1,16 @@
 """Exactly the payments that need a review or a recovery get one."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from payment_pipeline.bronze.contract import InferenceStatus
 from payment_pipeline.bronze.rows import ScoredEvent
-from payment_pipeline.domain.events import PAYMENT_EVENT
 from payment_pipeline.domain.scoring import EventScores, Score
 from payment_pipeline.orchestrator.messages import Advice, ReviewRequest, Subject, Verdict
 from payment_pipeline.orchestrator.worker.follow_ups import ReviewRules, find, opening
+from support import bare_event
 
 RULES = ReviewRules(0.9, 3600, Verdict.DECLINED)
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
@@ -37,25 +38,14 @@ def row(
     event_id: str = "evt_1",
     **fields: str | None,
 ) -> ScoredEvent:
-    event = PAYMENT_EVENT.validate_python(
-        {
-            "kind": event_type.partition(".")[0],
-            "event_type": event_type,
-            "provider": "stripe",
-            "event_id": event_id,
-            "provider_event_type": event_type,
-            "occurred_at": NOON,
-            "received_at": NOON,
-            "livemode": False,
-            "payment_id": "pi_1",
-            "object_id": "ch_1",
-            "customer_id": "cus_1",
-            "body_sha256": "0" * 64,
-            "source": {"topic": "webhooks.stripe.charge", "partition": 0, "offset": 1},
-            "normalizer_version": "1",
-            **fields,
-        }
-    )
+    known: dict[str, Any] = {
+        "event_id": event_id,
+        "payment_id": "pi_1",
+        "object_id": "ch_1",
+        "customer_id": "cus_1",
+        **fields,
+    }
+    event = bare_event.event(event_type, NOON, **known)
     score = Score(value=fraud, model="fraud", version="1", reasons=[]) if fraud else None
     scores = EventScores(event_id=event_id, fraud_score=score, retry_strategy=retry)
     return ScoredEvent(event, scores, InferenceStatus.SCORED)
@@ -75,7 +65,7 @@ def test_a_charge_that_looks_like_fraud_gets_a_review() -> None:
         row("charge.succeeded", fraud=0.89),
         row("charge.failed", fraud=0.99),  # no money moved
         row("payment.succeeded", fraud=0.99),  # its charge gets the review
-        row("charge.succeeded", fraud=0.99, payment_id=None),
+        row("refund.created", fraud=0.99, payment_id=None),
     ],
 )
 def test_other_events_get_no_review(other: ScoredEvent) -> None:

@@ -309,7 +309,7 @@ class Invoice(EventBase):
 class Subscription(EventBase):
     """A recurring contract; `amount_minor` is the list price of its items for one billing period.
 
-    `monthly_amount_minor` is what is billed: all items converted to one month, without discounts.
+    `monthly_amount_minor` is what is billed: all items converted to one month, less discounts.
     """
 
     required: ClassVar[Required] = {"*": ("object_id", "status")}
