@@ -20,6 +20,7 @@ from payment_pipeline.bronze.contract import (
 )
 from payment_pipeline.simulator import true_money
 from payment_pipeline.simulator.true_money import Billing, Booking
+from payment_pipeline.simulator.world import Event
 from support import lake_rows
 from support.lake_rows import Row
 
@@ -36,25 +37,24 @@ HOUR: Final = timedelta(hours=1)
 @cache
 def events() -> tuple[Row, ...]:
     """The rows of the events, without the columns that PostgreSQL fills in."""
-    until = datetime.combine(datetime.now(UTC), time.min, UTC)
     odd = [
         row
         for number, date in enumerate(ODD_DATES, start=1)
         for row in _through_a_success(lake_rows.event_rows(SEED + number, ODD_EVENTS, date))
     ]
-    return _received([*lake_rows.event_rows(SEED, EVENTS, until), *odd])
+    return _received([*lake_rows.event_rows(SEED, EVENTS, _until()), *odd])
 
 
 @cache
 def true_payments() -> dict[str, Booking]:
     """The money of each payment as the simulator knows it, by the payment's id."""
-    return true_money.payments(lake_rows.simulated(SEED, EVENTS))
+    return true_money.payments(_sent())
 
 
 @cache
 def true_subscriptions() -> dict[str, Billing]:
     """What each subscription bills in a month as the simulator knows it, by its id."""
-    return true_money.subscriptions(lake_rows.simulated(SEED, EVENTS))
+    return true_money.subscriptions(_sent())
 
 
 @cache
@@ -91,6 +91,22 @@ def tables() -> dict[str, list[Row]]:
         DECISIONS_TABLE: lake_rows.loaded(decisions()),
         AUDITS_TABLE: lake_rows.loaded(audits()),
     }
+
+
+@cache
+def _until() -> datetime:
+    """The midnight at which the ninety days end."""
+    return datetime.combine(datetime.now(UTC), time.min, UTC)
+
+
+@cache
+def _sent() -> tuple[Event, ...]:
+    """The events of the history, as the simulator made them."""
+    kept = {row["event_id"] for row in events()}
+    made = [*lake_rows.simulated(SEED, EVENTS, _until())]
+    for number, date in enumerate(ODD_DATES, start=1):
+        made += lake_rows.simulated(SEED + number, ODD_EVENTS, date)
+    return tuple(event for event in made if event.event_id in kept)
 
 
 def _through_a_success(rows: Sequence[Row]) -> Sequence[Row]:
