@@ -8,22 +8,29 @@ One xdist worker runs all tests of the shared stack, because an audit must not s
 another test. The fixtures of a test decide: a file with a test that uses `shared_settings`, even
 through another fixture, belongs to that worker. The main process stops the shared stack at the end
 of the run, even after a failure.
+
+The scopes with the longest time limits run first, then the others with real components, then pure
+tests. So no worker is left alone with a long scope when the others have nothing left to do.
 """
 
+import gc
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+import structlog
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from local_stack import supervisor
+from local_stack import files, supervisor
+from local_stack.components import inference
 from local_stack.stack import down
 from payment_operations.stack_start import up
 from payment_pipeline import settings as settings_module
@@ -40,8 +47,16 @@ SHARED_VAR = "TEST_STACK_VAR"
 """Environment variable with the folder of the shared stack. The xdist workers inherit it."""
 COLLECTOR_PORT = "TEST_COLLECTOR_PORT"
 """Environment variable with the port where a test may listen for spans of the shared stack."""
-SHARED_FILES = "files_on_the_shared_stack.json"
-"""File in the shared stack's folder: the workers tell the scheduler which test files use it."""
+SCOPES = "scopes.json"
+"""File in the shared stack's folder: the workers tell the scheduler the scope of each file."""
+TOGETHER = {
+    "shared_settings": "the shared stack",
+    "train_again": "the trained models",
+    "history": "the trained models",
+}
+"""Fixture that takes long → name of the scope. All files with this fixture go to one worker."""
+LIMIT_S = 300
+"""The time limit of a test without the marker `timeout`, as in `pyproject.toml`."""
 WORKERS_MAX = 4
 """Each worker may have a separate stack with Trino (about 4 GB), besides the shared stack."""
 PORT_SHARES = 16
@@ -85,6 +100,7 @@ def stores(shared_settings: Settings) -> Settings:
 @pytest.fixture(scope="session")
 def stack(shared_settings: Settings) -> Settings:
     """The whole pipeline, ready."""
+    trained_models()
     up(shared_settings)
     return shared_settings
 
@@ -113,21 +129,31 @@ def fresh_stack() -> Iterator[Callable[..., Settings]]:
 @contextmanager
 def own_stack(*only: str, **overrides: object) -> Iterator[Settings]:
     """Start a separate stack with the given components, or all, and stop it when the block ends."""
-    with isolated.temporary(None, **overrides) as settings:
+    models = trained_models() if not only or "inference" in only else None
+    with isolated.temporary(models, **overrides) as settings:
         up(settings, only=only)
         yield settings
 
 
-class ByStack(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-    """Gives all files that use the shared stack to one worker, and spreads the other files."""
+def trained_models() -> Path:
+    """Return the folder of the shared stack's models, trained once per run for all stacks."""
+    shared = stack_settings(Path(os.environ[SHARED_VAR]))
+    models = shared.var / "models"
+    with files.exclusive(shared.var / "models.lock"):
+        inference.prepare(shared, lambda _more, _done: None)
+    return models
+
+
+class ByScope(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Gives all files of a scope to one worker, and spreads the scopes."""
 
     @cached_property
-    def _shared_files(self) -> frozenset[str]:
-        return frozenset(json.loads((Path(os.environ[SHARED_VAR]) / SHARED_FILES).read_text()))
+    def _scopes(self) -> dict[str, str]:
+        found: dict[str, str] = json.loads((Path(os.environ[SHARED_VAR]) / SCOPES).read_text())
+        return found
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return "the shared stack" if file in self._shared_files else file
+        return self._scopes[_file(nodeid)]
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -135,22 +161,71 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(WORKERS_MAX, os.cpu_count() or 1)
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByStack:
-    """Use `ByStack` as the scheduler."""
-    return ByStack(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByScope:
+    """Use `ByScope` as the scheduler, in the order of `pytest_collection_modifyitems`."""
+    config.option.loadscopereorder = False
+    return ByScope(config, log)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tell the scheduler which files have tests whose fixtures use the shared stack."""
-    shared = {
-        item.nodeid.partition("::")[0]
-        for item in items
-        if "shared_settings" in getattr(item, "fixturenames", ())
-    }
-    folder = Path(os.environ[SHARED_VAR])
-    unfinished = folder / f"{_WORKER}.json"
-    unfinished.write_text(json.dumps(sorted(shared)))
-    unfinished.replace(folder / SHARED_FILES)
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Import the tests without garbage collection: imports make hardly any garbage.
+
+    In a worker, the garbage collector also skips the imported modules later. In the main process it
+    must not: Hypothesis, imported when the run ends, could not see them.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        if hasattr(session.config, "workerinput"):
+            gc.freeze()
+        gc.enable()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tell the scheduler the scope of each file, and put the longest scopes first."""
+    if not hasattr(config, "workerinput"):
+        return
+    scopes: dict[str, str] = {}
+    for item in items:
+        file, used = _file(item.nodeid), getattr(item, "fixturenames", ())
+        scope = next((name for fixture, name in TOGETHER.items() if fixture in used), None)
+        scopes[file] = scope or scopes.get(file, file)
+    unfinished = Path(os.environ[SHARED_VAR]) / f"{_WORKER}.json"
+    unfinished.write_text(json.dumps(scopes))
+    unfinished.replace(unfinished.with_name(SCOPES))
+    costs: dict[str, Cost] = {}
+    for item in items:
+        scope = scopes[_file(item.nodeid)]
+        costs[scope] = costs.get(scope, Cost()).with_test(item)
+    order = sorted(costs, key=costs.__getitem__, reverse=True)
+    place = {scope: number for number, scope in enumerate(order)}
+    items.sort(key=lambda item: place[scopes[_file(item.nodeid)]])
+
+
+class Cost(NamedTuple):
+    """A guess how long a scope takes. Of two scopes, the greater one takes longer."""
+
+    limit_s_max: float = 0
+    """The greatest time limit of its tests."""
+    needs_components: bool = False
+    limits_s: float = 0
+    """The sum of the time limits of its tests."""
+
+    def with_test(self, item: pytest.Item) -> "Cost":
+        """Return the cost with one more test."""
+        marker = item.get_closest_marker("timeout")
+        limit_s = marker.args[0] if marker else LIMIT_S
+        return Cost(
+            max(self.limit_s_max, limit_s),
+            self.needs_components or item.get_closest_marker("stack") is not None,
+            self.limits_s + limit_s,
+        )
+
+
+def _file(nodeid: str) -> str:
+    return nodeid.partition("::")[0]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -158,6 +233,9 @@ def pytest_configure(config: pytest.Config) -> None:
     # Java's second compiler took a third of Trino's CPU, and the servers of tests do not run long
     # enough to gain from it. The benchmarks import this file too, but do not run this hook.
     os.environ["JAVA_TOOL_OPTIONS"] = "-XX:TieredStopAtLevel=1"
+    # structlog's default draws each traceback with all local variables, which takes two seconds.
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.processors.add_log_level, plain])
     if not hasattr(config, "workerinput"):
         os.environ[SHARED_VAR] = tempfile.mkdtemp(prefix=STACK_PREFIX)
         taken = set(stack_settings(Path(os.environ[SHARED_VAR])).public.values())

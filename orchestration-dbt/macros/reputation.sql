@@ -48,6 +48,12 @@
     30
 {%- endmacro %}
 
+{#- Time after the advised time of a retry after which nobody retries any more: the pauses of
+    `orchestrator.workflows.recovery` between its looks at the payment, added up. -#}
+{% macro recovery_patience_minutes() -%}
+    4755
+{%- endmacro %}
+
 {#- Running totals of int_payment_reputation's measures, from rows `member, moment, measure, change`: one
     row for each member and moment. A measure with another name adds a moment but changes no total. -#}
 {% macro reputation_totals(changes, member, moment) -%}

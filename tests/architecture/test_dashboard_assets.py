@@ -151,6 +151,36 @@ def test_each_chart_applies_the_time_range_unless_listed(path: str) -> None:
         assert columns[subject]["type"].startswith("TIMESTAMP"), name
 
 
+DEFAULT_RANGES: Final = {
+    "payments.yaml": "Last 90 days",
+    "pipeline_health.yaml": "Last day",
+    "risk_and_retention.yaml": "Last 90 days",
+}
+"""The health of the pipeline is that of today, and its times are of our own clock."""
+
+
+@pytest.mark.parametrize("path", DASHBOARDS)
+def test_each_dashboard_opens_with_a_time_range(path: str) -> None:
+    """Without a range, one event of 2016 would stretch the axis of every chart."""
+    filters = DASHBOARDS[path]["metadata"]["native_filter_configuration"]
+    (mask,) = [each["defaultDataMask"] for each in filters if each["filterType"] == "filter_time"]
+    wanted = DEFAULT_RANGES[Path(path).name]
+    assert mask == {
+        "extraFormData": {"time_range": wanted},
+        "filterState": {"value": wanted},
+        **{name: value for name, value in mask.items() if name == "ownState"},
+    }
+
+
+def test_a_chart_without_a_time_range_has_a_bounded_axis() -> None:
+    for path, chart in CHARTS.items():
+        axis = chart["params"].get("x_axis")
+        if chart["slice_name"] in WITHOUT_TIME_RANGE and axis:
+            columns = DATASETS[chart["dataset_uuid"]]["columns"]
+            (column,) = [each for each in columns if each["column_name"] == axis]
+            assert "INTERVAL '90' DAY" in column["expression"], path
+
+
 def test_each_listed_chart_exists() -> None:
     assert set(WITHOUT_TIME_RANGE) <= {chart["slice_name"] for chart in CHARTS.values()}
 

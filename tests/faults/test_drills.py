@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from rich.console import Console
 
+from conftest import trained_models
 from drills import registry, run
 from drills.catalogue import canaries
 from payment_pipeline.settings import Settings
@@ -22,7 +23,7 @@ NOT_RUN = {"disk-full"}
 @pytest.fixture(scope="module")
 def drill_stack() -> Iterator[Settings]:
     """One stack for all drills. Other tests do not share it, because drills kill its processes."""
-    with isolated.temporary(Settings().var / "models") as settings:
+    with isolated.temporary(trained_models()) as settings:
         yield settings
 
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self, TypeAlias
@@ -56,6 +57,8 @@ class Chart(NamedTuple):
     """The message that the chart shows instead of data."""
     answers: list[list[Row]]
     """The rows of each query of the chart, without the columns of dates and times."""
+    moments: list[datetime]
+    """The dates and times of all rows."""
 
     @property
     def has_figures(self) -> bool:
@@ -130,7 +133,13 @@ class Browser:
         seen = self._settled()
         answers = self._answers()
         return [
-            Chart(each["name"], each["drawn"], each["complaint"], answers.get(each["id"], []))
+            Chart(
+                each["name"],
+                each["drawn"],
+                each["complaint"],
+                [_timeless(answer) for answer in answers.get(each["id"], [])],
+                [at for answer in answers.get(each["id"], []) for at in _moments(answer)],
+            )
             for each in seen
         ]
 
@@ -155,7 +164,7 @@ class Browser:
         waiting = [each["name"] for each in seen if each["loading"] or not each["drawn"]]
         raise TimeoutError(f"Charts still load after {PAGE_WAIT_S} s: {waiting or 'all'}.")
 
-    def _answers(self) -> dict[int, list[list[Row]]]:
+    def _answers(self) -> dict[int, list[dict[str, Any]]]:
         """Return the server's last answers by chart id."""
         asked: dict[str, int] = {}
         for message in self._messages():
@@ -180,9 +189,10 @@ class Browser:
                 self._sent.pop(params["requestId"], None)
         return messages
 
-    def _answer(self, request: str) -> list[list[Row]]:
+    def _answer(self, request: str) -> list[dict[str, Any]]:
         body = self._driver.execute_cdp_cmd("Network.getResponseBody", {"requestId": request})
-        return [_timeless(answer) for answer in json.loads(body["body"]).get("result", [])]
+        found: list[dict[str, Any]] = json.loads(body["body"]).get("result", [])
+        return found
 
 
 def in_time_range(url: str, name: str, time_range: str) -> str:
@@ -207,4 +217,21 @@ def _timeless(answer: dict[str, Any]) -> list[Row]:
     return [
         {name: value for name, value in row.items() if kinds.get(name) != TEMPORAL}
         for row in answer["data"]
+    ]
+
+
+def _moments(answer: dict[str, Any]) -> list[datetime]:
+    """Return the dates and times of an answer, which Superset writes as milliseconds or as text."""
+    kinds = dict(zip(answer["colnames"], answer["coltypes"], strict=True))
+    values = [
+        value
+        for row in answer["data"]
+        for name, value in row.items()
+        if kinds.get(name) == TEMPORAL and value is not None
+    ]
+    return [
+        datetime.fromisoformat(value[:19]).replace(tzinfo=UTC)
+        if isinstance(value, str)
+        else datetime.fromtimestamp(value / 1000, UTC)
+        for value in values
     ]

@@ -7,6 +7,7 @@ import sys
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -83,8 +84,12 @@ def project(lakehouse: Settings, folders: pytest.TempPathFactory) -> Dbt:
     return Dbt(lakehouse, folders.mktemp("dbt"), f"{name}data", name)
 
 
+@cache
 def described() -> dict[str, dict[str, Any]]:
-    """Return the `.yml` entry of each model by name, with the file as `path`."""
+    """Return the `.yml` entry of each model by name, with the file as `path`.
+
+    The files take a second to parse, so each process parses them once. Do not change the entries.
+    """
     return {
         model["name"]: model | {"path": path}
         for path in sorted(PROJECT.glob("models/**/*.yml"))

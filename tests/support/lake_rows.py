@@ -75,17 +75,17 @@ REVIEWED_ABOVE: Final = 0.9
 
 
 @cache
-def simulated(seed: int, count: int) -> tuple[Event, ...]:
-    """The first `count` events of the simulator, in their true order."""
-    return tuple(traffic.events(seed, count, traffic.Period(until=UNTIL, days=DAYS)))
+def simulated(seed: int, count: int, until: datetime = UNTIL) -> tuple[Event, ...]:
+    """The first `count` events of the simulator's days up to `until`, in their true order."""
+    return tuple(traffic.events(seed, count, traffic.Period(until=until, days=DAYS)))
 
 
 @cache
-def events(seed: int, count: int) -> tuple[PaymentEvent, ...]:
-    """The first `count` events of the simulator, normalized, in their true order."""
+def events(seed: int, count: int, until: datetime = UNTIL) -> tuple[PaymentEvent, ...]:
+    """The first `count` events of the simulator's days up to `until`, normalized, in true order."""
     context = Context(pseudonym_key=b"test", normalizer_version="1")
     found = []
-    for offset, sent in enumerate(simulated(seed, count)):
+    for offset, sent in enumerate(simulated(seed, count, until)):
         raw = RawEvent(
             provider="stripe",
             coordinates=Coordinates(topic="webhooks.stripe.other", partition=0, offset=offset),
@@ -103,9 +103,9 @@ def events(seed: int, count: int) -> tuple[PaymentEvent, ...]:
 
 
 @cache
-def event_rows(seed: int, count: int) -> tuple[Row, ...]:
+def event_rows(seed: int, count: int, until: datetime = UNTIL) -> tuple[Row, ...]:
     """The events as rows, without the columns that PostgreSQL fills in: `loaded` adds them."""
-    found = events(seed, count)
+    found = events(seed, count, until)
     reported = {
         event.payment_id
         for event in found

@@ -13,6 +13,7 @@ select
     currency,
     is_live,
     arbitrary(merchant_id) as merchant_id,
+    arbitrary(merchant_name) as merchant_name,
     -- payments
     count(*) as created_payments,
     count_if(is_attempted) as attempted_payments,

@@ -14,7 +14,7 @@ from local_stack.component import DASHBOARDS, LAKEHOUSE
 from payment_pipeline.adapters import trino
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
-from payment_pipeline.simulator.simulation_run import Run
+from payment_pipeline.simulator.simulation_run import Faults, Run
 
 from . import audit_run, simulation, stack_text
 from .terminal import Cell, Screen, facts, styled
@@ -23,6 +23,8 @@ SEED_BASE: Final = 100
 """Lower seeds are for an operator's own simulations: one seed is one set of event ids."""
 GROUPS: Final = (LAKEHOUSE, DASHBOARDS)
 JOB: Final = "micro_batch"
+FAULTS: Final = Faults(duplicates=0.02, malformed=0.005)
+"""A few faults, so that the dashboard of the pipeline's health shows dead letters."""
 SETTLE_S: Final = 300.0
 LOAD_S_MAX: Final = 1200.0
 POLL_S: Final = 1.0
@@ -50,7 +52,8 @@ def run(settings: Settings, events: int) -> int:
     stack_text.up(settings, groups=GROUPS)
     screen.rule("Ninety days of payments")
     ledger = _next_ledger(settings)
-    if simulation.main(settings, Run(events, seed=_seed(ledger), ledger=ledger), as_json=False):
+    traffic = Run(events, seed=_seed(ledger), ledger=ledger, faults=FAULTS)
+    if simulation.main(settings, traffic, as_json=False):
         raise UserError(
             f"The simulator got wrong answers: see {ledger} and `payments status`.",
             exit_code=1,

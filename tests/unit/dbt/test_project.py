@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,10 @@ from payment_pipeline.domain.events import EVENT_TYPES, KINDS
 from payment_pipeline.inference.models import models as inference_models
 from payment_pipeline.inference.models.retry_strategy import WAIT_MIN
 from payment_pipeline.inference.models.retry_strategy import WINDOW as RETRY_WINDOW
+from payment_pipeline.orchestrator.workflows.recovery import AFTER_DUE
+from payment_pipeline.simulator.actors import new_merchant
+from payment_pipeline.simulator.random_source import Dice
+from payment_pipeline.simulator.traffic import MERCHANTS_MAX
 from support.dbt_project import PROJECT, described, models
 
 SOURCES = yaml.safe_load((PROJECT / "models/staging/_sources.yml").read_text())["sources"][0]
@@ -86,6 +91,12 @@ def test_decisions_mature_after_the_window_of_the_models_label() -> None:
     assert int(minutes) * 60 == WAIT_MIN.total_seconds()
 
 
+def test_a_recovery_waits_as_long_as_its_workflow() -> None:
+    macro = (PROJECT / "macros/reputation.sql").read_text()
+    (minutes,) = re.findall(r"macro recovery_patience_minutes\(\) -%}\s+(\d+)", macro)
+    assert timedelta(minutes=int(minutes)) == sum(AFTER_DUE, timedelta())
+
+
 def test_every_macro_is_called() -> None:
     sql = "".join(
         path.read_text()
@@ -103,6 +114,16 @@ def test_the_currency_seed_has_every_currency_of_an_event() -> None:
         **{code: [str(exponent), "false"] for code, exponent in ISO_4217.items()},
         **{code: [str(exponent), "true"] for code, exponent in WITHDRAWN.items()},
     }
+
+
+def test_the_seed_of_names_has_every_simulated_merchant() -> None:
+    lines = (PROJECT / "seeds/merchant_names.csv").read_text().splitlines()
+    seeded = [tuple(line.split(",")) for line in lines]
+    simulated = (new_merchant(Dice(1), index) for index in range(MERCHANTS_MAX))
+    assert seeded == [
+        ("provider", "merchant_id", "name"),
+        *(("stripe", each.account, each.name) for each in simulated if each.account),
+    ]
 
 
 @pytest.mark.parametrize("path", models(), ids=lambda path: path.stem)

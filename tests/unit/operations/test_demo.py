@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from local_stack import dagster
-from payment_operations import demo
+from payment_operations import demo, simulation, stack_text
 from payment_operations.terminal import Screen
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
+from payment_pipeline.simulator.simulation_run import Run
+from payment_pipeline.simulator.traffic import deliveries
 
 SettingsOf = Callable[..., Settings]
 
@@ -22,6 +24,25 @@ def test_each_demo_has_its_own_seed_and_ledger(isolated: SettingsOf, tmp_path: P
     second = demo._next_ledger(settings)
     assert demo._seed(first) != demo._seed(second)
     assert first.is_relative_to(tmp_path)
+
+
+def test_the_traffic_of_the_demo_fills_the_chart_of_dead_letters(
+    isolated: SettingsOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Run] = []
+
+    def sent(_settings: Settings, run: Run, *, as_json: bool) -> int:
+        del as_json
+        asked.append(run)
+        return 1
+
+    monkeypatch.setattr(stack_text, "up", lambda _settings, groups: groups)
+    monkeypatch.setattr(simulation, "main", sent)
+    with pytest.raises(UserError, match="wrong answers"):
+        demo.run(isolated(), 1000)
+    (run,) = asked
+    failures = {each.failure for each in deliveries(run.seed, run.events, run.period, run.faults)}
+    assert len(failures - {None}) > 1
 
 
 def test_a_failed_load_is_reported_with_its_link(

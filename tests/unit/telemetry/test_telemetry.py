@@ -32,14 +32,14 @@ PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 def configured(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], Lines]]:
     """Return a function to call in the test: pytest gives each phase another standard error."""
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, before = root.handlers[:], root.level, structlog.get_config()
 
     def configure() -> Lines:
         telemetry.configure("tested", Settings())
         return lambda: [json.loads(line) for line in capsys.readouterr().err.splitlines()]
 
     yield configure
-    structlog.reset_defaults()
+    structlog.configure(**before)
     root.handlers[:], root.level = handlers, level
 
 

@@ -6,7 +6,7 @@ metrics as (
 
 ),
 
-names as (
+accounts as (
 
     select
         merchant_key,
@@ -16,6 +16,17 @@ names as (
         cast(min(least(occurred_at, received_at)) as date) as first_seen_on
     from {{ ref('int_payment_events') }}
     group by merchant_key
+
+),
+
+names as (
+
+    select
+        accounts.*,
+        {{ merchant_name('accounts.provider', 'accounts.merchant_id', 'merchant_names.name') }} as merchant_name
+    from accounts
+    left join {{ ref('merchant_names') }} as merchant_names
+        on accounts.provider = merchant_names.provider and accounts.merchant_id = merchant_names.merchant_id
 
 ),
 
@@ -64,6 +75,7 @@ members as (
         versions.merchant_key,
         names.provider,
         names.merchant_id,
+        names.merchant_name,
         versions.risk_profile,
         versions.health_score,
         versions.version_number,
@@ -76,6 +88,7 @@ members as (
         'unknown' as merchant_key,
         null as provider,
         null as merchant_id,
+        'unknown' as merchant_name,
         'unknown' as risk_profile,
         null as health_score,
         1 as version_number,
@@ -89,6 +102,7 @@ select
     merchant_key,
     provider,
     merchant_id,
+    merchant_name,
     cast(version_number as bigint) as version_number,
     risk_profile,
     health_score,

@@ -38,6 +38,7 @@ select
     created_on,
     merchant_key,
     merchant_id,
+    merchant_name,
     currency,
     is_live,
 

@@ -62,8 +62,11 @@ valued as (
         coalesce(disputes.disputed_amount, cast(0 as decimal(38, 4))) as disputed_amount,
         refunds.first_refunded_at,
         first_disputes.first_disputed_at,
-        fraud_warnings.fraud_warned_at
+        fraud_warnings.fraud_warned_at,
+        {{ merchant_name('payments.provider', 'payments.merchant_id', 'merchant_names.name') }} as merchant_name
     from payments
+    left join {{ ref('merchant_names') }} as merchant_names
+        on payments.provider = merchant_names.provider and payments.merchant_id = merchant_names.merchant_id
     left join refunds
         on payments.payment_key = refunds.payment_key and payments.currency = refunds.currency
     left join disputes
@@ -87,6 +90,7 @@ select
     invoice_id,
 
     -- attributes
+    merchant_name,
     cast(state as varchar) as state,
     capture_method,
     cancellation_reason,

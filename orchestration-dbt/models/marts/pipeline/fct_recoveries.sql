@@ -1,14 +1,38 @@
 with
 
--- payment_pipeline.orchestrator.worker.follow_ups decides which event begins a recovery. The row of the failed
--- event has the first advice. The orchestrator records later advice and the outcome.
+-- payment_pipeline.orchestrator.worker.follow_ups decides which event begins a recovery. Each failed event has its
+-- own advice. A failure whose score is still missing says nothing yet.
 failures as (
 
-    select * from {{ ref('int_payment_events') }}
+    select
+        payment_key,
+        event_id,
+        occurred_at,
+        retry_strategy,
+        date_add('second', cast(retry_delay_s as bigint), occurred_at) as due_at
+    from {{ ref('int_payment_events') }}
     where
-        retry_delay_s is not null
-        and payment_key is not null
+        payment_key is not null
+        and inference_status <> 'unavailable'
         and (event_type = 'payment.failed' or (event_type = 'charge.failed' and payment_id = object_id))
+
+),
+
+payments as (
+
+    select * from {{ ref('fct_payments') }}
+
+),
+
+-- A payment that was paid sooner needed no recovery: a person at the checkout tried again.
+unpaid as (
+
+    select failures.*
+    from failures
+    inner join payments on failures.payment_key = payments.payment_key
+    where
+        payments.authorized_at is null
+        or payments.authorized_at >= date_add('minute', {{ retry_wait_minutes() }}, failures.occurred_at)
 
 ),
 
@@ -16,48 +40,81 @@ begun as (
 
     select
         payment_key,
-        min_by(retry_strategy, row(occurred_at, event_id)) as first_strategy,
-        min(occurred_at) as started_at,
-        max_by(date_add('second', cast(retry_delay_s as bigint), occurred_at), row(occurred_at, event_id)) as due_at
-    from failures
+        min_by(retry_strategy, row(occurred_at, event_id)) filter (where due_at is not null) as first_strategy,
+        min(occurred_at) filter (where due_at is not null) as started_at,
+        -- Two events of one second report one failure.
+        count(distinct occurred_at) filter (where due_at is not null) as advices,
+        max_by(due_at, row(occurred_at, event_id)) filter (where due_at is not null) as due_at,
+        max(occurred_at) filter (where due_at is not null) as last_advised_at,
+        max(occurred_at) as last_failed_at
+    from unpaid
     group by payment_key
+    having count(due_at) > 0
 
 ),
 
--- A payment can have a second recovery after Temporal's retention of the first: the newest record counts.
-decisions as (
+-- The orchestrator's records. A payment can have a second recovery after Temporal's retention of the first: the
+-- newest record counts.
+records as (
 
     select
         payment_key,
         max_by(outcome, row(decided_at, step)) as outcome,
-        count_if(outcome = 'pending') as later_advices,
         max_by(due_at, row(decided_at, step)) as due_at,
-        max(decided_at) filter (where outcome <> 'pending') as ended_at
+        max(decided_at) as decided_at
     from {{ ref('stg_payment_decisions') }}
     where kind = 'recovery'
     group by payment_key
 
 ),
 
-recoveries as (
+today as (
 
+    -- The newest time in the data serves as the clock, as in fct_model_decisions.
     select
-        begun.payment_key,
-        begun.first_strategy,
-        begun.started_at,
-        decisions.ended_at,
-        decisions.payment_key is not null as is_recorded,
-        coalesce(decisions.outcome, 'pending') as outcome,
-        1 + coalesce(decisions.later_advices, 0) as advices,
-        coalesce(decisions.due_at, begun.due_at) as due_at
-    from begun
-    left join decisions on begun.payment_key = decisions.payment_key
+        is_live,
+        max(least(occurred_at, received_at)) as last_event_at
+    from {{ ref('int_payment_events') }}
+    group by is_live
 
 ),
 
-payments as (
+-- The outcome follows the times of the events, not the time at which the orchestrator looked at them: a payment of
+-- last month that arrives today ended last month. A record counts while the events leave the end open.
+followed as (
 
-    select * from {{ ref('fct_payments') }}
+    select
+        begun.*,
+        payments.authorized_at,
+        records.outcome as recorded_outcome,
+        records.due_at as recorded_due_at,
+        records.decided_at as recorded_at,
+        date_add('minute', {{ recovery_patience_minutes() }}, begun.due_at) as given_up_at,
+        today.last_event_at
+    from begun
+    inner join payments on begun.payment_key = payments.payment_key
+    left join records on begun.payment_key = records.payment_key and begun.last_failed_at <= records.decided_at
+    left join today on payments.is_live = today.is_live
+
+),
+
+recoveries as (
+
+    select
+        *,
+        case
+            when authorized_at is not null then 'recovered'
+            when last_failed_at > last_advised_at then 'exhausted'
+            when given_up_at <= last_event_at then 'not_retried'
+            else coalesce(recorded_outcome, 'pending')
+        end as outcome,
+        case
+            when authorized_at is not null then authorized_at
+            when last_failed_at > last_advised_at then last_failed_at
+            when given_up_at <= last_event_at then given_up_at
+            else recorded_at
+        end as ended_at
+    from followed
 
 )
 
@@ -68,6 +125,7 @@ select
     payments.merchant_key,
     payments.payment_id,
     payments.merchant_id,
+    payments.merchant_name,
 
     -- the recovery
     recoveries.first_strategy,
@@ -87,10 +145,7 @@ select
 
     -- timestamps
     recoveries.started_at,
-    if(recoveries.outcome = 'pending', recoveries.due_at) as due_at,
+    if(recoveries.outcome = 'pending', coalesce(recoveries.recorded_due_at, recoveries.due_at)) as due_at,
     if(recoveries.outcome <> 'pending', recoveries.ended_at) as ended_at
 from recoveries
 inner join payments on recoveries.payment_key = payments.payment_key
--- An authorized payment without a recorded recovery is left out: it needed no recovery, or the orchestrator
--- will record the outcome later.
-where recoveries.is_recorded or payments.authorized_at is null

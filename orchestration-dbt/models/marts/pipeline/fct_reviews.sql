@@ -42,6 +42,7 @@ select
     charges.merchant_key,
     charges.payment_id,
     charges.merchant_id,
+    coalesce(payments.merchant_name, charges.merchant_id) as merchant_name,
 
     -- the review
     cast(if(reviews.outcome = 'pending', 'open', reviews.outcome) as varchar) as outcome,

@@ -18,6 +18,21 @@ API_VERSIONS: Final = (
 IN_ORGANIZATION: Final = 7
 """The merchant whose events come through its organization. Its API version has `context`."""
 
+MERCHANT_NAMES: Final = (
+    *("Northwind Books", "Blue Door Coffee", "Harbour Cycles", "Maple & Oak Furniture"),
+    *("Sunrise Yoga Studio", "Copper Kettle Kitchenware", "Lantern Street Cinema"),
+    *("Fern Hill Flowers", "Granite Climbing Gym", "Paper Crane Stationery"),
+    *("Riverbend Outfitters", "Silver Fox Audio", "Juniper Skincare", "Old Mill Bakery"),
+    *("Kite & Anchor Toys", "Cedar Lane Pharmacy", "Bright Pixel Software", "Tide Pool Swimwear"),
+    *("Summit Trail Shoes", "Willow Creek Vets", "Corner Table Bistro", "Amber Glass Eyewear"),
+    *("Quarry Stone Tiles", "Nine Owls Games", "Lemon Grove Meal Kits", "Iron Gate Tools"),
+    *("Cloud Nine Bedding", "Red Kite Travel", "Stone Bridge Insurance", "Magnolia Dress Hire"),
+    *("Pine Needle Knitwear", "Velvet Note Music School", "Golden Hour Photography"),
+    *("Seven Seas Fish Market", "Clover Field Dairy", "Lighthouse Language School"),
+    *("Marble Arch Jewellery", "Tangerine Bike Rental", "Whistling Kettle Tea"),
+)
+"""The names of the connected accounts. dbt's seed `merchant_names` has them too, by account."""
+
 _BRANDS: Final = Weighted({"visa": 55, "mastercard": 33, "amex": 7, "discover": 3, "jcb": 2})
 _FUNDING: Final = Weighted({"credit": 55, "debit": 38, "prepaid": 7})
 _ABROAD: Final = Weighted({"US": 30, "GB": 15, "NG": 8, "BR": 8, "IN": 8, "FR": 15, "DE": 16})
@@ -83,16 +98,19 @@ class Customer:
 
 
 def new_merchant(dice: Dice, index: int) -> Merchant:
-    """Create the platform (index 0, US dollars) or one of its connected accounts."""
+    """Create the platform (index 0, US dollars) or one of its connected accounts.
+
+    The accounts are the same for every seed: a second simulation adds to the same merchants.
+    """
     code = SETTLEMENT[index % len(SETTLEMENT)]
     return Merchant(
-        account=None if index == 0 else f"acct_1{dice.text(15)}",
+        account=None if index == 0 else f"acct_1SampleShop{index:05d}",
         currency=code,
         country=CURRENCIES[code].country,
         api_version=API_VERSIONS[index % len(API_VERSIONS)],
-        name=f"Sample Shop {index}",
+        name=MERCHANT_NAMES[index - 1] if index else "Sample Platform",
         bank=dice.id("ba"),
-        organization=f"org_{dice.text(14)}" if index == IN_ORGANIZATION else None,
+        organization="org_1SampleGroup" if index == IN_ORGANIZATION else None,
         payments_to_payout=dice.randint(10, 30),
     )
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Final
 
-from .actors import Customer, Merchant, new_card, new_customer, new_merchant
+from .actors import MERCHANT_NAMES, Customer, Merchant, new_card, new_customer, new_merchant
 from .aftermath_lifecycles import aftermath
 from .billing_lifecycles import change_card, subscribe
 from .currencies import price
@@ -24,7 +24,7 @@ from .world import DAY_S, Event, Lifecycle, World
 
 EVENTS_PER_MERCHANT: Final = 250
 MERCHANTS_MIN: Final = 10
-MERCHANTS_MAX: Final = 40
+MERCHANTS_MAX: Final = 1 + len(MERCHANT_NAMES)
 EVENTS_PER_ARRIVAL: Final = 6.0
 """A first guess. `_arrivals` corrects the pace with the count of emitted events."""
 STOLEN_CARDS: Final = 6
