@@ -34,27 +34,38 @@ REVIEWS_OPEN: Final = 5
 HOUR: Final = timedelta(hours=1)
 
 
+def _markets() -> list[tuple[int, int, datetime]]:
+    """The seed, the number of events and the end of each simulation: the usual one first."""
+    usual = (SEED, EVENTS, datetime.combine(datetime.now(UTC), time.min, UTC))
+    odd = [(SEED + number, ODD_EVENTS, date) for number, date in enumerate(ODD_DATES, start=1)]
+    return [usual, *odd]
+
+
 @cache
 def events() -> tuple[Row, ...]:
     """The rows of the events, without the columns that PostgreSQL fills in."""
-    odd = [
-        row
-        for number, date in enumerate(ODD_DATES, start=1)
-        for row in _through_a_success(lake_rows.event_rows(SEED + number, ODD_EVENTS, date))
-    ]
-    return _received([*lake_rows.event_rows(SEED, EVENTS, _until()), *odd])
+    usual, *odd = (lake_rows.event_rows(*market) for market in _markets())
+    return _received([*usual, *(row for rows in odd for row in _through_a_success(rows))])
+
+
+@cache
+def _simulated() -> tuple[Event, ...]:
+    """The simulator's events of these rows, each market in its true order."""
+    kept = {row["event_id"] for row in events()}
+    sent = (event for market in _markets() for event in lake_rows.simulated(*market))
+    return tuple(event for event in sent if event.event_id in kept)
 
 
 @cache
 def true_payments() -> dict[str, Booking]:
     """The money of each payment as the simulator knows it, by the payment's id."""
-    return true_money.payments(_sent())
+    return true_money.payments(_simulated())
 
 
 @cache
 def true_subscriptions() -> dict[str, Billing]:
     """What each subscription bills in a month as the simulator knows it, by its id."""
-    return true_money.subscriptions(_sent())
+    return true_money.subscriptions(_simulated())
 
 
 @cache
@@ -91,22 +102,6 @@ def tables() -> dict[str, list[Row]]:
         DECISIONS_TABLE: lake_rows.loaded(decisions()),
         AUDITS_TABLE: lake_rows.loaded(audits()),
     }
-
-
-@cache
-def _until() -> datetime:
-    """The midnight at which the ninety days end."""
-    return datetime.combine(datetime.now(UTC), time.min, UTC)
-
-
-@cache
-def _sent() -> tuple[Event, ...]:
-    """The events of the history, as the simulator made them."""
-    kept = {row["event_id"] for row in events()}
-    made = [*lake_rows.simulated(SEED, EVENTS, _until())]
-    for number, date in enumerate(ODD_DATES, start=1):
-        made += lake_rows.simulated(SEED + number, ODD_EVENTS, date)
-    return tuple(event for event in made if event.event_id in kept)
 
 
 def _through_a_success(rows: Sequence[Row]) -> Sequence[Row]:

@@ -110,7 +110,7 @@ def new_merchant(dice: Dice, index: int) -> Merchant:
         api_version=API_VERSIONS[index % len(API_VERSIONS)],
         name=MERCHANT_NAMES[index - 1] if index else "Sample Platform",
         bank=dice.id("ba"),
-        organization=f"org_{dice.text(14)}" if index == IN_ORGANIZATION else None,
+        organization="org_1SampleGroup" if index == IN_ORGANIZATION else None,
         payments_to_payout=dice.randint(10, 30),
     )
 
