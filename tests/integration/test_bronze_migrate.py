@@ -25,6 +25,7 @@ TABLES = {
     contract.AUDITS_TABLE: contract.AUDITS,
     contract.ERASURES_TABLE: contract.ERASURES,
     contract.ERASED_OBJECTS_TABLE: contract.ERASED_OBJECTS,
+    contract.ACTIONS_TABLE: contract.ACTIONS,
 }
 KEYS = {
     contract.EVENTS_TABLE: {"provider", "event_id"},
@@ -35,6 +36,7 @@ KEYS = {
     contract.AUDITS_TABLE: {"audit_id"},
     contract.ERASURES_TABLE: {"id"},
     contract.ERASED_OBJECTS_TABLE: {"provider", "object_id"},
+    contract.ACTIONS_TABLE: {"number"},
 }
 WITHOUT_CONTRACT = {"entity_features_due", "bronze_restores"}
 """Only bronze itself reads them: what is to be folded anew, when a backup was brought back."""

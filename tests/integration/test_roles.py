@@ -42,6 +42,11 @@ INSERT INTO ledger_audits (
     mismatched_events, elapsed_s
 ) VALUES ('a', now(), 'operator', now(), true, true, false, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 """
+ACTED = """
+INSERT INTO operator_actions (
+    number, acted_at, action, stage, os_user, os_uid, host, detail, previous_hash, hash
+) VALUES (1000000, now(), 'a', 'begun', 'u', 1, 'h', '{}', 'p', 'h')
+"""
 TABLES = ("payment_events", "payment_events_quarantine", "payment_decisions", "entity_features")
 
 
@@ -74,6 +79,8 @@ def attempt(dsn: str, statement: str) -> None:
         ),
         ("lake", "SELECT errors, ingest_xid, id FROM payment_events_quarantine"),
         *(("reader", f"SELECT * FROM {table}") for table in TABLES),
+        ("actions", ACTED),
+        ("actions", "SELECT * FROM operator_actions"),
     ],
 )
 def test_a_service_may(stores: Settings, service: Service, statement: str) -> None:
@@ -103,6 +110,13 @@ def test_a_service_may(stores: Settings, service: Service, statement: str) -> No
         ("reader", AUDITED.replace("SET TRANSACTION READ WRITE;", "")),
         ("reader", "SET TRANSACTION READ WRITE; UPDATE ledger_audits SET is_clean = true"),
         ("lake", AUDITED),
+        ("actions", "UPDATE operator_actions SET claimed_by = 'somebody'"),
+        ("actions", "DELETE FROM operator_actions"),
+        ("actions", "TRUNCATE operator_actions"),
+        ("actions", "ALTER TABLE operator_actions DISABLE TRIGGER ALL"),
+        *(("actions", f"SELECT * FROM {table}") for table in TABLES),
+        *((service, ACTED) for service in ("worker", "lake")),
+        ("reader", f"SET TRANSACTION READ WRITE; {ACTED}"),
         ("reader", "SELECT rolpassword FROM pg_authid"),
         ("reader", "SELECT pg_read_file('/etc/passwd')"),
     ],

@@ -154,7 +154,7 @@ def _count(connection: psycopg.Connection[tuple[int, ...]]) -> int:
 def _was_used(connection: psycopg.Connection[tuple[int, ...]]) -> bool:
     """Say whether there are rows besides those of an interrupted restore."""
     writers: set[int] = set()
-    for table in _tables(connection):
+    for table in _tables(connection, "changed_tables"):
         found = connection.execute(sql.SQL(_SQL["writers"]).format(table=table))
         writers.update(writer for (writer,) in found)
     younger = (
@@ -171,8 +171,10 @@ def _empty(connection: psycopg.Connection[tuple[int, ...]]) -> None:
     connection.execute(sql.SQL("TRUNCATE {}").format(listed))
 
 
-def _tables(connection: psycopg.Connection[tuple[int, ...]]) -> list[sql.Identifier]:
-    names = connection.execute(_SQL["tables"]).fetchall()
+def _tables(
+    connection: psycopg.Connection[tuple[int, ...]], query: str = "tables"
+) -> list[sql.Identifier]:
+    names = connection.execute(_SQL[query]).fetchall()
     return [sql.Identifier(str(name)) for (name,) in names]
 
 

@@ -21,6 +21,15 @@ WHERE
     AND tablename NOT LIKE '%yoyo%'
     AND tablename <> 'bronze_restores'
 
+-- name: changed_tables
+-- The tables whose rows an interrupted restore left alone, unless something else wrote them. The
+-- operators' actions don't count: each command adds one.
+SELECT tablename FROM pg_tables
+WHERE
+    schemaname = current_schema()
+    AND tablename NOT LIKE '%yoyo%'
+    AND tablename NOT IN ('bronze_restores', 'operator_actions')
+
 -- name: writers
 -- The transactions that wrote the present rows, by PostgreSQL's xmin, not by the column ingest_xid.
 SELECT DISTINCT xmin::text::bigint AS writer FROM {table}

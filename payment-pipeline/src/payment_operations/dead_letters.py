@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections import Counter
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -18,6 +19,7 @@ from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
 from . import dead_letter_text
+from .operator_actions import IDS_MAX
 from .terminal import Screen
 
 BY_CHARACTERS_MAX: Final = 100
@@ -88,8 +90,17 @@ def show(
     return 0
 
 
-def redrive(settings: Settings, selection: Selection, request: Request, *, as_json: bool) -> int:
+def redrive(
+    settings: Settings,
+    selection: Selection,
+    request: Request,
+    detail: dict[str, Any],
+    *,
+    as_json: bool,
+) -> int:
     """Redrive dead letters, print the outcome of each, and return the exit code.
+
+    The counts and the ids of the dead letters go into `detail`, for the record of the action.
 
     Raises:
         UserError: a store does not answer, or another redrive or an erasure is running.
@@ -112,6 +123,8 @@ def redrive(settings: Settings, selection: Selection, request: Request, *, as_js
                     return await Redrive(stores, request, progress).run(ids), waiting
 
     results, waiting = _run(do())
+    outcomes = Counter(result.outcome.value for result in results)
+    detail |= _named([result.letter_id for result in results]) | {"outcomes": dict(outcomes)}
     if as_json:
         Screen().json(dead_letter_text.results_as_json(results, waiting, dry_run=dry_run))
     else:
@@ -119,8 +132,17 @@ def redrive(settings: Settings, selection: Selection, request: Request, *, as_js
     return 0 if dry_run or redriving.all_settled(results) else 1
 
 
-def dismiss(settings: Settings, selection: Selection, closer: Closer, *, dry_run: bool) -> int:
+def dismiss(
+    settings: Settings,
+    selection: Selection,
+    closer: Closer,
+    detail: dict[str, Any],
+    *,
+    dry_run: bool,
+) -> int:
     """Close dead letters that will never become events; print how many.
+
+    The ids of the dead letters go into `detail`.
 
     Raises:
         UserError: PostgreSQL does not answer.
@@ -129,6 +151,7 @@ def dismiss(settings: Settings, selection: Selection, closer: Closer, *, dry_run
     async def do() -> tuple[int, int]:
         async with dead_letter_clients.quarantine(settings) as pool:
             ids = await dead_letter_store.select(pool, selection)
+            detail.update(_named(ids))
             if dry_run:
                 return len(ids), 0
             return len(ids), await dead_letter_store.close(pool, ids, Resolution.DISMISSED, closer)
@@ -142,8 +165,10 @@ def dismiss(settings: Settings, selection: Selection, closer: Closer, *, dry_run
     return 0
 
 
-def reopen(settings: Settings, selection: Selection) -> int:
+def reopen(settings: Settings, selection: Selection, detail: dict[str, Any]) -> int:
     """Open dismissed dead letters again; print how many.
+
+    The ids of the dead letters go into `detail`.
 
     Raises:
         UserError: PostgreSQL does not answer.
@@ -151,9 +176,9 @@ def reopen(settings: Settings, selection: Selection) -> int:
 
     async def do() -> int:
         async with dead_letter_clients.quarantine(settings) as pool:
-            return await dead_letter_store.reopen(
-                pool, await dead_letter_store.select(pool, selection, Resolution.DISMISSED)
-            )
+            ids = await dead_letter_store.select(pool, selection, Resolution.DISMISSED)
+            detail.update(_named(ids))
+            return await dead_letter_store.reopen(pool, ids)
 
     Screen().line(f"Dead letters opened again: {_run(do()):,}.")
     return 0
@@ -173,6 +198,10 @@ def closer(by: str, note: str) -> Closer:
             f"{NOTE_CHARACTERS_MAX}. Shorten them."
         )
     return Closer(by, note or None)
+
+
+def _named(ids: Sequence[int]) -> dict[str, Any]:
+    return {"letters": len(ids), "ids": list(ids[:IDS_MAX])}
 
 
 def _run(work: Coroutine[None, None, Answer]) -> Answer:

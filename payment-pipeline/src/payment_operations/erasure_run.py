@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from temporalio.service import RPCError
 
@@ -39,13 +39,19 @@ class Request:
     as_json: bool = False
 
 
-def main(settings: Settings, request: Request, lakehouse: Lakehouse | None) -> int:
+def main(
+    settings: Settings,
+    request: Request,
+    lakehouse: Lakehouse | None,
+    detail: dict[str, Any],
+) -> int:
     """Search, ask for confirmation, erase and prove; return the exit code: 1 if something is left.
 
     Args:
         settings: of the stack.
         request: the person, and how far to erase.
         lakehouse: the tables behind bronze; `None` where there are none.
+        detail: gets the number of the erasure, for the record of the action. Never the person.
 
     Raises:
         UserError: the call is wrong, a store does not answer, or another erasure is running.
@@ -60,7 +66,7 @@ def main(settings: Settings, request: Request, lakehouse: Lakehouse | None) -> i
     person = Person(request.provider, checked(request.customer_id), key)
     kafka.quiet()
     try:
-        return asyncio.run(_run(settings, request, person, lakehouse))
+        return asyncio.run(_run(settings, request, person, lakehouse, detail))
     except RPCError as error:
         raise UserError(
             f"Temporal stopped answering ({error.status.name}). Check `payments status`, then call "
@@ -74,7 +80,11 @@ def main(settings: Settings, request: Request, lakehouse: Lakehouse | None) -> i
 
 
 async def _run(
-    settings: Settings, request: Request, person: Person, lakehouse: Lakehouse | None
+    settings: Settings,
+    request: Request,
+    person: Person,
+    lakehouse: Lakehouse | None,
+    detail: dict[str, Any],
 ) -> int:
     screen = Screen(stderr=True)
     async with opened(settings, lakehouse, dry_run=request.dry_run) as stores:
@@ -91,6 +101,7 @@ async def _run(
         with screen.status("erasing") as status:
             proof = await forget(stores, found, status)
     answer = erasure_text.proof_as_json(proof)
+    detail["erasure"] = proof.number
     if lakehouse:
         verdict = await asyncio.to_thread(ledger_verdict, settings, _of_all_time())
         answer |= {"ok": answer["ok"] and verdict.ok, "ledger": verdict.sentence}

@@ -21,8 +21,11 @@ CAPTION: Final = (
 )
 
 
-def main(settings: Settings, seed: int, customers: int, *, as_json: bool) -> None:
+def main(settings: Settings, seed: int, customers: int, *, as_json: bool) -> dict[str, str]:
     """Train with a progress bar on standard error; print the scores on standard output.
+
+    Returns:
+        The new version of each model.
 
     Raises:
         UserError: there are too few customers, or the models' folder can't be written.
@@ -36,14 +39,16 @@ def main(settings: Settings, seed: int, customers: int, *, as_json: bool) -> Non
             update(begun, step)
 
         cards = train(settings, show, seed=seed, customers=customers)
+    versions = {card.model: card.version for card in cards}
     screen = Screen()
     if as_json:
         screen.json([card.model_dump(mode="json") for card in cards])
-        return
+        return versions
     title = "Scores on the last part of the simulated year, which training never saw"
     screen.grid(score_table(cards), title)
     screen.line(CAPTION)
     screen.line(f"Models and cards: {models_dir(settings)}")
+    return versions
 
 
 def score_table(cards: list[Card]) -> Grid:

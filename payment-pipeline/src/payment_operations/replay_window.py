@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Any
 
 from payment_pipeline.adapters import kafka
 from payment_pipeline.ledger import audit_window
@@ -16,6 +17,7 @@ from .terminal import Screen
 def replay_window(
     settings: Settings,
     ends: tuple[str, str],
+    detail: dict[str, Any],
     *,
     provider: str | None,
     event_type: str | None,
@@ -26,6 +28,8 @@ def replay_window(
 ) -> int:
     """Replay a window, print the result on standard output, and return the exit code.
 
+    The name of the replay and its counts go into `detail`, for the record of the action.
+
     Raises:
         UserError: the window can't be read, or a store does not answer.
     """
@@ -34,6 +38,8 @@ def replay_window(
     kafka.quiet()
     with Screen(stderr=True).status("connecting") as status:
         report = asyncio.run(replay(settings, request, status))
+    counts = {outcome.value: count for outcome, count in report.outcomes.items()}
+    detail |= {"replay": report.by, "records": report.records, "outcomes": counts}
     if as_json:
         Screen().json(replay_text.as_json(report))
     else:

@@ -38,7 +38,7 @@ ADDRESS: Final = r"[^\s,/]+:\d{1,5}"
 TrinoUser = Literal["owner", "reader"]
 """Trino's users: `trino_user` loads and transforms, `trino_reader` only reads."""
 
-Service = Literal["worker", "lake", "reader"]
+Service = Literal["worker", "lake", "reader", "actions"]
 """The services that have a PostgreSQL role, `payments_<service>`.
 
 `bronze/queries/grants.sql` says what each role may do.
@@ -151,6 +151,7 @@ class Settings(BaseSettings):
     postgres_worker_password: SecretStr | None = None
     postgres_lake_password: SecretStr | None = None
     postgres_reader_password: SecretStr | None = None
+    postgres_actions_password: SecretStr | None = None
     postgres_dagster_password: SecretStr | None = None
     # The superuser of the local PostgreSQL. It only creates the other roles.
     postgres_admin_password: SecretStr | None = None

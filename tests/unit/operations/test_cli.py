@@ -14,11 +14,12 @@ from payment_pipeline.domain.failures import UserError
 TOP = {
     *("up", "down", "status", "logs", "doctor", "migrate", "demo", "secrets", "audit", "trace"),
     *("replay", "backup", "restore", "forget", "dlq", "review", "dbt", "lake", "simulate"),
-    *("train", "contracts", "metrics"),
+    *("train", "contracts", "metrics", "actions"),
 }
 """The public names; a change of one needs a line in CHANGELOG.md."""
 SUBCOMMANDS = {
     "secrets": {"rotate", "retire"},
+    "actions": {"list", "verify"},
     "dlq": {"list", "show", "redrive", "dismiss", "reopen"},
     "review": {"list", "approve", "decline"},
     "lake": {"load", "status", "reload", "rebuild", "reanchor"},

@@ -15,6 +15,7 @@ from local_stack import logs
 from local_stack.component import Check
 from local_stack.stack import ComponentStatus
 from payment_operations import (
+    action_text,
     audit_text,
     cli,
     dead_letter_text,
@@ -31,6 +32,7 @@ from payment_operations.terminal import Screen, facts, show_defect, styled, tabl
 from payment_pipeline.dlq.dead_letter_store import Group
 from payment_pipeline.dlq.redrive import Result
 from payment_pipeline.dlq.redrive_plan import Outcome
+from payment_pipeline.domain.action_chain import Action
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.domain.raw import Coordinates
 from payment_pipeline.ledger.audit_runner import Report as Audit
@@ -142,7 +144,14 @@ def card(text: str) -> Any:  # noqa: ANN401
     return SimpleNamespace(model=text, version=text, metrics=scores, data=holdout)
 
 
+def action(text: str) -> Action:
+    detail = {text: [text]}
+    return Action(7, NOW, text, text, 6, text, text, 1000, text, text, detail, text, text)
+
+
 RENDERINGS: dict[str, Callable[[Screen, str], object]] = {
+    "action_text": lambda screen, text: screen.grid(action_text.listed([action(text)])),
+    "action_text, verdict": lambda screen, text: action_text.show_verdict(screen, [text], None),
     "audit_text": lambda screen, text: audit_text.show(audit(text), screen),
     "dead_letter_text": lambda screen, text: dead_letter_text.show_letter(letter(text), screen),
     "dead_letter_text, groups": lambda screen, text: dead_letter_text.show_groups(
@@ -182,7 +191,7 @@ MOVING: dict[str, Callable[[Screen, str], None]] = {}
 """Displays that rich redraws with the cursor; only `rule` is not redrawn, but it fills the line."""
 THIN = {
     *("audit_run", "dead_letters", "demo", "erasure_run", "replay_window", "simulation"),
-    *("trace_lookup", "bronze", "documents", "lake", "secrets", "stack"),
+    *("trace_lookup", "bronze", "documents", "lake", "secrets", "stack", "operator_actions"),
 }
 """Modules that print whole lines and answers only, through `Screen.line` and `Screen.json`."""
 

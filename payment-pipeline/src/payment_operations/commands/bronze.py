@@ -54,18 +54,23 @@ def replay(
     that is still open, or a window that Kafka no longer holds.
     """
     from payment_operations import replay_window
+    from payment_operations.operator_actions import recorded
 
-    done = replay_window.replay_window(
-        settings.load(),
-        (since, until),
-        provider=provider,
-        event_type=type_,
-        dry_run=dry_run,
-        rate=rate,
-        wait_s=wait,
-        as_json=as_json,
-    )
-    sys.exit(done)
+    config = settings.load()
+    with recorded(config, "replay", really=not dry_run) as act:
+        code = replay_window.replay_window(
+            config,
+            (since, until),
+            act.detail,
+            provider=provider,
+            event_type=type_,
+            dry_run=dry_run,
+            rate=rate,
+            wait_s=wait,
+            as_json=as_json,
+        )
+        act.detail["exit_code"] = code
+    sys.exit(code)
 
 
 @app.command()
@@ -98,8 +103,13 @@ def restore(
 ) -> None:
     """Check a backup, load it into an empty database, and say which commands to run next."""
     from payment_operations import backup as backups
+    from payment_operations import operator_actions
 
-    done = backups.restore(settings.load(), file, unsigned=unsigned)
+    config = settings.load()
+    done = backups.restore(config, file, unsigned=unsigned)
+    # Only now, because the backup brings the chain that this action continues.
+    restored = {"events": done.events, "taken_at": done.taken_at.isoformat()}
+    operator_actions.append(config, "restore", "ended", restored)
     since = done.taken_at - REPLAY_BEFORE
     screen = Screen()
     screen.line(f"{done.events:,} events are restored, as of {done.taken_at:%Y-%m-%dT%H:%M:%SZ}.")

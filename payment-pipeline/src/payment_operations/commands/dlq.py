@@ -130,6 +130,7 @@ def redrive(
     it again: it continues.
     """
     from payment_operations import dead_letters
+    from payment_operations.operator_actions import recorded
     from payment_pipeline.dlq import json_patch as patches
     from payment_pipeline.dlq.dead_letter_selection import select
     from payment_pipeline.dlq.redrive import Request
@@ -147,7 +148,10 @@ def redrive(
         wait_s=wait,
         body_bytes_max=config.body_bytes_max,
     )
-    sys.exit(dead_letters.redrive(config, selection, request, as_json=as_json))
+    with recorded(config, "dlq redrive", by, really=not dry_run) as act:
+        code = dead_letters.redrive(config, selection, request, act.detail, as_json=as_json)
+        act.detail["exit_code"] = code
+    sys.exit(code)
 
 
 @app.command()
@@ -169,12 +173,16 @@ def dismiss(
     A conflict is closed only if you select it by its class or its id.
     """
     from payment_operations import dead_letters
+    from payment_operations.operator_actions import recorded
     from payment_pipeline.dlq.dead_letter_selection import select
 
     named = bool(ids) or "conflicting_body" in (failures or ())
     selection = select(failures or (), error, types or (), since, until, ids or (), conflicts=named)
     closer = dead_letters.closer(by, note)
-    sys.exit(dead_letters.dismiss(settings.load(), selection, closer, dry_run=dry_run))
+    config = settings.load()
+    with recorded(config, "dlq dismiss", by, really=not dry_run) as act:
+        code = dead_letters.dismiss(config, selection, closer, act.detail, dry_run=dry_run)
+    sys.exit(code)
 
 
 @app.command()
@@ -183,6 +191,11 @@ def reopen(
 ) -> None:
     """Open dismissed dead letters again."""
     from payment_operations import dead_letters
+    from payment_operations.operator_actions import recorded
     from payment_pipeline.dlq.dead_letter_selection import select
 
-    sys.exit(dead_letters.reopen(settings.load(), select(ids=ids, conflicts=True)))
+    config = settings.load()
+    selection = select(ids=ids, conflicts=True)
+    with recorded(config, "dlq reopen") as act:
+        code = dead_letters.reopen(config, selection, act.detail)
+    sys.exit(code)

@@ -34,6 +34,7 @@ def forget(
     events that the provider sends later are of a new customer. See docs/runbooks/erasure.md.
     """
     from payment_operations import erasure_run
+    from payment_operations.operator_actions import recorded
 
     request = erasure_run.Request(
         provider, customer, through, dry_run=dry_run, confirmed=yes, as_json=as_json
@@ -44,4 +45,7 @@ def forget(
         from payment_operations.lakehouse_erasure import WholeLake
 
         lakehouse = WholeLake(config)
-    sys.exit(erasure_run.main(config, request, lakehouse))
+    with recorded(config, "forget", really=not dry_run) as act:
+        code = erasure_run.main(config, request, lakehouse, act.detail)
+        act.detail["exit_code"] = code
+    sys.exit(code)

@@ -32,11 +32,14 @@ def train(
     versions by itself. Each version is kept with its card in `<var>/models/<model>/<version>`.
     """
     from payment_operations import model_training
+    from payment_operations.operator_actions import recorded
     from payment_pipeline.inference import simulated_year, training
 
-    model_training.main(
-        settings.load(),
-        training.DEFAULT_SEED if seed is None else seed,
-        simulated_year.CUSTOMERS if customers is None else customers,
-        as_json=as_json,
-    )
+    config = settings.load()
+    with recorded(config, "train", required=False) as act:
+        act.detail["versions"] = model_training.main(
+            config,
+            training.DEFAULT_SEED if seed is None else seed,
+            simulated_year.CUSTOMERS if customers is None else customers,
+            as_json=as_json,
+        )

@@ -27,13 +27,17 @@ def load_tables(tables: LakeTables = None) -> None:
     """Load the rows of bronze since the last load, as the schedule does every minute."""
     from orchestration_dagster.lake.lake_tables import TABLES
     from orchestration_dagster.lake.loader import load
+    from payment_operations.operator_actions import recorded
 
-    for table in tables or TABLES:
-        loaded = load(settings.load(), table)
-        Screen().line(
-            f"{table}: {loaded.rows} rows loaded, {loaded.replaced} replace older versions, "
-            f"{loaded.seconds:.1f} s"
-        )
+    config = settings.load()
+    with recorded(config, "lake load") as act:
+        for table in tables or TABLES:
+            loaded = load(config, table)
+            act.detail[table] = loaded.rows
+            Screen().line(
+                f"{table}: {loaded.rows} rows loaded, {loaded.replaced} replace older versions, "
+                f"{loaded.seconds:.1f} s"
+            )
 
 
 @app.command("status")
@@ -69,10 +73,14 @@ def reload_tables(
     """
     from orchestration_dagster.lake.lake_tables import TABLES
     from orchestration_dagster.lake.rewrite import reload_day
+    from payment_operations.operator_actions import recorded
 
-    for table in tables or TABLES:
-        done = reload_day(settings.load(), table, day.date())
-        Screen().line(f"{table}: {done.deleted} rows deleted, {done.appended} appended")
+    config = settings.load()
+    with recorded(config, "lake reload") as act:
+        for table in tables or TABLES:
+            done = reload_day(config, table, day.date())
+            act.detail[table] = done.appended
+            Screen().line(f"{table}: {done.deleted} rows deleted, {done.appended} appended")
 
 
 @app.command("rebuild")
@@ -88,10 +96,14 @@ def rebuild_tables(
     """
     from orchestration_dagster.lake.lake_tables import TABLES
     from orchestration_dagster.lake.rewrite import rebuild
+    from payment_operations.operator_actions import recorded
 
-    for table in tables or TABLES:
-        done = rebuild(settings.load(), table, shrink=shrink)
-        Screen().line(f"{table}: {done.deleted} rows deleted, {done.appended} appended")
+    config = settings.load()
+    with recorded(config, "lake rebuild") as act:
+        for table in tables or TABLES:
+            done = rebuild(config, table, shrink=shrink)
+            act.detail[table] = done.appended
+            Screen().line(f"{table}: {done.deleted} rows deleted, {done.appended} appended")
 
 
 @app.command("reanchor")
@@ -102,7 +114,11 @@ def reanchor_tables(tables: LakeTables = None) -> None:
     """
     from orchestration_dagster.lake.lake_tables import TABLES
     from orchestration_dagster.lake.rewrite import reanchor
+    from payment_operations.operator_actions import recorded
 
-    for table in tables or TABLES:
-        done = reanchor(settings.load(), table)
-        Screen().line(f"{table}: {done.deleted} rows replaced, {done.appended} appended")
+    config = settings.load()
+    with recorded(config, "lake reanchor") as act:
+        for table in tables or TABLES:
+            done = reanchor(config, table)
+            act.detail[table] = done.appended
+            Screen().line(f"{table}: {done.deleted} rows replaced, {done.appended} appended")

@@ -39,15 +39,23 @@ def review_list(as_json: ForMachine = False) -> None:
 def approve(payment: Payment, by: Reviewer = "", note: Note = "") -> None:
     """Say that a payment is genuine; exit 1 if the payment has no open review."""
     from payment_operations import review_queue
+    from payment_operations.operator_actions import recorded
     from payment_pipeline.orchestrator import messages
 
-    review_queue.answer(settings.load(), payment, messages.Verdict.APPROVED, by, note)
+    config = settings.load()
+    with recorded(config, "review approve", by) as act:
+        review_queue.answer(config, payment, messages.Verdict.APPROVED, by, note)
+        act.detail["payment"] = payment  # only now it is known to be a payment's id
 
 
 @app.command()
 def decline(payment: Payment, by: Reviewer = "", note: Note = "") -> None:
     """Say that a payment is fraud; exit 1 if the payment has no open review. It moves no money."""
     from payment_operations import review_queue
+    from payment_operations.operator_actions import recorded
     from payment_pipeline.orchestrator import messages
 
-    review_queue.answer(settings.load(), payment, messages.Verdict.DECLINED, by, note)
+    config = settings.load()
+    with recorded(config, "review decline", by) as act:
+        review_queue.answer(config, payment, messages.Verdict.DECLINED, by, note)
+        act.detail["payment"] = payment  # only now it is known to be a payment's id

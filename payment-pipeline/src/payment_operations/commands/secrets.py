@@ -43,23 +43,33 @@ def rotate(
     command restarts the components that read them. No webhook depends on those components.
     """
     from payment_operations import rotation
+    from payment_operations.operator_actions import recorded
 
     loaded = settings.load()
+    with recorded(loaded, "secrets rotate", required=False) as act:
+        said = _rotate(loaded, name, stdin=stdin)
+        act.detail["secret"] = name  # only now it is known to be a secret's name
+    Screen().line(said)
+    if rotation.is_provider(name):
+        _show_live(name)
+
+
+def _rotate(loaded: settings.Settings, name: str, *, stdin: bool) -> str:
+    """Exchange one secret, and say what that did."""
+    from payment_operations import rotation
+
     if name in rotation.HELD:
         restarted = rotation.rotate_held(loaded, name)
         effect = (
             f"{', '.join(restarted)} restarted" if restarted else "it is read at the next start"
         )
-        Screen().line(f"{name} is changed; {effect}")
-        return
+        return f"{name} is changed; {effect}"
     if not rotation.is_provider(name):
         rotation.rotate_password(loaded, name)
-        Screen().line(f"{name} is changed; open connections continue")
-        return
+        return f"{name} is changed; open connections continue"
     new = rotation.rotate_signing(loaded, name, sys.stdin.read() if stdin else None)
     old = ", ".join(rotation.live(loaded, name)[1:])
-    Screen().line(f"{new} is in the file, in front of {old}")
-    _show_live(name)
+    return f"{new} is in the file, in front of {old}"
 
 
 @app.command("retire")
@@ -78,8 +88,12 @@ def retire(
 ) -> None:
     """Accept only the newest signing secret; exit 1 while an older one is still used."""
     from payment_operations import rotation
+    from payment_operations.operator_actions import recorded
 
-    retired = rotation.retire_signing(settings.load(), provider, quiet_s, force=force)
+    loaded = settings.load()
+    with recorded(loaded, "secrets retire", required=False) as act:
+        retired = rotation.retire_signing(loaded, provider, quiet_s, force=force)
+        act.detail |= {"provider": provider, "retired": retired, "forced": force}
     Screen().line(f"{', '.join(retired)} removed from the file")
     _show_live(provider)
 

@@ -14,6 +14,7 @@ DECISIONS_TABLE: Final = "payment_decisions"
 AUDITS_TABLE: Final = "ledger_audits"
 ERASURES_TABLE: Final = "erasures"
 ERASED_OBJECTS_TABLE: Final = "erased_objects"
+ACTIONS_TABLE: Final = "operator_actions"
 
 
 class InferenceStatus(StrEnum):
@@ -393,3 +394,35 @@ ERASED_OBJECTS: Final = (
     Column("token", "text", False, "The token that replaces the customer's id."),
 )
 """`erased_objects`: primary key (provider, object_id)."""
+
+ACTIONS: Final = (
+    Column("number", "bigint", False, "Order of the chain, without gaps. Key."),
+    Column("acted_at", "timestamptz", False, "When the row was written, UTC."),
+    Column("action", "text", False, "The command, e.g. review approve."),
+    Column("stage", "text", False, "begun before the command acts, then ended or failed."),
+    Column(
+        "begun_number",
+        "bigint",
+        True,
+        "The number of the row of the same command with the stage begun; null in that row.",
+    ),
+    Column(
+        "claimed_by",
+        "text",
+        True,
+        "The name that the operator gave; null if the command takes none.",
+    ),
+    Column("os_user", "text", False, "The operating-system user of the process, by its number."),
+    Column("os_uid", "bigint", False, "The number of that user."),
+    Column(
+        "sudo_user",
+        "text",
+        True,
+        "The user who called sudo, as the environment says; null without sudo.",
+    ),
+    Column("host", "text", False, "The machine of the process."),
+    Column("detail", "jsonb", False, "Ids, counts and the exit code. Never a customer."),
+    Column("previous_hash", "text", False, "The hash of the row before."),
+    Column("hash", "text", False, "Hex SHA-256 over all other columns."),
+)
+"""`operator_actions`: primary key number. `domain.action_chain` has the rule of the hash."""

@@ -48,3 +48,7 @@ GRANT SELECT ON
     payment_events_history, entity_features_due, bronze_restores
 TO {role};
 GRANT INSERT ON ledger_audits TO {role}
+
+-- name: payments_actions
+-- The operators' commands extend the chain of their actions, and read it. Nobody changes a row.
+GRANT SELECT, INSERT ON operator_actions TO {role}
