@@ -6,12 +6,14 @@ because another process of the user could read an environment. Reads these varia
 
 - `SUPERSET_TRINO_URI`: the read-only connection to the marts, e.g.
   `trino://superset@127.0.0.1:8080/lakehouse`.
+- `SUPERSET_TRINO_OPTIONS`: options of Trino's client as JSON, e.g. `{"http_scheme": "https"}`.
 - `SUPERSET_MARTS_SCHEMA`: the marts' schema, if it is not `marts`.
 
 Provisioning is idempotent: it finds each asset by its UUID and overwrites it. It sets the password
 again, too.
 """
 
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -74,6 +76,8 @@ def _assets(trino_uri: str) -> Iterator[tuple[str, str]]:
         asset = yaml.safe_load(path.read_text())
         if "sqlalchemy_uri" in asset:
             asset["sqlalchemy_uri"] = trino_uri
+            options = json.loads(os.environ.get("SUPERSET_TRINO_OPTIONS", "{}"))
+            asset["extra"]["engine_params"]["connect_args"].update(options)
         if "table_name" in asset:
             asset["schema"] = os.environ.get("SUPERSET_MARTS_SCHEMA", asset["schema"])
         yield str(path.relative_to(ASSETS)), yaml.safe_dump(asset, sort_keys=False)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Mapping
-from urllib.parse import quote
 
 import pytest
 import yaml
@@ -84,9 +83,10 @@ def test_superset_queries_as_the_reader(isolated: SettingsOf) -> None:
     settings = isolated(**KEYS)
     authorities = settings.secrets_dir / "trino.authority.pem"
     assert superset.trino_uri(settings) == (
-        f"trino://superset@127.0.0.1:{settings.trino_port}/lakehouse?protocol=https"
-        f"&verify={quote(json.dumps(str(authorities)), safe='')}"
+        f"trino://superset@127.0.0.1:{settings.trino_port}/lakehouse"
     )
+    given = {"http_scheme": "https", "verify": str(authorities)}
+    assert json.loads(superset.trino_options(settings)) == given
     assert superset.environment(settings)["REQUESTS_CA_BUNDLE"] == str(authorities)
 
 
@@ -98,9 +98,9 @@ def test_superset_queries_a_cluster_over_tls_with_a_password(isolated: SettingsO
         trino_password="loads",
         trino_reader_password="p/w",
     )
-    assert superset.trino_uri(settings) == (
-        "trino://superset@trino.example:8443/lakehouse?protocol=https"
-    )
+    assert superset.trino_uri(settings) == "trino://superset@trino.example:8443/lakehouse"
+    given = {"http_scheme": "https", "verify": True}
+    assert json.loads(superset.trino_options(settings)) == given
 
 
 @pytest.mark.parametrize("reader", ["loads", ""])

@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from local_stack.component import DASHBOARDS, Check, Component, Work, program
 from local_stack.files import var, write_private
@@ -98,7 +98,11 @@ def prepare(settings: Settings, work: Work) -> None:
     work(1, 0)
     done = subprocess.run(  # noqa: S603 - our own script
         [python(), FOLDER / "provision.py"],
-        env=environment(settings) | {"SUPERSET_TRINO_URI": trino_uri(settings)},
+        env={
+            **environment(settings),
+            "SUPERSET_TRINO_URI": trino_uri(settings),
+            "SUPERSET_TRINO_OPTIONS": trino_options(settings),
+        },
         input=settings.secret("superset_admin_password"),
         cwd=home(settings),
         capture_output=True,
@@ -133,11 +137,13 @@ def trino_uri(settings: Settings) -> str:
 
     Superset would store the password. `superset_config.py` reads it from a file instead.
     """
-    where = urlsplit(settings.trino)
-    file = settings.trino_certified_by
-    verified = f"&verify={quote(json.dumps(file), safe='')}" if file else ""
-    secure = f"?protocol=https{verified}" if where.scheme == "https" else ""
-    return f"trino://{settings.trino_reader}@{where.netloc}/{CATALOG}{secure}"
+    return f"trino://{settings.trino_reader}@{urlsplit(settings.trino).netloc}/{CATALOG}"
+
+
+def trino_options(settings: Settings) -> str:
+    """The options of Trino's client, as JSON. Its address can't say them."""
+    scheme = urlsplit(settings.trino).scheme
+    return json.dumps({"http_scheme": scheme, "verify": settings.trino_certified_by or True})
 
 
 def checks(settings: Settings) -> Iterator[Check]:
