@@ -9,18 +9,20 @@ from pathlib import Path
 from threading import Thread
 
 import aiohttp
+import psutil
 import pytest
 from pydantic import SecretStr
 from trino.exceptions import Error, HttpError, TrinoQueryError
 
 from conftest import stack_settings
 from local_stack import certificates, jar_sbom, supervisor
-from local_stack.components import components, trino
+from local_stack.components import components, seaweedfs, trino
 from orchestration_dagster.lake import compare
 from orchestration_dagster.lake.catalog import open_catalog
 from orchestration_dagster.lake.loader import load
 from payment_pipeline.adapters.trino import connect, connection_without_check
 from payment_pipeline.settings import Settings, TrinoUser
+from support import knocks, processes
 from support.dbt_project import Dbt
 from support.lake_loads import EVENTS, insert, own_lake
 from support.listeners import ports_and_strangers
@@ -196,3 +198,23 @@ async def test_s3_and_the_catalog_ask_for_a_key(lakehouse: Settings) -> None:
                 assert answer.status == 403
     forged = lakehouse.model_copy(update={"catalog_credential": None, "catalog_auth": "sigv4"})
     assert open_catalog(forged).list_namespaces(), "the right key opens it the other way too"
+
+
+async def test_no_port_of_the_object_store_admits_a_stranger(lakehouse: Settings) -> None:
+    """The ports are the listeners of its process, so that a new port is tried too."""
+    listening = {
+        each.laddr.port
+        for each in psutil.Process(processes.pid_of(lakehouse, "seaweedfs")).net_connections("tcp")
+        if each.status == psutil.CONN_LISTEN
+    }
+    assert listening == {getattr(lakehouse, name) for name in seaweedfs.PORTS.values()}
+    given = {port: await knocks.knock(lakehouse.host, port) for port in listening}
+    # Answers without a body; and the warehouse's name, which the client gave.
+    assert given.pop(lakehouse.s3_port) <= {"GET /status", "GET /healthz", "GET /readyz"}
+    assert given.pop(lakehouse.catalog_port) <= {"GET /v1/config"}
+    assert {port: gives for port, gives in given.items() if gives} == {}
+
+
+async def test_no_page_of_a_stranger_may_write_to_the_lake(lakehouse: Settings) -> None:
+    for url in (f"{lakehouse.s3}/lakehouse/knock", f"{lakehouse.catalog}/v1/lakehouse/namespaces"):
+        assert await knocks.foreign_origin(url) is None

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import tomllib
 from collections.abc import Callable
 
 import pytest
 
+from local_stack import certificates
 from local_stack.components import seaweedfs, trino
 from payment_pipeline.adapters.trino import dbt_environment
 from payment_pipeline.settings import Settings
@@ -114,6 +116,21 @@ def test_every_port_of_seaweedfs_is_a_setting(isolated: SettingsOf) -> None:
     assert options["s3.port.lance"] == "0", "its default is the port of the normalizer"
     for option, name in seaweedfs.PORTS.items():
         assert options[option] == str(getattr(settings, name))
+
+
+def test_every_part_of_seaweedfs_demands_a_certificate(isolated: SettingsOf) -> None:
+    settings = isolated(**KEYS)
+    (settings.var / "run").mkdir()
+    seaweedfs.prepare(settings, lambda _more, _done: None)
+    written = tomllib.loads((seaweedfs.config_dir(settings) / "security.toml").read_text())
+    authority, own = map(str, certificates.paths(settings, "seaweedfs"))
+    parts = {option.split(".")[0] for option in seaweedfs.PORTS}
+    assert parts <= written["grpc"].keys()
+    assert parts - {"s3"} <= written["https"].keys(), "S3 asks for a key instead"
+    assert written["grpc"].pop("ca") == authority
+    sections = [*written["grpc"].values(), *written["https"].values()]
+    assert {(each["cert"], each["key"]) for each in sections} == {(own, own)}
+    assert {each["ca"] for each in written["https"].values()} == {authority}
 
 
 def test_dbt_gets_the_address_of_a_given_cluster(isolated: SettingsOf) -> None:

@@ -1,4 +1,8 @@
-"""SeaweedFS: S3 and the Iceberg REST catalog, in one process."""
+"""SeaweedFS: S3 and the Iceberg REST catalog, in one process.
+
+Clients use two ports, S3 and the catalog, which ask for a key. The other ports are between the
+parts of SeaweedFS. They know no users, so they demand a certificate that only SeaweedFS has.
+"""
 
 import json
 import shutil
@@ -9,12 +13,14 @@ from urllib.parse import quote, urlsplit
 
 import aiohttp
 
+from local_stack import certificates
 from local_stack.component import LAKEHOUSE, Component, Work, program
-from local_stack.files import var, write_private
+from local_stack.files import run_dir, var, write_private
 from local_stack.http import TIMEOUT
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
+NAME: Final = "seaweedfs"
 PORTS: Final = {
     "s3.port": "s3_port",
     "s3.port.grpc": "seaweedfs_s3_grpc_port",
@@ -29,6 +35,23 @@ PORTS: Final = {
     "admin.port.grpc": "seaweedfs_admin_grpc_port",
 }
 """The setting of each port option. SeaweedFS would choose an omitted port itself, unchecked."""
+
+
+GRPC_PARTS: Final = (
+    "master",
+    "volume",
+    "filer",
+    "s3",
+    "admin",
+    "worker",
+    "msg_broker",
+    "mq",
+    "client",
+)
+HTTP_PARTS: Final = ("master", "volume", "filer", "admin", "client")
+"""The parts that have a section in `security.toml`. A server without one would admit everybody."""
+NO_ORIGIN: Final = "https://none.invalid"
+"""No web page has this origin (RFC 2606), and an empty list would allow every origin."""
 
 
 def binary() -> Path:
@@ -53,21 +76,27 @@ def keys_path(settings: Settings) -> Path:
     return settings.secrets_dir / "seaweedfs.s3.json"
 
 
+def config_dir(settings: Settings) -> Path:
+    """The folder of the generated `security.toml`."""
+    return run_dir(settings) / "seaweedfs"
+
+
 def bucket(settings: Settings) -> str:
     """The name of the table bucket. The warehouse is its URL."""
     return urlsplit(settings.catalog_warehouse).netloc or "lakehouse"
 
 
 def command(settings: Settings) -> list[str]:
-    """The command line: loopback only, each port from a setting, no telemetry."""
+    """The command line: loopback only, each port from a setting, no web page, no telemetry."""
     ports = [f"-{option}={getattr(settings, name)}" for option, name in PORTS.items()]
     return [
-        str(binary()), "-logtostderr", "mini",
+        str(binary()), "-logtostderr", f"-config_dir={config_dir(settings)}", "mini",
         f"-dir={data_dir(settings)}",
         f"-ip={settings.host}",
         f"-ip.bind={settings.host}",
         *ports,
         "-s3.port.lance=0",
+        f"-s3.allowedOrigins={NO_ORIGIN}",
         "-webdav=false",
         "-admin.ui=false",
         "-master.telemetry=false",
@@ -77,7 +106,10 @@ def command(settings: Settings) -> list[str]:
 
 
 def prepare(settings: Settings, _work: Work) -> None:
-    """Write the users: the pipeline's key has all rights, and there is no other user."""
+    """Write the users and who may use which port.
+
+    The pipeline's key has all rights, and there is no other user.
+    """
     data_dir(settings).mkdir(exist_ok=True)
     # SeaweedFS keeps the options of its last start, and would use them for omitted ones.
     (data_dir(settings) / "mini.options").unlink(missing_ok=True)
@@ -88,6 +120,22 @@ def prepare(settings: Settings, _work: Work) -> None:
     actions = ["Admin", "Read", "Write", "List", "Tagging"]
     identities = [{"name": "payments", "credentials": [key], "actions": actions}]
     write_private(keys_path(settings), json.dumps({"identities": identities}))
+    write_private(config_dir(settings) / "security.toml", security(settings))
+
+
+def security(settings: Settings) -> str:
+    """`security.toml`: each part shows and demands a certificate of SeaweedFS's own authority."""
+    files = certificates.ensure(settings, NAME)
+    authority, own = json.dumps(str(files.authority)), json.dumps(str(files.server))
+    shows = f"cert = {own}\nkey = {own}\n"
+    sections = {
+        "cors.allowed_origins": f'values = "{NO_ORIGIN}"\n',
+        "grpc": f"ca = {authority}\n",
+        **{f"grpc.{part}": shows for part in GRPC_PARTS},
+        **{f"https.{part}": f"{shows}ca = {authority}\n" for part in HTTP_PARTS},
+    }
+    sections["https.client"] += "enabled = true\n"
+    return "\n".join(f"[{name}]\n{values}" for name, values in sections.items())
 
 
 async def ready(settings: Settings) -> bool:
@@ -121,7 +169,7 @@ async def _token(settings: Settings, session: aiohttp.ClientSession) -> str:
 
 
 COMPONENT: Final = Component(
-    name="seaweedfs",
+    name=NAME,
     order=80,
     command=command,
     ready=ready,
