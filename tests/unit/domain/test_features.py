@@ -283,3 +283,11 @@ def test_a_vector_changes_nothing() -> None:
     before = deepcopy(states)
     vector(charge("succeeded"), states)
     assert states == before
+
+
+def test_an_attempt_of_an_unknown_status_is_neither_success_nor_failure() -> None:
+    states: dict[EntityKey, EntityState] = {}
+    unclear = event("charge.succeeded", customer_id="cus_1", status="unknown")
+    list(fold([unclear], states))
+    (state,) = (found for key, found in states.items() if key.entity is Entity.CUSTOMER)
+    assert (state.attempts, state.successes, state.failures) == (1, 0, 0)

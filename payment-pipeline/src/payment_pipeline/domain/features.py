@@ -28,6 +28,8 @@ RECENT_MAX: Final = 20
 """The number of latest attempts and of latest failures that a state keeps."""
 COUNTERPARTIES_MAX: Final = 50
 """The number of distinct cards of a customer, or customers of a card, that a state keeps."""
+APPROVED: Final = frozenset({"authorized", "succeeded"})
+"""The statuses of an attempt that the issuer approved. An unknown status is no success."""
 PLATFORM: Final = "platform"
 """The merchant id of an event that names no connected account."""
 
@@ -203,11 +205,11 @@ def _apply_attempt(state: EntityState, event: PaymentEvent) -> None:
     at = event.occurred_at
     state.attempts += 1
     _remember(state.recent_attempts_at, at)
-    if event.event_type == "charge.succeeded":
+    if event.status in APPROVED:
         state.successes += 1
         if state.last_success_at is None or at > state.last_success_at:
             state.last_success_at = at
-    else:
+    elif event.event_type == "charge.failed":
         state.failures += 1
         _remember(state.recent_failures_at, at)
     if event.amount_minor is not None and event.currency is not None:

@@ -30,6 +30,7 @@ SELECT EXISTS (
     SELECT 1 FROM payment_events
     WHERE payment_id = $2 AND provider = $1
       AND event_type IN ('payment.succeeded', 'charge.succeeded')
+      AND status IN ('authorized', 'succeeded')
 )
 
 -- name: failed_again

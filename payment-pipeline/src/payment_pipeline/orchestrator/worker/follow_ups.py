@@ -21,6 +21,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from payment_pipeline.bronze.contract import InferenceStatus
 from payment_pipeline.bronze.rows import ScoredEvent
 from payment_pipeline.domain.events import PaymentEvent
+from payment_pipeline.domain.features import APPROVED
 from payment_pipeline.domain.scoring import Score
 from payment_pipeline.orchestrator import search_attribute_keys
 from payment_pipeline.orchestrator.messages import (
@@ -60,7 +61,11 @@ class ReviewRules(NamedTuple):
 
 def find(rows: Sequence[ScoredEvent], rules: ReviewRules) -> FollowUps:
     """Return the follow-ups of written rows: each payment at most once, by its latest failure."""
-    paid = {_payment(row.event) for row in rows if row.event.event_type in SUCCESSES}
+    paid = {
+        _payment(row.event)
+        for row in rows
+        if row.event.event_type in SUCCESSES and row.event.status in APPROVED
+    }
     reviews: dict[str, ReviewRequest] = {}
     recoveries: dict[str, RecoveryRequest] = {}
     for row in rows:
