@@ -5,7 +5,7 @@ provider repeats in each delivery of an event. A record may state its body alone
 client ledger does, or a record of an earlier version. It then has the identity that another record
 of the same body states.
 
-The values are numpy columns, one value per record or event. A million events take a second.
+The values are numpy columns, one value per record or event. A million records take two seconds.
 """
 
 from datetime import date, timedelta
