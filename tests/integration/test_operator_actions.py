@@ -28,8 +28,21 @@ UPDATE operator_actions SET number = -number WHERE number < 0
 OPEN = "ALTER TABLE operator_actions DISABLE TRIGGER operator_actions_append_only"
 
 
+def call(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run one command on the schema of the test, which only the DSN names."""
+    environment = {**commands.environment(settings), "PAYMENTS_POSTGRES_DSN": settings.dsn}
+    return subprocess.run(
+        [commands.PAYMENTS, *words],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=commands.CALL_S,
+        check=False,
+    )
+
+
 def verify(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
-    return commands.call(settings, "actions", "verify", *words)
+    return call(settings, "actions", "verify", *words)
 
 
 @pytest.fixture
@@ -41,7 +54,7 @@ def four(database_settings: Settings) -> Settings:
 
 
 def test_a_command_leaves_its_begin_and_its_end(database_settings: Settings) -> None:
-    done = commands.call(database_settings, "dlq", "dismiss", "--id", "7", "--note", "x",
+    done = call(database_settings, "dlq", "dismiss", "--id", "7", "--note", "x",
                          "--by", "Ana [/x]\x1b[2J")  # fmt: skip
     assert done.returncode == 0, done.stderr
     begun, ended = chain(database_settings)
@@ -50,10 +63,10 @@ def test_a_command_leaves_its_begin_and_its_end(database_settings: Settings) -> 
     assert ended.detail == {"letters": 0, "ids": []}
     assert {begun.claimed_by, ended.claimed_by} == {"Ana [/x]\x1b[2J"}
     assert {begun.os_uid, ended.os_uid} == {os.getuid()}
-    listed = commands.call(database_settings, "actions", "list")
+    listed = call(database_settings, "actions", "list")
     assert listed.returncode == 0, listed.stderr
     assert r"as Ana [/x]\x1b[2J" in listed.stdout
-    answer = json.loads(commands.call(database_settings, "actions", "list", "--json").stdout)
+    answer = json.loads(call(database_settings, "actions", "list", "--json").stdout)
     assert [each["stage"] for each in answer] == ["begun", "ended"]
 
 

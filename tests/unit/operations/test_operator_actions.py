@@ -5,18 +5,21 @@ import os
 import pwd
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 
 from payment_operations import operator_actions
-from payment_operations.action_text import parsed
+from payment_operations.action_text import parsed, verify
 from payment_operations.commands import groups
 from payment_operations.operator_actions import append, operator, recorded
+from payment_pipeline.domain.action_chain import Action, Head, sealed
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 from support.hostile_texts import HOSTILE
 
 SettingsOf = Callable[..., Settings]
+NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 
 RECORDED = {
     *("review approve", "review decline", "dlq redrive", "dlq dismiss", "dlq reopen"),
@@ -150,3 +153,17 @@ def test_an_unreadable_head_and_a_missing_postgresql_are_exit_code_2(isolated: S
     with pytest.raises(UserError, match="No PostgreSQL at") as refusal:
         append(isolated(postgres_actions_password="x"), "dlq reopen", "begun")
     assert refusal.value.exit_code == 2
+
+
+def test_the_exit_code_of_verify_is_1_for_a_broken_chain_alone(
+    isolated: SettingsOf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = (
+        sealed(Action(0, NOON, "forget", "begun", None, None, "a", 1, None, "h", {}, "", ""), last)
+        for last in (None, Head(1, "1" * 64))
+    )
+    for actions, code in (([], 0), ([first], 0), ([first, second], 1), ([second], 1)):
+        monkeypatch.setattr(operator_actions, "chain", lambda _settings, found=actions: found)
+        assert verify(isolated(), None, as_json=False) == code
+    assert "Action 1 was deleted." in capsys.readouterr().out
+    assert verify(isolated(), f"3:{'1' * 64}", as_json=True) == 1
