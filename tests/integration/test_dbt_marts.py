@@ -27,6 +27,9 @@ from support.lake_rows import Row
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
 FIRST_SHARE = 0.6
+FIRST_RUN = ("resource_type:seed", "+config.materialized:incremental", "+fct_payments")
+"""What is built before the second load: the models that keep rows of an earlier run, and one mart
+with two snapshots. Every other model is made anew from the whole lake by each run."""
 REPEATED_SHARE = 0.1
 OF_THE_LOAD = {"ingested_at", "ingest_xid", "modelled_at", "sent_at"}
 """Columns that say when a row came, not what it says."""
@@ -64,7 +67,7 @@ def shuffled(
         second[table] = lake_rows.loaded(mixed_up[split:] + again, after=split)
     dbt = project(lakehouse, tmp_path_factory)
     lake_rows.append(open_catalog(lakehouse), dbt.data_schema, first)
-    dbt.run("build", "--resource-types", "seed", "model")
+    dbt.run("build", "--resource-types", "seed", "model", "--select", *FIRST_RUN)
     lake_rows.append(open_catalog(lakehouse), dbt.data_schema, second)
     dbt.run("run")
     return dbt
