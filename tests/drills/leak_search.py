@@ -5,6 +5,7 @@ quarantine. The search covers everything else: logs, metrics, spans, record keys
 normalized events, workflow histories, tables, the lake and the dashboards.
 """
 
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
@@ -239,7 +240,7 @@ def _lake(settings: Settings, texts: Sequence[str]) -> Iterator[Hits]:
     """Search every file of every schema, including the marts."""
     rows, hits = Counter[str](), Counter[str]()
     # Every text contains the empty text, so the search for it counts all rows.
-    for counts, wanted in ((rows, [""]), (hits, texts)):
+    for counts, wanted in ((rows, [""]), (hits, [re.escape(text) for text in texts])):
         for table, count in erase.find(settings, wanted).items():
             counts[table.partition(".")[0]] += count
     for schema, searched in rows.items():

@@ -163,13 +163,14 @@ async def test_the_states_of_a_customer_id_in_two_modes_are_folded_apart(
 
 
 async def test_a_row_of_an_earlier_version_still_counts(bronze: asyncpg.Pool) -> None:
-    """Such a row has a status that this version does not have."""
+    """Such a row has a status that this version does not have. It counts as unknown."""
     given = await written(bronze, charges(40))
     await bronze.execute("UPDATE payment_events SET status = 'of an earlier version'")
     await corrections.correct(bronze, [changed(event, amount_minor=9) for event in given], BY)
     await bronze.execute("UPDATE payment_events SET status = 'of an earlier version'")
     await refold.refold(bronze)
-    assert await states(bronze) == folded([changed(event, amount_minor=9) for event in given])
+    right = [changed(event, amount_minor=9, status="unknown") for event in given]
+    assert await states(bronze) == folded(right)
 
 
 async def test_features_are_as_if_the_events_had_always_been_so(bronze: asyncpg.Pool) -> None:
@@ -198,7 +199,7 @@ def _corrected(number: int, event: PaymentEvent) -> PaymentEvent:
 
 async def test_a_correction_that_leaves_no_mark_folds_nothing(bronze: asyncpg.Pool) -> None:
     (event,) = await written(bronze, charges(1))
-    assert await corrections.correct(bronze, [changed(event, status="other")], BY)
+    assert await corrections.correct(bronze, [changed(event, provider_status="other")], BY)
     assert await refold.refold(bronze) == 0
 
 

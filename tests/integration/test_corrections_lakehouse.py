@@ -122,7 +122,7 @@ def test_a_correction_reaches_the_facts_once_and_all_adds_up(house: House) -> No
     wrong = [as_the_bug_had_it(event) for event in right]
     run(house.settings, wrong, ())
     house.load()
-    house.dbt.run("run", "--select", *MODELS)
+    house.dbt.run("build", "--resource-types", "seed", "model", "--select", *MODELS)
     assert house.totals() == totals_of(wrong) != totals_of(right)
     assert house.payments() == payments_of(wrong) > payments_of(right)
     house.assert_adds_up()

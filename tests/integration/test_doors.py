@@ -134,7 +134,8 @@ def test_no_socket_file_is_open_to_another_user(whole: Settings) -> None:
     opened = [
         path
         for path in found
-        if stat.S_ISSOCK(path.stat().st_mode)
+        if path.exists()  # a server may listen under a name that it renames
+        and stat.S_ISSOCK(path.stat().st_mode)
         and path.stat().st_mode & 0o077
         and path.parent.stat().st_mode & 0o077
     ]

@@ -426,7 +426,7 @@ def test_nothing_is_cut_while_bronze_lacks_events(
     before = stack.search(person).counts()
     # What the ledger finds on the topics and not in bronze, whatever the stages say of themselves.
     monkeypatch.setattr(erasure, "STORED_WITHIN_S", 1.0)
-    for name in ("events_received", "events_by_identity"):
+    for name in ("events_received", "events_by_hash"):
         monkeypatch.setitem(ledger_tables.SQL, name, f"{ledger_tables.SQL[name]} AND false")
     with pytest.raises(UserError, match="nothing was deleted"):
         stack.forget(person)

@@ -173,7 +173,7 @@ def test_what_is_broken_on_purpose_is_named(house: House) -> None:
     )
     house.ask(
         "INSERT INTO {marts}.fct_payment_events VALUES ('stripe', 'evt_invented', "
-        "lpad('', 64, 'a'), 'charge', 5, 'EUR', TIMESTAMP '2002-03-04 00:00:00 UTC', 1)"
+        "lpad('', 64, 'a'), NULL, 'charge', 5, 'EUR', TIMESTAMP '2002-03-04 00:00:00 UTC', 1)"
     )
     house.ask("UPDATE {data}.payment_events_quarantine SET body = X'00'")
 

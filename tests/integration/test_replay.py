@@ -23,7 +23,7 @@ from payment_pipeline.bronze.contract import InferenceStatus
 from payment_pipeline.bronze.rows import ScoredEvent
 from payment_pipeline.domain import headers as names
 from payment_pipeline.domain import topics
-from payment_pipeline.domain.events import KINDS, PAYMENT_EVENT, Charge, PaymentEvent
+from payment_pipeline.domain.events import KINDS, PAYMENT_EVENT, Charge, EventBase, PaymentEvent
 from payment_pipeline.domain.failures import BadRecord, Rejected, Unmodelled, UserError
 from payment_pipeline.domain.features import EntityKey, EntityState, fold
 from payment_pipeline.domain.raw import Coordinates, RawEvent
@@ -281,11 +281,13 @@ async def test_a_rejected_event_that_is_unmodelled_today_stays_a_dead_letter(
 
 async def test_a_rejected_event_that_was_lost_is_quarantined_once(received: Received) -> None:
     await received.write(received.events())
-    body = json.loads(received.raws[0].body)
+    context = Context(b"", "0")
+    modelled = next(raw for raw in received.raws if isinstance(normalized(raw, context), EventBase))
+    body = json.loads(modelled.body)
     body["id"] = "evt_invalid"
     body["data"]["object"]["id"] = 7
     await received.send([json.dumps(body).encode()])
-    assert isinstance(normalized(received.raws[-1], Context(b"", "0")), Rejected)
+    assert isinstance(normalized(received.raws[-1], context), Rejected)
     first, second = await received.replay(), await received.replay()
     assert (
         first.outcomes[ReplayOutcome.QUARANTINED]

@@ -14,8 +14,8 @@ MONEY: Final = re.compile(r"(^|_)(amount|minor|mrr)(_|$)")
 REPORTING: Final = re.compile(r"_reporting$")
 """Names of amounts that were converted to one currency."""
 CURRENCY: Final = "currency"
-_NO_SUM: Final = (exp.Count, exp.CountIf, exp.ArgMax, exp.ArgMin, exp.AnyValue)
-"""Aggregates that count rows or pick one value."""
+_NO_SUM: Final = (exp.Count, exp.CountIf, exp.ArgMax, exp.ArgMin, exp.AnyValue, exp.ArrayAgg)
+"""Aggregates that count rows, pick one value, or keep every value apart."""
 
 
 def mixed(sql: str) -> list[str]:
