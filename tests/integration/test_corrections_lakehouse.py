@@ -113,8 +113,16 @@ def totals_of(events: Sequence[PaymentEvent]) -> dict[str, tuple[int, int]]:
 
 
 def payments_of(events: Sequence[PaymentEvent]) -> set[str]:
+    """The payments of the events. A refund or a dispute of a charge belongs to its payment."""
     about = ("payment", "charge", "refund", "dispute")
-    return {event.payment_id for event in events if event.payment_id and event.kind in about}
+    links = {
+        charge_id: event.payment_id
+        for event in events
+        if isinstance(event, Charge | Payment)
+        and (charge_id := event.object_id if isinstance(event, Charge) else event.charge_id)
+    }
+    named = {event.payment_id for event in events if event.payment_id and event.kind in about}
+    return {links.get(payment_id) or payment_id for payment_id in named}
 
 
 def test_a_correction_reaches_the_facts_once_and_all_adds_up(house: House) -> None:

@@ -134,7 +134,7 @@ def _grpc(address: str, *, encrypted: bool) -> str | None:
         try:
             channel.unary_unary("/knock.Knock/Knock")(b"", timeout=PATIENCE_S)
         except grpc.RpcError as refused:
-            # A server that speaks HTTP/2 and no gRPC answers 404, which the client calls unimplemented.
+            # A server that speaks HTTP/2 without gRPC answers 404: unimplemented, says the client.
             speaks = "http2 header with status" not in (refused.details() or "")
             return "gRPC" if speaks and refused.code() is grpc.StatusCode.UNIMPLEMENTED else None
     return "gRPC"
