@@ -32,14 +32,14 @@ class Answers(NamedTuple):
 
     The gateway may have published it."""
     acknowledged_ids: frozenset[str]
-    """The ids of the events with an acknowledged body. An event may have several bodies."""
+    """The id of the event of each acknowledged body. An event may have several bodies."""
 
 
 def answers(ledger: Path) -> Answers:
     """Read the answers from a client ledger. A half-written last line does not count."""
     acknowledged: set[str] = set()
     unknown: set[str] = set()
-    ids: set[str] = set()
+    ids: dict[str, str] = {}
     if ledger.exists():
         for line in ledger.read_bytes().splitlines():
             attempt = client_ledger.load(line)
@@ -47,10 +47,12 @@ def answers(ledger: Path) -> Answers:
                 continue
             if attempt.answer == 200:
                 acknowledged.add(attempt.sha256)
-                ids.add(attempt.event_id or attempt.sha256)
+                ids[attempt.sha256] = attempt.event_id or attempt.sha256
             elif attempt.answer == UNKNOWN or attempt.answer >= 500:
                 unknown.add(attempt.sha256)
-    return Answers(frozenset(acknowledged), frozenset(unknown - acknowledged), frozenset(ids))
+    return Answers(
+        frozenset(acknowledged), frozenset(unknown - acknowledged), frozenset(ids.values())
+    )
 
 
 def settled_audit(context: DrillContext, ledger: Path) -> Audit:

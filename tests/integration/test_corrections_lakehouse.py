@@ -17,7 +17,7 @@ from orchestration_dagster.lake.loader import Loaded, load
 from payment_pipeline.adapters import postgres
 from payment_pipeline.bronze import corrections, refold, writer
 from payment_pipeline.bronze.contract import EVENTS_TABLE, QUARANTINE_TABLE
-from payment_pipeline.domain.events import Charge, PaymentEvent
+from payment_pipeline.domain.events import Charge, Payment, PaymentEvent
 from payment_pipeline.ledger.audited_lakehouse import Schemas
 from payment_pipeline.ledger.ledger_verdict import ledger_verdict
 from payment_pipeline.ledger.stages import Stage
