@@ -17,7 +17,7 @@ from orchestration_dagster.lake.loader import Loaded, load
 from payment_pipeline.adapters import postgres
 from payment_pipeline.bronze import corrections, refold, writer
 from payment_pipeline.bronze.contract import EVENTS_TABLE, QUARANTINE_TABLE
-from payment_pipeline.domain.events import Charge, Payment, PaymentEvent
+from payment_pipeline.domain.events import Charge, Dispute, Payment, PaymentEvent, Refund
 from payment_pipeline.ledger.audited_lakehouse import Schemas
 from payment_pipeline.ledger.ledger_verdict import ledger_verdict
 from payment_pipeline.ledger.stages import Stage
@@ -114,15 +114,19 @@ def totals_of(events: Sequence[PaymentEvent]) -> dict[str, tuple[int, int]]:
 
 def payments_of(events: Sequence[PaymentEvent]) -> set[str]:
     """The payments of the events. A refund or a dispute of a charge belongs to its payment."""
-    about = ("payment", "charge", "refund", "dispute")
     links = {
         charge_id: event.payment_id
         for event in events
         if isinstance(event, Charge | Payment)
         and (charge_id := event.object_id if isinstance(event, Charge) else event.charge_id)
     }
-    named = {event.payment_id for event in events if event.payment_id and event.kind in about}
-    return {links.get(payment_id) or payment_id for payment_id in named}
+    own = {event.payment_id for event in events if isinstance(event, Charge | Payment)}
+    linked = {
+        links.get(event.payment_id) or event.payment_id
+        for event in events
+        if isinstance(event, Dispute | Refund) and event.payment_id
+    }
+    return {payment_id for payment_id in own | linked if payment_id}
 
 
 def test_a_correction_reaches_the_facts_once_and_all_adds_up(house: House) -> None:
