@@ -141,3 +141,8 @@ CLASSES: Final[Mapping[DeclineReason, DeclineClass]] = {
     ),
 }
 """The class of each reason."""
+
+
+def classified(reason: DeclineReason) -> dict[str, object]:
+    """The fields `reason` and `decline_class` of a `Decline`."""
+    return {"reason": reason, "decline_class": CLASSES[reason]}

@@ -5,7 +5,8 @@ features, reviews and the ledger read nothing else. A word that the provider add
 `unknown`, which never counts as a success.
 """
 
-from typing import Annotated, Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -31,6 +32,18 @@ PaymentStatus: TypeAlias = Literal[
 ]
 """The status of a payment or a charge. `authorized`: reserved and not captured. `succeeded`:
 captured, in whole or in part. `canceled`: the authorization was released, nothing was captured."""
+STATED_STATUSES: Final[Mapping[str, PaymentStatus]] = {
+    "payment.created": "created",
+    "payment.requires_action": "requires_action",
+    "payment.processing": "processing",
+    "payment.partially_funded": "processing",
+    "payment.failed": "failed",
+    "payment.amount_capturable_updated": "authorized",
+    "payment.succeeded": "succeeded",
+    "payment.canceled": "canceled",
+    "charge.expired": "canceled",
+}
+"""The status that an event type of a payment or a charge states."""
 DisputeStatus: TypeAlias = Literal[
     "inquiry",
     "inquiry_closed",

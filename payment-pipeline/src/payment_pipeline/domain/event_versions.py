@@ -12,21 +12,13 @@ import orjson
 from pydantic import ValidationError
 
 from . import event_fields
-from .declines import CLASSES, DeclineReason
+from .declines import DeclineReason, classified
 from .events import PAYMENT_EVENT, PaymentEvent
 
 UNKNOWN: Final = "unknown"
 
-_OF_TYPE: Final[Mapping[object, str]] = {
-    "payment.created": "created",
-    "payment.requires_action": "requires_action",
-    "payment.processing": "processing",
-    "payment.partially_funded": "processing",
-    "payment.failed": "failed",
-    "payment.amount_capturable_updated": "authorized",
-    "payment.succeeded": "succeeded",
-    "payment.canceled": "canceled",
-    "charge.expired": "canceled",
+_OF_TYPE: Final[Mapping[str, str]] = {
+    **event_fields.STATED_STATUSES,
     "review.opened": "open",
     "review.closed": "closed",
 }
@@ -86,7 +78,7 @@ def upgraded(older: Mapping[str, object]) -> dict[str, object]:
 
 
 def _status(older: Mapping[str, object], said: object) -> str:
-    of_type = _OF_TYPE.get(older.get("event_type"))
+    of_type = _OF_TYPE.get(str(older.get("event_type")))
     if of_type is not None:
         return of_type
     if older.get("kind") == "charge":
@@ -108,12 +100,11 @@ def _charge_status(older: Mapping[str, object], said: object) -> str:
     return "canceled" if older.get("refunded") else "authorized"
 
 
-def _declined_for(decline: Mapping[str, object]) -> dict[str, str]:
+def _declined_for(decline: Mapping[str, object]) -> dict[str, object]:
     """The reason of a decline, where Stripe's code has the reason's own name."""
     codes = (str(decline.get(name)) for name in ("decline_code", "code"))
     named = next((code for code in codes if code in set(DeclineReason)), DeclineReason.UNKNOWN)
-    reason = DeclineReason(named)
-    return {"reason": reason.value, "decline_class": CLASSES[reason].value}
+    return classified(DeclineReason(named))
 
 
 def _as_json(value: bytes) -> dict[str, object]:

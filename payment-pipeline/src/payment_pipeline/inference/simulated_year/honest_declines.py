@@ -5,8 +5,9 @@ from typing import Final
 
 from numpy.random import Generator
 
-from payment_pipeline.domain.declines import CLASSES, DeclineReason
+from payment_pipeline.domain.declines import classified
 from payment_pipeline.domain.event_parts import Decline
+from payment_pipeline.providers.stripe.decline_codes import REASONS
 
 from .book import HOUR_S, START
 from .people import Card, pick
@@ -22,20 +23,6 @@ CAUSES: Final = {
     "lost_card": 0.04,
     "authentication_required": 0.03,
 }
-REASONS: Final = {
-    "insufficient_funds": DeclineReason.INSUFFICIENT_FUNDS,
-    "do_not_honor": DeclineReason.DO_NOT_HONOR,
-    "issuer_not_available": DeclineReason.ISSUER_UNAVAILABLE,
-    "processing_error": DeclineReason.PROCESSING_ERROR,
-    "try_again_later": DeclineReason.TRY_AGAIN_LATER,
-    "card_velocity_exceeded": DeclineReason.LIMIT_EXCEEDED,
-    "expired_card": DeclineReason.EXPIRED_CARD,
-    "lost_card": DeclineReason.LOST_CARD,
-    "authentication_required": DeclineReason.AUTHENTICATION_REQUIRED,
-    "stolen_card": DeclineReason.STOLEN_CARD,
-    "incorrect_cvc": DeclineReason.INCORRECT_CVC,
-}
-"""The provider-neutral reason of each cause, also of the thieves' causes."""
 NEEDS_ANOTHER_CARD: Final = frozenset({"expired_card", "lost_card"})
 TRANSIENT: Final = frozenset({"issuer_not_available", "processing_error", "try_again_later"})
 PAYDAYS: Final = (1, 2, 15, 16)
@@ -72,8 +59,7 @@ def decline(random: Generator, cause: str, card: Card) -> Decline:
     """Return the codes of the provider and the network for a cause."""
     mastercard = card.network == "mastercard" and cause in _MASTERCARD_ADVICE
     return Decline(
-        reason=REASONS[cause],
-        decline_class=CLASSES[REASONS[cause]],
+        **classified(REASONS[cause]),
         code="expired_card" if cause == "expired_card" else "card_declined",
         decline_code=cause,
         advice_code=_STRIPE_ADVICE.get(cause),

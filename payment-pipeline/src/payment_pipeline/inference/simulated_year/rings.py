@@ -4,11 +4,11 @@ from typing import Final
 
 from numpy.random import Generator
 
-from payment_pipeline.domain.declines import CLASSES
+from payment_pipeline.domain.declines import classified
 from payment_pipeline.domain.event_parts import Decline
+from payment_pipeline.providers.stripe.decline_codes import REASONS
 
 from .book import DAY_S, HOUR_S, Book, Purchase
-from .honest_declines import REASONS
 from .people import Card, Market, pick
 
 REPORTED: Final = 0.85
@@ -77,13 +77,7 @@ def _steal(
     risk = int(min(99, max(0, random.normal(risk_mean, 20))))
     if random.random() > accepted:
         cause = pick(random, ("do_not_honor", "stolen_card", "incorrect_cvc"), (0.6, 0.15, 0.25))
-        reason = REASONS[cause]
-        refused = Decline(
-            reason=reason,
-            decline_class=CLASSES[reason],
-            code="card_declined",
-            decline_code=cause,
-        )
+        refused = Decline(**classified(REASONS[cause]), code="card_declined", decline_code=cause)
         book.attempt(purchase, at_s + 4, card, risk, refused)
         return
     book.attempt(purchase, at_s + 4, card, risk, None)

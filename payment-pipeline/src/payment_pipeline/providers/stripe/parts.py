@@ -6,7 +6,7 @@ A part is `None` if all of its fields are absent.
 from collections.abc import Mapping
 from typing import Final
 
-from payment_pipeline.domain.declines import CLASSES
+from payment_pipeline.domain.declines import classified
 from payment_pipeline.domain.personal_data import is_code
 from payment_pipeline.providers.reader import Fields, Reader
 
@@ -62,8 +62,7 @@ def decline(failure: Reader, decline_code: str | None, code: str | None) -> Fiel
     reason = decline_reason(decline_code, code)
     return present(
         {
-            "reason": reason,
-            "decline_class": CLASSES[reason] if reason else None,
+            **(classified(reason) if reason else {}),
             "code": code,
             "decline_code": decline_code,
             **failure.codes("advice_code", "network_decline_code", "network_advice_code"),

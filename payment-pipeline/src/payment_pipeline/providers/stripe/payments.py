@@ -6,6 +6,7 @@ Source: Stripe's API reference and changelog. Before 2022-11-15 a PaymentIntent 
 `docs/guides/money.md`.
 """
 
+from payment_pipeline.domain.event_fields import STATED_STATUSES
 from payment_pipeline.providers.reader import Fields, Reader
 
 from . import statuses
@@ -111,7 +112,7 @@ def _payment_status(said: str | None, rendering: Rendering, *, failed: bool) -> 
     of_object = statuses.neutral(statuses.PAYMENT_INTENT, said)
     if of_object == "created" and failed:
         of_object = "failed"
-    of_type = statuses.OF_TYPE.get(rendering.event_type or "")
+    of_type = STATED_STATUSES.get(rendering.event_type or "")
     if of_type is None:
         return of_object
     if said is not None and of_object == statuses.UNKNOWN:
@@ -123,8 +124,9 @@ def _payment_status(said: str | None, rendering: Rendering, *, failed: bool) -> 
 
 def _charge_status(found: Reader, rendering: Rendering) -> str:
     """The status of a Charge: an approved charge is authorized until it is captured."""
-    if rendering.event_type == "charge.expired":
-        return "canceled"
+    of_type = STATED_STATUSES.get(rendering.event_type or "")
+    if of_type is not None:
+        return of_type
     status = statuses.neutral(statuses.CHARGE, found.raw_text("status"))
     if status != "succeeded":
         return status

@@ -20,17 +20,6 @@ PAYMENT_INTENT: Final[Mapping[str, str]] = {
     "succeeded": "succeeded",
     "canceled": "canceled",
 }
-OF_TYPE: Final[Mapping[str, str]] = {
-    "payment.created": "created",
-    "payment.requires_action": "requires_action",
-    "payment.processing": "processing",
-    "payment.partially_funded": "processing",
-    "payment.failed": "failed",
-    "payment.amount_capturable_updated": "authorized",
-    "payment.succeeded": "succeeded",
-    "payment.canceled": "canceled",
-}
-"""The status that an event type of a payment states."""
 CHARGE: Final[Mapping[str, str]] = {
     "succeeded": "succeeded",
     "paid": "succeeded",  # before 2015-02-18
