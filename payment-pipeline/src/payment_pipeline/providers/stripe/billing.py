@@ -18,10 +18,7 @@ from . import discounts, statuses
 from .money import Currency, currency, in_currency, money
 from .rendering import Rendering
 
-INTERVALS: Final = ("day", "week", "month", "year")
 TOO_MUCH: Final = "add up to more than 64 bits hold"
-
-
 PAID: Final = ("invoice.paid", "invoice.payment_succeeded")
 
 
@@ -132,7 +129,9 @@ def _item(item: Reader) -> Item:
         quantity=quantity,
         is_metered=metered,
         currency=currency(price),
-        cycle=Cycle(billing.choice("interval", INTERVALS), billing.count("interval_count")),
+        cycle=Cycle(
+            billing.choice("interval", recurring.MONTHS_OF), billing.count("interval_count")
+        ),
         period=Period(item.moment("current_period_start"), item.moment("current_period_end")),
         product=price.reference("product"),
     )
@@ -175,11 +174,14 @@ def _sum(found: Reader, items: list[Item]) -> int | None:
 
 def _monthly(found: Reader, items: list[Item], applied: discounts.Discounts) -> Fields:
     """What the subscription bills in a month: its items, less its discounts."""
-    complete = not found.child("items").flag("has_more") and applied.complete
     known = [
         recurring.Item(_known_minor(item), _months(item.cycle), item.product) for item in items
     ]
-    complete = complete and not any(item.is_metered for item in items)
+    complete = (
+        applied.complete
+        and not found.child("items").flag("has_more")
+        and not any(item.is_metered for item in items)
+    )
     monthly = recurring.monthly(known, applied.discounts, all_told=complete)
     if abs(Fraction(monthly.amount_minor or 0)) > BIGINT_MAX:
         found.fault("items", TOO_MUCH)

@@ -34,22 +34,20 @@ def of_subscription(found: Reader, billed_in: Currency | None, at: datetime | No
         billed_in: its currency. An amount in another currency can't be taken off.
         at: the time; `None` if it is unknown.
     """
-    read: dict[str, Discount | None] = {}
+    told: set[str] = set()
     by_id_alone: set[str] = set()
+    held: dict[str, Discount | None] = {}
     for named, expanded, item in _listed(found):
         if not expanded:
             by_id_alone.add(named)
-        elif _holds(expanded, at):
-            read[named] = _discount(expanded, item, billed_in)
+            continue
+        told.add(named)
+        if _holds(expanded, at):
+            held[named] = _discount(expanded, item, billed_in)
         else:
-            read[named] = _NOTHING
-    known = [discount for discount in read.values() if discount is not None]
-    complete = by_id_alone <= read.keys() and len(known) == len(read)
-    return Discounts([each for each in known if each is not _NOTHING], complete)
-
-
-_NOTHING: Final = Discount()
-"""A discount that takes nothing off the bills at the time."""
+            held.pop(named, None)
+    known = [discount for discount in held.values() if discount is not None]
+    return Discounts(known, complete=by_id_alone <= told and len(known) == len(held))
 
 
 def _listed(found: Reader) -> Iterator[tuple[str, Reader, int | None]]:
@@ -57,14 +55,11 @@ def _listed(found: Reader) -> Iterator[tuple[str, Reader, int | None]]:
     single = found.expanded("discount")
     if single:
         yield single.raw_text("id") or "discount", single, None
-    yield from _of_list(found, None)
+    for named, expanded in found.references("discounts"):
+        yield named, expanded, None
     for position, item in enumerate(found.child("items").children("data")):
-        yield from _of_list(item, position)
-
-
-def _of_list(found: Reader, item: int | None) -> Iterator[tuple[str, Reader, int | None]]:
-    for name, expanded in found.references("discounts"):
-        yield name, expanded, item
+        for named, expanded in item.references("discounts"):
+            yield named, expanded, position
 
 
 def _holds(discount: Reader, at: datetime | None) -> bool:
