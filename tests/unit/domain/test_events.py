@@ -78,8 +78,11 @@ def test_a_kind_whose_amounts_are_added_up_needs_a_status(kind: type[EventBase])
 
 
 def test_the_identity_is_the_body_s_hash_if_the_provider_gives_none() -> None:
-    assert event("payout.paid").identity == "0" * 64
-    assert event("payout.paid", identity_sha256="a" * 64).identity == "a" * 64
+    plain, named = event("payout.paid"), event("payout.paid", identity_sha256="a" * 64)
+    assert plain.is_delivery_of("0" * 64, None)
+    assert not plain.is_delivery_of("b" * 64, None)
+    assert named.is_delivery_of("b" * 64, "a" * 64)
+    assert not named.is_delivery_of("b" * 64, "0" * 64)
 
 
 @pytest.mark.parametrize("amount", ["1", "0", "-2.5", "0.000001", "9" * 24])

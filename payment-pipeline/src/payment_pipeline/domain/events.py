@@ -96,11 +96,6 @@ class EventBase(Part):
     traceparent: Code | None = None
     normalizer_version: Code
 
-    @property
-    def identity(self) -> str:
-        """The hash that deliveries of the same event share."""
-        return self.identity_sha256 or self.body_sha256
-
     def is_delivery_of(self, body_sha256: str, identity_sha256: str | None) -> bool:
         """True if a row or record with these hashes is the same event.
 

@@ -117,14 +117,6 @@ class Reader:
         value = self.raw_text(name, required=required)
         return None if value is None else self._identifier(value)
 
-    def plain_id(self, name: str, *, required: bool = False) -> str | None:
-        """An id that may be a header or a key of a record. Any other id is a fault."""
-        value = self.raw_text(name, required=required)
-        if value is None or is_plain_id(value, self.reading.own_ids):
-            return value
-        self.fault(name, "is not an id of the provider")
-        return None
-
     def event_type(self, name: str) -> str | None:
         """The required type of an event. Any other text is a fault."""
         value = self.raw_text(name, required=True)
