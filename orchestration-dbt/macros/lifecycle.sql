@@ -55,3 +55,13 @@
         'insufficient_funds', 'card_data', 'suspected_fraud', 'authentication', 'transient', 'do_not_retry', 'other'
     ]) }}
 {%- endmacro %}
+
+{#- The newest time in the data, which the marts use as the clock: the same events always give the same result.
+    Live and test mode each have a clock. The receipt time limits it, because a provider's clock can be ahead. -#}
+{% macro newest_times() -%}
+    select
+        is_live,
+        max(least(occurred_at, received_at)) as last_event_at
+    from {{ ref('int_payment_events') }}
+    group by is_live
+{%- endmacro %}

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -13,6 +13,7 @@ import yaml
 from payment_pipeline.bronze import contract
 from payment_pipeline.bronze.rows import COMMON
 from payment_pipeline.domain.currency import ISO_4217, WITHDRAWN
+from payment_pipeline.domain.declines import DeclineClass
 from payment_pipeline.domain.events import EVENT_TYPES, KINDS
 from payment_pipeline.inference.models import models as inference_models
 from payment_pipeline.inference.models.retry_strategy import WAIT_MIN
@@ -26,6 +27,12 @@ from support.dbt_project import PROJECT, described, models
 SOURCES = yaml.safe_load((PROJECT / "models/staging/_sources.yml").read_text())["sources"][0]
 MARTS = [path.stem for path in models() if path.is_relative_to(PROJECT / "models/marts")]
 NOT_ATTRIBUTES = {*COMMON, "source", "schema_version"}
+STATUSES = {
+    status
+    for kind in KINDS.values()
+    for closed_list in get_args(kind.model_fields["status"].annotation)
+    for status in get_args(closed_list)
+}
 CALLED_BY_DBT = {"generate_schema_name", "trino__create_table_as"}
 
 
@@ -55,9 +62,10 @@ def test_staging_reads_every_attribute_of_every_kind() -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "wanted"), [("kind", tuple(KINDS)), ("event_type", EVENT_TYPES)]
+    ("column", "wanted"),
+    [("kind", {*KINDS}), ("event_type", {*EVENT_TYPES}), ("status", STATUSES)],
 )
-def test_staging_knows_every_kind_and_type(column: str, wanted: tuple[str, ...]) -> None:
+def test_staging_knows_every_kind_type_and_status(column: str, wanted: set[str]) -> None:
     entry = next(
         each for each in described()["stg_payment_events"]["columns"] if each["name"] == column
     )
@@ -67,6 +75,11 @@ def test_staging_knows_every_kind_and_type(column: str, wanted: tuple[str, ...])
         f"make {accepted['name']} in models/staging/stg_payment_events.yml the list of "
         f"domain/events.py: {sorted({*known} ^ {*wanted})} stand in one of the two alone"
     )
+
+
+def test_the_marts_know_every_class_of_declines() -> None:
+    macro = (PROJECT / "macros/lifecycle.sql").read_text().split("macro decline_classes")[1]
+    assert re.findall(r"'(\w+)'", macro.split("endmacro")[0]) == list(DeclineClass)
 
 
 @pytest.mark.parametrize(

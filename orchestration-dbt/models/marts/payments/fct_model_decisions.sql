@@ -69,13 +69,7 @@ people as (
 
 today as (
 
-    -- The newest time in the data serves as the clock, so that the same events always give the same result.
-    -- Live and test mode each have a clock. The receipt time limits it, because a provider's clock can be ahead.
-    select
-        is_live,
-        max(least(occurred_at, received_at)) as last_event_at
-    from {{ ref('int_payment_events') }}
-    group by is_live
+    {{ newest_times() }}
 
 ),
 

@@ -1,7 +1,8 @@
+{%- set is_undone = "(event_type = 'refund.failed' or status in ('failed', 'canceled'))" -%}
 {#- The status of a refund according to one event. Of several events, one with a final status wins. -#}
 {%- set rank -%}
     case
-        when event_type = 'refund.failed' or status in ('failed', 'canceled') then 3
+        when {{ is_undone }} then 3
         when event_type = 'refund.updated' then 2
         else 1
     end
@@ -44,7 +45,7 @@ itemized as (
 
     select
         *,
-        event_type = 'refund.failed' or status in ('failed', 'canceled') as is_undone
+        {{ is_undone }} as is_undone
     from ranked
     where recency = 1
 
@@ -121,8 +122,8 @@ totals_of_payment as (
 
 ),
 
--- Whether the total of the charge includes the refund. A refund that failed before the total was told is not
--- in it. A refund whose status is not known is left out, so that the total counts it.
+-- Whether the charge's total includes the refund. It doesn't if the refund failed before the time of the
+-- total. A refund of unknown status is not counted here: its amount stays in the charge's total.
 compared as (
 
     select
@@ -157,9 +158,10 @@ excess as (
 
 ),
 
--- A released authorization is no refund. Stripe before 2025-03-31 also sent a refund for a release. It is the
--- first refund of the released amount, if the refunds exceed what the charge says was refunded. It is also a
--- release if it alone exceeds that, because then another refund was told by the charge alone.
+-- A released authorization is no refund, but Stripe before 2025-03-31 sent a Refund object for it. Such an
+-- object has the released amount and is the first one of that amount. It is a release in two cases: all
+-- Refund objects together exceed the charge's total, or it alone does, and the charge's total is of a refund
+-- without a Refund object.
 judged as (
 
     select

@@ -70,12 +70,7 @@ records as (
 
 today as (
 
-    -- The newest time in the data serves as the clock, as in fct_model_decisions.
-    select
-        is_live,
-        max(least(occurred_at, received_at)) as last_event_at
-    from {{ ref('int_payment_events') }}
-    group by is_live
+    {{ newest_times() }}
 
 ),
 
