@@ -16,7 +16,6 @@ from typing import Any, Final, NamedTuple
 import aiohttp
 import psycopg
 import pyarrow as pa
-from aiokafka import ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from psycopg import sql
 from temporalio.client import Client
@@ -31,6 +30,7 @@ from payment_pipeline.adapters import kafka, temporal
 from payment_pipeline.domain.topics import NORMALIZED
 from payment_pipeline.settings import Settings
 from payment_pipeline.telemetry.otlp import OtlpTracer
+from support.records import every_record
 
 CONTROL: Final = "canary_control"
 """Name of everything that the control creates: log file, table, topic, workflow, span."""
@@ -182,26 +182,13 @@ async def _headers_and_events(settings: Settings, texts: Sequence[str]) -> Hits:
     """Search the key and headers of every record, and the value on the topic of events."""
     wanted = [text.encode() for text in texts]
     records = hits = 0
-    async for record in _records(settings):
+    async for record in every_record(settings):
         records += 1
         parts = [record.key or b"", *(value for _, value in record.headers)]
         if record.topic in {NORMALIZED, CONTROL}:
             parts.append(record.value or b"")
         hits += any(text in part for text in wanted for part in parts)
     return Hits(RECORDS, records, hits)
-
-
-async def _records(settings: Settings) -> AsyncIterator[ConsumerRecord]:
-    async with kafka.reader(settings) as consumer:
-        topics = [topic for topic in await consumer.topics() if not topic.startswith("__")]
-        partitions = await kafka.partitions(settings, topics)
-        consumer.assign(partitions)
-        consumer.pause(*partitions)
-        starts = dict(await consumer.beginning_offsets(partitions))
-        ends = dict(await consumer.end_offsets(partitions))
-        async for records in kafka.read_up_to(consumer, starts, ends):
-            for record in records:
-                yield record
 
 
 async def _workflows(settings: Settings, texts: Sequence[str]) -> Hits:

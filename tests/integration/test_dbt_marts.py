@@ -29,11 +29,11 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
 FIRST_SHARE = 0.6
 FIRST_RUN = ("resource_type:seed", "+config.materialized:incremental", "+fct_payments")
-"""What is built before the second load: the models that keep rows of an earlier run, and one mart
-with two snapshots. Every other model is made anew from the whole lake by each run."""
+"""What dbt builds before the second load: the incremental models, and one mart, so that it has two
+snapshots. Each run builds every other model again from the whole lake."""
 REPEATED_SHARE = 0.1
 OF_THE_LOAD = {"ingested_at", "ingest_xid", "modelled_at", "sent_at"}
-"""Columns that say when a row came, not what it says."""
+"""Columns with the time of a row's load. They differ between two loads of the same events."""
 OWN_WARNING = re.compile(
     "payments_have_one_currency|configured to warn if|Completed with 1 warning"
 )

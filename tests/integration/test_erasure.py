@@ -30,7 +30,7 @@ from orchestration_dagster.lake.loader import load
 from payment_operations import erasure_run
 from payment_operations.dbt_command import rebuild
 from payment_operations.lakehouse_erasure import WholeLake
-from payment_pipeline.adapters import kafka, postgres
+from payment_pipeline.adapters import postgres
 from payment_pipeline.adapters.trino import connect
 from payment_pipeline.bronze import refold
 from payment_pipeline.bronze.erased import STAND_IN
@@ -48,6 +48,7 @@ from payment_pipeline.providers import providers
 from payment_pipeline.settings import Settings
 from payment_pipeline.simulator.signing import signature
 from support import commands
+from support.records import every_record
 from support.stripe_bodies import body, example
 from support.unmodelled import UNMODELLED_TYPE
 
@@ -312,18 +313,10 @@ def raw_texts(stack: Stack) -> set[str]:
     bodies = [body for (body,) in stack.ask("SELECT body FROM payment_events_quarantine")]
 
     async def read() -> None:
-        async with kafka.reader(stack.settings) as consumer:
-            topics = [each for each in await consumer.topics() if not each.startswith("__")]
-            partitions = await kafka.partitions(stack.settings, topics)
-            consumer.assign(partitions)
-            consumer.pause(*partitions)
-            starts = dict(await consumer.beginning_offsets(partitions))
-            ends = dict(await consumer.end_offsets(partitions))
-            async for records in kafka.read_up_to(consumer, starts, ends):
-                for record in records:
-                    bodies.append(record.value)
-                    if record.topic == DLQ_VALIDATION:
-                        bodies.append(base64.b64decode(json.loads(record.value)["body"]))
+        async for record in every_record(stack.settings):
+            bodies.append(record.value)
+            if record.topic == DLQ_VALIDATION:
+                bodies.append(base64.b64decode(json.loads(record.value)["body"]))
 
     asyncio.run(read())
     found: set[str] = set()

@@ -153,7 +153,7 @@ async def test_trino_has_no_port_without_tls(lakehouse: Settings) -> None:
 
 @pytest.fixture
 def impostor(lakehouse: Settings, tmp_path: Path) -> Iterator[tuple[Settings, list[str]]]:
-    """A server with another authority's certificate in Trino's place; and what it was told."""
+    """A server in Trino's place with another authority's certificate, and the headers it got."""
     server = certificates.ensure(stack_settings(tmp_path), "trino").server
     told: list[str] = []
 
