@@ -38,7 +38,7 @@ def paid(world: World, customer: Customer, *, manual: bool = False) -> Payment:
 
 
 def charged(world: World, customer: Customer, *, captured: bool) -> Payment:
-    """Return a payment without a PaymentIntent: only its charge is told."""
+    """Return a payment without a PaymentIntent, whose events are those of its charge."""
     dice, merchant = world.dice, customer.merchant
     amount = _price(world, customer)
     intent = objects.intent(dice, world.now, customer, amount, merchant.currency, None)
