@@ -1,11 +1,12 @@
 """Calls of `kubectl`, for the cluster of the current context."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from payment_pipeline.domain.failures import UserError
 
@@ -53,6 +54,12 @@ def kubectl(*arguments: str, given: str | None = None, wait_s: int = CALL_S_MAX)
             f"kubectl {arguments[0]} failed:", exit_code=1, output=done.stderr.strip()
         )
     return done.stdout
+
+
+def become(*arguments: str) -> NoReturn:
+    """Replace this process by kubectl in our namespace."""
+    program = kubectl_path()
+    os.execv(program, [program, "--namespace", NAMESPACE, *arguments])  # noqa: S606
 
 
 def found(*arguments: str) -> Any:  # noqa: ANN401 - an object of the API server

@@ -48,7 +48,7 @@ def up(settings: Settings, only: tuple[str, ...] = (), groups: tuple[str, ...] =
     lines = links(settings, groups)
     if not only:
         lines["First event"] = "make gateway-simulator, or payments simulate --events 1"
-    lines["Logs"] = f"{files.var(settings) / 'log'}, or make logs"
+    lines["Logs"] = f"{files.var(settings) / 'log'}, or make pipeline-logs"
     for name, text in lines.items():
         screen.labelled(name, text, width=_LABEL_WIDTH, indent=0)
 

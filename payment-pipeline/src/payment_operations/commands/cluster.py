@@ -149,6 +149,19 @@ def logs(
     Screen().output(cluster_workloads.logs(workload, lines))
 
 
+@app.command(
+    "exec", context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
+)
+def execute(context: typer.Context) -> None:
+    """Run a command of `payments` in the cluster: `payments cluster exec audit --since 1h`.
+
+    It runs in the pod `toolbox`, and ends with the exit code of the command.
+    """
+    from payment_operations import cluster_tools
+
+    cluster_tools.become("exec", "--stdin", "deploy/toolbox", "--", "payments", *context.args)
+
+
 @app.command()
 def restart(
     only: Annotated[
