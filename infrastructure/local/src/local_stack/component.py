@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import psutil
 
-from local_stack.jars import Download, JarLock
+from local_stack.downloads import Download, JarLock
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
