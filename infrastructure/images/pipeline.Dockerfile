@@ -29,7 +29,8 @@ LABEL org.opencontainers.image.title="payments/pipeline" \
     org.opencontainers.image.revision="${REVISION}" \
     org.opencontainers.image.licenses="Apache-2.0"
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /var/lib/payments payments \
-    && install -d -m 700 -o payments -g payments /var/lib/payments /var/lib/payments/run /var/lib/payments/secrets
+    && cd /var/lib && install -d -m 700 -o payments -g payments \
+        payments payments/run payments/secrets payments/models payments/ledger
 COPY --from=installed /opt/payments /opt/payments
 ENV PATH=/opt/payments/bin:$PATH \
     PAYMENTS_HOME=/var/lib/payments \
@@ -39,6 +40,5 @@ ENV PATH=/opt/payments/bin:$PATH \
     PYTHONUNBUFFERED=1
 WORKDIR /var/lib/payments
 USER 10001:10001
-VOLUME /var/lib/payments
 ENTRYPOINT ["payments"]
 CMD ["--help"]

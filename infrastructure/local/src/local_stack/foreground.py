@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from local_stack import files
-from local_stack.components import components
+from local_stack.components import component
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import PRIVATE_UMASK, Settings
 
@@ -22,9 +22,7 @@ def run(settings: Settings, name: str, progress: Callable[[str], None]) -> NoRet
         UserError: there is no such component, its folder can't be written, or its preparation
             failed.
     """
-    component = components().get(name)
-    if component is None:
-        raise UserError(f"No component {name}: there are {', '.join(components())}.")
+    chosen = component(name)
     os.umask(PRIVATE_UMASK)
     try:
         files.run_dir(settings).mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -37,6 +35,6 @@ def run(settings: Settings, name: str, progress: Callable[[str], None]) -> NoRet
         if more:
             progress(f"{name}: preparing")
 
-    component.prepare(settings, work)
-    program, *arguments = component.command(settings)
+    chosen.prepare(settings, work)
+    program, *arguments = chosen.command(settings)
     os.execv(program, [program, *arguments])  # noqa: S606 - no shell is the point
