@@ -20,7 +20,8 @@ SCANNED := . ':!tests/replay/histories' ':!tests/providers/*.json' ':!infrastruc
 
 .PHONY: help setup check pipeline-up pipeline-down orchestrator-up status logs migrate \
 	gateway-simulator audit test test-unit lint secret-scan bench chaos lock setup-superset \
-	lakehouse-up dashboards-up demo dbt-docs audit-dependencies sbom licenses fuzz
+	lakehouse-up dashboards-up demo dbt-docs audit-dependencies sbom licenses fuzz \
+	images compose-up compose-down compose-logs compose-payments test-compose
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' Makefile
@@ -86,6 +87,24 @@ secret-scan: setup # Search the tracked files for credentials
 	@git ls-files -z -- $(SCANNED) | xargs -0 $(BIN)/detect-secrets-hook --cores 2 \
 		--disable-plugin Base64HighEntropyString --disable-plugin HexHighEntropyString \
 		--disable-plugin KeywordDetector --exclude-secrets '^(password|pw|p%2Fw)$$'
+
+images: ## Build the images with docker or podman
+	@infrastructure/images/build $(ARGS)
+
+compose-up: setup images ## Start the pipeline in Docker Compose and wait until it is ready
+	@infrastructure/compose/compose up
+
+compose-down: ## Stop Docker Compose's containers; ARGS=--volumes deletes the data
+	@infrastructure/compose/compose down $(ARGS)
+
+compose-logs: ## Show the containers' logs; ARGS="gateway --follow"
+	@infrastructure/compose/compose logs $(or $(ARGS),--tail 20)
+
+compose-payments: ## Run a payments command in a container; ARGS="audit --through bronze"
+	@infrastructure/compose/compose payments $(or $(ARGS),--help)
+
+test-compose: setup ## Start the pipeline in Docker Compose, send events, audit
+	@$(BIN)/pytest -q tests/compose $(ARGS)
 
 dbt-docs: setup ## Write var/dbt/command/static_index.html
 	@$(PAYMENTS) dbt docs generate --static $(ARGS)
