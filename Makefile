@@ -69,7 +69,7 @@ audit: setup ## Prove that each event has exactly one destination
 	@$(PAYMENTS) audit $(ARGS)
 
 test: setup setup-superset ## Run every test; ARGS="-k ledger" chooses some
-	@$(BIN)/pytest --numprocesses auto $(ARGS)
+	@$(BIN)/pytest --numprocesses auto -m "not containers" $(ARGS)
 
 test-unit: setup ## Run the tests that need no real components
 	@$(BIN)/pytest -q --numprocesses auto -m "not stack and not slow" \
@@ -139,6 +139,9 @@ licenses: setup setup-superset ## Write dist/licenses; fails on a forbidden lice
 
 lock: setup ## Resolve packages and jars again; writes the locks
 	$(RESOLVE) pyproject.toml --all-extras --output-file infrastructure/locks/requirements.txt
+	$(RESOLVE) pyproject.toml --constraint infrastructure/locks/requirements.txt --output-file infrastructure/locks/pipeline.txt
+	$(RESOLVE) pyproject.toml --constraint infrastructure/locks/requirements.txt --extra lakehouse --output-file infrastructure/locks/dagster.txt
+	$(RESOLVE) infrastructure/locks/build.in --constraint infrastructure/locks/requirements.txt --output-file infrastructure/locks/build.txt
 	for lock in superset sbom; do \
 		$(RESOLVE) infrastructure/locks/$$lock.in --output-file infrastructure/locks/$$lock.txt || exit 1; done
 	$(BIN)/python -m local_stack.jar_locks

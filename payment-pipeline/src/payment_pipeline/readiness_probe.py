@@ -30,3 +30,7 @@ def is_ready(port: int) -> bool:
         return False
     finally:
         connection.close()
+
+
+if __name__ == "__main__":
+    main()
