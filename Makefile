@@ -21,7 +21,7 @@ SCANNED := . ':!tests/replay/histories' ':!tests/providers/*.json' ':!infrastruc
 .PHONY: help setup check pipeline-up pipeline-down orchestrator-up status logs migrate \
 	gateway-simulator audit test test-unit lint secret-scan bench chaos lock setup-superset \
 	lakehouse-up dashboards-up demo dbt-docs audit-dependencies sbom licenses fuzz \
-	images compose-up compose-down compose-logs compose-payments test-compose
+	images compose-up compose-down compose-logs compose-simulator compose-payments test-compose
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' Makefile
@@ -99,6 +99,9 @@ compose-down: ## Stop Docker Compose's containers; ARGS=--volumes deletes the da
 
 compose-logs: ## Show the containers' logs; ARGS="gateway --follow"
 	@infrastructure/compose/compose logs $(or $(ARGS),--tail 20)
+
+compose-simulator: setup ## Send signed events to Compose's gateway; ARGS="--events 100"
+	@infrastructure/compose/compose simulate $(or $(ARGS),$(TRAFFIC))
 
 compose-payments: ## Run a payments command in a container; ARGS="audit --through bronze"
 	@infrastructure/compose/compose payments $(or $(ARGS),--help)

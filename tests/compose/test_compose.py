@@ -18,7 +18,6 @@ from support.repository import ROOT
 pytestmark = [pytest.mark.stack, pytest.mark.containers, pytest.mark.timeout(900)]
 
 COMPOSE: Final = ROOT / "infrastructure/compose/compose"
-PAYMENTS: Final = ROOT / ".venv/bin/payments"
 EVENTS: Final = 5000
 SERVICES: Final = ("gateway", "normalizer", "dispatcher", "worker", "inference")
 
@@ -60,7 +59,7 @@ def test_each_event_of_the_simulator_is_at_its_destination(compose: Engine) -> N
     sent = ("--duplicates", "0.05", "--malformed", "0.02", "--bad-signature", "0.02")
     ledger = Path(compose.environment["PAYMENTS_VAR"]) / "ledger.jsonl"
     compose.run(
-        PAYMENTS, "simulate", "--events", str(EVENTS), *sent, "--ledger", ledger, inside=True
+        COMPOSE, "simulate", "--events", str(EVENTS), *sent, "--ledger", ledger, inside=True
     )
     found = audit(compose, ledger)
     assert found["ok"], found
@@ -69,7 +68,7 @@ def test_each_event_of_the_simulator_is_at_its_destination(compose: Engine) -> N
 
 def test_a_restart_of_every_service_loses_nothing(compose: Engine) -> None:
     before = audit(compose)["stages"]["bronze"]["events"]
-    compose.run(PAYMENTS, "simulate", "--events", "500", "--seed", "2", inside=True)
+    compose.run(COMPOSE, "simulate", "--events", "500", "--seed", "2", inside=True)
     compose.run(COMPOSE, "restart", *SERVICES)
     found = audit(compose)
     assert found["ok"], found
