@@ -2,12 +2,13 @@
 
 `stores` is PostgreSQL, Kafka and Temporal, provisioned. `stack` is the whole pipeline. `lakehouse`
 is the stores with S3, the Iceberg catalog and Trino. These three share one stack per test run, on
-free ports. `fresh_stack` starts a separate stack, for a test that kills processes.
+free ports. `rough_stack` is a second one, for tests that kill processes or start every component.
+`fresh_stack` starts a separate stack for one test.
 
 One xdist worker runs all tests of the shared stack, because an audit must not see the events of
 another test. The fixtures of a test decide: a file with a test that uses `shared_settings`, even
-through another fixture, belongs to that worker. The main process stops the shared stack at the end
-of the run, even after a failure.
+through another fixture, belongs to that worker. `rough_stack` has its worker in the same way. The
+main process stops the shared stack at the end of the run, even after a failure.
 
 The scopes with the longest time limits run first, then the others with real components, then pure
 tests. So no worker is left alone with a long scope when the others have nothing left to do.
@@ -51,6 +52,7 @@ SCOPES = "scopes.json"
 """File in the shared stack's folder: the workers tell the scheduler the scope of each file."""
 TOGETHER = {
     "shared_settings": "the shared stack",
+    "rough_stack": "the rough stack",
     "train_again": "the trained models",
     "history": "the trained models",
 }
@@ -116,6 +118,17 @@ def lakehouse(shared_settings: Settings) -> Settings:
 def private_stores() -> Iterator[Settings]:
     """Separate PostgreSQL and Kafka, for a module that leaves data which no audit may find."""
     with own_stack("postgres", "kafka") as settings:
+        yield settings
+
+
+@pytest.fixture(scope="session")
+def rough_stack() -> Iterator[Settings]:
+    """A stack whose processes a test may kill. A test starts what it needs, and no component is up.
+
+    Its tests run one after another. A test that starts Dagster stops it again. Otherwise Dagster
+    would load and model the events of later tests each minute.
+    """
+    with isolated.temporary(trained_models()) as settings:
         yield settings
 
 

@@ -13,11 +13,11 @@ from typing import Final, NamedTuple
 import psutil
 import pytest
 
-from conftest import own_stack
+from drills.catalogue.canaries import SCHEDULED
 from local_stack import process
 from local_stack.component import GROUPS
 from local_stack.components import components, superset
-from local_stack.stack import status
+from local_stack.stack import status, stop
 from payment_operations.stack_start import up
 from payment_pipeline.settings import Settings
 from support import knocks
@@ -71,13 +71,13 @@ OPEN: Final[Mapping[str, Open]] = {
 
 
 @pytest.fixture(scope="module")
-def whole() -> Iterator[Settings]:
-    """Every component of every group, in a separate stack."""
+def whole(rough_stack: Settings) -> Iterator[Settings]:
+    """Every component of every group."""
     if not superset.installed():
         pytest.skip("NOT TESTED: the doors. Superset is not installed: run make setup-superset")
-    with own_stack("postgres") as settings:
-        up(settings, groups=GROUPS)
-        yield settings
+    up(rough_stack, groups=GROUPS)
+    yield rough_stack
+    stop(rough_stack, SCHEDULED)
 
 
 def listeners(settings: Settings) -> dict[int, str]:
@@ -104,9 +104,10 @@ async def test_no_port_gives_a_stranger_anything_that_is_not_listed(whole: Setti
     ports = await asyncio.to_thread(listeners, whole)
     registered = {name for each in components().values() for name in each.ports}
     assert registered <= set(ports.values()), "every component of the registry listens"
+    answers = await asyncio.gather(*(knocks.knock(whole.host, port) for port in ports))
     given: dict[str, set[str]] = {}
-    for port, name in ports.items():
-        given.setdefault(name, set()).update(await knocks.knock(whole.host, port))
+    for name, answer in zip(ports.values(), answers, strict=True):
+        given.setdefault(name, set()).update(answer)
     too_much = {
         name: sorted(found - OPEN[name].gives if name in OPEN else found)
         for name, found in given.items()

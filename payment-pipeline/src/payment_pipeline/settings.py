@@ -133,6 +133,8 @@ class Settings(BaseSettings):
 
     # Components that run elsewhere. Unset, each is the local stack's, on `host` and its port above.
     kafka_bootstrap_servers: str | None = Field(None, pattern=rf"^({ADDRESS}(,{ADDRESS})*)?$")
+    # A PostgreSQL with the pipeline's roles and their passwords, or else a DSN for all roles.
+    postgres_address: str | None = Field(None, pattern=rf"^({ADDRESS})?$")
     postgres_dsn: SecretStr | None = None
     temporal_address: str | None = Field(None, pattern=rf"^({ADDRESS})?$")
     inference_url: str | None = None
@@ -257,6 +259,11 @@ class Settings(BaseSettings):
         return self.kafka_bootstrap_servers or f"{self.host}:{self.kafka_port}"
 
     @property
+    def postgres(self) -> str:
+        """The PostgreSQL server with the pipeline's roles, as `host:port`."""
+        return self.postgres_address or f"{self.host}:{self.postgres_port}"
+
+    @property
     def temporal(self) -> str:
         """Temporal's frontend, as `host:port`."""
         return self.temporal_address or f"{self.host}:{self.temporal_port}"
@@ -325,8 +332,7 @@ class Settings(BaseSettings):
     def _dsn(self, user: str, password: str, database: str) -> str:
         if self.postgres_dsn:
             return self.postgres_dsn.get_secret_value()
-        secret = self.secret(password)
-        return f"postgresql://{user}:{secret}@{self.host}:{self.postgres_port}/{database}"
+        return f"postgresql://{user}:{self.secret(password)}@{self.postgres}/{database}"
 
     @property
     def given_secrets(self) -> dict[str, str]:

@@ -43,6 +43,6 @@ COMPONENT: Final = Component(
     address=_address,
     ports=("inference_port",),
     prepare=prepare,
-    elsewhere="inference_url",
+    elsewhere=("inference_url",),
     memory_mib=256,
 )

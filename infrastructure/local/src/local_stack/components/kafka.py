@@ -12,8 +12,8 @@ from aiokafka.errors import KafkaError
 
 from local_stack import jars, java
 from local_stack.component import Check, Component, Work, command_names, program
+from local_stack.downloads import Download, JarLock
 from local_stack.files import run_dir, var
-from local_stack.jars import Download, JarLock
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
@@ -172,7 +172,7 @@ COMPONENT: Final = Component(
     address=lambda settings: settings.kafka,
     ports=("kafka_port", "kafka_controller_port"),
     prepare=prepare,
-    elsewhere="kafka_bootstrap_servers",
+    elsewhere=("kafka_bootstrap_servers",),
     jars=(JARS,),
     memory_mib=672,
     disk_mib=1024,
