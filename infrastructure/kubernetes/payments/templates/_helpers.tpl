@@ -89,6 +89,19 @@ topologySpreadConstraints:
   value: postgresql://payments:$(PAYMENTS_POSTGRES_PASSWORD)@{{ .Values.settings.PAYMENTS_POSTGRES_ADDRESS }}/payments
 {{- end }}
 
+{{/* The login at Kafka: each service is a user of its own, whose Secret Strimzi makes. */}}
+{{- define "payments.kafkaUser" -}}
+{{- if .root.Values.kafka.users }}
+- name: PAYMENTS_KAFKA_USER
+  value: payments-{{ .name }}
+- name: PAYMENTS_KAFKA_PASSWORD
+  valueFrom:
+    secretKeyRef:
+      name: payments-{{ .name }}
+      key: password
+{{- end }}
+{{- end }}
+
 {{/* Variables and mounts of authorities (PEM) that certify the stores, from Secrets or ConfigMaps. */}}
 {{- define "payments.authorityMounts" -}}
 {{- range $store, $secret := .Values.authorities }}
