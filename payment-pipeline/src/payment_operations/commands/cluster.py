@@ -1,6 +1,6 @@
 """Commands that deploy the platform to Kubernetes, and look after it there."""
 
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -18,14 +18,14 @@ app = typer.Typer(
 )
 
 
-class Profile(str, Enum):
+class Profile(StrEnum):
     """The profiles of the charts: one node, or several with operators."""
 
     DEV = "dev"
     PRODUCTION = "production"
 
 
-class Forwarding(str, Enum):
+class Forwarding(StrEnum):
     """What to do with the forwarded ports."""
 
     START = "start"
@@ -140,7 +140,9 @@ def status(
 
 @app.command()
 def logs(
-    workload: Annotated[str, typer.Argument(help="A workload, as `payments cluster status` shows it.")],
+    workload: Annotated[
+        str, typer.Argument(help="A workload, as `payments cluster status` shows it.")
+    ],
     lines: Annotated[int, typer.Option("--lines", "-n", min=0)] = 100,
 ) -> None:
     """Show the last log lines of a workload's pods."""
@@ -149,9 +151,7 @@ def logs(
     Screen().output(cluster_workloads.logs(workload, lines))
 
 
-@app.command(
-    "exec", context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
-)
+@app.command("exec", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def execute(context: typer.Context) -> None:
     """Run a command of `payments` in the cluster: `payments cluster exec audit --since 1h`.
 

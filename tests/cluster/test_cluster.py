@@ -1,0 +1,171 @@
+"""The pipeline on Kubernetes: from a signed event to bronze, rolled under load, and no rest.
+
+On the kit's node the images of others are stand-ins (`support.container_images`). Then this proves
+our charts, commands and images, and not those images.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+from base64 import b64decode
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from support import kubernetes
+from support.kubernetes import Cluster
+from support.manifests import manifests
+from support.repository import ROOT
+
+pytestmark = [pytest.mark.stack, pytest.mark.containers, pytest.mark.timeout(900)]
+
+VALUES: Final = ROOT / "tests/cluster"
+OWN: Final = (
+    f"ARGS=--values {VALUES}/values-payments.yaml --store-values {VALUES}/values-stores.yaml"
+)
+EVENTS: Final = 5000
+SERVICES: Final = ("gateway", "normalizer", "dispatcher", "worker", "inference")
+CRD_MODULES: Final = {
+    "github.com/kedacore/keda/v2@v2.21.0": "config/crd/bases",
+    "github.com/external-secrets/external-secrets@v0.16.2": "config/crds/bases",
+    "github.com/prometheus-operator/prometheus-operator@v0.85.0": (
+        "example/prometheus-operator-crd"
+    ),
+}
+"""The folder of the custom resource definitions in the Go modules of some operators."""
+MORE_CRDS: Final = "TEST_CRDS"
+"""Environment variable with a folder of definitions of the other operators."""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    if reason := kubernetes.lacking():
+        pytest.skip(f"NOT TESTED: Kubernetes. {reason}")
+    with kubernetes.cluster() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def deployed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """The pipeline in the profile dev, ready; nothing of it is left at the end."""
+    var = tmp_path_factory.mktemp("cluster") / "var"
+    running = Cluster({**cluster.environment, "PAYMENTS_VAR": str(var)}, cluster.inside)
+    try:
+        running.run("make", "check", "setup", "PROFILE=dev")
+        running.run("make", "deploy", "PROFILE=dev", OWN)
+        yield running
+    finally:
+        running.run("make", "destroy", "ARGS=--yes")
+    every = "deployments,statefulsets,jobs,pods,services,secrets,persistentvolumeclaims"
+    left = running.run("kubectl", "get", every, "--namespace", "lakehouse", "--output", "name")
+    assert left == ""
+    assert running.run("kubectl", "get", "namespace", "lakehouse", "--ignore-not-found") == ""
+
+
+def audit(on: Cluster, *more: str) -> dict[str, Any]:
+    words = ("audit", "--through", "bronze", "--json", "--wait", "90", *more)
+    found: dict[str, Any] = json.loads(on.run("payments", "cluster", "exec", *words))
+    return found
+
+
+def signing_secret(on: Cluster) -> str:
+    path = "jsonpath={.data.webhook_secrets_stripe}"
+    words = ("get", "secret", "payments-secrets", "--namespace", "lakehouse", "--output", path)
+    return b64decode(on.run("kubectl", *words)).decode()
+
+
+def test_each_event_through_the_forwarded_port_is_at_its_destination(
+    deployed: Cluster, tmp_path: Path
+) -> None:
+    assert "gateway" in deployed.run("make", "port-forward-start")
+    sender = Cluster(
+        {**deployed.environment, "PAYMENTS_WEBHOOK_SECRETS_STRIPE": signing_secret(deployed)},
+        deployed.inside,
+    )
+    ledger = tmp_path / "ledger.jsonl"
+    sent = ("--duplicates", "0.05", "--malformed", "0.02", "--bad-signature", "0.02")
+    sender.run("payments", "simulate", "--events", str(EVENTS), *sent, "--ledger", ledger)
+    deployed.run("make", "port-forward-stop")
+    copy = ("exec", "--stdin", "deploy/toolbox", "--", "sh", "-c", "cat >/tmp/ledger.jsonl")
+    deployed.run("kubectl", "--namespace", "lakehouse", *copy, given=ledger.read_text())
+    found = audit(deployed, "--client-ledger", "/tmp/ledger.jsonl")
+    assert found["ok"], found
+    assert found["stages"]["bronze"]["events"] > EVENTS * 0.9
+
+
+def test_a_restart_of_each_service_under_load_loses_nothing(deployed: Cluster) -> None:
+    toolbox = ("kubectl", "--namespace", "lakehouse", "exec", "--stdin", "deploy/toolbox", "--")
+    simulated = (*toolbox, "python", "-", "--events", "3000", "--rate", "60", "--seed", "7")
+    script = (ROOT / "tests/support/send_in_cluster.py").read_text()
+    before = audit(deployed)["stages"]["bronze"]["events"]
+    with ThreadPoolExecutor() as threads:
+        sending = threads.submit(deployed.run, *simulated, given=script)
+        deployed.run("payments", "cluster", "restart", *SERVICES)
+        sending.result()
+    found = audit(deployed)
+    assert found["ok"], found
+    assert found["stages"]["bronze"]["events"] > before + 2500
+    assert "not ready" not in deployed.run("make", "status")
+
+
+def test_a_second_deployment_changes_nothing_and_keeps_the_secrets(deployed: Cluster) -> None:
+    before = signing_secret(deployed)
+    pods = ("get", "pods", "--namespace", "lakehouse", "--output", "name")
+    running = {*deployed.run("kubectl", *pods).split()}
+    deployed.run("make", "deploy", "PROFILE=dev", OWN)
+    assert signing_secret(deployed) == before
+    assert {*deployed.run("kubectl", *pods).split()} == running
+
+
+def test_a_pod_that_is_not_restricted_is_refused(deployed: Cluster) -> None:
+    image = "--image=docker.io/library/postgres:18.6"
+    words = ("run", "root", "--namespace", "lakehouse", image, "--privileged", "--dry-run=server")
+    refused = deployed.started("kubectl", *words)
+    assert refused.returncode == 1
+    assert 'violates PodSecurity "restricted' in refused.stderr
+
+
+def definitions(folder: Path) -> Iterator[Path]:
+    """The custom resource definitions that can be had here."""
+    if shutil.which("go"):
+        (folder / "go.mod").write_text("module definitions\n")
+        for module, path in CRD_MODULES.items():
+            asked = ["go", "mod", "download", "-json", module]
+            done = subprocess.run(asked, cwd=folder, capture_output=True, text=True, check=False)
+            if done.returncode == 0:
+                yield Path(json.loads(done.stdout)["Dir"]) / path
+    if more := os.environ.get(MORE_CRDS):
+        yield Path(more)
+
+
+def test_the_api_server_takes_every_object_of_production(cluster: Cluster, tmp_path: Path) -> None:
+    """A dry run on the server: unknown fields and wrong types fail. Nothing is started."""
+    groups = {each["apiVersion"].partition("/")[0] for each in manifests("production")}
+    for folder in definitions(tmp_path):
+        for path in sorted(folder.glob("*.yaml")):
+            definition = yaml.safe_load(path.read_text())
+            if definition.get("spec", {}).get("group") in groups:
+                cluster.run("kubectl", "apply", "--server-side", "--filename", path)
+    served = {
+        line.split()[0].partition("/")[0]
+        for line in cluster.run("kubectl", "api-versions").splitlines()
+    }
+    missing = {group for group in groups if "." in group and group not in served}
+    namespace = ("--namespace", "default")
+    for each in manifests("production"):
+        if each["apiVersion"].partition("/")[0] not in missing:
+            words = ("apply", "--server-side", "--dry-run=server", "--validate=strict")
+            cluster.run("kubectl", *words, *namespace, "--filename", "-", given=json.dumps(each))
+    wrong = next(each for each in manifests("production") if each["kind"] == "PodDisruptionBudget")
+    typo = {**wrong, "spec": {**wrong["spec"], "maxUnavailabel": 1}}
+    words = ("apply", "--server-side", "--dry-run=server", "--validate=strict", *namespace)
+    refused = cluster.started("kubectl", *words, "--filename", "-", given=json.dumps(typo))
+    assert refused.returncode != 0
+    assert "maxUnavailabel" in refused.stderr
+    if missing:
+        pytest.skip(f"NOT TESTED: the resources of {', '.join(sorted(missing))}; set {MORE_CRDS}")
