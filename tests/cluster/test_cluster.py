@@ -24,10 +24,6 @@ from support.repository import ROOT
 
 pytestmark = [pytest.mark.stack, pytest.mark.containers, pytest.mark.timeout(900)]
 
-VALUES: Final = ROOT / "tests/cluster"
-OWN: Final = (
-    f"ARGS=--values {VALUES}/values-payments.yaml --store-values {VALUES}/values-stores.yaml"
-)
 EVENTS: Final = 5000
 SERVICES: Final = ("gateway", "normalizer", "dispatcher", "worker", "inference")
 CRD_MODULES: Final = {
@@ -57,7 +53,7 @@ def deployed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iter
     running = Cluster({**cluster.environment, "PAYMENTS_VAR": str(var)}, cluster.inside)
     try:
         running.run("make", "check", "setup", "PROFILE=dev")
-        running.run("make", "deploy", "PROFILE=dev", OWN)
+        running.run("make", "deploy", "PROFILE=dev")
         yield running
     finally:
         running.run("make", "destroy", "ARGS=--yes")
@@ -117,7 +113,7 @@ def test_a_second_deployment_changes_nothing_and_keeps_the_secrets(deployed: Clu
     before = signing_secret(deployed)
     pods = ("get", "pods", "--namespace", "lakehouse", "--output", "name")
     running = {*deployed.run("kubectl", *pods).split()}
-    deployed.run("make", "deploy", "PROFILE=dev", OWN)
+    deployed.run("make", "deploy", "PROFILE=dev")
     assert signing_secret(deployed) == before
     assert {*deployed.run("kubectl", *pods).split()} == running
 

@@ -1,7 +1,7 @@
-"""The simulator in a pod: `python - ARGUMENTS... <send_in_cluster.py`, with those of the simulator.
+"""The simulator in a pod: `python - ARGUMENTS... <send_in_cluster.py`.
 
-The simulator sends to loopback only. So a relay on loopback passes each connection on to the service
-of the gateway, which chooses a ready pod.
+The simulator sends to loopback only. So a relay on loopback passes each connection on to the
+service of the gateway, which chooses a ready pod.
 """
 
 import asyncio

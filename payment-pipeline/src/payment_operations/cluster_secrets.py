@@ -3,14 +3,11 @@
 import json
 from typing import Final
 
-from local_stack import certificates, generated_secrets
+from local_stack import generated_secrets
 
 from .cluster_tools import NAMESPACE, found, kubectl
 
 NAME: Final = "payments-secrets"
-POLARIS_ROOT: Final = "polaris_bootstrap_credentials"
-TRINO: Final = "trino"
-
 _NAMESPACE: Final = {
     "apiVersion": "v1",
     "kind": "Namespace",
@@ -32,18 +29,10 @@ def ensure_namespace() -> None:
 def ensure(profile: str) -> tuple[str, ...]:
     """Generate each missing secret, and return the names of the new ones.
 
-    A profile whose secrets come from another store (External Secrets) gets only certificates.
+    In production the secrets come from another store, through External Secrets.
     """
-    made = _ensure_keys() if profile == "dev" else ()
-    return (*made, *_ensure_trino_certificate())
-
-
-def wanted() -> tuple[str, ...]:
-    """The names of the secrets that the charts refer to."""
-    return (*generated_secrets.names(), "trino_password", "trino_reader_password")
-
-
-def _ensure_keys() -> tuple[str, ...]:
+    if profile != "dev":
+        return ()
     existing = found("secret", NAME)
     if existing is None:
         empty = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": NAME}}
@@ -51,33 +40,11 @@ def _ensure_keys() -> tuple[str, ...]:
     keys = set((existing or {}).get("data") or {})
     new = {
         name: generated_secrets.new_secret(name)
-        for name in dict.fromkeys(wanted())
+        for name in generated_secrets.names()
         if name not in keys
     }
-    if POLARIS_ROOT not in keys:
-        root = generated_secrets.new_secret(POLARIS_ROOT)
-        new |= {POLARIS_ROOT: f"POLARIS,root,{root}", "catalog_credential": f"root:{root}"}
     if new:
         # By standard input, because other users of the machine see the arguments of a process.
         patch = json.dumps({"stringData": new})
         kubectl("patch", "secret", NAME, "--patch-file", "/dev/stdin", given=patch)
     return tuple(new)
-
-
-def _ensure_trino_certificate() -> tuple[str, ...]:
-    """Make Trino's certificate and its authority, for the name of its service."""
-    if found("secret", f"{TRINO}-tls"):
-        return ()
-    authority, server = certificates.made(TRINO, TRINO)
-    for name, key, text in (
-        (f"{TRINO}-tls", "server.pem", server),
-        (f"{TRINO}-authority", "ca.crt", authority),
-    ):
-        secret = {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": name},
-            "stringData": {key: text},
-        }
-        kubectl("apply", "--server-side", "--filename", "-", given=json.dumps(secret))
-    return (f"{TRINO}-tls", f"{TRINO}-authority")
