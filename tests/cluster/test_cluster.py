@@ -6,11 +6,13 @@ our charts, commands and images, and not those images.
 
 import json
 import os
+import random
 import shutil
 import subprocess
 from base64 import b64decode
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +27,11 @@ from support.repository import ROOT
 pytestmark = [pytest.mark.stack, pytest.mark.containers, pytest.mark.timeout(900)]
 
 EVENTS: Final = 5000
+RATE: Final = 60
+"""Events a second while pods are restarted or killed."""
+KILLS: Final = 3
+"""Pods that are killed before and after the numbers of pods change."""
+IN_NAMESPACE: Final = ("--namespace", "lakehouse")
 SERVICES: Final = ("gateway", "normalizer", "dispatcher", "worker", "inference")
 CRD_MODULES: Final = {
     "github.com/kedacore/keda/v2@v2.21.0": "config/crd/bases",
@@ -94,19 +101,50 @@ def test_each_event_through_the_forwarded_port_is_at_its_destination(
     assert found["stages"]["bronze"]["events"] > EVENTS * 0.9
 
 
-def test_a_restart_of_each_service_under_load_loses_nothing(deployed: Cluster) -> None:
-    toolbox = ("kubectl", "--namespace", "lakehouse", "exec", "--stdin", "deploy/toolbox", "--")
-    simulated = (*toolbox, "python", "-", "--events", "3000", "--rate", "60", "--seed", "7")
+@contextmanager
+def load(on: Cluster, events: int, seed: int) -> Iterator[Future[str]]:
+    """Send from a pod while the block runs; at its end, wait until all is sent."""
+    toolbox = ("kubectl", *IN_NAMESPACE, "exec", "--stdin", "deploy/toolbox", "--", "python", "-")
+    words = ("--events", str(events), "--rate", str(RATE), "--seed", str(seed))
     script = (ROOT / "tests/support/send_in_cluster.py").read_text()
-    before = audit(deployed)["stages"]["bronze"]["events"]
     with ThreadPoolExecutor() as threads:
-        sending = threads.submit(deployed.run, *simulated, given=script)
-        deployed.run("payments", "cluster", "restart", *SERVICES)
+        sending = threads.submit(on.run, *toolbox, *words, given=script)
+        yield sending
         sending.result()
+
+
+def test_a_restart_of_each_service_under_load_loses_nothing(deployed: Cluster) -> None:
+    before = audit(deployed)["stages"]["bronze"]["events"]
+    with load(deployed, 3000, seed=7):
+        deployed.run("payments", "cluster", "restart", *SERVICES)
     found = audit(deployed)
     assert found["ok"], found
     assert found["stages"]["bronze"]["events"] > before + 2500
     assert "not ready" not in deployed.run("make", "status")
+
+
+def test_killed_pods_and_other_numbers_of_pods_lose_nothing(deployed: Cluster) -> None:
+    """Normalizer and worker go from one pod to three and back. Random pods are killed meanwhile."""
+    rng, killed = random.Random(11), 0
+    scaled = ("statefulset/normalizer", "deployment/worker")
+    with load(deployed, 4000, seed=11) as sending:
+        for replicas in (3, 1):
+            deployed.run("kubectl", *IN_NAMESPACE, "scale", *scaled, f"--replicas={replicas}")
+            for _ in range(KILLS):
+                pods = ("get", "pods", "--selector=app.kubernetes.io/part-of=payments")
+                named = deployed.run("kubectl", *IN_NAMESPACE, *pods, "--output=name").split()
+                chosen = rng.choice([pod for pod in sorted(named) if "/toolbox" not in pod])
+                at_once = ("--grace-period=0", "--force", "--wait=false", "--ignore-not-found")
+                deployed.run("kubectl", *IN_NAMESPACE, "delete", chosen, *at_once)
+                killed += 1
+                for name in SERVICES:
+                    kind = "statefulset" if name == "normalizer" else "deployment"
+                    ready = ("rollout", "status", f"{kind}/{name}", "--timeout=120s")
+                    deployed.run("kubectl", *IN_NAMESPACE, *ready)
+        assert not sending.done(), "the load ended before the faults"
+    found = audit(deployed)
+    assert found["ok"], found
+    assert killed == 2 * KILLS
 
 
 def test_a_second_deployment_changes_nothing_and_keeps_the_secrets(deployed: Cluster) -> None:
@@ -165,3 +203,28 @@ def test_the_api_server_takes_every_object_of_production(cluster: Cluster, tmp_p
     assert "maxUnavailabel" in refused.stderr
     if missing:
         pytest.skip(f"NOT TESTED: the resources of {', '.join(sorted(missing))}; set {MORE_CRDS}")
+
+
+def test_the_audit_finds_what_a_normalizer_without_a_drain_loses(deployed: Cluster) -> None:
+    """The control of the tests above: a normalizer that commits before it produces, and ends."""
+    script = ROOT / "tests/drills/controls/early_commit_normalizer.py"
+    deployed.run(
+        "kubectl", *IN_NAMESPACE, "create", "configmap", "control", f"--from-file={script}"
+    )
+    pod = {
+        "containers": [
+            {
+                "name": "normalizer",
+                "command": ["python", f"/control/{script.name}"],
+                "volumeMounts": [{"name": "control", "mountPath": "/control"}],
+            }
+        ],
+        "volumes": [{"name": "control", "configMap": {"name": "control"}}],
+    }
+    patch = json.dumps({"spec": {"template": {"spec": pod}}})
+    deployed.run("kubectl", *IN_NAMESPACE, "patch", "statefulset/normalizer", "--patch", patch)
+    # The first batch of each start is lost. The kubelet starts the pod again.
+    with load(deployed, 300, seed=13):
+        pass
+    lost = audit(deployed)
+    assert not lost["ok"], lost
