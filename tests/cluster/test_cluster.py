@@ -191,14 +191,15 @@ def test_the_api_server_takes_every_object_of_production(cluster: Cluster, tmp_p
     }
     missing = {group for group in groups if "." in group and group not in served}
     namespace = ("--namespace", "default")
+    words = ("apply", "--server-side", "--dry-run=server", "--validate=strict")
     for each in manifests("production"):
         if each["apiVersion"].partition("/")[0] not in missing:
-            words = ("apply", "--server-side", "--dry-run=server", "--validate=strict")
             cluster.run("kubectl", *words, *namespace, "--filename", "-", given=json.dumps(each))
     wrong = next(each for each in manifests("production") if each["kind"] == "PodDisruptionBudget")
     typo = {**wrong, "spec": {**wrong["spec"], "maxUnavailabel": 1}}
-    words = ("apply", "--server-side", "--dry-run=server", "--validate=strict", *namespace)
-    refused = cluster.started("kubectl", *words, "--filename", "-", given=json.dumps(typo))
+    refused = cluster.started(
+        "kubectl", *words, *namespace, "--filename", "-", given=json.dumps(typo)
+    )
     assert refused.returncode != 0
     assert "maxUnavailabel" in refused.stderr
     if missing:

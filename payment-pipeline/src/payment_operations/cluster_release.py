@@ -157,8 +157,10 @@ def _merged(values: Values, more: Values) -> Values:
     result = deepcopy(values)
     for name, value in more.items():
         before = result.get(name)
-        both = isinstance(before, dict) and isinstance(value, dict)
-        result[name] = _merged(before, value) if both else value
+        if isinstance(before, dict) and isinstance(value, dict):
+            result[name] = _merged(before, value)
+        else:
+            result[name] = value
     return result
 
 

@@ -29,7 +29,7 @@ each_profile = pytest.mark.parametrize("profile", PROFILES)
 
 
 def is_ours(pod: Manifest) -> bool:
-    return pod["metadata"]["labels"]["app.kubernetes.io/part-of"] == "payments"
+    return bool(pod["metadata"]["labels"]["app.kubernetes.io/part-of"] == "payments")
 
 
 @each_profile
