@@ -11,15 +11,16 @@ from contextlib import contextmanager
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Final, Literal, Protocol
-from urllib.parse import urlsplit
+from typing import Annotated, Final, Literal, Protocol, Self
+from urllib.parse import quote, urlsplit
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, model_validator
+from pydantic_settings import DotEnvSettingsSource, SettingsConfigDict
 
-from payment_pipeline import resources
+from payment_pipeline import resources, unknown_variables
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.secret_length import too_short
+from payment_pipeline.transport_settings import VERIFY_FULL, TransportSettings, impossible
 
 HOME: Final = Path(os.environ.get("PAYMENTS_HOME") or ".").expanduser().absolute()
 """The folder of `.env` and, by default, of `var`.
@@ -31,6 +32,9 @@ PRIVATE_UMASK: Final = 0o077
 """The file mode mask of every process: only its own user can open the files that it makes."""
 
 FINGERPRINT_HEX: Final = 8
+
+SECURE: Final = "secure"
+"""The file in `var` of a local stack that was started with `payments up --secure`."""
 
 ADDRESS: Final = r"[^\s,/]+:\d{1,5}"
 """`host:port`. A client would try any other text forever."""
@@ -82,7 +86,7 @@ class Signer(Protocol):
         ...
 
 
-class Settings(BaseSettings):
+class Settings(TransportSettings):
     """All settings. The defaults are for one machine that listens on loopback."""
 
     model_config = SettingsConfigDict(
@@ -93,6 +97,8 @@ class Settings(BaseSettings):
         env_nested_max_split=1,
         extra="ignore",
         frozen=True,
+        # A message about an invalid value must not show a secret beside it.
+        hide_input_in_errors=True,
         populate_by_name=True,
     )
 
@@ -145,7 +151,7 @@ class Settings(BaseSettings):
     # Secrets. A value here takes precedence over the file in `<var>/secrets/`.
     # Each provider's live signing secrets, separated by commas, newest first. All of them verify,
     # so a rotation loses no request. The variable is `PAYMENTS_WEBHOOK_SECRETS_<PROVIDER>`.
-    webhook_secrets: dict[str, SecretStr] = {}
+    webhook_secrets: dict[str, SecretStr] = Field({})
     # The role `payments` owns the database. Each service has a role with fewer rights: `dsn_as`.
     postgres_password: SecretStr | None = None
     postgres_worker_password: SecretStr | None = None
@@ -219,8 +225,6 @@ class Settings(BaseSettings):
     # Trino: the user that loads and transforms, the user that only reads, the local server's heap.
     trino_user: str = "payments"
     trino_reader: str = "superset"
-    # The authorities (PEM) that certify a Trino that runs elsewhere. Unset, the well-known ones.
-    trino_authorities: Path | None = None
     trino_heap_mib: int = Field(2048, ge=1024)
 
     # The folder of the files that are unpacked once for all stacks.
@@ -242,6 +246,20 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("PAYMENTS_TRACE_RATIO", "OTEL_TRACES_SAMPLER_ARG"),
     )
 
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if wrong := impossible(self):
+            raise ValueError(f"{wrong}.")
+        return self
+
+    @property
+    def secure(self) -> bool:
+        """Whether the local stack was started with `payments up --secure`.
+
+        A file says so, and not a variable: the stack's data depends on the answer for ever.
+        """
+        return (self.var / SECURE).exists()
+
     @property
     def secrets_dir(self) -> Path:
         """The folder of the generated secrets. Only its owner can read it."""
@@ -255,6 +273,11 @@ class Settings(BaseSettings):
     def kafka(self) -> str:
         """Kafka's bootstrap servers, as `host:port[,host:port]`."""
         return self.kafka_bootstrap_servers or f"{self.host}:{self.kafka_port}"
+
+    @property
+    def temporal_encrypted(self) -> bool:
+        """Whether the connection to Temporal uses TLS."""
+        return bool(self.temporal_tls or self.temporal_authorities or self.temporal_certificate)
 
     @property
     def temporal(self) -> str:
@@ -291,7 +314,7 @@ class Settings(BaseSettings):
         """The file of the authorities that certify Trino. None: the well-known authorities."""
         if self.trino_url:
             given = self.trino_authorities
-            return str(given.expanduser().absolute()) if given else None
+            return str(absolute(given)) if given else None
         return str(self.authority_of("trino").absolute())
 
     def trino_password_of(self, user: TrinoUser) -> str | None:
@@ -317,15 +340,15 @@ class Settings(BaseSettings):
     def dagster_storage(self) -> str:
         """The DSN of Dagster's database. Never log it: it has the password."""
         if self.dagster_dsn:
-            return self.dagster_dsn.get_secret_value()
+            return _verified(self.dagster_dsn.get_secret_value(), self.postgres_authorities)
         if self.postgres_dsn:
             return urlsplit(self.dsn)._replace(path="/dagster").geturl()
         return self._dsn("dagster", "postgres_dagster_password", "dagster")
 
     def _dsn(self, user: str, password: str, database: str) -> str:
         if self.postgres_dsn:
-            return self.postgres_dsn.get_secret_value()
-        secret = self.secret(password)
+            return _verified(self.postgres_dsn.get_secret_value(), self.postgres_authorities)
+        secret = quote(self.secret(password), safe="")
         return f"postgresql://{user}:{secret}@{self.host}:{self.postgres_port}/{database}"
 
     @property
@@ -393,10 +416,30 @@ class MissingSecretError(UserError):
     """A required secret is in neither the environment, `.env` nor its file."""
 
     def __init__(self, name: str, path: Path) -> None:
+        settable = name in Settings.model_fields or name.startswith(signing_name(""))
+        written = f"Set {variable(name)}, write {path}," if settable else f"Write {path}"
         super().__init__(
-            f"The secret {name} is missing. Set {variable(name)}, write {path}, or run "
-            "`payments up`, which generates the file."
+            f"The secret {name} is missing. {written} or run `payments up`, which generates the "
+            "file."
         )
+
+
+def absolute(path: Path) -> Path:
+    """A path of a setting: `~` is the user's home folder, and the rest is in the current one."""
+    return path.expanduser().absolute()
+
+
+def _verified(dsn: str, authorities: Path | None) -> str:
+    """A DSN whose client checks the server's certificate. Unchanged without authorities.
+
+    All drivers understand these two parameters: asyncpg, and those that are built on libpq.
+    """
+    if authorities is None or not dsn:
+        return dsn
+    where = urlsplit(dsn)
+    known = [part for part in where.query.split("&") if part and not part.startswith("sslmode=")]
+    checked = [f"sslmode={VERIFY_FULL}", f"sslrootcert={quote(str(absolute(authorities)))}"]
+    return where._replace(query="&".join([*known, *checked])).geturl()
 
 
 def variable(name: str) -> str:
@@ -419,10 +462,14 @@ def load() -> Settings:
     """The settings of this process, read once.
 
     Raises:
-        pydantic.ValidationError: a variable has a value that its setting doesn't accept.
-        UserError: a secret of the environment or of `.env` is short enough to be guessed.
+        pydantic.ValidationError: a setting doesn't accept its value, or two contradict.
+        UserError: a variable with our prefix is no setting, or a secret is short enough to be
+            guessed.
     """
     found = Settings()
+    given = {*os.environ, *DotEnvSettingsSource(Settings).env_vars}
+    if unknown := unknown_variables.sentence(given, {*map(variable, Settings.model_fields)}):
+        raise UserError(unknown)
     for name, secret in found.given_secrets.items():
         if short := too_short(name, secret):
             raise UserError(f"{variable(name)} {short.finding}: {short.remedy}.")
@@ -442,20 +489,3 @@ def exported(variables: Mapping[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-def sentences(wrong: ValidationError) -> list[str]:
-    """One sentence for each setting with an invalid value, with the name of its variable."""
-    return [
-        f"{_name(error['loc'])}: {error['msg'].removeprefix('Value error, ')}"
-        for error in wrong.errors()
-    ]
-
-
-def _name(location: tuple[int | str, ...]) -> str:
-    """The name of the variable, or both names if a standard variable sets it too."""
-    for field in Settings.model_fields.values():
-        names = field.validation_alias
-        if isinstance(names, AliasChoices) and location[0] in names.choices:
-            return " or ".join(map(str, names.choices))
-    return variable("_".join(map(str, location)))

@@ -48,6 +48,7 @@ COMPONENT: Final = Component(
     prepare=lambda settings, _work: dagster.prepare(settings),
     group=LAKEHOUSE,
     # Its runs are dbt's, the loads, and the hourly ledger check, which reads as the audit does.
+    kafka_user="ledger",
     secrets=(
         *dagster.STORAGE_SECRETS,
         *dagster.LAKE_SECRETS,

@@ -15,4 +15,5 @@ COMPONENT: Final = Component(
     address=_address,
     ports=("dispatcher_metrics_port",),
     needs=("kafka", "temporal"),
+    kafka_user="dispatcher",
 )

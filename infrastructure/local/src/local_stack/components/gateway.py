@@ -17,6 +17,7 @@ COMPONENT: Final = Component(
     address=_address,
     ports=("gateway_port", "gateway_metrics_port"),
     needs=("kafka",),
+    kafka_user="gateway",
     secrets=signing_secrets.NAMES,
     generated_secrets=signing_secrets.NAMES,
 )

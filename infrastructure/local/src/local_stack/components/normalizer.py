@@ -15,6 +15,7 @@ COMPONENT: Final = Component(
     address=_address,
     ports=("normalizer_metrics_port",),
     needs=("kafka",),
+    kafka_user="normalizer",
     secrets=("pseudonym_key",),
     memory_mib=96,
     generated_secrets=("pseudonym_key",),

@@ -15,6 +15,7 @@ COMPONENT: Final = Component(
     address=_address,
     ports=("worker_metrics_port",),
     needs=("postgres", "kafka", "temporal"),
+    kafka_user="worker",
     secrets=("postgres_dsn", "postgres_worker_password"),
     memory_mib=160,
 )
