@@ -6,7 +6,7 @@
 import socket
 from typing import Final
 
-from local_stack import dagster
+from local_stack import client_secrets, dagster
 from local_stack.component import LAKEHOUSE, Component
 from local_stack.dagster import CODE, code_socket
 from local_stack.python_service import command_of
@@ -54,6 +54,8 @@ COMPONENT: Final = Component(
         *dagster.LAKE_SECRETS,
         "trino_password",
         "postgres_reader_password",
+        *client_secrets.KAFKA,
+        *client_secrets.TEMPORAL,
     ),
     memory_mib=512,
     disk_mib=256,

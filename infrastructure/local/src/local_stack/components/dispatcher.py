@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from local_stack import client_secrets
 from local_stack.component import Component
 from local_stack.python_service import address_of, command_of, readiness_at
 
@@ -16,4 +17,5 @@ COMPONENT: Final = Component(
     ports=("dispatcher_metrics_port",),
     needs=("kafka", "temporal"),
     kafka_user="dispatcher",
+    secrets=(*client_secrets.KAFKA, *client_secrets.TEMPORAL),
 )

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from local_stack import signing_secrets
+from local_stack import client_secrets, signing_secrets
 from local_stack.component import Component
 from local_stack.python_service import address_of, command_of, readiness_at
 
@@ -18,6 +18,6 @@ COMPONENT: Final = Component(
     ports=("gateway_port", "gateway_metrics_port"),
     needs=("kafka",),
     kafka_user="gateway",
-    secrets=signing_secrets.NAMES,
+    secrets=(*signing_secrets.NAMES, *client_secrets.KAFKA),
     generated_secrets=signing_secrets.NAMES,
 )

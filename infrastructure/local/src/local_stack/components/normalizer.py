@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from local_stack import client_secrets
 from local_stack.component import Component
 from local_stack.python_service import address_of, command_of, readiness_at
 
@@ -16,7 +17,7 @@ COMPONENT: Final = Component(
     ports=("normalizer_metrics_port",),
     needs=("kafka",),
     kafka_user="normalizer",
-    secrets=("pseudonym_key",),
+    secrets=("pseudonym_key", *client_secrets.KAFKA),
     memory_mib=96,
     generated_secrets=("pseudonym_key",),
 )

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from local_stack import client_secrets
 from local_stack.component import Component
 from local_stack.python_service import address_of, command_of, readiness_at
 
@@ -16,6 +17,10 @@ COMPONENT: Final = Component(
     ports=("worker_metrics_port",),
     needs=("postgres", "kafka", "temporal"),
     kafka_user="worker",
-    secrets=("postgres_dsn", "postgres_worker_password"),
+    secrets=(
+        *("postgres_dsn", "postgres_worker_password", "inference_token"),
+        *client_secrets.KAFKA,
+        *client_secrets.TEMPORAL,
+    ),
     memory_mib=160,
 )
