@@ -79,12 +79,12 @@ def test_every_driver_checks_the_server_of_postgresql(
     known = over_tls(stores, database, postgres_authorities=database.authority)
     assert ask(known) in (1, (1,))
     other = certificates.ensure(stores.model_copy(update={"var": tmp_path}), "other").authority
-    with pytest.raises(Exception, match="(?i)certificate|UserError|SSLCertVerificationError"):
+    with pytest.raises(Exception, match=r"(?i)certificate|SSLCertVerificationError"):
         ask(over_tls(stores, database, postgres_authorities=other))
     by_another_name = known.model_validate(
         {**known.model_dump(), "postgres_dsn": str(known.dsn).replace("127.0.0.1", "localhost")}
     )
-    with pytest.raises(Exception, match="(?i)certificate|host name|localhost"):
+    with pytest.raises(Exception, match=r"(?i)certificate|SSLCertVerificationError"):
         ask(by_another_name)
 
 

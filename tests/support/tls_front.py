@@ -46,7 +46,7 @@ def front(
     made = certificates.ensure(isolated.settings(folder), "front")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(made.authority))
     context.load_cert_chain(made.server)
-    context.set_alpn_protocols(["h2", "http/1.1"] if mutual else ["http/1.1", "h2"])
+    context.set_alpn_protocols(["h2", "http/1.1"])
     context.verify_mode = ssl.CERT_REQUIRED if mutual else ssl.CERT_NONE
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)

@@ -7,6 +7,8 @@ PASSWORD_CHARS_MIN: Final = 16
 KEY_CHARS_MIN: Final = 32
 """The least length of a key. Candidates for a key can be tried without asking a server."""
 KEYS: Final = ("backup_key", "superset_secret_key", "temporal_payload_keys")
+SEVERAL: Final = ("temporal_payload_keys", "inference_token")
+"""The settings that may hold several secrets, as a provider's signing secrets may."""
 UNMEASURED: Final = ("s3_access_key", "postgres_dsn", "dagster_dsn")
 """The id of an access key is no secret. The passwords in a DSN belong to a server elsewhere."""
 
@@ -21,8 +23,7 @@ class Short(NamedTuple):
 def too_short(name: str, secret: str) -> Short | None:
     """What is wrong with a secret of this setting, or None if it is long enough."""
     least = KEY_CHARS_MIN if name in KEYS else PASSWORD_CHARS_MIN
-    # There may be several signing secrets or payload keys at a time.
-    several = name.startswith("webhook_") or name == "temporal_payload_keys"
+    several = name.startswith("webhook_") or name in SEVERAL
     parts = secret.replace(",", "\n").split("\n") if several else [secret]
     if name in UNMEASURED or all(len(part.strip()) >= least for part in parts if part.strip()):
         return None

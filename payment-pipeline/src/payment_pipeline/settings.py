@@ -11,16 +11,16 @@ from contextlib import contextmanager
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Final, Literal, Protocol, Self
+from typing import Annotated, Final, Literal, Protocol
 from urllib.parse import quote, urlsplit
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, model_validator
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr
 from pydantic_settings import DotEnvSettingsSource, SettingsConfigDict
 
 from payment_pipeline import resources, unknown_variables
+from payment_pipeline.connection_settings import VERIFY_FULL, ConnectionSettings
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.secret_length import too_short
-from payment_pipeline.transport_settings import VERIFY_FULL, TransportSettings, impossible
 
 HOME: Final = Path(os.environ.get("PAYMENTS_HOME") or ".").expanduser().absolute()
 """The folder of `.env` and, by default, of `var`.
@@ -36,9 +36,6 @@ FINGERPRINT_HEX: Final = 8
 SECURE: Final = "secure"
 """The file in `var` of a local stack that was started with `payments up --secure`."""
 
-ADDRESS: Final = r"[^\s,/]+:\d{1,5}"
-"""`host:port`. A client would try any other text forever."""
-
 TrinoUser = Literal["owner", "reader"]
 """Trino's users: `trino_user` loads and transforms, `trino_reader` only reads."""
 
@@ -47,30 +44,6 @@ Service = Literal["worker", "lake", "reader", "actions"]
 
 `bronze/queries/grants.sql` says what each role may do.
 """
-
-
-def _http_url(value: object) -> object:
-    """Checks a URL and returns it unchanged; `None` for an empty text.
-
-    Raises:
-        ValueError: the URL has no scheme, no host, or an invalid port.
-    """
-    if value == "":
-        return None
-    if isinstance(value, str):
-        where = urlsplit(value)
-        wrong = where.scheme not in ("http", "https") or not where.hostname
-        try:
-            wrong = wrong or where.port == 0
-        except ValueError:
-            wrong = True
-        if wrong:
-            raise ValueError("should be an address such as https://trino.example:8443")
-    return value
-
-
-HttpUrl = Annotated[str | None, BeforeValidator(_http_url)]
-"""The URL of a component; `None` stands for the component of the local stack."""
 
 
 class Signer(Protocol):
@@ -86,7 +59,7 @@ class Signer(Protocol):
         ...
 
 
-class Settings(TransportSettings):
+class Settings(ConnectionSettings):
     """All settings. The defaults are for one machine that listens on loopback."""
 
     model_config = SettingsConfigDict(
@@ -136,17 +109,6 @@ class Settings(TransportSettings):
     seaweedfs_filer_grpc_port: int = Field(9351, ge=1, le=65535)
     seaweedfs_admin_port: int = Field(9360, ge=1, le=65535)
     seaweedfs_admin_grpc_port: int = Field(9361, ge=1, le=65535)
-
-    # Components that run elsewhere. Unset, each is the local stack's, on `host` and its port above.
-    kafka_bootstrap_servers: str | None = Field(None, pattern=rf"^({ADDRESS}(,{ADDRESS})*)?$")
-    postgres_dsn: SecretStr | None = None
-    temporal_address: str | None = Field(None, pattern=rf"^({ADDRESS})?$")
-    inference_url: str | None = None
-    temporal_ui_url: str | None = None
-    s3_endpoint: HttpUrl = None
-    catalog_uri: HttpUrl = None
-    trino_url: HttpUrl = None
-    dagster_dsn: SecretStr | None = None
 
     # Secrets. A value here takes precedence over the file in `<var>/secrets/`.
     # Each provider's live signing secrets, separated by commas, newest first. All of them verify,
@@ -246,12 +208,6 @@ class Settings(TransportSettings):
         validation_alias=AliasChoices("PAYMENTS_TRACE_RATIO", "OTEL_TRACES_SAMPLER_ARG"),
     )
 
-    @model_validator(mode="after")
-    def _possible(self) -> Self:
-        if wrong := impossible(self):
-            raise ValueError(f"{wrong}.")
-        return self
-
     @property
     def secure(self) -> bool:
         """Whether the local stack was started with `payments up --secure`.
@@ -273,11 +229,6 @@ class Settings(TransportSettings):
     def kafka(self) -> str:
         """Kafka's bootstrap servers, as `host:port[,host:port]`."""
         return self.kafka_bootstrap_servers or f"{self.host}:{self.kafka_port}"
-
-    @property
-    def temporal_encrypted(self) -> bool:
-        """Whether the connection to Temporal uses TLS."""
-        return bool(self.temporal_tls or self.temporal_authorities or self.temporal_certificate)
 
     @property
     def temporal(self) -> str:
@@ -405,11 +356,21 @@ class Settings(TransportSettings):
             MissingSecretError: there is none. A gateway that can't verify must not start.
         """
         name = signing_name(provider.name)
-        parts = [part.strip() for part in self.secret(name).replace("\n", ",").split(",")]
-        live = tuple(part for part in parts if part and provider.is_secret(part))
+        live = tuple(each for each in self.secrets_of(name) if provider.is_secret(each))
         if not live:
             raise MissingSecretError(name, self.secrets_dir / name)
         return live
+
+    def secrets_of(self, name: str) -> tuple[str, ...]:
+        """The secrets of a setting that may hold several, newest first; at least one.
+
+        Raises:
+            MissingSecretError: there is none.
+        """
+        parts = self.secret(name).replace("\n", ",").split(",")
+        if found := tuple(part.strip() for part in parts if part.strip()):
+            return found
+        raise MissingSecretError(name, self.secrets_dir / name)
 
 
 class MissingSecretError(UserError):

@@ -30,12 +30,19 @@ def sentence(given: Iterable[str], settings: Collection[str]) -> str | None:
         return None
     name = unknown[0]
     if name.endswith(SERVICE_LINKS):
-        remedy = "Kubernetes made it of a Service: set enableServiceLinks to false in the pod"
-    elif nearest := get_close_matches(name, [*sorted(known), f"{SIGNING}STRIPE"], n=1):
-        remedy = f"Did you mean {nearest[0]}?"
+        remedy = "Kubernetes made it of a Service: set enableServiceLinks to false in the pod."
+    elif nearest := _nearest(name, {*known, f"{SIGNING}STRIPE"}):
+        remedy = f"Did you mean {nearest}?"
     else:
-        remedy = "Remove it, or see .env.example for all settings"
-    return f"{name} is no setting. {remedy.rstrip('?')}{'?' if remedy.endswith('?') else '.'}"
+        remedy = "Remove it, or see .env.example for all settings."
+    return f"{name} is no setting. {remedy}"
+
+
+def _nearest(name: str, known: Collection[str]) -> str | None:
+    """The known name that resembles it most. The common prefix would make all of them alike."""
+    ends = sorted(each.removeprefix(PREFIX) for each in known)
+    found = get_close_matches(name.removeprefix(PREFIX), ends, n=1)
+    return f"{PREFIX}{found[0]}" if found else None
 
 
 def _signs(name: str) -> bool:

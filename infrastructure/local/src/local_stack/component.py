@@ -60,8 +60,8 @@ class Component:
     """The setting of its address on another machine. When that is set, nothing starts here."""
     secrets: tuple[str, ...] = ()
     """The secrets of the environment that its process may see. Every other one is withheld."""
-    kafka_user: str = ""
-    """Its user of a local Kafka that asks for one (`local_stack.kafka_users`)."""
+    own_settings: Callable[[Settings], Mapping[str, str]] = lambda _settings: {}
+    """The values of settings that its process gets instead of the stack's."""
     generated_secrets: tuple[str, ...] = ()
     """The secrets that `payments up` generates for it when they are neither given nor in a file."""
     memory_mib: int = 128

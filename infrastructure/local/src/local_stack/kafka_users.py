@@ -7,7 +7,7 @@ the next `payments up`. aiokafka has no call for users: `UpsertUsers` is Kafka's
 
 import os
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import pbkdf2_hmac
 from typing import Any, Final, NamedTuple
 
@@ -156,6 +156,16 @@ class AllowAll(Request[CreateAclsRequest_v1]):
     def build(self, request_struct_class: type[CreateAclsRequest_v1]) -> CreateAclsRequest_v1:
         """Return the request."""
         return request_struct_class(list(_acls()))
+
+
+def logs_in_as(user: str) -> Callable[[Settings], dict[str, str]]:
+    """The settings of a process that is a user of its own of a local Kafka that asks for one."""
+
+    def settings_of(settings: Settings) -> dict[str, str]:
+        asks = settings.secure and not settings.kafka_bootstrap_servers
+        return {"kafka_user": user} if asks else {}
+
+    return settings_of
 
 
 async def ensure(settings: Settings) -> None:

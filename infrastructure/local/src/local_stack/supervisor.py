@@ -87,7 +87,7 @@ def _program_section(settings: Settings, component: Component) -> str:
     variables = {
         **environment(settings),
         **_withheld(settings, component),
-        **_kafka_user(settings, component),
+        **{variable(name): own for name, own in component.own_settings(settings).items()},
         MARK: str(var(settings)),
     }
     options = {
@@ -144,12 +144,6 @@ def _withheld(settings: Settings, component: Component) -> dict[str, str]:
     """The secrets of the environment and `.env` that the component may not see, as empty."""
     shown = {variable(name) for name in component.secrets}
     return dict.fromkeys(_secret_environment(settings).keys() - shown, "")
-
-
-def _kafka_user(settings: Settings, component: Component) -> dict[str, str]:
-    """The component's own user of the local Kafka, if Kafka asks for one."""
-    local = settings.secure and not settings.kafka_bootstrap_servers
-    return {variable("kafka_user"): component.kafka_user} if local and component.kafka_user else {}
 
 
 def call(settings: Settings, method: str, *arguments: object) -> Any:  # noqa: ANN401 - any method

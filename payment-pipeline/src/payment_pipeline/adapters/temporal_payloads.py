@@ -1,4 +1,4 @@
-"""Encryption of what workflows carry: arguments, results, memos and errors, as Temporal stores them.
+"""Encryption of what workflows carry: arguments, results, memos and errors.
 
 Each payload is encrypted with AES-256-GCM, under the newest key, with a random nonce. The payload's
 metadata names the key, so that a payload of an older key is still read. Search attributes and
@@ -20,6 +20,7 @@ from temporalio.converter import PayloadCodec
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import MissingSecretError, Settings, fingerprint
 
+NAME: Final = "temporal_payload_keys"
 ENCODING: Final = b"binary/encrypted"
 KEY_ID: Final = "encryption-key-id"
 PURPOSE: Final = b"payments temporal payload 1"
@@ -87,19 +88,17 @@ def codec(settings: Settings) -> EncryptedPayloads | None:
     A local stack that is not secure ignores the generated file, so that its UI stays readable.
 
     Raises:
-        MissingSecretError: a secure stack has lost its keys.
+        MissingSecretError: the setting has no key in it, or a secure stack has lost its keys.
     """
-    listed = settings.given_secrets.get("temporal_payload_keys")
-    if listed is None and (settings.secure or settings.temporal_address):
-        try:
-            listed = settings.secret("temporal_payload_keys")
-        except MissingSecretError:
-            if not settings.temporal_address:
-                raise
-    if listed is None:
+    given = NAME in settings.given_secrets
+    if not (given or settings.secure or settings.temporal_address):
         return None
-    keys = [key for part in listed.replace("\n", ",").split(",") if (key := part.strip())]
-    return EncryptedPayloads(keys)
+    try:
+        return EncryptedPayloads(settings.secrets_of(NAME))
+    except MissingSecretError:
+        if given or not settings.temporal_address:
+            raise
+        return None
 
 
 def readable(client: Client, payload: Payload) -> Payload:

@@ -1,21 +1,45 @@
-"""The settings of encrypted and authenticated connections, and the combinations that are refused.
+"""The settings of connections: where a component runs, how a client knows it, and as whom.
 
-The part of `settings.Settings` that says how each client proves who it is, and how it checks the
-server. A local stack that is secure needs none of them: `Settings.secure`.
+The part of `settings.Settings` for components that run elsewhere. A local stack that is secure
+needs no setting: `Settings.secure`.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import BeforeValidator, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings
-
-if TYPE_CHECKING:
-    from payment_pipeline.settings import Settings
 
 VERIFY_FULL: Final = "verify-full"
 """PostgreSQL's mode in which a client checks the server's certificate and its name."""
+
+ADDRESS: Final = r"[^\s,/]+:\d{1,5}"
+"""`host:port`. A client would try any other text forever."""
+
+
+def _http_url(value: object) -> object:
+    """Checks a URL and returns it unchanged; `None` for an empty text.
+
+    Raises:
+        ValueError: the URL has no scheme, no host, or an invalid port.
+    """
+    if value == "":
+        return None
+    if isinstance(value, str):
+        where = urlsplit(value)
+        wrong = where.scheme not in ("http", "https") or not where.hostname
+        try:
+            wrong = wrong or where.port == 0
+        except ValueError:
+            wrong = True
+        if wrong:
+            raise ValueError("should be an address such as https://trino.example:8443")
+    return value
+
+
+HttpUrl = Annotated[str | None, BeforeValidator(_http_url)]
+"""The URL of a component; `None` stands for the component of the local stack."""
 
 OptionalPath = Annotated[Path | None, BeforeValidator(lambda value: value or None)]
 """A file, or `None` for an empty text."""
@@ -24,8 +48,19 @@ SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"]
 
 
-class TransportSettings(BaseSettings):
-    """The settings of encrypted and authenticated connections. Every file is PEM."""
+class ConnectionSettings(BaseSettings):
+    """The settings of connections. Every file is PEM."""
+
+    # Components that run elsewhere. Unset, each is the local stack's, on `host` and its port above.
+    kafka_bootstrap_servers: str | None = Field(None, pattern=rf"^({ADDRESS}(,{ADDRESS})*)?$")
+    postgres_dsn: SecretStr | None = None
+    temporal_address: str | None = Field(None, pattern=rf"^({ADDRESS})?$")
+    inference_url: str | None = None
+    temporal_ui_url: str | None = None
+    s3_endpoint: HttpUrl = None
+    catalog_uri: HttpUrl = None
+    trino_url: HttpUrl = None
+    dagster_dsn: SecretStr | None = None
 
     # Kafka. The authorities certify the brokers; unset, the well-known ones. The certificate and
     # its key identify this client (mutual TLS). Unset, the key is in the certificate's file.
@@ -49,7 +84,7 @@ class TransportSettings(BaseSettings):
     # The keys that encrypt payloads, newest first, separated by commas or line breaks.
     temporal_payload_keys: SecretStr | None = None
 
-    # The token that the worker sends to inference. Inference does not start without it.
+    # The tokens that inference accepts, newest first. The worker sends the newest.
     inference_token: SecretStr | None = None
 
     # The authorities that certify the object store, the catalog, and a Trino that runs elsewhere.
@@ -57,13 +92,19 @@ class TransportSettings(BaseSettings):
     catalog_authorities: OptionalPath = None
     trino_authorities: OptionalPath = None
 
+    @model_validator(mode="after")
+    def _refuse_contradictions(self) -> Self:
+        if wrong := _kafka(self) or _temporal(self) or _postgres(self) or _lake(self):
+            raise ValueError(f"{wrong}.")
+        return self
 
-def impossible(settings: "Settings") -> str | None:
-    """The sentence about a combination of settings that can't work, or would protect nothing."""
-    return _kafka(settings) or _temporal(settings) or _postgres(settings) or _lake(settings)
+    @property
+    def temporal_encrypted(self) -> bool:
+        """Whether the connection to Temporal uses TLS."""
+        return bool(self.temporal_tls or self.temporal_authorities or self.temporal_certificate)
 
 
-def _kafka(settings: "Settings") -> str | None:
+def _kafka(settings: ConnectionSettings) -> str | None:
     protocol = settings.kafka_security_protocol
     said = f"PAYMENTS_KAFKA_SECURITY_PROTOCOL is {protocol}"
     if not settings.kafka_bootstrap_servers:
@@ -85,10 +126,12 @@ def _kafka(settings: "Settings") -> str | None:
     return _key_alone(settings, "kafka")
 
 
-def _temporal(settings: "Settings") -> str | None:
+def _temporal(settings: ConnectionSettings) -> str | None:
     if alone := _key_alone(settings, "temporal"):
         return alone
-    if settings.given_secrets.get("temporal_api_key") and not settings.temporal_encrypted:
+    key = settings.temporal_api_key
+    shown = settings.temporal_address and key and key.get_secret_value().strip()
+    if shown and not settings.temporal_encrypted:
         return (
             "PAYMENTS_TEMPORAL_API_KEY would be sent without encryption. "
             "Set PAYMENTS_TEMPORAL_TLS=true"
@@ -101,7 +144,7 @@ def _temporal(settings: "Settings") -> str | None:
     return None
 
 
-def _postgres(settings: "Settings") -> str | None:
+def _postgres(settings: ConnectionSettings) -> str | None:
     if not settings.postgres_authorities:
         return None
     given = {"postgres_dsn": settings.postgres_dsn, "dagster_dsn": settings.dagster_dsn}
@@ -121,18 +164,21 @@ def _postgres(settings: "Settings") -> str | None:
     return None
 
 
-def _lake(settings: "Settings") -> str | None:
-    for name, url in (("s3", settings.s3), ("catalog", settings.catalog)):
-        if getattr(settings, f"{name}_authorities") and urlsplit(url).scheme != "https":
-            address = _of("s3_endpoint" if name == "s3" else "catalog_uri")
+def _lake(settings: ConnectionSettings) -> str | None:
+    for name, address in (
+        ("s3_authorities", "s3_endpoint"),
+        ("catalog_authorities", "catalog_uri"),
+    ):
+        url = getattr(settings, address) or ""
+        if getattr(settings, name) and urlsplit(url).scheme != "https":
             return (
-                f"{_of(f'{name}_authorities')} is set, but {address} is no https address, so no "
-                "certificate is checked"
+                f"{_of(name)} is set, but {_of(address)} is no https address, so no certificate is "
+                "checked"
             )
     return None
 
 
-def _key_alone(settings: "Settings", client: str) -> str | None:
+def _key_alone(settings: ConnectionSettings, client: str) -> str | None:
     if getattr(settings, f"{client}_key") and not getattr(settings, f"{client}_certificate"):
         return f"{_of(f'{client}_key')} is set without {_of(f'{client}_certificate')}"
     return None
