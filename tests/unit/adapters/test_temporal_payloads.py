@@ -11,8 +11,8 @@ from payment_pipeline.adapters.temporal_payloads import EncryptedPayloads
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import MissingSecretError, Settings, fingerprint
 
-OLD, NEW = "the old key, which is long enough for a key", "the new key that replaced the old key"
-OLD = OLD.replace(",", "")
+OLD = "the old key that is long enough for a key"
+NEW = "the new key that replaces the old key"
 TOLD = Payload(metadata={"encoding": b"json/plain"}, data=b'{"payment": "pi_1"}')
 
 

@@ -175,8 +175,7 @@ def create_app(settings: Settings, reload_s: float = RELOAD_S) -> FastAPI:
     """Create the application and load its models. A missing model stops the start.
 
     Raises:
-        UserError: a model was never trained or can't be trusted, the retry rules are wrong, or
-            there is no token.
+        UserError: a model or the token is missing, or a model or the retry rules are wrong.
     """
     service = Service(settings, scoring_engine.load(settings))
 
