@@ -43,6 +43,7 @@ def front(
         postgres: begin as PostgreSQL does, whose client asks for TLS first.
         mutual: admit only clients that show `Front.certificate`.
     """
+    folder.mkdir(exist_ok=True)
     made = certificates.ensure(isolated.settings(folder), "front")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(made.authority))
     context.load_cert_chain(made.server)
