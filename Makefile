@@ -20,7 +20,8 @@ SCANNED := . ':!tests/replay/histories' ':!tests/providers/*.json' ':!infrastruc
 
 .PHONY: help setup check pipeline-up pipeline-down orchestrator-up status logs migrate \
 	gateway-simulator audit test test-unit lint secret-scan bench chaos lock setup-superset \
-	lakehouse-up dashboards-up demo dbt-docs audit-dependencies sbom licenses fuzz
+	lakehouse-up dashboards-up demo dbt-docs audit-dependencies sbom licenses fuzz \
+	images compose-up compose-down compose-logs compose-simulator compose-payments test-compose
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' Makefile
@@ -68,7 +69,7 @@ audit: setup ## Prove that each event has exactly one destination
 	@$(PAYMENTS) audit $(ARGS)
 
 test: setup setup-superset ## Run every test; ARGS="-k ledger" chooses some
-	@$(BIN)/pytest --numprocesses auto $(ARGS)
+	@$(BIN)/pytest --numprocesses auto -m "not containers" $(ARGS)
 
 test-unit: setup ## Run the tests that need no real components
 	@$(BIN)/pytest -q --numprocesses auto -m "not stack and not slow" \
@@ -86,6 +87,27 @@ secret-scan: setup # Search the tracked files for credentials
 	@git ls-files -z -- $(SCANNED) | xargs -0 $(BIN)/detect-secrets-hook --cores 2 \
 		--disable-plugin Base64HighEntropyString --disable-plugin HexHighEntropyString \
 		--disable-plugin KeywordDetector --exclude-secrets '^(password|pw|p%2Fw)$$'
+
+images: ## Build the images with docker or podman
+	@infrastructure/images/build $(ARGS)
+
+compose-up: setup images ## Start the pipeline in Docker Compose and wait until it is ready
+	@infrastructure/compose/compose up
+
+compose-down: ## Stop Docker Compose's containers; ARGS=--volumes deletes the data
+	@infrastructure/compose/compose down $(ARGS)
+
+compose-logs: ## Show the containers' logs; ARGS="gateway --follow"
+	@infrastructure/compose/compose logs $(or $(ARGS),--tail 20)
+
+compose-simulator: setup ## Send signed events to Compose's gateway; ARGS="--events 100"
+	@infrastructure/compose/compose simulate $(or $(ARGS),$(TRAFFIC))
+
+compose-payments: ## Run a payments command in a container; ARGS="audit --through bronze"
+	@infrastructure/compose/compose payments $(or $(ARGS),--help)
+
+test-compose: setup ## Start the pipeline in Docker Compose, send events, audit
+	@$(BIN)/pytest -q tests/compose $(ARGS)
 
 dbt-docs: setup ## Write var/dbt/command/static_index.html
 	@$(PAYMENTS) dbt docs generate --static $(ARGS)
@@ -120,6 +142,9 @@ licenses: setup setup-superset ## Write dist/licenses; fails on a forbidden lice
 
 lock: setup ## Resolve packages and jars again; writes the locks
 	$(RESOLVE) pyproject.toml --all-extras --output-file infrastructure/locks/requirements.txt
+	$(RESOLVE) pyproject.toml --constraint infrastructure/locks/requirements.txt --output-file infrastructure/locks/pipeline.txt
+	$(RESOLVE) pyproject.toml --constraint infrastructure/locks/requirements.txt --extra lakehouse --output-file infrastructure/locks/dagster.txt
+	$(RESOLVE) infrastructure/locks/build.in --constraint infrastructure/locks/requirements.txt --output-file infrastructure/locks/build.txt
 	for lock in superset sbom; do \
 		$(RESOLVE) infrastructure/locks/$$lock.in --output-file infrastructure/locks/$$lock.txt || exit 1; done
 	$(BIN)/python -m local_stack.jar_locks

@@ -115,6 +115,28 @@ async def test_kafka_admits_nobody_without_a_password_and_tls(secure: Settings) 
         await client.stop()
 
 
+async def test_the_settings_of_a_kafka_elsewhere_reach_it_too(
+    secure: Settings, tmp_path: Path
+) -> None:
+    elsewhere = {
+        **secure.model_dump(),
+        "var": tmp_path,
+        "kafka_bootstrap_servers": secure.kafka,
+        "kafka_security_protocol": "SASL_SSL",
+        "kafka_user": "payments",
+        "kafka_password": secure.secret(password_name("payments")),
+        "kafka_authorities": secure.authority_of("kafka"),
+    }
+    async with kafka.reader(Settings.model_validate(elsewhere)) as consumer:
+        assert NORMALIZED in await consumer.topics()
+    other = certificates.ensure(Settings(var=tmp_path), "other").authority
+    wrong = ({"kafka_authorities": other}, {"kafka_password": "a wrong password of this user"})
+    for each in wrong:
+        with pytest.raises(UserError, match="is down, or refuses SASL_SSL of the user payments"):
+            async with kafka.reader(Settings.model_validate({**elsewhere, **each})):
+                pass
+
+
 async def test_the_controller_admits_only_the_broker_s_certificate(
     secure: Settings, tmp_path: Path
 ) -> None:

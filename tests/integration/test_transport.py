@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from sqlalchemy import create_engine, text
 
-from local_stack import certificates
+from local_stack import certificates, roles
 from payment_pipeline.adapters import postgres, temporal
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
@@ -100,6 +100,18 @@ def test_no_driver_goes_on_without_tls(driver: str, stores: Settings, database: 
     )
     with pytest.raises(Exception, match=r"(?i)SSL|ConnectionError"):
         DRIVERS[driver](plain)
+
+
+async def test_the_superuser_s_connection_is_checked_too(
+    stores: Settings, database: Front, tmp_path: Path
+) -> None:
+    """`payments migrate` sends its password only to a server that the authorities certify."""
+    address = {"postgres_address": f"127.0.0.1:{database.port}"}
+    known = {**stores.model_dump(), **address, "postgres_authorities": database.authority}
+    await roles.ensure(stores.model_validate(known))
+    other = certificates.ensure(stores.model_copy(update={"var": tmp_path}), "other").authority
+    with pytest.raises(psycopg.OperationalError, match="certificate"):
+        await roles.ensure(stores.model_validate({**known, "postgres_authorities": other}))
 
 
 @pytest.fixture(scope="module")

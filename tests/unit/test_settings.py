@@ -108,7 +108,7 @@ DSN = "postgresql://payments:hush@db/payments"
         ({**TEMPORAL, "temporal_key": "own.key"}, "without PAYMENTS_TEMPORAL_CERTIFICATE"),
         ({**TEMPORAL, "temporal_api_key": PASSWORD}, "would be sent without encryption"),
         ({"temporal_tls": True}, "PAYMENTS_TEMPORAL_ADDRESS too"),
-        ({"postgres_authorities": "ca.pem"}, "PAYMENTS_POSTGRES_DSN too"),
+        ({"postgres_authorities": "ca.pem"}, "PAYMENTS_POSTGRES_ADDRESS or"),
         (
             {"postgres_dsn": f"{DSN}?sslmode=require", "postgres_authorities": "ca.pem"},
             "PAYMENTS_POSTGRES_DSN has another sslmode than verify-full",

@@ -53,6 +53,8 @@ class ConnectionSettings(BaseSettings):
 
     # Components that run elsewhere. Unset, each is the local stack's, on `host` and its port above.
     kafka_bootstrap_servers: str | None = Field(None, pattern=rf"^({ADDRESS}(,{ADDRESS})*)?$")
+    # A PostgreSQL with the pipeline's roles and their passwords, or else a DSN for all roles.
+    postgres_address: str | None = Field(None, pattern=rf"^({ADDRESS})?$")
     postgres_dsn: SecretStr | None = None
     temporal_address: str | None = Field(None, pattern=rf"^({ADDRESS})?$")
     inference_url: str | None = None
@@ -149,10 +151,10 @@ def _postgres(settings: ConnectionSettings) -> str | None:
         return None
     given = {"postgres_dsn": settings.postgres_dsn, "dagster_dsn": settings.dagster_dsn}
     dsns = {name: dsn.get_secret_value() for name, dsn in given.items() if dsn}
-    if not any(dsns.values()):
+    if not any(dsns.values()) and not settings.postgres_address:
         return (
             "PAYMENTS_POSTGRES_AUTHORITIES is set, but the local stack's PostgreSQL has no TLS. "
-            "Set PAYMENTS_POSTGRES_DSN too"
+            "Set PAYMENTS_POSTGRES_ADDRESS or PAYMENTS_POSTGRES_DSN too"
         )
     for name, dsn in dsns.items():
         modes = parse_qs(urlsplit(dsn).query).get("sslmode", [VERIFY_FULL])

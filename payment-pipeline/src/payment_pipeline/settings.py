@@ -231,6 +231,11 @@ class Settings(ConnectionSettings):
         return self.kafka_bootstrap_servers or f"{self.host}:{self.kafka_port}"
 
     @property
+    def postgres(self) -> str:
+        """The PostgreSQL server with the pipeline's roles, as `host:port`."""
+        return self.postgres_address or f"{self.host}:{self.postgres_port}"
+
+    @property
     def temporal(self) -> str:
         """Temporal's frontend, as `host:port`."""
         return self.temporal_address or f"{self.host}:{self.temporal_port}"
@@ -299,8 +304,12 @@ class Settings(ConnectionSettings):
     def _dsn(self, user: str, password: str, database: str) -> str:
         if self.postgres_dsn:
             return _verified(self.postgres_dsn.get_secret_value(), self.postgres_authorities)
-        secret = quote(self.secret(password), safe="")
-        return f"postgresql://{user}:{secret}@{self.host}:{self.postgres_port}/{database}"
+        return self.dsn_with(user, self.secret(password), database)
+
+    def dsn_with(self, user: str, password: str, database: str) -> str:
+        """The DSN of any role at the address `postgres`, given the text of its password."""
+        dsn = f"postgresql://{user}:{quote(password, safe='')}@{self.postgres}/{database}"
+        return _verified(dsn, self.postgres_authorities)
 
     @property
     def given_secrets(self) -> dict[str, str]:

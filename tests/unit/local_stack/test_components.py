@@ -96,7 +96,7 @@ def test_each_module_of_the_folder_is_a_component_with_its_name() -> None:
 
 def test_every_heap_and_every_address_elsewhere_is_a_setting() -> None:
     for each in components().values():
-        assert {each.heap, each.elsewhere} - {""} <= Settings.model_fields.keys()
+        assert {each.heap, *each.elsewhere} - {""} <= Settings.model_fields.keys()
 
 
 def test_each_secret_is_generated_for_one_component() -> None:

@@ -21,7 +21,7 @@ PINNED = re.compile(r"[a-z0-9][a-z0-9.-]*(\[[a-z0-9, -]+\])?==\d\S*[\s\\]")
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.stem)
 def test_each_package_has_one_version_and_its_hashes(lock: Path) -> None:
     packages = re.split(r"^(?=\S)", lock.read_text(), flags=re.MULTILINE)[1:]
-    assert len(packages) > 30
+    assert len(packages) > 5
     for package in packages:
         assert PINNED.match(package), package
         assert re.search(r"--hash=sha256:[0-9a-f]{64}\b", package), package

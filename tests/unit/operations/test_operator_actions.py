@@ -34,7 +34,10 @@ UNRECORDED = {
         ),
         "reads",
     ),
-    **dict.fromkeys(("up", "down", "migrate", "demo"), "starts, stops or creates the stores"),
+    **dict.fromkeys(
+        ("up", "down", "run", "migrate", "demo"), "starts, stops or creates the stores"
+    ),
+    "secrets generate": "creates what is missing, and changes nothing that is there",
     **dict.fromkeys(("contracts", "metrics"), "writes documents of the repository"),
     "simulate": "sends webhooks, as a provider does",
     "dbt": "is dbt, which derives the marts from the lake",

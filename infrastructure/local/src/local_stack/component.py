@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import psutil
 
-from local_stack.jars import Download, JarLock
+from local_stack.downloads import Download, JarLock
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
@@ -56,8 +56,8 @@ class Component:
     group: str = PIPELINE
     prepare: Callable[[Settings, Work], None] = lambda _settings, _work: None
     """Writes the files that it needs to start. Called only while it is not running."""
-    elsewhere: str = ""
-    """The setting of its address on another machine. When that is set, nothing starts here."""
+    elsewhere: tuple[str, ...] = ()
+    """The settings of its address on another machine. When one is set, nothing starts here."""
     secrets: tuple[str, ...] = ()
     """The secrets of the environment that its process may see. Every other one is withheld."""
     own_settings: Callable[[Settings], Mapping[str, str]] = lambda _settings: {}
@@ -116,4 +116,4 @@ def command_names(word: str) -> Callable[[psutil.Process, Path], bool]:
 
 def runs_elsewhere(settings: Settings, component: Component) -> bool:
     """Whether the settings give the component's address on another machine."""
-    return bool(component.elsewhere and getattr(settings, component.elsewhere))
+    return any(getattr(settings, name) for name in component.elsewhere)

@@ -13,13 +13,22 @@ def names() -> tuple[str, ...]:
     return tuple(name for each in components().values() for name in each.generated_secrets)
 
 
-def generate(settings: Settings) -> None:
-    """Generate each secret that is neither given nor in a file. The files are private."""
+def generate(settings: Settings, more: tuple[str, ...] = ()) -> list[str]:
+    """Generate each secret that is neither given nor in a file. The files are private.
+
+    Args:
+        settings: of the stack.
+        more: names of secrets that no component here has.
+
+    Returns:
+        The names of those that were generated.
+    """
     given = settings.given_secrets
-    for name in names():
-        path = settings.secrets_dir / name
-        if name not in given and not path.exists():
-            write_private(path, new_secret(name) + "\n")
+    paths = {name: settings.secrets_dir / name for name in (*names(), *more)}
+    missing = [name for name, path in paths.items() if name not in given and not path.exists()]
+    for name in missing:
+        write_private(paths[name], new_secret(name) + "\n")
+    return missing
 
 
 def new_secret(name: str) -> str:

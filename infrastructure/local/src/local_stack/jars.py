@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import jgo
 from jgo.config import GlobalSettings
@@ -17,6 +17,7 @@ from jgo.env import LockedDependency as LockedJar
 from jgo.env import LockFile
 from jgo.maven import Artifact, MavenContext, PythonResolver
 
+from local_stack.downloads import Download, JarLock
 from local_stack.files import exclusive, exists
 from payment_pipeline.domain.failures import UserError
 
@@ -25,29 +26,6 @@ DOWNLOADS_AT_ONCE: Final = 8
 
 OnBytes = Callable[[int, int], None]
 """Reports a download's progress: bytes newly expected, bytes newly fetched."""
-
-
-class Download(NamedTuple):
-    """Files that a component fetches before its first start."""
-
-    title: str
-    """The name of the check that asks for room."""
-    folder: Path
-    """The folder of the files. It may be on another disk than the stack."""
-    size_mib: int
-    """Room for the files, and for the archives that they are unpacked from."""
-    setting: str
-    """The variable that chooses another folder."""
-
-
-class JarLock(NamedTuple):
-    """A lock file of jars or archives."""
-
-    path: Path
-    endpoint: str = ""
-    """The Maven coordinates that it is resolved from. Empty: it is written by hand."""
-    is_kept: Callable[[str], bool] = lambda _name: True
-    """Whether a file of an archive is kept, by its name in the archive."""
 
 
 def locked(lock: Path) -> list[LockedJar]:

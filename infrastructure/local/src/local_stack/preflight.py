@@ -20,7 +20,7 @@ import psutil
 from local_stack import files, generated_secrets, process, supervisor
 from local_stack.component import Check, Component, runs_elsewhere
 from local_stack.components import chosen
-from local_stack.jars import Download
+from local_stack.downloads import Download
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.secret_length import too_short
 from payment_pipeline.settings import Settings, variable

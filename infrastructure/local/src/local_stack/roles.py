@@ -1,7 +1,7 @@
-"""The roles, databases and passwords of the PostgreSQL server that runs here.
+"""The roles, databases and passwords of the pipeline's PostgreSQL server.
 
-The superuser makes them at each `payments up` and `payments migrate`. No service has the
-superuser's password.
+The server runs here or at `PAYMENTS_POSTGRES_ADDRESS`. The superuser makes them at each
+`payments up` and `payments migrate`. No service has the superuser's password.
 """
 
 from typing import Final, LiteralString, get_args
@@ -102,11 +102,7 @@ async def _connect(settings: Settings, database: str) -> Admin:
 
 async def _log_in(settings: Settings, database: str, password: str) -> Admin:
     return await psycopg.AsyncConnection.connect(
-        host=settings.host,
-        port=settings.postgres_port,
-        user=ADMIN,
-        password=password,
-        dbname=database,
+        settings.dsn_with(ADMIN, password, database),
         autocommit=True,
         connect_timeout=CONNECT_TIMEOUT_S,
     )

@@ -1,4 +1,4 @@
-"""Commands that exchange secrets while the pipeline runs."""
+"""Commands that generate secrets, and exchange them while the pipeline runs."""
 
 import sys
 from typing import Annotated, Final
@@ -13,12 +13,40 @@ PANEL: Final = Panel.STACK
 app = typer.Typer(
     name="secrets",
     no_args_is_help=True,
-    help="Exchange a signing secret or a password while the pipeline runs.",
+    help="Generate secrets; exchange a signing secret or a password while the pipeline runs.",
 )
 
 Provider = Annotated[
     str, typer.Argument(help="The provider's name in the webhook's path, e.g. stripe.")
 ]
+
+
+@app.command("generate")
+def generate(
+    more: Annotated[
+        list[str] | None, typer.Argument(help="Names of further secrets, of other servers.")
+    ] = None,
+    for_containers: Annotated[
+        bool,
+        typer.Option(
+            "--for-containers",
+            help="Let the users of containers read the files. Their folder stays private.",
+        ),
+    ] = False,
+) -> None:
+    """Generate each secret that is missing, as a file in `<var>/secrets`.
+
+    `payments up` does this too. Files that are there stay as they are.
+    """
+    from local_stack import files, generated_secrets
+
+    loaded = settings.load()
+    files.make_folders(loaded)
+    made = generated_secrets.generate(loaded, tuple(more or ()))
+    if for_containers:
+        for path in loaded.secrets_dir.iterdir():
+            path.chmod(0o644)
+    Screen().line(f"{loaded.secrets_dir}: {', '.join(made) or 'nothing to do'}")
 
 
 @app.command("rotate")

@@ -45,6 +45,20 @@ def up(
 
 
 @app.command()
+def run(
+    component: Annotated[str, typer.Argument(help="A component, as `payments status` names it.")],
+) -> None:
+    """Run one component in the foreground, as a container does.
+
+    The stores and services that it calls must run already: their addresses are settings. It
+    prepares the component as `payments up` does, for example it trains models that are missing.
+    """
+    from local_stack import foreground
+
+    foreground.run(settings.load(), component, Screen(stderr=True).line)
+
+
+@app.command()
 def down() -> None:
     """Stop every process of the stack. The data stays."""
     from local_stack import stack

@@ -27,6 +27,7 @@ from .model_card import Card
 TRUSTED_TYPES: Final = (
     "scipy._lib.array_api_compat.numpy._aliases.asarray",
     "scipy.interpolate._bsplines.BSpline",
+    "scipy.interpolate._bsplines._BSpline",  # from scipy 1.18 on, which needs Python 3.12
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
 )

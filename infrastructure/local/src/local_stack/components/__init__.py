@@ -21,6 +21,20 @@ def components() -> Mapping[str, Component]:
     return {each.name: each for each in sorted(found, key=lambda component: component.order)}
 
 
+def component(name: str) -> Component:
+    """One component. The others are not imported: a container has only what its own needs.
+
+    Raises:
+        UserError: there is no component of this name.
+    """
+    modules = {
+        module.name.replace("_", "-"): module.name for module in pkgutil.iter_modules(__path__)
+    }
+    if name not in modules:
+        raise UserError(f"No component {name}: there are {', '.join(modules)}.")
+    return _component(modules[name])
+
+
 def _component(module: str) -> Component:
     found: Component = import_module(f"{__name__}.{module}").COMPONENT
     return found

