@@ -68,8 +68,9 @@ def test_the_worker_is_admitted_by_inference(audit: dict[str, Any], secure: Sett
         found = connection.execute(
             "SELECT inference_status, count(*) FROM payment_events GROUP BY 1"
         ).fetchall()
-    assert dict(found).get("scored", 0) > 0
-    assert "unavailable" not in dict(found)
+    counts = {str(status): count for status, count in found}
+    assert counts.get("scored", 0) > 0
+    assert "unavailable" not in counts
 
 
 async def test_histories_are_encrypted_and_a_review_is_answered(

@@ -39,6 +39,6 @@ def test_a_stranger_is_answered_as_documented(published: BaseSchema, operation: 
 
 def _log_in(settings: Settings) -> Callable[[Case], None]:
     def with_token(case: Case) -> None:
-        case.headers = {**(case.headers or {}), "Authorization": f"Bearer {settings.secret(NAME)}"}
+        case.headers["Authorization"] = f"Bearer {settings.secret(NAME)}"
 
     return with_token

@@ -86,7 +86,7 @@ SECRETS: Final = tuple(password_name(user) for user in (OPERATOR, *RIGHTS))
 SUPER_USERS: Final = (f"CN={NAME}", OPERATOR)
 
 
-class UsersUpserted(Response):
+class UsersUpserted(Response):  # type: ignore[misc]  # aiokafka has no types
     """Kafka's answer to `UpsertUsersStruct`."""
 
     API_KEY = 51
@@ -106,7 +106,7 @@ class UsersUpserted(Response):
     )
 
 
-class UpsertUsersStruct(RequestStruct):
+class UpsertUsersStruct(RequestStruct):  # type: ignore[misc]
     """Kafka's AlterUserScramCredentials in its only version."""
 
     API_KEY = 51
@@ -135,7 +135,7 @@ class UpsertUsersStruct(RequestStruct):
     )
 
 
-class UpsertUsers(Request[UpsertUsersStruct]):
+class UpsertUsers(Request[UpsertUsersStruct]):  # type: ignore[misc]
     """Makes users, or changes their passwords, which are hashed here."""
 
     API_KEY = 51
@@ -148,7 +148,7 @@ class UpsertUsers(Request[UpsertUsersStruct]):
         return request_struct_class([], self._users, {})
 
 
-class AllowAll(Request[CreateAclsRequest_v1]):
+class AllowAll(Request[CreateAclsRequest_v1]):  # type: ignore[misc]
     """Adds every right of `RIGHTS`. A right that exists stays."""
 
     API_KEY = 30

@@ -36,7 +36,7 @@ class CertifiedCatalog(RestCatalog):
         def merged(*given: Any) -> Any:  # noqa: ANN401 - as requests has them
             return {**merge(*given), "verify": authorities}
 
-        session.merge_environment_settings = merged  # type: ignore[method-assign]
+        session.merge_environment_settings = merged  # type: ignore[assignment, method-assign]
 
 
 class CertifiedFileIO(PyArrowFileIO):
