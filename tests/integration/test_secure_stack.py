@@ -73,6 +73,16 @@ def test_the_worker_is_admitted_by_inference(audit: dict[str, Any], secure: Sett
     assert "unavailable" not in counts
 
 
+def test_the_ledger_s_user_may_do_all_that_an_audit_does(
+    audit: dict[str, Any], secure: Settings, tmp_path: Path
+) -> None:
+    assert audit["ok"]
+    (tmp_path / "none.jsonl").touch()
+    again = commands.audit(as_user(secure, "ledger"), None)
+    assert again["ok"], again
+    assert again["stages"]["raw"]["events"] >= audit["stages"]["raw"]["events"]
+
+
 async def test_histories_are_encrypted_and_a_review_is_answered(
     audit: dict[str, Any], secure: Settings
 ) -> None:
