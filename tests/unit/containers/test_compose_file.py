@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import yaml
 
+from local_stack import client_secrets
 from local_stack.components import components
 from payment_pipeline.settings import Settings, variable
 from support.repository import ROOT
@@ -14,7 +15,11 @@ OURS: Final = {
     name: each for name, each in SERVICES.items() if str(each["image"]).startswith("payments/")
 }
 RUN: Final = {name: each for name, each in OURS.items() if each.get("command", [""])[0] == "run"}
-NOT_OF_THE_STACK: Final = {"postgres_dsn", "dagster_dsn"}
+NOT_OF_THE_STACK: Final = {
+    *("postgres_dsn", "dagster_dsn"),
+    *client_secrets.KAFKA,
+    *client_secrets.TEMPORAL,
+}
 
 
 def targets(service: dict[str, Any]) -> set[str]:
