@@ -110,6 +110,22 @@ def test_every_variable_is_a_setting(profile: str) -> None:
     assert {name for name in named if name.startswith("PAYMENTS_")} <= known
 
 
+@each_profile
+def test_the_services_accept_their_settings(profile: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every value is valid, and no two contradict each other."""
+    [settings] = of_kind(profile, "ConfigMap")
+    for name in PIPELINE:
+        [container] = pods(profile)[name]["spec"]["containers"]
+        env = {each["name"]: each.get("value", "from-a-secret") for each in container["env"]}
+        with monkeypatch.context() as patched:
+            for variable_name, value in {**settings["data"], **env}.items():
+                patched.setenv(variable_name, value)
+            accepted = Settings()
+        assert accepted.inference == "http://inference:8001"
+        encrypted = accepted.kafka_security_protocol == "SASL_SSL"
+        assert encrypted == (profile == "production")
+
+
 def test_the_schema_names_every_setting() -> None:
     """After a change of the settings: write the names into `values.schema.json`."""
     schema = json.loads((cluster_release.FOLDER / "payments/values.schema.json").read_text())
@@ -189,8 +205,8 @@ def test_a_pod_sees_only_its_own_secrets(profile: str) -> None:
         "gateway": {"webhook_secrets_stripe"},
         "normalizer": {"pseudonym_key"},
         "dispatcher": set(),
-        "worker": {"postgres_worker_password"},
-        "inference": set(),
+        "worker": {"postgres_worker_password", "inference_token"},
+        "inference": {"inference_token"},
     }
 
 
