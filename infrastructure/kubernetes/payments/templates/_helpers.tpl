@@ -89,9 +89,14 @@ topologySpreadConstraints:
   value: postgresql://payments:$(PAYMENTS_POSTGRES_PASSWORD)@{{ .Values.settings.PAYMENTS_POSTGRES_ADDRESS }}/payments
 {{- end }}
 
-{{/* The login at Kafka: each service is a user of its own, whose Secret Strimzi makes. */}}
+{{/* The login at Kafka: each service is a user of its own, whose Secret Strimzi makes. The processes
+     that don't use Kafka refuse these settings without a user. */}}
 {{- define "payments.kafkaUser" -}}
 {{- if .root.Values.kafka.users }}
+- name: PAYMENTS_KAFKA_SECURITY_PROTOCOL
+  value: SASL_SSL
+- name: PAYMENTS_KAFKA_AUTHORITIES
+  value: /var/lib/payments/authorities/kafka/ca.crt
 - name: PAYMENTS_KAFKA_USER
   value: payments-{{ .name }}
 - name: PAYMENTS_KAFKA_PASSWORD
