@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from importlib.metadata import version
 from typing import Final
 
@@ -304,3 +306,10 @@ def test_each_service_may_do_in_kafka_only_what_it_does() -> None:
         for operation in acl["operations"]
     }
     assert rights == {("webhooks.", "Write"), ("webhooks.", "Describe")}
+
+
+def test_the_rendered_manifests_can_be_piped_to_kubectl() -> None:
+    command = [sys.executable, "-m", "payment_operations.cli", "cluster", "render"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    printed = [each for each in yaml.safe_load_all(done.stdout) if each]
+    assert printed == [*manifests("dev")]

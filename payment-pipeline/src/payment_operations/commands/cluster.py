@@ -84,7 +84,8 @@ def render(profile: OfProfile = Profile.DEV, values: Values = None) -> None:
 
     for chart in cluster_release.charts(profile.value, values or []):
         for manifest in cluster_release.rendered(chart):
-            Screen().output(manifest)
+            for line in ("---", *manifest.splitlines()):
+                Screen().line(line)
 
 
 @app.command()
