@@ -224,6 +224,8 @@ class Settings(BaseSettings):
     # The authorities (PEM) that certify a Trino that runs elsewhere. Unset, the well-known ones.
     trino_authorities: Path | None = None
     trino_heap_mib: int = Field(2048, ge=1024)
+    # An unpacked Trino. Unset, it is fetched and unpacked into the cache.
+    trino_home: Path | None = None
 
     # The folder of the files that are unpacked once for all stacks.
     cache: Path = Path("~/.cache/payment-pipeline")
@@ -304,7 +306,12 @@ class Settings(BaseSettings):
     def trino_password_of(self, user: TrinoUser) -> str | None:
         """The password of a user of Trino. None if Trino runs elsewhere and needs none."""
         name = "trino_password" if user == "owner" else "trino_reader_password"
-        return self.given_secrets.get(name) if self.trino_url else self.secret(name)
+        try:
+            return self.secret(name)
+        except MissingSecretError:
+            if self.trino_url:
+                return None
+            raise
 
     @property
     def dsn(self) -> str:

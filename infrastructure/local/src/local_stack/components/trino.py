@@ -69,7 +69,12 @@ ARCHIVES: Final = JarLock(jars.LOCKS / "trino.jars.toml", is_kept=is_kept)
 
 
 def home(settings: Settings) -> Path:
-    """The folder that Trino is unpacked into, one for all stacks. Its name has the version."""
+    """Trino's folder: given, or the one for all stacks that Trino is unpacked into.
+
+    The name of the latter has the version.
+    """
+    if settings.trino_home:
+        return settings.trino_home
     version = jars.locked(ARCHIVES.path)[0].version
     return settings.cache.expanduser() / f"trino-{version}-{LAYOUT}"
 
@@ -86,8 +91,9 @@ def prepare(settings: Settings, work: Work) -> None:
         UserError: Trino can't be fetched, or its files are not the locked ones, or no Java is new
             enough.
     """
-    java.find(JAVA_MIN)
-    _install(settings, work)
+    if not settings.trino_home:
+        java.find(JAVA_MIN)
+        _install(settings, work)
     certificates.ensure(settings, NAME)
     write_config(settings)
 
@@ -136,6 +142,7 @@ def write_config(settings: Settings) -> None:
         text = "".join((TEMPLATES / part).read_text() for part in parts)
         write_private(etc(settings) / name, Template(text).substitute(values))
     write_private(etc(settings) / "users", _users(settings))
+    write_private(etc(settings) / "java.options", "\n".join(_options(settings)) + "\n")
 
 
 def _users(settings: Settings) -> str:
@@ -246,13 +253,14 @@ def main() -> None:
     os.execv(  # noqa: S606 - no shell is the point
         runtime,
         [
-            runtime, "-cp", f"{home(settings)}/lib/*",
-            f"-Xmx{settings.trino_heap_mib}m",
-            *JVM,
-            f"-Dconfig={etc(settings)}/config.properties",
-            MAIN,
+            runtime, "-cp", f"{home(settings)}/lib/*", f"@{etc(settings)}/java.options", MAIN,
         ],
     )  # fmt: skip
+
+
+def _options(settings: Settings) -> list[str]:
+    """Java's options, one a line. A container of Trino reads them too."""
+    return [f"-Xmx{settings.trino_heap_mib}m", *JVM, f"-Dconfig={etc(settings)}/config.properties"]
 
 
 COMPONENT: Final = Component(
