@@ -1,4 +1,4 @@
-"""The pipeline in Docker Compose: from a signed event to bronze, with a clean audit, and no rest.
+"""The platform in Docker Compose: from a signed event to the facts, with a clean audit.
 
 The images of others may be stand-ins (`support.container_images`). Then this proves our Compose
 file, our images and scripts, and not those images.
@@ -19,7 +19,10 @@ pytestmark = [pytest.mark.stack, pytest.mark.containers, pytest.mark.timeout(900
 
 COMPOSE: Final = ROOT / "infrastructure/compose/compose"
 EVENTS: Final = 5000
-SERVICES: Final = ("gateway", "normalizer", "dispatcher", "worker", "inference")
+SERVICES: Final = (
+    *("gateway", "normalizer", "dispatcher", "worker", "inference"),
+    *("dagster-code", "dagster-webserver", "dagster-daemon", "lake-metrics"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +35,13 @@ def engine() -> Iterator[Engine]:
 
 @pytest.fixture(scope="module")
 def compose(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """The pipeline's profile, started; nothing of it is left at the end."""
+    """The pipeline and the lakehouse, started; nothing of them is left at the end."""
     var = tmp_path_factory.mktemp("compose") / "var"
-    project = {"PAYMENTS_VAR": str(var), "COMPOSE_PROJECT_NAME": "payments-test"}
+    project = {
+        "PAYMENTS_VAR": str(var),
+        "COMPOSE_PROJECT_NAME": "payments-test",
+        "WITH": "lakehouse",
+    }
     running = Engine({**engine.environment, **project}, engine.inside)
     try:
         running.run(COMPOSE, "up")
@@ -48,7 +55,7 @@ def compose(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def audit(compose: Engine, ledger: Path | None = None) -> dict[str, Any]:
-    words = ["payments", "audit", "--through", "bronze", "--json", "--wait", "60"]
+    words = ["payments", "audit", "--through", "facts", "--json", "--wait", "400"]
     if ledger:
         words += ["--client-ledger", "/dev/stdin"]
     found: dict[str, Any] = json.loads(compose.run(COMPOSE, *words, given=ledger))
@@ -63,16 +70,16 @@ def test_each_event_of_the_simulator_is_at_its_destination(compose: Engine) -> N
     )
     found = audit(compose, ledger)
     assert found["ok"], found
-    assert found["stages"]["bronze"]["events"] > EVENTS * 0.9
+    assert found["stages"]["facts"]["events"] > EVENTS * 0.9
 
 
 def test_a_restart_of_every_service_loses_nothing(compose: Engine) -> None:
-    before = audit(compose)["stages"]["bronze"]["events"]
+    before = audit(compose)["stages"]["facts"]["events"]
     compose.run(COMPOSE, "simulate", "--events", "500", "--seed", "2", inside=True)
     compose.run(COMPOSE, "restart", *SERVICES)
     found = audit(compose)
     assert found["ok"], found
-    assert found["stages"]["bronze"]["events"] > before
+    assert found["stages"]["facts"]["events"] > before
 
 
 def test_no_service_runs_as_root_or_can_write_its_image(compose: Engine) -> None:

@@ -13,6 +13,7 @@ import ssl
 import tarfile
 import zipfile
 from collections.abc import Iterable
+from ipaddress import ip_address
 from pathlib import Path
 from string import Template
 from typing import Final
@@ -93,32 +94,41 @@ def prepare(settings: Settings, work: Work) -> None:
     """
     if not settings.trino_home:
         java.find(JAVA_MIN)
-        _install(settings, work)
+        unpacked(settings, work)
     certificates.ensure(settings, NAME)
     write_config(settings)
 
 
-def _install(settings: Settings, work: Work) -> None:
+def unpacked(settings: Settings, work: Work) -> Path:
+    """Trino's folder, after Trino was fetched and unpacked into it if it was missing.
+
+    Raises:
+        UserError: Trino can't be fetched, or its files are not the locked ones.
+    """
     target = home(settings)
     with exclusive(target.with_suffix(".lock")):
-        if target.exists():
-            return
-        server, plugin = jars.fetch(ARCHIVES.path, work)
-        unfinished = target.with_suffix(".unfinished")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        with tarfile.open(server) as packed:
-            # The parameter `filter` of extractall is unknown to Python before 3.11.4.
-            packed.extraction_filter = getattr(tarfile, "data_filter", None)
-            packed.extractall(unfinished)  # noqa: S202 - its hash is locked
-        [unpacked] = unfinished.iterdir()
-        for unused in (unpacked / "plugin").iterdir():
-            if unused.name not in PLUGINS:
-                shutil.rmtree(unused)
-        # shutil would leave out jars with two dots in a row in their names.
-        with zipfile.ZipFile(plugin) as archive:
-            archive.extractall(unpacked / "plugin")  # noqa: S202 - its hash is locked
-        unpacked.rename(target)
-        unfinished.rmdir()
+        if not target.exists():
+            _unpack(target, work)
+    return target
+
+
+def _unpack(target: Path, work: Work) -> None:
+    server, plugin = jars.fetch(ARCHIVES.path, work)
+    unfinished = target.with_suffix(".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    with tarfile.open(server) as packed:
+        # The parameter `filter` of extractall is unknown to Python before 3.11.4.
+        packed.extraction_filter = getattr(tarfile, "data_filter", None)
+        packed.extractall(unfinished)  # noqa: S202 - its hash is locked
+    [folder] = unfinished.iterdir()
+    for unused in (folder / "plugin").iterdir():
+        if unused.name not in PLUGINS:
+            shutil.rmtree(unused)
+    # shutil would leave out jars with two dots in a row in their names.
+    with zipfile.ZipFile(plugin) as archive:
+        archive.extractall(folder / "plugin")  # noqa: S202 - its hash is locked
+    folder.rename(target)
+    unfinished.rmdir()
 
 
 def write_config(settings: Settings) -> None:
@@ -170,6 +180,7 @@ def _values(settings: Settings) -> dict[str, object]:
         # Trino's nodes know each other by it. There is one node, which reads it at its start.
         "shared_secret": secrets.token_urlsafe(32),
         "host": settings.host,
+        "bind_ip": _bind_ip(settings.host),
         "port": settings.trino_port,
         "etc": etc(settings),
         "plugins": home(settings) / "plugin",
@@ -186,6 +197,14 @@ def _values(settings: Settings) -> dict[str, object]:
         "user": settings.trino_user,
         "reader": settings.trino_reader,
     }
+
+
+def _bind_ip(host: str) -> str:
+    """The address to listen on. In a container the host is a name, and every address is meant."""
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        return "0.0.0.0"  # noqa: S104 - only a container's network reaches it
 
 
 async def ready(settings: Settings) -> bool:
