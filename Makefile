@@ -18,7 +18,14 @@ UNWANTED_LICENSES := AGPL;Affero;SSPL;Server Side Public;Business Source;Commons
 SCANNED := . ':!tests/replay/histories' ':!tests/providers/*.json' ':!infrastructure/locks' \
 	':!*stripe_objects.json' ':!*.jars.toml'
 
-.PHONY: help setup check pipeline-up pipeline-down orchestrator-up status logs migrate \
+# The profile of the Kubernetes charts: dev or production. `check` and `setup` look at a cluster only if
+# it is given.
+CLUSTER := $(PAYMENTS) cluster
+FOR_PROFILE = --profile $(or $(PROFILE),dev)
+
+.PHONY: help setup check pipeline-up pipeline-down orchestrator-up pipeline-status pipeline-logs migrate \
+	deploy destroy status polaris-status polaris-logs port-forward-start port-forward-stop \
+	port-forward-status restart-dagster restart-trino restart-polaris restart-all test-cluster \
 	gateway-simulator audit test test-unit lint secret-scan bench chaos lock setup-superset \
 	lakehouse-up dashboards-up demo dbt-docs audit-dependencies sbom licenses fuzz \
 	images compose-up compose-down compose-logs compose-simulator compose-payments test-compose
@@ -26,11 +33,13 @@ SCANNED := . ':!tests/replay/histories' ':!tests/providers/*.json' ':!infrastruc
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' Makefile
 
-setup: ## Make .venv from the locked packages, if they changed
+setup: ## Make .venv, if the locked packages changed; PROFILE=dev sets up a cluster
 	@infrastructure/local/setup
+	@$(if $(PROFILE),$(CLUSTER) setup $(FOR_PROFILE))
 
-check: setup ## Check this machine, with a remedy for each problem
-	@$(PAYMENTS) doctor
+check: ## Check this machine, or with PROFILE=dev the cluster of KUBECONFIG
+	@infrastructure/local/setup
+	@$(if $(PROFILE),$(CLUSTER) check $(FOR_PROFILE),$(PAYMENTS) doctor)
 
 pipeline-up: setup ## Start the pipeline and wait until it is ready
 	@$(PAYMENTS) up
@@ -53,11 +62,45 @@ demo: setup setup-superset ## Start everything, send events, build marts, audit
 setup-superset: setup # Make .venv-superset (700 MB) from its locked packages, if they changed
 	@infrastructure/local/setup-beside superset
 
-status: setup ## Show the status and address of each component
+pipeline-status: setup ## Show the native stack: each component and its address
 	@$(PAYMENTS) status
 
-logs: setup ## Show the end of the logs; ARGS="gateway --follow"
+pipeline-logs: setup ## Show the native stack's logs; ARGS="gateway --follow"
 	@$(PAYMENTS) logs $(ARGS)
+
+deploy: setup ## Deploy to Kubernetes; PROFILE=dev or production, ARGS="--values my.yaml"
+	@$(CLUSTER) setup $(FOR_PROFILE)
+	@$(CLUSTER) deploy $(FOR_PROFILE) $(ARGS)
+
+destroy: setup ## Remove the namespace lakehouse with its data; asks first
+	@$(CLUSTER) destroy $(ARGS)
+
+status: setup ## Show the workloads on Kubernetes, and which are not ready
+	@$(CLUSTER) status
+
+polaris-status: setup ## Show the catalog on Kubernetes
+	@$(CLUSTER) status polaris
+
+polaris-logs: setup ## Show the catalog's logs on Kubernetes; ARGS="-n 500"
+	@$(CLUSTER) logs polaris $(ARGS)
+
+port-forward-start: setup ## Forward loopback to the gateway and the UIs on Kubernetes
+	@$(CLUSTER) port-forward start
+
+port-forward-stop: setup ## Stop forwarding
+	@$(CLUSTER) port-forward stop
+
+port-forward-status: setup ## Show the forwarded addresses
+	@$(CLUSTER) port-forward status
+
+restart-dagster restart-trino restart-polaris: restart-%: setup # Restart one workload on Kubernetes
+	@$(CLUSTER) restart $*
+
+restart-all: setup ## Restart our services on Kubernetes, pod by pod (or restart-dagster|trino|polaris)
+	@$(CLUSTER) restart
+
+test-cluster: setup ## Run the tests on Kubernetes; skipped without a cluster
+	@$(BIN)/pytest -q -n0 tests/cluster $(ARGS)
 
 migrate: setup ## Update the schema, topics and search attributes
 	@$(PAYMENTS) migrate

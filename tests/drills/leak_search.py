@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 import aiohttp
 import psycopg
 import pyarrow as pa
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 from psycopg import sql
 from temporalio.client import Client
 
@@ -243,7 +243,7 @@ def _trace(spans: Collector, text: str) -> None:
 
 
 async def _produce(settings: Settings, text: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    admin = kafka.admin_client(settings)
     producer = kafka.producer(settings)
     await admin.start()
     await producer.start()
@@ -256,7 +256,7 @@ async def _produce(settings: Settings, text: str) -> None:
 
 
 async def _drop_topic(settings: Settings) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    admin = kafka.admin_client(settings)
     await admin.start()
     try:
         await admin.delete_topics([CONTROL])

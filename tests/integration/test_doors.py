@@ -52,7 +52,9 @@ OPEN: Final[Mapping[str, Open]] = {
         EVERYTHING, f"the ports between the parts of Temporal's server; it {NO_LOGIN}"
     ),
     "dagster_port": Open(EVERYTHING, NO_LOGIN),
-    "inference_port": Open(EVERYTHING, NO_LOGIN),
+    "inference_port": Open(
+        STATES.gives | only("/openapi.json"), "states and counts, and the description of scores"
+    ),
     "gateway_metrics_port": Open(
         STATES.gives | only("/openapi.json"), "states and counts, and the description of webhooks"
     ),

@@ -19,10 +19,16 @@ from payment_pipeline.domain.scoring import ScoreResponse
 
 CUSTOMERS = "600"
 START_S_MAX = 60
+TOKEN = "a token with enough characters"
+LOGIN = {"Authorization": f"Bearer {TOKEN}"}
 
 
 def environment(var: Path, port: int) -> dict[str, str]:
-    return os.environ | {"PAYMENTS_VAR": str(var), "PAYMENTS_INFERENCE_PORT": str(port)}
+    return os.environ | {
+        "PAYMENTS_VAR": str(var),
+        "PAYMENTS_INFERENCE_PORT": str(port),
+        "PAYMENTS_INFERENCE_TOKEN": TOKEN,
+    }
 
 
 def train(var: Path, seed: int) -> list[dict[str, object]]:
@@ -95,7 +101,10 @@ def test_serves_takes_a_new_training_up_and_stops_when_told(trained: Path) -> No
         "features": {"subscription_past_due": 1.0},
         "decline": {"network": "visa", "network_decline_code": "43"},
     }
-    with running(trained, port) as process, httpx.Client(base_url=f"http://127.0.0.1:{port}") as to:
+    with (
+        running(trained, port) as process,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=LOGIN) as to,
+    ):
         answer = to.post("/v1/score", json={"events": [charge]})
         (scores,) = ScoreResponse.model_validate_json(answer.content).scores
         assert scores.retry_strategy is not None

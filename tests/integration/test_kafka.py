@@ -8,10 +8,10 @@ from uuid import uuid4
 import pytest
 import uvloop
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.admin import RecordsToDelete
 from aiokafka.conn import AIOKafkaConnection
 
-from payment_pipeline.adapters import kafka, kafka_ranges, topic_configs
+from payment_pipeline.adapters import kafka, kafka_ranges, kafka_security, topic_configs
 from payment_pipeline.adapters.kafka_ranges import RangeExpiredError, RangeReader, RangeStalledError
 from payment_pipeline.settings import Settings
 
@@ -34,7 +34,7 @@ class Log:
     async def commit(self, value: bytes) -> None:
         """Write in a transaction, whose end takes an offset that no record has."""
         producer = AIOKafkaProducer(
-            bootstrap_servers=self.settings.kafka, transactional_id=uuid4().hex
+            **kafka_security.options(self.settings), transactional_id=uuid4().hex
         )
         async with producer, producer.transaction():
             await producer.send_and_wait(self.topic, value, partition=0)
@@ -91,7 +91,7 @@ async def test_a_range_larger_than_one_fetch_is_read_whole(log: Log) -> None:
 
 async def test_a_range_that_retention_has_taken_is_said_to_be_gone(log: Log) -> None:
     await log.write([b"%d" % number for number in range(10)])
-    admin = AIOKafkaAdminClient(bootstrap_servers=log.settings.kafka)
+    admin = kafka.admin_client(log.settings)
     await admin.start()
     try:
         await admin.delete_records({TopicPartition(log.topic, 0): RecordsToDelete(5)})
@@ -114,7 +114,7 @@ async def test_a_topic_that_exists_is_raised_to_the_settings_and_never_lowered(
     hour_ms = 3_600_000
 
     async def held() -> dict[str, str]:
-        admin = AIOKafkaAdminClient(bootstrap_servers=log.settings.kafka)
+        admin = kafka.admin_client(log.settings)
         await admin.start()
         found = await topic_configs.read(admin, [log.topic])
         await admin.close()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import psycopg
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.admin import RecordsToDelete
 
 from local_stack import roles
 from local_stack.component import Check
@@ -72,7 +72,7 @@ async def test_a_worker_samples_the_headroom_while_it_waits_for_its_stores(
 
 
 async def _delete_before(settings: Settings, offset: int) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    admin = kafka.admin_client(settings)
     await admin.start()
     await admin.delete_records({FIRST: RecordsToDelete(before_offset=offset)})
     await admin.close()

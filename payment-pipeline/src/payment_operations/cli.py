@@ -15,7 +15,7 @@ import typer
 from pydantic import ValidationError
 from typer.core import TyperGroup
 
-from payment_pipeline import settings
+from payment_pipeline import invalid_settings, settings
 from payment_pipeline.domain.failures import UserError
 
 from .commands import groups
@@ -87,7 +87,7 @@ def main() -> None:
             screen.output(mistake.output)
         sys.exit(mistake.exit_code)
     except ValidationError as wrong:
-        for sentence in settings.sentences(wrong):
+        for sentence in invalid_settings.sentences(wrong):
             screen.line(f"payments: {sentence}", style="red")
         sys.exit(2)
     except ModuleNotFoundError as missing:

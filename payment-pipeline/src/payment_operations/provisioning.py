@@ -7,7 +7,7 @@ from typing import Final
 import psycopg
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
-from local_stack import roles
+from local_stack import kafka_users, roles
 from payment_pipeline import providers
 from payment_pipeline.adapters import kafka, postgres
 from payment_pipeline.adapters.temporal import ensure_search_attributes
@@ -59,6 +59,8 @@ async def _features(settings: Settings) -> tuple[str, ...]:
 
 async def _topics(settings: Settings) -> tuple[str, ...]:
     try:
+        if settings.secure and not settings.kafka_bootstrap_servers:
+            await kafka_users.ensure(settings)
         return await kafka.ensure_topics(settings, providers.topics())
     except KafkaConnectionError as refusal:
         raise kafka.unreachable(settings, refusal) from refusal

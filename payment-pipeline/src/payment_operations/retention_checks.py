@@ -7,7 +7,6 @@ import asyncio
 from typing import Final
 
 import psycopg
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from local_stack.component import Check
@@ -84,7 +83,7 @@ def judged(found: list[Headroom], *, all_known: bool) -> Check:
 
 async def _retention(settings: Settings) -> Check:
     """Check whether each topic keeps records as long as the settings say."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    admin = kafka.admin_client(settings)
     try:
         await admin.start()
         there = set(await admin.list_topics()) & set(providers.topics())

@@ -11,10 +11,12 @@ def up(
     only: tuple[str, ...] = (),
     watcher: stack.Watcher | None = None,
     groups: tuple[str, ...] = (),
+    *,
+    secure: bool = False,
 ) -> None:
     """Start the stack as `stack.up` does, and provision each store as soon as it is ready.
 
     Raises:
         UserError: as `stack.up`, or a store refuses.
     """
-    stack.up(settings, STEPS, only, watcher, groups)
+    stack.up(settings, STEPS, only, watcher, groups, secure=secure)

@@ -35,7 +35,13 @@ class _Live(stack.Watcher):
         self._board.work(name, more, done)
 
 
-def up(settings: Settings, only: tuple[str, ...] = (), groups: tuple[str, ...] = ()) -> None:
+def up(
+    settings: Settings,
+    only: tuple[str, ...] = (),
+    groups: tuple[str, ...] = (),
+    *,
+    secure: bool = False,
+) -> None:
     """Start the stack with a progress display, then print its status and the next steps.
 
     Raises:
@@ -43,12 +49,12 @@ def up(settings: Settings, only: tuple[str, ...] = (), groups: tuple[str, ...] =
     """
     screen = Screen()
     with screen.board([component.name for component in chosen(only, groups)]) as board:
-        stack_start.up(settings, only, _Live(screen, board), groups)
+        stack_start.up(settings, only, _Live(screen, board), groups, secure=secure)
     show_status(stack.status(settings))
     lines = links(settings, groups)
     if not only:
         lines["First event"] = "make gateway-simulator, or payments simulate --events 1"
-    lines["Logs"] = f"{files.var(settings) / 'log'}, or make logs"
+    lines["Logs"] = f"{files.var(settings) / 'log'}, or make pipeline-logs"
     for name, text in lines.items():
         screen.labelled(name, text, width=_LABEL_WIDTH, indent=0)
 

@@ -6,7 +6,9 @@ PASSWORD_CHARS_MIN: Final = 16
 """The least length of a password, of a signing secret and of any other secret."""
 KEY_CHARS_MIN: Final = 32
 """The least length of a key. Candidates for a key can be tried without asking a server."""
-KEYS: Final = ("backup_key", "superset_secret_key")
+KEYS: Final = ("backup_key", "superset_secret_key", "temporal_payload_keys")
+SEVERAL: Final = ("temporal_payload_keys", "inference_token")
+"""The settings that may hold several secrets, as a provider's signing secrets may."""
 UNMEASURED: Final = ("s3_access_key", "postgres_dsn", "dagster_dsn")
 """The id of an access key is no secret. The passwords in a DSN belong to a server elsewhere."""
 
@@ -21,8 +23,8 @@ class Short(NamedTuple):
 def too_short(name: str, secret: str) -> Short | None:
     """What is wrong with a secret of this setting, or None if it is long enough."""
     least = KEY_CHARS_MIN if name in KEYS else PASSWORD_CHARS_MIN
-    # A provider may have several signing secrets at a time.
-    parts = secret.replace(",", "\n").split("\n") if name.startswith("webhook_") else [secret]
+    several = name.startswith("webhook_") or name in SEVERAL
+    parts = secret.replace(",", "\n").split("\n") if several else [secret]
     if name in UNMEASURED or all(len(part.strip()) >= least for part in parts if part.strip()):
         return None
     return Short(

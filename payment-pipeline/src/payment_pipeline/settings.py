@@ -12,12 +12,13 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Final, Literal, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr
+from pydantic_settings import DotEnvSettingsSource, SettingsConfigDict
 
-from payment_pipeline import resources
+from payment_pipeline import resources, unknown_variables
+from payment_pipeline.connection_settings import VERIFY_FULL, ConnectionSettings
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.secret_length import too_short
 
@@ -32,8 +33,8 @@ PRIVATE_UMASK: Final = 0o077
 
 FINGERPRINT_HEX: Final = 8
 
-ADDRESS: Final = r"[^\s,/]+:\d{1,5}"
-"""`host:port`. A client would try any other text forever."""
+SECURE: Final = "secure"
+"""The file in `var` of a local stack that was started with `payments up --secure`."""
 
 TrinoUser = Literal["owner", "reader"]
 """Trino's users: `trino_user` loads and transforms, `trino_reader` only reads."""
@@ -43,30 +44,6 @@ Service = Literal["worker", "lake", "reader", "actions"]
 
 `bronze/queries/grants.sql` says what each role may do.
 """
-
-
-def _http_url(value: object) -> object:
-    """Checks a URL and returns it unchanged; `None` for an empty text.
-
-    Raises:
-        ValueError: the URL has no scheme, no host, or an invalid port.
-    """
-    if value == "":
-        return None
-    if isinstance(value, str):
-        where = urlsplit(value)
-        wrong = where.scheme not in ("http", "https") or not where.hostname
-        try:
-            wrong = wrong or where.port == 0
-        except ValueError:
-            wrong = True
-        if wrong:
-            raise ValueError("should be an address such as https://trino.example:8443")
-    return value
-
-
-HttpUrl = Annotated[str | None, BeforeValidator(_http_url)]
-"""The URL of a component; `None` stands for the component of the local stack."""
 
 
 class Signer(Protocol):
@@ -82,7 +59,7 @@ class Signer(Protocol):
         ...
 
 
-class Settings(BaseSettings):
+class Settings(ConnectionSettings):
     """All settings. The defaults are for one machine that listens on loopback."""
 
     model_config = SettingsConfigDict(
@@ -93,6 +70,8 @@ class Settings(BaseSettings):
         env_nested_max_split=1,
         extra="ignore",
         frozen=True,
+        # A message about an invalid value must not show a secret beside it.
+        hide_input_in_errors=True,
         populate_by_name=True,
     )
 
@@ -131,23 +110,10 @@ class Settings(BaseSettings):
     seaweedfs_admin_port: int = Field(9360, ge=1, le=65535)
     seaweedfs_admin_grpc_port: int = Field(9361, ge=1, le=65535)
 
-    # Components that run elsewhere. Unset, each is the local stack's, on `host` and its port above.
-    kafka_bootstrap_servers: str | None = Field(None, pattern=rf"^({ADDRESS}(,{ADDRESS})*)?$")
-    # A PostgreSQL with the pipeline's roles and their passwords, or else a DSN for all roles.
-    postgres_address: str | None = Field(None, pattern=rf"^({ADDRESS})?$")
-    postgres_dsn: SecretStr | None = None
-    temporal_address: str | None = Field(None, pattern=rf"^({ADDRESS})?$")
-    inference_url: str | None = None
-    temporal_ui_url: str | None = None
-    s3_endpoint: HttpUrl = None
-    catalog_uri: HttpUrl = None
-    trino_url: HttpUrl = None
-    dagster_dsn: SecretStr | None = None
-
     # Secrets. A value here takes precedence over the file in `<var>/secrets/`.
     # Each provider's live signing secrets, separated by commas, newest first. All of them verify,
     # so a rotation loses no request. The variable is `PAYMENTS_WEBHOOK_SECRETS_<PROVIDER>`.
-    webhook_secrets: dict[str, SecretStr] = {}
+    webhook_secrets: dict[str, SecretStr] = Field({})
     # The role `payments` owns the database. Each service has a role with fewer rights: `dsn_as`.
     postgres_password: SecretStr | None = None
     postgres_worker_password: SecretStr | None = None
@@ -221,8 +187,6 @@ class Settings(BaseSettings):
     # Trino: the user that loads and transforms, the user that only reads, the local server's heap.
     trino_user: str = "payments"
     trino_reader: str = "superset"
-    # The authorities (PEM) that certify a Trino that runs elsewhere. Unset, the well-known ones.
-    trino_authorities: Path | None = None
     trino_heap_mib: int = Field(2048, ge=1024)
     # An unpacked Trino. Unset, it is fetched and unpacked into the cache.
     trino_home: Path | None = None
@@ -245,6 +209,14 @@ class Settings(BaseSettings):
         le=1,
         validation_alias=AliasChoices("PAYMENTS_TRACE_RATIO", "OTEL_TRACES_SAMPLER_ARG"),
     )
+
+    @property
+    def secure(self) -> bool:
+        """Whether the local stack was started with `payments up --secure`.
+
+        A file says so, and not a variable: the stack's data depends on the answer for ever.
+        """
+        return (self.var / SECURE).exists()
 
     @property
     def secrets_dir(self) -> Path:
@@ -300,7 +272,7 @@ class Settings(BaseSettings):
         """The file of the authorities that certify Trino. None: the well-known authorities."""
         if self.trino_url:
             given = self.trino_authorities
-            return str(given.expanduser().absolute()) if given else None
+            return str(absolute(given)) if given else None
         return str(self.authority_of("trino").absolute())
 
     def trino_password_of(self, user: TrinoUser) -> str | None:
@@ -331,15 +303,20 @@ class Settings(BaseSettings):
     def dagster_storage(self) -> str:
         """The DSN of Dagster's database. Never log it: it has the password."""
         if self.dagster_dsn:
-            return self.dagster_dsn.get_secret_value()
+            return _verified(self.dagster_dsn.get_secret_value(), self.postgres_authorities)
         if self.postgres_dsn:
             return urlsplit(self.dsn)._replace(path="/dagster").geturl()
         return self._dsn("dagster", "postgres_dagster_password", "dagster")
 
     def _dsn(self, user: str, password: str, database: str) -> str:
         if self.postgres_dsn:
-            return self.postgres_dsn.get_secret_value()
-        return f"postgresql://{user}:{self.secret(password)}@{self.postgres}/{database}"
+            return _verified(self.postgres_dsn.get_secret_value(), self.postgres_authorities)
+        return self.dsn_with(user, self.secret(password), database)
+
+    def dsn_with(self, user: str, password: str, database: str) -> str:
+        """The DSN of any role at the address `postgres`, given the text of its password."""
+        dsn = f"postgresql://{user}:{quote(password, safe='')}@{self.postgres}/{database}"
+        return _verified(dsn, self.postgres_authorities)
 
     @property
     def given_secrets(self) -> dict[str, str]:
@@ -395,21 +372,51 @@ class Settings(BaseSettings):
             MissingSecretError: there is none. A gateway that can't verify must not start.
         """
         name = signing_name(provider.name)
-        parts = [part.strip() for part in self.secret(name).replace("\n", ",").split(",")]
-        live = tuple(part for part in parts if part and provider.is_secret(part))
+        live = tuple(each for each in self.secrets_of(name) if provider.is_secret(each))
         if not live:
             raise MissingSecretError(name, self.secrets_dir / name)
         return live
+
+    def secrets_of(self, name: str) -> tuple[str, ...]:
+        """The secrets of a setting that may hold several, newest first; at least one.
+
+        Raises:
+            MissingSecretError: there is none.
+        """
+        parts = self.secret(name).replace("\n", ",").split(",")
+        if found := tuple(part.strip() for part in parts if part.strip()):
+            return found
+        raise MissingSecretError(name, self.secrets_dir / name)
 
 
 class MissingSecretError(UserError):
     """A required secret is in neither the environment, `.env` nor its file."""
 
     def __init__(self, name: str, path: Path) -> None:
+        settable = name in Settings.model_fields or name.startswith(signing_name(""))
+        written = f"Set {variable(name)}, write {path}," if settable else f"Write {path}"
         super().__init__(
-            f"The secret {name} is missing. Set {variable(name)}, write {path}, or run "
-            "`payments up`, which generates the file."
+            f"The secret {name} is missing. {written} or run `payments up`, which generates the "
+            "file."
         )
+
+
+def absolute(path: Path) -> Path:
+    """A path of a setting: `~` is the user's home folder, and the rest is in the current one."""
+    return path.expanduser().absolute()
+
+
+def _verified(dsn: str, authorities: Path | None) -> str:
+    """A DSN whose client checks the server's certificate. Unchanged without authorities.
+
+    All drivers understand these two parameters: asyncpg, and those that are built on libpq.
+    """
+    if authorities is None or not dsn:
+        return dsn
+    where = urlsplit(dsn)
+    known = [part for part in where.query.split("&") if part and not part.startswith("sslmode=")]
+    checked = [f"sslmode={VERIFY_FULL}", f"sslrootcert={quote(str(absolute(authorities)))}"]
+    return where._replace(query="&".join([*known, *checked])).geturl()
 
 
 def variable(name: str) -> str:
@@ -432,10 +439,14 @@ def load() -> Settings:
     """The settings of this process, read once.
 
     Raises:
-        pydantic.ValidationError: a variable has a value that its setting doesn't accept.
-        UserError: a secret of the environment or of `.env` is short enough to be guessed.
+        pydantic.ValidationError: a setting doesn't accept its value, or two contradict.
+        UserError: a variable with our prefix is no setting, or a secret is short enough to be
+            guessed.
     """
     found = Settings()
+    given = {*os.environ, *DotEnvSettingsSource(Settings).env_vars}
+    if unknown := unknown_variables.sentence(given, {*map(variable, Settings.model_fields)}):
+        raise UserError(unknown)
     for name, secret in found.given_secrets.items():
         if short := too_short(name, secret):
             raise UserError(f"{variable(name)} {short.finding}: {short.remedy}.")
@@ -455,20 +466,3 @@ def exported(variables: Mapping[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-def sentences(wrong: ValidationError) -> list[str]:
-    """One sentence for each setting with an invalid value, with the name of its variable."""
-    return [
-        f"{_name(error['loc'])}: {error['msg'].removeprefix('Value error, ')}"
-        for error in wrong.errors()
-    ]
-
-
-def _name(location: tuple[int | str, ...]) -> str:
-    """The name of the variable, or both names if a standard variable sets it too."""
-    for field in Settings.model_fields.values():
-        names = field.validation_alias
-        if isinstance(names, AliasChoices) and location[0] in names.choices:
-            return " or ".join(map(str, names.choices))
-    return variable("_".join(map(str, location)))

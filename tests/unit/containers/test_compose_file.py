@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import yaml
 
+from local_stack import client_secrets
 from local_stack.components import components
 from payment_pipeline.settings import Settings, variable
 from support.repository import ROOT
@@ -20,7 +21,11 @@ RUN: Final = {
     if each.get("command", [""])[0] == "run" and PREPARED not in each["command"]
 }
 """The services that run a component, and not the jobs that write another server's files."""
-NOT_OF_THE_STACK: Final = {"postgres_dsn", "dagster_dsn", "catalog_credential"}
+NOT_OF_THE_STACK: Final = {
+    *("postgres_dsn", "dagster_dsn", "catalog_credential"),
+    *client_secrets.KAFKA,
+    *client_secrets.TEMPORAL,
+}
 """Secrets of servers that run elsewhere."""
 OF_DAGSTER: Final = "DAGSTER_HOME"
 

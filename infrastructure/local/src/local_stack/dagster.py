@@ -96,7 +96,9 @@ async def launch(settings: Settings, job: str) -> str:
     launched = answer.get("launchRun", {})
     if "run" not in launched:
         why = launched.get("message") or launched.get("__typename") or "no answer"
-        raise UserError(f"Dagster doesn't launch {job} ({why}): see `make logs`.", exit_code=1)
+        raise UserError(
+            f"Dagster doesn't launch {job} ({why}): see `make pipeline-logs`.", exit_code=1
+        )
     return str(launched["run"]["runId"])
 
 

@@ -101,13 +101,8 @@ async def _connect(settings: Settings, database: str) -> Admin:
 
 
 async def _log_in(settings: Settings, database: str, password: str) -> Admin:
-    host, _, port = settings.postgres.rpartition(":")
     return await psycopg.AsyncConnection.connect(
-        host=host,
-        port=int(port),
-        user=ADMIN,
-        password=password,
-        dbname=database,
+        settings.dsn_with(ADMIN, password, database),
         autocommit=True,
         connect_timeout=CONNECT_TIMEOUT_S,
     )

@@ -15,7 +15,7 @@ from local_stack import files, generated_secrets, logs, preflight, process, supe
 from local_stack.component import PIPELINE, STOP_WAIT_S, Component, runs_elsewhere
 from local_stack.components import called_by, chosen, components
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.settings import Settings
+from payment_pipeline.settings import SECURE, Settings
 
 STARTS_MAX: Final = 2
 """The starts of one component after which `up` gives up."""
@@ -57,6 +57,8 @@ def up(
     only: tuple[str, ...] = (),
     watcher: Watcher | None = None,
     groups: tuple[str, ...] = (),
+    *,
+    secure: bool = False,
 ) -> None:
     """Start the chosen components that are down, and return when all of them are ready.
 
@@ -68,14 +70,17 @@ def up(
         only: the components to start, with all that they need. Empty: the pipeline and `groups`.
         watcher: receives the progress of each component.
         groups: the groups to start with the pipeline.
+        secure: make the stack secure, for this start and all later ones.
 
     Raises:
         UserError: a check is red, or a component doesn't become ready. Then the message has the end
-            of its log.
+            of its log. Or the stack should become secure while it runs.
     """
     wanted = chosen(only, groups)
     files.make_folders(settings)
     with files.private(), files.exclusive(files.run_dir(settings) / "up.lock"):
+        if secure:
+            _make_secure(settings)
         if not supervisor.running(settings):
             # Processes of a killed supervisord still hold their ports, and nothing restarts them.
             process.end(process.members(settings))
@@ -83,6 +88,21 @@ def up(
         generated_secrets.generate(settings)
         supervisor.ensure(settings)
         _run(_bring_up(settings, wanted, provision, watcher or Watcher()))
+
+
+def _make_secure(settings: Settings) -> None:
+    """Make the servers use TLS and ask who connects, from their next start on.
+
+    Raises:
+        UserError: the servers run, and have started without that.
+    """
+    if settings.secure:
+        return
+    if _running(settings):
+        raise UserError(
+            "This stack runs, and was started without --secure. Run `payments down` first.", 1
+        )
+    (settings.var / SECURE).touch()
 
 
 def _run(work: Coroutine[Any, Any, Result]) -> Result:

@@ -87,6 +87,7 @@ def _program_section(settings: Settings, component: Component) -> str:
     variables = {
         **environment(settings),
         **_withheld(settings, component),
+        **{variable(name): own for name, own in component.own_settings(settings).items()},
         MARK: str(var(settings)),
     }
     options = {

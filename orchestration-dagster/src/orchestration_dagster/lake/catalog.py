@@ -9,8 +9,9 @@ from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError, RESTErr
 from pyiceberg.table import Table, TableProperties
 
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.settings import Settings
+from payment_pipeline.settings import Settings, absolute
 
+from .certified_stores import CATALOG_AUTHORITIES, FILE_IO, S3_AUTHORITIES, CertifiedCatalog
 from .lake_tables import LakeTable
 from .schema import evolution, iceberg_schema, partition_spec
 
@@ -34,7 +35,8 @@ def open_catalog(settings: Settings) -> Catalog:
         MissingSecretError: a credential is neither in the environment nor in its file.
     """
     try:
-        return RestCatalog("lakehouse", **_properties(settings))
+        client = CertifiedCatalog if settings.catalog_authorities else RestCatalog
+        return client("lakehouse", **_properties(settings), **_certified_by(settings))
     except (requests.RequestException, RESTError) as refusal:
         raise UserError(
             f"No Iceberg catalog answers at {settings.catalog} ({type(refusal).__name__}). "
@@ -71,6 +73,17 @@ def open_table(catalog: Catalog, table: LakeTable) -> Table:
         with lake.update_schema() as update:
             changes.apply(update)
     return lake
+
+
+def _certified_by(settings: Settings) -> dict[str, str]:
+    """The authorities of one's own, for the catalog's certificate and for the object store's."""
+    properties = {}
+    if settings.catalog_authorities:
+        properties[CATALOG_AUTHORITIES] = str(absolute(settings.catalog_authorities))
+    if settings.s3_authorities:
+        properties["py-io-impl"] = FILE_IO
+        properties[S3_AUTHORITIES] = str(absolute(settings.s3_authorities))
+    return properties
 
 
 def _properties(settings: Settings) -> dict[str, str]:

@@ -27,6 +27,13 @@ def up(
         typer.Option(help="Comma-separated components to start, with all that they depend on."),
     ] = "",
     groups: Groups = "",
+    secure: Annotated[
+        bool,
+        typer.Option(
+            "--secure",
+            help="Use TLS between the components, and a password for each. The stack stays so.",
+        ),
+    ] = False,
 ) -> None:
     """Start the native stack, and return when every component is ready.
 
@@ -34,7 +41,7 @@ def up(
     """
     from payment_operations import stack_text
 
-    stack_text.up(settings.load(), names(only), names(groups))
+    stack_text.up(settings.load(), names(only), names(groups), secure=secure)
 
 
 @app.command()

@@ -24,7 +24,7 @@ from aiokafka.errors import (
     for_code,
 )
 
-from payment_pipeline.adapters import kafka_connection, topic_configs
+from payment_pipeline.adapters import kafka_connection, kafka_security, topic_configs
 from payment_pipeline.domain import headers as names
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.domain.headers import Headers
@@ -85,7 +85,7 @@ def producer(settings: Settings) -> AIOKafkaProducer:
     stop the record.
     """
     return AIOKafkaProducer(
-        bootstrap_servers=settings.kafka,
+        **kafka_security.options(settings),
         acks="all",
         enable_idempotence=True,
         max_batch_size=BATCH_BYTES_MAX,
@@ -114,7 +114,7 @@ def consumer(
     """
     return AIOKafkaConsumer(
         *topics,
-        bootstrap_servers=settings.kafka,
+        **kafka_security.options(settings),
         group_id=group,
         group_instance_id=member,
         enable_auto_commit=False,
@@ -144,6 +144,11 @@ async def reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
         await source.stop()
 
 
+def admin_client(settings: Settings, **more: Any) -> AIOKafkaAdminClient:  # noqa: ANN401
+    """Build an admin client, perhaps with more of aiokafka's arguments; the caller starts it."""
+    return AIOKafkaAdminClient(**kafka_security.options(settings), **more)
+
+
 def partition_of(key: bytes, partitions: int) -> int:
     """Return the partition of a payment's key, on all topics of the pipeline.
 
@@ -155,10 +160,18 @@ def partition_of(key: bytes, partitions: int) -> int:
 
 
 def unreachable(settings: Settings, refusal: KafkaError) -> UserError:
-    """Return the error for a broker that does not answer: its address and the client's error."""
+    """Return the error for a broker that does not answer: its address and the client's error.
+
+    The client reports a refused certificate or password as it reports a broker that is down.
+    """
+    check = "Start it with `payments up`, or set PAYMENTS_KAFKA_BOOTSTRAP_SERVERS."
+    if settings.kafka_security_protocol != "PLAINTEXT":
+        check = (
+            f"It is down, or refuses {settings.kafka_security_protocol} of the user "
+            f"{settings.kafka_user}. Check the settings PAYMENTS_KAFKA_*."
+        )
     return UserError(
-        f"Kafka does not answer at {settings.kafka} ({type(refusal).__name__}). "
-        "Start it with `payments up`, or set PAYMENTS_KAFKA_BOOTSTRAP_SERVERS."
+        f"Kafka does not answer at {settings.kafka} ({type(refusal).__name__}). {check}"
     )
 
 
@@ -178,7 +191,7 @@ async def ensure_topics(settings: Settings, topics: Iterable[str]) -> tuple[str,
         TimeoutError: the broker accepted the topics but shows no leader for some partition.
     """
     wanted = set(topics)
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    admin = admin_client(settings)
     try:
         await admin.start()
         missing = sorted(wanted - set(await admin.list_topics()))
@@ -228,7 +241,7 @@ async def partitions(settings: Settings, topics: Iterable[str]) -> list[TopicPar
         KafkaError: the broker does not answer.
     """
     wanted = set(topics)
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    admin = admin_client(settings)
     try:
         await admin.start()
         # Listed first: a request about a missing topic may create it, with one partition.

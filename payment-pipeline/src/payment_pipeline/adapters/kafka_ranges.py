@@ -9,6 +9,7 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
+from payment_pipeline.adapters import kafka_security
 from payment_pipeline.adapters.kafka import FETCH_BYTES_MAX, STALL_S
 from payment_pipeline.settings import Settings
 
@@ -67,7 +68,7 @@ class RangeReader:
             source = self._idle.pop()
         else:
             source = AIOKafkaConsumer(
-                bootstrap_servers=self._settings.kafka,
+                **kafka_security.options(self._settings),
                 enable_auto_commit=False,
                 auto_offset_reset="none",
                 fetch_max_wait_ms=FETCH_WAIT_MS,

@@ -14,11 +14,13 @@ from temporalio.api.operatorservice.v1 import (
     ListSearchAttributesRequest,
 )
 from temporalio.client import Client, Interceptor
-from temporalio.service import GrpcCompression, RPCError, RPCStatusCode
+from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
+from temporalio.service import GrpcCompression, RPCError, RPCStatusCode, TLSConfig
 
+from payment_pipeline.adapters import client_tls, temporal_payloads
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.domain.search_attributes import KEYWORDS
-from payment_pipeline.settings import Settings
+from payment_pipeline.settings import MissingSecretError, Settings
 from payment_pipeline.telemetry import traces
 
 CONNECT_TIMEOUT: Final = timedelta(seconds=5)
@@ -31,7 +33,7 @@ async def connect(settings: Settings, *, lazy: bool = False) -> Client:
     """Connect a client. A lazy client connects at its first call and cannot be used by a worker.
 
     Raises:
-        UserError: Temporal does not answer at the address.
+        UserError: Temporal does not answer at the address, or a file of the settings can't be used.
     """
     _wait_for_threads_at_exit()
     try:
@@ -39,16 +41,19 @@ async def connect(settings: Settings, *, lazy: bool = False) -> Client:
             settings.temporal,
             namespace=settings.temporal_namespace,
             lazy=lazy,
+            tls=_tls(settings),
+            api_key=_api_key(settings),
+            data_converter=_converter(settings),
             connect_timeout=CONNECT_TIMEOUT,
             # Payloads are small or already compressed, and the server is near.
             grpc_compression=GrpcCompression.NONE,
             interceptors=_tracing(),
         )
     except RuntimeError as error:  # the SDK raises it if it cannot connect
-        raise UserError(
-            f"Temporal does not answer at {settings.temporal}. Start it with `payments up`, "
-            "or set PAYMENTS_TEMPORAL_ADDRESS."
-        ) from error
+        check = "Start it with `payments up`, or set PAYMENTS_TEMPORAL_ADDRESS."
+        if settings.temporal_encrypted:
+            check = "It is down, or refuses TLS. Check the settings PAYMENTS_TEMPORAL_*."
+        raise UserError(f"Temporal does not answer at {settings.temporal}. {check}") from error
 
 
 @contextmanager
@@ -98,6 +103,38 @@ async def _ensure(client: Client) -> tuple[str, ...]:
     if missing:
         await _add(client, missing)
     return missing
+
+
+def _tls(settings: Settings) -> TLSConfig | bool:
+    """Return the authorities and the client's certificate; false for a connection without TLS."""
+    if not settings.temporal_encrypted:
+        return False
+    # The SDK would report a file that it can't use as a server that does not answer.
+    client_tls.context(settings, "temporal")
+    certificate = client_tls.read(settings, "temporal_certificate")
+    return TLSConfig(
+        server_root_ca_cert=client_tls.read(settings, "temporal_authorities"),
+        client_cert=certificate,
+        client_private_key=client_tls.read(settings, "temporal_key") or certificate,
+    )
+
+
+def _api_key(settings: Settings) -> str | None:
+    """Return the API key, which is never sent without TLS."""
+    try:
+        return settings.secret("temporal_api_key") if settings.temporal_encrypted else None
+    except MissingSecretError:
+        return None
+
+
+def _converter(settings: Settings) -> DataConverter:
+    """Return the converter that encrypts payloads and errors, if there are keys."""
+    codec = temporal_payloads.codec(settings)
+    if codec is None:
+        return DataConverter.default
+    return DataConverter(
+        payload_codec=codec, failure_converter_class=DefaultFailureConverterWithEncodedAttributes
+    )
 
 
 def _tracing() -> list[Interceptor]:

@@ -13,9 +13,10 @@ from typing import Final
 
 import orjson
 from aiokafka import ConsumerRecord, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.admin import RecordsToDelete
 from aiokafka.errors import KafkaError
 
+from payment_pipeline.adapters import kafka
 from payment_pipeline.adapters.kafka import raw_event
 from payment_pipeline.domain.failures import BadRecord, UserError
 from payment_pipeline.domain.topics import DLQ_VALIDATION
@@ -101,7 +102,7 @@ async def apply(settings: Settings, cut: Cut) -> None:
     """
     if not cut.before:
         return
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    admin = kafka.admin_client(settings)
     try:
         await admin.start()
         await admin.delete_records(

@@ -7,15 +7,18 @@ because Temporal can't change them. A review that is still open ends without an 
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from functools import partial
 from time import monotonic
 from typing import Final, NamedTuple
 
 from google.protobuf.message import Message
+from temporalio.api.common.v1 import Payload
 from temporalio.api.common.v1 import WorkflowExecution as Execution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from payment_pipeline.adapters import temporal_payloads
 from payment_pipeline.domain.search_attributes import CUSTOMER_ID
 
 from .person import Person
@@ -27,6 +30,8 @@ IDS_A_QUERY: Final = 50
 GONE_WITHIN_S: Final = 120.0
 """Temporal deletes from a queue, which takes over 30 s on a busy machine."""
 ASK_AGAIN_S: Final = 0.2
+
+Opens = Callable[[Payload], Payload]
 
 
 class Run(NamedTuple):
@@ -94,12 +99,13 @@ async def _candidates(client: Client, person: Person) -> AsyncIterator[WorkflowE
 
 
 async def _names(client: Client, one: WorkflowExecution, person: Person) -> bool:
-    if _is_named_in(one.raw_info, person):
+    opened = partial(temporal_payloads.readable, client)
+    if _is_named_in(one.raw_info, person, opened):
         return True
     handle = client.get_workflow_handle(one.id, run_id=one.run_id)
     try:
         async for event in handle.fetch_history_events():
-            if _is_named_in(event, person):
+            if _is_named_in(event, person, opened):
                 return True
     except RPCError as error:
         if (
@@ -109,18 +115,20 @@ async def _names(client: Client, one: WorkflowExecution, person: Person) -> bool
     return False
 
 
-def _is_named_in(message: Message, person: Person) -> bool:
-    """Tell whether a field of a message names the person.
+def _is_named_in(message: Message, person: Person, opened: Opens = lambda found: found) -> bool:
+    """Tell whether a field of a message names the person. `opened` decrypts a payload.
 
     The fields are searched one by one, because in the binary form the bytes around a text may look
     like letters.
     """
+    if isinstance(message, Payload):
+        message = opened(message)
     for _, value in message.ListFields():
         # A map has its messages as values; any other repeated field can be iterated as it is.
         several = value.values() if isinstance(value, Mapping) else value
         for each in several if _is_repeated(several) else (value,):
             if isinstance(each, Message):
-                named = _is_named_in(each, person)
+                named = _is_named_in(each, person, opened)
             elif isinstance(each, bytes):
                 named = person.is_named_in(each)
             else:

@@ -23,7 +23,7 @@ async def main() -> None:
     """Serve on `host` and `inference_port` until SIGTERM or SIGINT.
 
     Raises:
-        UserError: a model was never trained, or the port is taken.
+        UserError: a model was never trained, there is no token, or the port is taken.
     """
     loaded = settings.load()
     telemetry.configure("inference", loaded)

@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
+from hashlib import sha256
+from hmac import compare_digest
 from time import perf_counter
 from typing import Any, Final
 
@@ -54,6 +56,7 @@ _BODY: Final = {
 }
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {"model": ScoreResponse, "description": "One answer an event, in the request's order."},
+    401: _problem("No token, or a wrong one."),
     408: _problem("The body did not arrive in time."),
     413: _problem(f"The body is over {BODY_BYTES_MAX} bytes."),
     422: _problem(f"Not JSON, or not a batch of 1 to {BATCH_MAX} events; says where."),
@@ -78,10 +81,18 @@ class Service:
 
     def __init__(self, settings: Settings, loaded: scoring_engine.Engine) -> None:
         self.settings = settings
+        self._tokens = [_digest(token) for token in settings.secrets_of("inference_token")]
         self.engine = loaded
         self.in_flight = 0
         self._thread = ThreadPoolExecutor(1, "score", initializer=threadpool_limits, initargs=(1,))
         _show(loaded)
+
+    def admits(self, request: Request) -> bool:
+        """Whether the request has a token. The time of the comparison tells nothing about it."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        shown = _digest(token)
+        matches = [compare_digest(shown, known) for known in self._tokens]
+        return scheme.lower() == "bearer" and any(matches)
 
     async def score(self, request: Request) -> Response:
         """Answer one batch."""
@@ -96,7 +107,9 @@ class Service:
         return answer
 
     async def _admit(self, request: Request) -> Response:
-        """Score a batch, or refuse the batch if too many are in flight."""
+        """Score a batch, or refuse the batch of a stranger, or if too many are in flight."""
+        if not self.admits(request):
+            return problems.unauthorized()
         if self.in_flight >= self.settings.inference_in_flight_max:
             return problems.overloaded(self.settings.retry_after_s)
         self.in_flight += 1
@@ -162,7 +175,7 @@ def create_app(settings: Settings, reload_s: float = RELOAD_S) -> FastAPI:
     """Create the application and load its models. A missing model stops the start.
 
     Raises:
-        UserError: a model was never trained or can't be trusted, or the retry rules are wrong.
+        UserError: a model or the token is missing, or a model or the retry rules are wrong.
     """
     service = Service(settings, scoring_engine.load(settings))
 
@@ -195,9 +208,14 @@ def create_app(settings: Settings, reload_s: float = RELOAD_S) -> FastAPI:
     async def score(request: Request) -> Response:
         return await service.score(request)
 
-    @app.get("/v1/models", summary="The cards of the models that answer now")
-    async def models() -> list[Card]:
-        return service.engine.cards
+    @app.get(
+        "/v1/models",
+        summary="The cards of the models that answer now",
+        response_model=list[Card],
+        responses={401: _ANSWERS[401]},
+    )
+    async def models(request: Request) -> Any:  # noqa: ANN401
+        return service.engine.cards if service.admits(request) else problems.unauthorized()
 
     @app.get("/livez", response_class=PlainTextResponse, summary="The process answers")
     async def livez() -> str:
@@ -213,6 +231,11 @@ def create_app(settings: Settings, reload_s: float = RELOAD_S) -> FastAPI:
         return Response(page, headers={"Content-Type": content_type})
 
     return app
+
+
+def _digest(token: str) -> bytes:
+    """Return a digest, whose length is the same for all tokens."""
+    return sha256(token.encode()).digest()
 
 
 def _answer(current: scoring_engine.Engine, body: bytes) -> scoring_engine.Batch:

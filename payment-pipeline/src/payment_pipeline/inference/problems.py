@@ -18,6 +18,13 @@ def too_large(bytes_max: int) -> Response:
     return problem(413, "body_too_large", f"A batch has at most {bytes_max} bytes.")
 
 
+def unauthorized() -> Response:
+    """The request has no token, or a wrong one."""
+    answer = problem(401, "unauthorized", "Send the token as `Authorization: Bearer`.")
+    answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
+
+
 def too_slow(seconds_max: float) -> Response:
     """The body did not arrive in time."""
     return problem(408, "body_incomplete", f"The body must arrive whole within {seconds_max} s.")

@@ -160,7 +160,7 @@ async def connected(settings: Settings) -> AsyncIterator[Topics]:
     Raises:
         UserError: the broker does not answer.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    admin = kafka.admin_client(settings)
     async with kafka.reader(settings) as consumer:
         try:
             await admin.start()

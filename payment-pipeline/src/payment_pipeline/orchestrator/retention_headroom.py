@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from temporalio.service import RPCError
 
 from payment_pipeline.adapters import kafka, temporal, topic_configs
@@ -134,7 +133,7 @@ async def _age_s(reader: RangeReader, partition: TopicPartition, offset: int, en
 
 
 async def _retention_s(settings: Settings, names: set[str]) -> dict[str, float]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    admin = kafka.admin_client(settings)
     try:
         await admin.start()
         held = await topic_configs.read(admin, names)

@@ -15,7 +15,8 @@ from prometheus_client import Gauge
 from pydantic import ValidationError
 
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.settings import PRIVATE_UMASK, Settings, sentences
+from payment_pipeline.invalid_settings import sentences
+from payment_pipeline.settings import PRIVATE_UMASK, Settings
 
 from . import json_logs, traces
 

@@ -6,7 +6,7 @@
 import socket
 from typing import Final
 
-from local_stack import dagster
+from local_stack import client_secrets, dagster, kafka_users
 from local_stack.component import LAKEHOUSE, Component
 from local_stack.dagster import CODE, code_socket
 from local_stack.python_service import command_of
@@ -48,11 +48,14 @@ COMPONENT: Final = Component(
     prepare=lambda settings, _work: dagster.prepare(settings),
     group=LAKEHOUSE,
     # Its runs are dbt's, the loads, and the hourly ledger check, which reads as the audit does.
+    own_settings=kafka_users.logs_in_as("ledger"),
     secrets=(
         *dagster.STORAGE_SECRETS,
         *dagster.LAKE_SECRETS,
         "trino_password",
         "postgres_reader_password",
+        *client_secrets.KAFKA,
+        *client_secrets.TEMPORAL,
     ),
     memory_mib=512,
     disk_mib=256,

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from local_stack import client_secrets, kafka_users
 from local_stack.component import Component
 from local_stack.python_service import address_of, command_of, readiness_at
 
@@ -15,4 +16,6 @@ COMPONENT: Final = Component(
     address=_address,
     ports=("dispatcher_metrics_port",),
     needs=("kafka", "temporal"),
+    own_settings=kafka_users.logs_in_as("dispatcher"),
+    secrets=(*client_secrets.KAFKA, *client_secrets.TEMPORAL),
 )

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from local_stack import signing_secrets
+from local_stack import client_secrets, kafka_users, signing_secrets
 from local_stack.component import Component
 from local_stack.python_service import address_of, command_of, readiness_at
 
@@ -17,6 +17,7 @@ COMPONENT: Final = Component(
     address=_address,
     ports=("gateway_port", "gateway_metrics_port"),
     needs=("kafka",),
-    secrets=signing_secrets.NAMES,
+    own_settings=kafka_users.logs_in_as("gateway"),
+    secrets=(*signing_secrets.NAMES, *client_secrets.KAFKA),
     generated_secrets=signing_secrets.NAMES,
 )

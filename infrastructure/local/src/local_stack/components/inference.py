@@ -44,5 +44,7 @@ COMPONENT: Final = Component(
     ports=("inference_port",),
     prepare=prepare,
     elsewhere=("inference_url",),
+    secrets=("inference_token",),
+    generated_secrets=("inference_token",),
     memory_mib=256,
 )

@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from local_stack import jars, java
+from local_stack import certificates, jars, java, kafka_users
 from local_stack.component import Check, Component, Work, command_names, program
 from local_stack.downloads import Download, JarLock
 from local_stack.files import run_dir, var
+from payment_pipeline.adapters.kafka import admin_client
+from payment_pipeline.adapters.kafka_security import LOCAL_MECHANISM
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
@@ -40,20 +41,24 @@ SHORT_LIVED: Final = (
 """The options of a Java process that ends too soon for a second compiler to pay."""
 MAIN: Final = "kafka.Kafka"
 REQUEST_TIMEOUT_MS: Final = 2000
+OPEN: Final = {"listener.security.protocol.map": "CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT"}
+"""The listeners of a stack that is not secure."""
+LOGIN: Final = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 
 
 def properties(settings: Settings) -> str:
     """`server.properties` of the node, which listens on loopback only."""
     broker, controller = settings.kafka_port, settings.kafka_controller_port
-    listeners = f"PLAINTEXT://{settings.host}:{broker},CONTROLLER://{settings.host}:{controller}"
+    listeners = f"CLIENTS://{settings.host}:{broker},CONTROLLER://{settings.host}:{controller}"
     values = {
         "process.roles": "broker,controller",
         "node.id": 1,
         "controller.quorum.voters": f"1@{settings.host}:{controller}",
         "listeners": listeners,
-        "advertised.listeners": f"PLAINTEXT://{settings.host}:{broker}",
+        "advertised.listeners": f"CLIENTS://{settings.host}:{broker}",
         "controller.listener.names": "CONTROLLER",
-        "inter.broker.listener.name": "PLAINTEXT",
+        "inter.broker.listener.name": "CLIENTS",
+        **(_secure(settings) if settings.secure else OPEN),
         "log.dirs": str(data_dir(settings)),
         "auto.create.topics.enable": "false",
         "num.partitions": settings.kafka_partitions,
@@ -70,6 +75,27 @@ def properties(settings: Settings) -> str:
         "broker.session.timeout.ms": 3000,
     }
     return "".join(f"{name}={value}\n" for name, value in values.items())
+
+
+def _secure(settings: Settings) -> dict[str, str]:
+    """TLS on both ports. Clients log in; the controller's port asks for the broker's certificate.
+
+    The users are in Kafka's own log, so this file has no password.
+    """
+    files = certificates.paths(settings, kafka_users.NAME)
+    return {
+        "listener.security.protocol.map": "CLIENTS:SASL_SSL,CONTROLLER:SSL",
+        "listener.name.controller.ssl.client.auth": "required",
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.location": str(files.server),
+        "ssl.truststore.type": "PEM",
+        "ssl.truststore.location": str(files.authority),
+        "sasl.enabled.mechanisms": LOCAL_MECHANISM,
+        "sasl.mechanism.inter.broker.protocol": LOCAL_MECHANISM,
+        f"listener.name.clients.{LOCAL_MECHANISM.lower()}.sasl.jaas.config": LOGIN,
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": ";".join(f"User:{user}" for user in kafka_users.SUPER_USERS),
+    }
 
 
 def data_dir(settings: Settings) -> Path:
@@ -98,6 +124,8 @@ def prepare(settings: Settings, work: Work) -> None:
         UserError: a jar can't be fetched, or the folder can't be formatted.
     """
     jars.fetch(JARS.path, work)
+    if settings.secure:
+        certificates.ensure(settings, kafka_users.NAME)
     properties_path(settings).write_text(properties(settings))
     if not (data_dir(settings) / "meta.properties").exists():
         _format(settings)
@@ -114,14 +142,24 @@ def _format(settings: Settings) -> None:
 
 
 async def ready(settings: Settings) -> bool:
-    """Whether the broker describes its cluster."""
+    """Whether the broker describes its cluster. The users of a secure one are made when missing."""
     # The client logs at length about a port on which nothing listens yet.
     with socket.socket() as probe:
         if probe.connect_ex((settings.host, settings.kafka_port)):
             return False
-    client = AIOKafkaAdminClient(
-        bootstrap_servers=settings.kafka, request_timeout_ms=REQUEST_TIMEOUT_MS
-    )
+    if await _answers(settings):
+        return True
+    if not settings.secure:
+        return False
+    try:
+        await kafka_users.ensure(settings)
+    except (KafkaError, OSError):
+        return False
+    return await _answers(settings)
+
+
+async def _answers(settings: Settings) -> bool:
+    client = admin_client(settings, request_timeout_ms=REQUEST_TIMEOUT_MS)
     try:
         await client.start()
         return bool((await client.describe_cluster())["brokers"])
@@ -173,6 +211,7 @@ COMPONENT: Final = Component(
     ports=("kafka_port", "kafka_controller_port"),
     prepare=prepare,
     elsewhere=("kafka_bootstrap_servers",),
+    generated_secrets=kafka_users.SECRETS,
     jars=(JARS,),
     memory_mib=672,
     disk_mib=1024,

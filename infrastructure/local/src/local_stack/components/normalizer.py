@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from local_stack import client_secrets, kafka_users
 from local_stack.component import Component
 from local_stack.python_service import address_of, command_of, readiness_at
 
@@ -15,7 +16,8 @@ COMPONENT: Final = Component(
     address=_address,
     ports=("normalizer_metrics_port",),
     needs=("kafka",),
-    secrets=("pseudonym_key",),
+    own_settings=kafka_users.logs_in_as("normalizer"),
+    secrets=("pseudonym_key", *client_secrets.KAFKA),
     memory_mib=96,
     generated_secrets=("pseudonym_key",),
 )

@@ -82,6 +82,7 @@ COMPONENT: Final = Component(
     ports=("temporal_port", "temporal_ui_port"),
     prepare=prepare,
     elsewhere=("temporal_address",),
+    generated_secrets=("temporal_payload_keys",),
     memory_mib=352,
     disk_mib=256,
     checks=lambda _settings: [program("Temporal", lambda: f"{binary()}")],

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from local_stack import client_secrets, kafka_users
 from local_stack.component import Component
 from local_stack.python_service import address_of, command_of, readiness_at
 
@@ -15,6 +16,11 @@ COMPONENT: Final = Component(
     address=_address,
     ports=("worker_metrics_port",),
     needs=("postgres", "kafka", "temporal"),
-    secrets=("postgres_dsn", "postgres_worker_password"),
+    own_settings=kafka_users.logs_in_as("worker"),
+    secrets=(
+        *("postgres_dsn", "postgres_worker_password", "inference_token"),
+        *client_secrets.KAFKA,
+        *client_secrets.TEMPORAL,
+    ),
     memory_mib=160,
 )

@@ -78,7 +78,7 @@ async def resources(settings: Settings) -> AsyncIterator[tuple[Client, Activitie
             )
         )
         stack.push_async_callback(pool.close)
-        session = await stack.enter_async_context(aiohttp.ClientSession())
+        session = await stack.enter_async_context(_inference_session(settings))
         ranges = RangeReader(settings)
         stack.push_async_callback(ranges.close)
         rules = ReviewRules(
@@ -92,6 +92,11 @@ async def resources(settings: Settings) -> AsyncIterator[tuple[Client, Activitie
         stack.callback(sampling.cancel)
         scorer = Scorer(session, settings.inference)
         yield client, Activities(client, pool, ranges, scorer, rules)
+
+
+def _inference_session(settings: Settings) -> aiohttp.ClientSession:
+    newest, *_ = settings.secrets_of("inference_token")
+    return aiohttp.ClientSession(headers={"Authorization": f"Bearer {newest}"})
 
 
 def worker(client: Client, activities: Activities) -> Worker:

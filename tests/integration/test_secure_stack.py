@@ -1,0 +1,243 @@
+"""A stack of `payments up --secure`: the whole way of an event, and what a stranger may not."""
+
+import asyncio
+import json
+import shutil
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.conn import create_conn
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+)
+from google.protobuf.json_format import MessageToJson
+
+from conftest import trained_models
+from local_stack import certificates, kafka_users, stack
+from payment_operations.stack_start import up
+from payment_pipeline.adapters import kafka, temporal, temporal_payloads
+from payment_pipeline.adapters.kafka_security import options, password_name
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.domain.topics import DLQ_WEBHOOKS, NORMALIZED, UNMODELLED
+from payment_pipeline.settings import Settings
+from support import commands, isolated, knocks
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+
+ANSWERED_S = 10
+SEND_S = 20
+ANOTHER_KEY = "another key that is long enough for a key"
+RAW = "webhooks.stripe.charge"
+REFUSALS = (TopicAuthorizationFailedError, ClusterAuthorizationFailedError)
+
+
+@pytest.fixture(scope="module")
+def secure() -> Iterator[Settings]:
+    with isolated.temporary(trained_models(), fraud_review_threshold=0.2) as settings:
+        up(settings, secure=True)
+        yield settings
+
+
+@pytest.fixture(scope="module")
+def audit(secure: Settings, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The audit of 600 events with faults."""
+    ledger = tmp_path_factory.mktemp("secure") / "ledger.jsonl"
+    arguments = ("simulate", "--events", "600", "--seed", "5", "--ledger", str(ledger))
+    faults = ("--duplicates", "0.1", "--malformed", "0.03", "--bad-signature", "0.03")
+    simulated = commands.call(secure, *arguments, *faults, "--json")
+    assert simulated.returncode == 0, simulated.stderr
+    return commands.audit(secure, ledger)
+
+
+def test_every_event_arrives_and_the_audit_is_clean(audit: dict[str, Any]) -> None:
+    assert audit["ok"], audit
+    assert audit["stages"]["acknowledged"]["events"] > 400
+    assert audit["stages"]["bronze"]["events"] > 300
+
+
+def test_the_worker_is_admitted_by_inference(audit: dict[str, Any], secure: Settings) -> None:
+    assert audit["ok"]
+    with psycopg.connect(secure.dsn) as connection:
+        found = connection.execute(
+            "SELECT inference_status, count(*) FROM payment_events GROUP BY 1"
+        ).fetchall()
+    counts = {str(status): count for status, count in found}
+    assert counts.get("scored", 0) > 0
+    assert "unavailable" not in counts
+
+
+def test_the_ledger_s_user_may_do_all_that_an_audit_does(
+    audit: dict[str, Any], secure: Settings, tmp_path: Path
+) -> None:
+    assert audit["ok"]
+    (tmp_path / "none.jsonl").touch()
+    again = commands.audit(as_user(secure, "ledger"), None)
+    assert again["ok"], again
+    assert again["stages"]["raw"]["events"] >= audit["stages"]["raw"]["events"]
+
+
+async def test_histories_are_encrypted_and_a_review_is_answered(
+    audit: dict[str, Any], secure: Settings
+) -> None:
+    assert audit["ok"]
+    listed = commands.call(secure, "review", "list", "--json")
+    assert listed.returncode == 0, listed.stderr
+    review, *_ = json.loads(listed.stdout)
+    client = await temporal.connect(secure)
+    handle = client.get_workflow_handle(review["workflow_id"])
+    stored = [MessageToJson(event) async for event in handle.fetch_history_events()]
+    started = stored[0]
+    assert '"fraudScore"' not in started
+    assert "YmluYXJ5L2VuY3J5cHRlZA==" in started, "binary/encrypted, in base64"
+    answered = commands.call(secure, "review", "approve", review["payment_id"], "--by", "jane")
+    assert answered.returncode == 0, answered.stderr
+    assert "approved by jane, recorded" in " ".join(answered.stdout.split())
+    other = {**secure.model_dump(), "temporal_payload_keys": ANOTHER_KEY}
+    stranger = await temporal.connect(Settings.model_validate(other))
+    with pytest.raises(UserError, match="has no such key"):
+        await stranger.get_workflow_handle(handle.id).result()
+
+
+async def test_kafka_admits_nobody_without_a_password_and_tls(secure: Settings) -> None:
+    assert await knocks.knock(secure.host, secure.kafka_port) == set()
+    assert await knocks.knock(secure.host, secure.kafka_controller_port) == set()
+    right = options(secure)
+    for wrong in (
+        {"security_protocol": "PLAINTEXT"},
+        {"security_protocol": "SSL"},
+        {"security_protocol": "SASL_PLAINTEXT"},
+        {"sasl_plain_password": "a wrong password of enough length"},
+        {"sasl_plain_username": "gateway"},
+        {"sasl_plain_username": "nobody"},
+        {"sasl_mechanism": "PLAIN"},
+        {"ssl_context": ssl.create_default_context()},
+    ):
+        client = AIOKafkaConsumer(**{**right, **wrong}, request_timeout_ms=ANSWERED_S * 1000)
+        with pytest.raises((KafkaError, OSError, TimeoutError)):
+            async with asyncio.timeout(ANSWERED_S):
+                await client.start()
+        await client.stop()
+
+
+async def test_the_settings_of_a_kafka_elsewhere_reach_it_too(
+    secure: Settings, tmp_path: Path
+) -> None:
+    elsewhere = {
+        **secure.model_dump(),
+        "var": tmp_path,
+        "kafka_bootstrap_servers": secure.kafka,
+        "kafka_security_protocol": "SASL_SSL",
+        "kafka_user": "payments",
+        "kafka_password": secure.secret(password_name("payments")),
+        "kafka_authorities": secure.authority_of("kafka"),
+    }
+    async with kafka.reader(Settings.model_validate(elsewhere)) as consumer:
+        assert NORMALIZED in await consumer.topics()
+    other = certificates.ensure(Settings(var=tmp_path), "other").authority
+    wrong = ({"kafka_authorities": other}, {"kafka_password": "a wrong password of this user"})
+    for each in wrong:
+        with pytest.raises(UserError, match="is down, or refuses SASL_SSL of the user payments"):
+            async with kafka.reader(Settings.model_validate({**elsewhere, **each})):
+                pass
+
+
+async def test_the_controller_admits_only_the_broker_s_certificate(
+    secure: Settings, tmp_path: Path
+) -> None:
+    other = certificates.ensure(secure.model_copy(update={"var": tmp_path}), kafka_users.NAME)
+    for shown in (None, other.server):
+        trusting = ssl.create_default_context(cafile=str(secure.authority_of("kafka")))
+        if shown:
+            trusting.load_cert_chain(shown)
+        with pytest.raises((KafkaError, OSError, AssertionError)):
+            await create_conn(
+                secure.host,
+                secure.kafka_controller_port,
+                security_protocol="SSL",
+                ssl_context=trusting,
+                request_timeout_ms=2000,
+            )
+
+
+def as_user(secure: Settings, user: str) -> Settings:
+    return secure.model_copy(update={"kafka_user": user})
+
+
+@pytest.mark.parametrize(
+    ("user", "topic"),
+    [
+        ("gateway", NORMALIZED),
+        ("gateway", UNMODELLED),
+        ("normalizer", DLQ_WEBHOOKS),
+        ("dispatcher", NORMALIZED),
+        ("worker", NORMALIZED),
+        ("ledger", DLQ_WEBHOOKS),
+    ],
+)
+async def test_a_service_may_not_write_where_it_has_no_business(
+    secure: Settings, user: str, topic: str
+) -> None:
+    async def send() -> None:
+        await producer.start()
+        await producer.send_and_wait(topic, b"forged", partition=0)
+
+    producer = kafka.producer(as_user(secure, user))
+    with pytest.raises(REFUSALS):
+        await asyncio.wait_for(send(), SEND_S)
+    await producer.stop()
+
+
+@pytest.mark.parametrize(("user", "topic"), [("gateway", NORMALIZED), ("worker", RAW)])
+async def test_a_service_may_not_read_what_it_does_not_need(
+    secure: Settings, user: str, topic: str
+) -> None:
+    async def read() -> None:
+        await consumer.start()
+        await consumer.getone()
+
+    consumer = kafka.consumer(as_user(secure, user), topic, group=None)
+    with pytest.raises(REFUSALS):
+        await asyncio.wait_for(read(), SEND_S)
+    await consumer.stop()
+
+
+async def test_a_changed_password_takes_effect_at_the_next_start(secure: Settings) -> None:
+    file = secure.secrets_dir / password_name("ledger")
+    old = as_user(secure, "ledger")
+    before = options(old)
+    file.write_text("the next password of this user\n")
+    up(secure, only=("kafka",))
+    async with kafka.reader(old) as consumer:
+        assert DLQ_WEBHOOKS in await consumer.topics()
+    client = AIOKafkaProducer(**before)
+    with pytest.raises(KafkaError):
+        await client.start()
+    await client.stop()
+
+
+def test_a_stack_that_runs_is_not_made_secure(stack_settings_of_its_own: Settings) -> None:
+    running = stack_settings_of_its_own
+    up(running, only=("inference",))
+    with pytest.raises(UserError, match="Run `payments down` first"):
+        up(running, only=("inference",), secure=True)
+    assert not running.secure
+    stack.down(running)
+
+
+@pytest.fixture
+def stack_settings_of_its_own() -> Iterator[Settings]:
+    with isolated.temporary(trained_models()) as settings:
+        yield settings
+
+
+def test_the_keys_of_payloads_are_not_optional(secure: Settings, tmp_path: Path) -> None:
+    shutil.copy(secure.var / "secure", tmp_path / "secure")
+    with pytest.raises(UserError, match="temporal_payload_keys is missing"):
+        temporal_payloads.codec(secure.model_copy(update={"var": tmp_path}))
