@@ -128,6 +128,8 @@ class Settings(ConnectionSettings):
     backup_key: SecretStr | None = None
     s3_access_key: SecretStr | None = None
     s3_secret_key: SecretStr | None = None
+    # The password of Dagster's UI, which asks for it in a secure stack. The user is `payments`.
+    dagster_password: SecretStr | None = None
     superset_secret_key: SecretStr | None = None
     superset_admin_password: SecretStr | None = None
     # The catalog's `client-id:client-secret`. Unset, it is the S3 key.
