@@ -19,6 +19,7 @@ from typing import Final
 
 from support import container_engine
 from support.container_engine import KIT, Engine
+from support.manifests import containers, pods
 from support.repository import ROOT
 
 TOOLS: Final = ("podman", "containerd", "nsenter", "ip", "iptables", "mmdebstrap", "gcc", "xz")
@@ -109,12 +110,16 @@ def _images(machine: Cluster, folder: Path) -> Path:
     machine.run("tar", "--create", "--directory", folder, "--file", folder / "pause.tar", "pause")
     entry = 'ENTRYPOINT ["/pause"]'
     machine.run("podman", "import", "--change", entry, folder / "pause.tar", PAUSE)
-    listed = json.loads(machine.run("podman", "images", "--format", "json"))
-    base = container_engine.BASE
-    names = [name for image in listed for name in image.get("Names") or () if name != base]
+    wanted = {c["image"] for pod in pods("dev").values() for c in containers(pod)}
+    names = [PAUSE, *(f"docker.io/{_with_folder(name)}" for name in sorted(wanted))]
     archive = folder / "images.tar"
     machine.run("podman", "save", "--format", "docker-archive", "-m", "--output", archive, *names)
     return archive
+
+
+def _with_folder(image: str) -> str:
+    """The official images of the public registry are in the folder `library`."""
+    return image if "/" in image else f"library/{image}"
 
 
 def _add_volumes(on: Cluster, folder: Path) -> None:
