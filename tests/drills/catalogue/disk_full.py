@@ -36,7 +36,7 @@ def run(context: DrillContext) -> Findings:
     """Fill the disk of each store under load, free it again, and account for every event."""
     findings = Findings()
     var = context.folder / "stack"
-    var.mkdir()
+    var.mkdir(mode=0o700)
     with ExitStack() as undo:
         for name, mib in DISK_MIB.items():
             undo.enter_context(_disk(var / name, mib))
