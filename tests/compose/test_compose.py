@@ -5,6 +5,7 @@ file, our images and scripts, and not those images.
 """
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -15,10 +16,11 @@ from support import container_engine
 from support.container_engine import Engine
 from support.repository import ROOT
 
-pytestmark = [pytest.mark.stack, pytest.mark.containers, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.stack, pytest.mark.containers, pytest.mark.timeout(1200)]
 
 COMPOSE: Final = ROOT / "infrastructure/compose/compose"
 EVENTS: Final = 5000
+FIRST_RUN_S_MAX: Final = 300.0
 SERVICES: Final = (
     *("gateway", "normalizer", "dispatcher", "worker", "inference"),
     *("dagster-code", "dagster-webserver", "dagster-daemon", "lake-metrics"),
@@ -55,11 +57,21 @@ def compose(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def audit(compose: Engine, ledger: Path | None = None) -> dict[str, Any]:
-    words = ["payments", "audit", "--through", "facts", "--json", "--wait", "400"]
+    """The audit up to the facts, which waits for the events."""
+    words = ["payments", "audit", "--through", "facts", "--json", "--wait", "300"]
     if ledger:
         words += ["--client-ledger", "/dev/stdin"]
     found: dict[str, Any] = json.loads(compose.run(COMPOSE, *words, given=ledger))
     return found
+
+
+def wait_for_the_marts(compose: Engine) -> None:
+    """Until Dagster's first run has made the tables: without them nothing can be audited."""
+    words = ("payments", "audit", "--through", "facts", "--json", "--wait", "0")
+    deadline = time.monotonic() + FIRST_RUN_S_MAX
+    while not compose.run(COMPOSE, *words, ok=False):
+        assert time.monotonic() < deadline, compose.run(COMPOSE, "logs", "dagster-code")
+        time.sleep(2)
 
 
 def test_each_event_of_the_simulator_is_at_its_destination(compose: Engine) -> None:
@@ -68,12 +80,14 @@ def test_each_event_of_the_simulator_is_at_its_destination(compose: Engine) -> N
     compose.run(
         COMPOSE, "simulate", "--events", str(EVENTS), *sent, "--ledger", ledger, inside=True
     )
+    wait_for_the_marts(compose)
     found = audit(compose, ledger)
     assert found["ok"], found
     assert found["stages"]["facts"]["events"] > EVENTS * 0.9
 
 
 def test_a_restart_of_every_service_loses_nothing(compose: Engine) -> None:
+    wait_for_the_marts(compose)
     before = audit(compose)["stages"]["facts"]["events"]
     compose.run(COMPOSE, "simulate", "--events", "500", "--seed", "2", inside=True)
     compose.run(COMPOSE, "restart", *SERVICES)
