@@ -9,7 +9,9 @@ import os
 import subprocess
 import sys
 import time
+from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -23,6 +25,7 @@ pytestmark = pytest.mark.stack
 
 START_S_MAX: Final = 60
 JSON: Final = "application/json"
+PASSWORD: Final = "a password with enough characters"
 KEYS: Final = "{ instance { concurrencyLimits { concurrencyKey } } }"
 WEBSOCKET: Final = (
     *(("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")),
@@ -41,8 +44,9 @@ class Answer(NamedTuple):
 class Server:
     """The web server, and requests as a browser or any other program may send them."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *always: tuple[str, str]) -> None:
         self.port = port
+        self.always = always
         self.host = f"127.0.0.1:{port}"
         self.origin = f"http://{self.host}"
         self._keys = 0
@@ -59,7 +63,7 @@ class Server:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
         connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
         connection.putheader("Host", self.host if host is None else host)
-        for name, value in headers:
+        for name, value in (*self.always, *headers):
             connection.putheader(name, value)
         if body:
             connection.putheader("Content-Length", str(len(body)))
@@ -88,19 +92,40 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    home, (port,) = tmp_path_factory.mktemp("dagster"), free_ports(1)
+    with _running(tmp_path_factory.mktemp("dagster")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def secure_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The server of a secure stack, and a person who has logged in."""
+    home = tmp_path_factory.mktemp("secure")
+    (home / "secure").touch()
+    (home / "secrets").mkdir()
+    (home / "secrets/dagster_password").write_text(PASSWORD)
+    with _running(home, _login("payments", PASSWORD)) as found:
+        yield found
+
+
+def _login(user: str, password: str) -> tuple[str, str]:
+    return "Authorization", f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"
+
+
+@contextmanager
+def _running(home: Path, *always: tuple[str, str]) -> Iterator[Server]:
+    (port,) = free_ports(1)
     (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     (home / "workspace.yaml").write_text("load_from: []\n")
     module = "orchestration_dagster.guarded_webserver"
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", module, "127.0.0.1", str(port), str(home / "workspace.yaml")],
-            env={**os.environ, "DAGSTER_HOME": str(home)},
+            env={**os.environ, "DAGSTER_HOME": str(home), "PAYMENTS_VAR": str(home)},
             stdout=log,
             stderr=subprocess.STDOUT,
         )
     try:
-        yield _ready(Server(port), process, home / "log")
+        yield _ready(Server(port, *always), process, home / "log")
     finally:
         process.terminate()
         process.wait(START_S_MAX)
@@ -223,3 +248,31 @@ def test_no_page_may_show_it_in_a_frame(server: Server) -> None:
         assert answer.status == 200
         assert answer.headers["x-frame-options"] == "DENY"
         assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+
+
+def test_the_server_of_a_secure_stack_asks_for_a_login(secure_server: Server) -> None:
+    before = secure_server.keys()
+    stranger = Server(secure_server.port)
+    wrong = (
+        (),
+        (_login("payments", "another password"),),
+        (_login("admin", PASSWORD),),
+        (("Authorization", f"Bearer {PASSWORD}"),),
+        (("Authorization", "Basic"),),
+    )
+    for headers in wrong:
+        answer = stranger.post(stranger.mutation(), *headers)
+        assert answer.status == 401
+        assert answer.headers["www-authenticate"].startswith("Basic ")
+        assert stranger.send("GET", "/", *headers).status == 401
+        assert stranger.send("GET", "/graphql", *WEBSOCKET, *headers).status == 403
+    assert secure_server.keys() == before
+    assert secure_server.send("GET", "/graphql", *WEBSOCKET).status == 101
+
+
+def test_a_person_who_logs_in_is_still_guarded(secure_server: Server) -> None:
+    """A browser sends the login with requests of foreign pages too."""
+    before = secure_server.keys()
+    foreign = ("Origin", "https://a-page.example")
+    assert secure_server.post(secure_server.mutation(), foreign).status == 403
+    assert secure_server.keys() == before

@@ -196,6 +196,7 @@ def outside(
         "PAYMENTS_POSTGRES_DSN": given_stores.dsn,
         "PAYMENTS_TEMPORAL_ADDRESS": given_stores.temporal,
         "PAYMENTS_WEBHOOK_SECRETS_STRIPE": "whsec_of_the_wheel",
+        "PAYMENTS_INFERENCE_TOKEN": "the token of the wheel's test",
         "PAYMENTS_PSEUDONYM_KEY": "a key of the wheel's test",
         **dict(zip(PORT_OF.values(), ports, strict=True)),
     }

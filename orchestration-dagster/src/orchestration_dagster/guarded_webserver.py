@@ -1,14 +1,17 @@
 """Dagster's web server, which serves only its own pages.
 
-Dagster's UI asks for no login, so a page of another origin in the same browser could launch a run
-with one request. `OwnPagesOnly` refuses these requests. `WithoutQueriesByGet` refuses GraphQL by
-GET, with which a link or an image could launch a run.
+Dagster's UI has no login, so a page of another origin in the same browser could launch a run with
+one request. `OwnPagesOnly` refuses these requests. `WithoutQueriesByGet` refuses GraphQL by GET,
+with which a link or an image could launch a run. `WithPassword` asks for a login in a secure stack.
 
 `python -m orchestration_dagster.guarded_webserver` serves it: see `main` for the arguments.
 """
 
 import re
 import sys
+from base64 import b64encode
+from hashlib import sha256
+from hmac import compare_digest
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -24,11 +27,15 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from payment_pipeline.settings import load
+
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 HOST: Final = re.compile(r"(?:\[([0-9a-f:]+)\]|([^\[\]:@/?#\s]+))(?::\d+)?")
 """A Host header in lower case: an IPv6 address or another name, then perhaps a port."""
 SAFE_METHODS: Final = ("GET", "HEAD")
 JSON: Final = "application/json"
+USER: Final = "payments"
+"""The user of a secure stack's web server."""
 POLICY_VIOLATION: Final = 1008
 """The code of a WebSocket that is closed because of a rule (RFC 6455, section 7.4.1)."""
 STATEMENT_MS_MAX: Final = 15_000
@@ -99,6 +106,29 @@ class OwnPagesOnly:
         return found is not None and (found[1] or found[2]) in self._hosts
 
 
+class WithPassword:
+    """ASGI layer that asks for one user's password (HTTP Basic, RFC 7617)."""
+
+    def __init__(self, app: ASGIApp, password: str) -> None:
+        self._app = app
+        self._login = _digest(b64encode(f"{USER}:{password}".encode()).decode())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or refuse it."""
+        if scope["type"] not in ("http", "websocket") or self._knows(Headers(scope=scope)):
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            asks = {"WWW-Authenticate": 'Basic realm="Dagster", charset="UTF-8"'}
+            answer = PlainTextResponse("Log in first.", 401, headers=asks)
+            await answer(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": POLICY_VIOLATION})
+
+    def _knows(self, headers: Headers) -> bool:
+        scheme, _, login = headers.get("authorization", "").partition(" ")
+        return compare_digest(_digest(login), self._login) and scheme.lower() == "basic"
+
+
 class WithoutQueriesByGet(DagsterWebserver[WorkspaceProcessContext, WorkspaceRequestContext]):
     """Dagster's web server, with GraphQL by POST alone."""
 
@@ -111,10 +141,18 @@ class WithoutQueriesByGet(DagsterWebserver[WorkspaceProcessContext, WorkspaceReq
         return answer
 
 
-def application(context: WorkspaceProcessContext, host: str) -> OwnPagesOnly:
+def application(
+    context: WorkspaceProcessContext, host: str, password: str | None = None
+) -> OwnPagesOnly:
     """The guarded ASGI application of a workspace, for a server that listens on `host`."""
     dagster = WithoutQueriesByGet(context, live_data_poll_rate=POLL_MS).create_asgi_app()
-    return OwnPagesOnly(dagster, frozenset((host.lower(), *LOOPBACK)))
+    asking = dagster if password is None else WithPassword(dagster, password)
+    return OwnPagesOnly(asking, frozenset((host.lower(), *LOOPBACK)))
+
+
+def _digest(login: str) -> bytes:
+    """A digest, whose length is the same for all logins."""
+    return sha256(login.encode()).digest()
 
 
 def main(host: str, port: int, workspace: Path) -> None:
@@ -125,12 +163,16 @@ def main(host: str, port: int, workspace: Path) -> None:
         port: to listen on.
         workspace: the file that says where the code server is.
     """
+    settings = load()
+    password = settings.secret("dagster_password") if settings.secure else None
     configure_loggers()
     with DagsterInstance.get() as instance:
         instance.optimize_for_webserver(STATEMENT_MS_MAX, POOL_RECYCLE_S, POOL_OVERFLOW_MAX)
         target = WorkspaceFileTarget(paths=[str(workspace)])
         with WorkspaceProcessContext(instance, target, version=__version__) as context:
-            uvicorn.run(application(context, host), host=host, port=port, log_level="warning")
+            uvicorn.run(
+                application(context, host, password), host=host, port=port, log_level="warning"
+            )
 
 
 if __name__ == "__main__":

@@ -58,6 +58,7 @@ HELD: Final[Mapping[str, Held]] = {
     "trino": Held(
         ("trino_password", "trino_reader_password"), ("dagster-code", "superset", "trino")
     ),
+    "dagster_password": Held(("dagster_password",), ("dagster-webserver",)),
     "superset_admin_password": Held(("superset_admin_password",), ("superset",)),
     "superset_secret_key": Held(("superset_secret_key",), ("superset",)),
 }

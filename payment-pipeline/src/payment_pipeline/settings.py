@@ -128,6 +128,8 @@ class Settings(ConnectionSettings):
     backup_key: SecretStr | None = None
     s3_access_key: SecretStr | None = None
     s3_secret_key: SecretStr | None = None
+    # The password of Dagster's UI, which asks for it in a secure stack. The user is `payments`.
+    dagster_password: SecretStr | None = None
     superset_secret_key: SecretStr | None = None
     superset_admin_password: SecretStr | None = None
     # The catalog's `client-id:client-secret`. Unset, it is the S3 key.
@@ -188,6 +190,8 @@ class Settings(ConnectionSettings):
     trino_user: str = "payments"
     trino_reader: str = "superset"
     trino_heap_mib: int = Field(2048, ge=1024)
+    # An unpacked Trino. Unset, it is fetched and unpacked into the cache.
+    trino_home: Path | None = None
 
     # The folder of the files that are unpacked once for all stacks.
     cache: Path = Path("~/.cache/payment-pipeline")
@@ -276,7 +280,12 @@ class Settings(ConnectionSettings):
     def trino_password_of(self, user: TrinoUser) -> str | None:
         """The password of a user of Trino. None if Trino runs elsewhere and needs none."""
         name = "trino_password" if user == "owner" else "trino_reader_password"
-        return self.given_secrets.get(name) if self.trino_url else self.secret(name)
+        try:
+            return self.secret(name)
+        except MissingSecretError:
+            if self.trino_url:
+                return None
+            raise
 
     @property
     def dsn(self) -> str:

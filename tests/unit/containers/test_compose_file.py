@@ -14,12 +14,20 @@ SERVICES: Final[dict[str, dict[str, Any]]] = FILE["services"]
 OURS: Final = {
     name: each for name, each in SERVICES.items() if str(each["image"]).startswith("payments/")
 }
-RUN: Final = {name: each for name, each in OURS.items() if each.get("command", [""])[0] == "run"}
+PREPARED: Final = "--only-prepare"
+RUN: Final = {
+    name: each
+    for name, each in OURS.items()
+    if each.get("command", [""])[0] == "run" and PREPARED not in each["command"]
+}
+"""The services that run a component, and not the jobs that write another server's files."""
 NOT_OF_THE_STACK: Final = {
-    *("postgres_dsn", "dagster_dsn"),
+    *("postgres_dsn", "dagster_dsn", "catalog_credential"),
     *client_secrets.KAFKA,
     *client_secrets.TEMPORAL,
 }
+"""Secrets of servers that run elsewhere."""
+OF_DAGSTER: Final = "DAGSTER_HOME"
 
 
 def targets(service: dict[str, Any]) -> set[str]:
@@ -50,7 +58,7 @@ def test_a_secret_is_where_the_settings_look_for_it() -> None:
 def test_each_variable_is_a_setting() -> None:
     known = {variable(name) for name in Settings.model_fields}
     for name, each in OURS.items():
-        assert each["environment"].keys() <= known, name
+        assert each["environment"].keys() - {OF_DAGSTER} <= known, name
 
 
 def test_each_container_has_limits_and_ours_have_no_rights() -> None:

@@ -15,6 +15,7 @@ from support.repository import ROOT
 
 VERSIONS: Final = dotenv_values(ROOT / "infrastructure/versions.env")
 COMPOSE: Final = (ROOT / "infrastructure/compose/compose.yaml").read_text()
+LOCKS: Final = ("pipeline.txt", "dagster.txt", "build.txt")
 RECIPES: Final = sorted((ROOT / "infrastructure/images").glob("*.Dockerfile"))
 
 
@@ -50,16 +51,16 @@ def test_compose_names_no_version_itself() -> None:
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
 def test_an_image_installs_from_a_lock_with_hashes(recipe: Path) -> None:
     text = recipe.read_text()
-    locks = re.findall(r"COPY infrastructure/locks/(\S+\.txt)", text)
-    assert locks
-    assert text.count("--require-hashes") == len(locks)
-    for name in locks:
+    copied = re.findall(r"COPY infrastructure/locks/(\S+\.txt)", text)
+    assert copied
+    assert text.count("--require-hashes") == len(copied)
+    for name in LOCKS:
         packages = re.split(r"\n(?=\S)", (ROOT / "infrastructure/locks" / name).read_text())
         assert all("--hash=sha256:" in each for each in packages if "==" in each)
     assert re.search(r"^USER \d+:\d+$", text.split("\nFROM ")[-1], re.MULTILINE)
 
 
-@pytest.mark.parametrize("lock", ["pipeline.txt", "dagster.txt", "build.txt"])
+@pytest.mark.parametrize("lock", LOCKS)
 def test_a_lock_of_an_image_has_the_versions_of_the_whole_lock(lock: str) -> None:
     def pinned(name: str) -> set[str]:
         text = (ROOT / "infrastructure/locks" / name).read_text()

@@ -67,7 +67,11 @@ def test_the_trusted_list_has_nothing_that_no_model_needs(trained: Settings) -> 
     needed = set()
     for name in scoring_engine.current_versions(trained):
         needed |= set(skops.io.get_untrusted_types(file=place(trained, name) / "model.skops"))
-    assert needed == set(model_store.TRUSTED_TYPES)
+    # scipy has one of these types under two names, of which each version has one.
+    splines = {f"scipy.interpolate._bsplines.{name}" for name in ("BSpline", "_BSpline")}
+    assert needed < set(model_store.TRUSTED_TYPES)
+    assert set(model_store.TRUSTED_TYPES) - needed == splines - needed
+    assert len(splines & needed) == 1
 
 
 @pytest.mark.parametrize("missing", ["model.skops", "card.json", "manifest.json"])

@@ -83,8 +83,8 @@ def test_each_component_is_given_its_own_secrets_alone(
     assert not given["kafka"] | given["temporal"]
     reads_bodies = {name for name, seen in given.items() if "postgres_reader_password" in seen}
     assert reads_bodies == {"dagster-code"}
-    for name in ("dagster-webserver", "dagster-daemon"):
-        assert given[name] == {"postgres_dagster_password"}
+    assert given["dagster-daemon"] == {"postgres_dagster_password"}
+    assert given["dagster-webserver"] == {"postgres_dagster_password", "dagster_password"}
     unseen = {"postgres_admin_password", "webhook_secrets_stripe", "webhook_secrets_acme"}
     assert not any(unseen & seen for seen in given.values())
 

@@ -18,6 +18,7 @@ from payment_operations import (
     action_text,
     audit_text,
     cli,
+    cluster_workloads,
     dead_letter_text,
     erasure_text,
     model_training,
@@ -27,6 +28,7 @@ from payment_operations import (
     stack_text,
     trace_text,
 )
+from payment_operations.cluster_workloads import Workload
 from payment_operations.safe_text import printable, printable_json
 from payment_operations.terminal import Screen, facts, show_defect, styled, table, text_column
 from payment_pipeline.dlq.dead_letter_store import Group
@@ -153,6 +155,9 @@ RENDERINGS: dict[str, Callable[[Screen, str], object]] = {
     "action_text": lambda screen, text: screen.grid(action_text.listed([action(text)])),
     "action_text, verdict": lambda screen, text: action_text.show_verdict(screen, [text], None),
     "audit_text": lambda screen, text: audit_text.show(audit(text), screen),
+    "cluster_workloads": lambda screen, text: screen.grid(
+        cluster_workloads.table_of([Workload("deployment", text, "payments", 1, 0, 1, 2, text)])
+    ),
     "dead_letter_text": lambda screen, text: dead_letter_text.show_letter(letter(text), screen),
     "dead_letter_text, groups": lambda screen, text: dead_letter_text.show_groups(
         [group(text), group(text)._replace(resolution=None)], [group(text)], screen
@@ -192,6 +197,7 @@ MOVING: dict[str, Callable[[Screen, str], None]] = {}
 THIN = {
     *("audit_run", "dead_letters", "demo", "erasure_run", "replay_window", "simulation"),
     *("trace_lookup", "bronze", "documents", "lake", "secrets", "stack", "operator_actions"),
+    "cluster",
 }
 """Modules that print whole lines and answers only, through `Screen.line` and `Screen.json`."""
 

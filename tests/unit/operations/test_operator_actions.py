@@ -38,6 +38,14 @@ UNRECORDED = {
         ("up", "down", "run", "migrate", "demo"), "starts, stops or creates the stores"
     ),
     "secrets generate": "creates what is missing, and changes nothing that is there",
+    **dict.fromkeys(
+        (
+            *("cluster check", "cluster deploy", "cluster destroy", "cluster exec", "cluster logs"),
+            *("cluster port-forward", "cluster render", "cluster restart", "cluster setup"),
+            "cluster status",
+        ),
+        "acts on Kubernetes, whose audit log says who asked",
+    ),
     **dict.fromkeys(("contracts", "metrics"), "writes documents of the repository"),
     "simulate": "sends webhooks, as a provider does",
     "dbt": "is dbt, which derives the marts from the lake",

@@ -21,6 +21,8 @@ from payment_pipeline.settings import Settings
 
 TEMPLATE: Final = CONFIGURATION / "dagster/dagster.yaml"
 CODE: Final = "orchestration_dagster.definitions"
+USER: Final = "payments"
+"""The user of the web server of a secure stack."""
 STORAGE_SECRETS: Final = ("dagster_dsn", "postgres_dagster_password")
 """The secrets of the instance's database, which each of Dagster's processes needs."""
 LAKE_SECRETS: Final = (
@@ -118,13 +120,18 @@ async def ask(
     asked = {"query": query, "variables": variables or {}}
     try:
         async with (
-            aiohttp.ClientSession(timeout=client_timeout) as session,
+            aiohttp.ClientSession(timeout=client_timeout, auth=_login(settings)) as session,
             session.post(f"{address(settings)}/graphql", json=asked) as answer,
         ):
             data: dict[str, Any] = (await answer.json())["data"] if answer.ok else {}
             return data or {}
     except (aiohttp.ClientError, TimeoutError):
         return {}
+
+
+def _login(settings: Settings) -> aiohttp.BasicAuth | None:
+    """The login of the web server of a secure stack."""
+    return aiohttp.BasicAuth(USER, settings.secret("dagster_password")) if settings.secure else None
 
 
 def environment(settings: Settings) -> dict[str, str]:

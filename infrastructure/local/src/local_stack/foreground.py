@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from local_stack import files
+from local_stack.component import Component
 from local_stack.components import component
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import PRIVATE_UMASK, Settings
@@ -12,6 +13,16 @@ from payment_pipeline.settings import PRIVATE_UMASK, Settings
 
 def run(settings: Settings, name: str, progress: Callable[[str], None]) -> NoReturn:
     """Prepare a component, and replace this process by it.
+
+    Raises:
+        UserError: as `prepare`.
+    """
+    program, *arguments = prepare(settings, name, progress).command(settings)
+    os.execv(program, [program, *arguments])  # noqa: S606 - no shell is the point
+
+
+def prepare(settings: Settings, name: str, progress: Callable[[str], None]) -> Component:
+    """Prepare a component, as `payments up` does before it starts it.
 
     Args:
         settings: of the component; the addresses of what it needs are given.
@@ -36,5 +47,4 @@ def run(settings: Settings, name: str, progress: Callable[[str], None]) -> NoRet
             progress(f"{name}: preparing")
 
     chosen.prepare(settings, work)
-    program, *arguments = chosen.command(settings)
-    os.execv(program, [program, *arguments])  # noqa: S606 - no shell is the point
+    return chosen

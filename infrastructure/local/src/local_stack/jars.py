@@ -9,17 +9,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
-
-import jgo
-from jgo.config import GlobalSettings
-from jgo.env import LockedDependency as LockedJar
-from jgo.env import LockFile
-from jgo.maven import Artifact, MavenContext, PythonResolver
+from typing import TYPE_CHECKING, Final
 
 from local_stack.downloads import Download, JarLock
 from local_stack.files import exclusive, exists
 from payment_pipeline.domain.failures import UserError
+
+# The package is imported where files are fetched: a container has it not, and fetches none.
+if TYPE_CHECKING:
+    from jgo.env import LockedDependency as LockedJar
+    from jgo.maven import Artifact, MavenContext
 
 LOCKS: Final = Path(__file__).with_name("locks")
 DOWNLOADS_AT_ONCE: Final = 8
@@ -28,8 +27,10 @@ OnBytes = Callable[[int, int], None]
 """Reports a download's progress: bytes newly expected, bytes newly fetched."""
 
 
-def locked(lock: Path) -> list[LockedJar]:
+def locked(lock: Path) -> "list[LockedJar]":
     """The entries of a lock, in its order."""
+    from jgo.env import LockFile
+
     return list(LockFile.load(lock).dependencies)
 
 
@@ -73,6 +74,10 @@ def fetch(lock: Path, on_bytes: OnBytes = lambda _expected, _fetched: None) -> l
 
 def write(lock: JarLock) -> None:
     """Resolve a lock's endpoint again, and write the lock."""
+    import jgo
+    from jgo.env import LockedDependency as LockedJar
+    from jgo.env import LockFile
+
     LockFile(
         dependencies=[
             LockedJar(
@@ -88,7 +93,7 @@ def write(lock: JarLock) -> None:
     ).save(lock.path)
 
 
-def _verified(context: MavenContext, entry: LockedJar) -> Path:
+def _verified(context: "MavenContext", entry: "LockedJar") -> Path:
     artifact = _artifact(context, entry)
     for _ in range(2):
         try:
@@ -112,16 +117,19 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _artifact(context: MavenContext, entry: LockedJar) -> Artifact:
+def _artifact(context: "MavenContext", entry: "LockedJar") -> "Artifact":
     component = context.project(entry.groupId, entry.artifactId).at_version(entry.version)
     return component.artifact(entry.classifier or "", entry.packaging)
 
 
-def _path(artifact: Artifact) -> Path:
+def _path(artifact: "Artifact") -> Path:
     return artifact.context.repo_cache / artifact.component.path_prefix / artifact.filename
 
 
-def _context(on_bytes: OnBytes = lambda _expected, _fetched: None) -> MavenContext:
+def _context(on_bytes: OnBytes = lambda _expected, _fetched: None) -> "MavenContext":
+    from jgo.config import GlobalSettings
+    from jgo.maven import MavenContext, PythonResolver
+
     @contextmanager
     def each_download(_filename: str, size: int) -> Iterator[Callable[[int], None]]:
         on_bytes(size, 0)

@@ -47,6 +47,10 @@ def up(
 @app.command()
 def run(
     component: Annotated[str, typer.Argument(help="A component, as `payments status` names it.")],
+    only_prepare: Annotated[
+        bool,
+        typer.Option("--only-prepare", help="Write its files and stop: another container runs it."),
+    ] = False,
 ) -> None:
     """Run one component in the foreground, as a container does.
 
@@ -55,7 +59,8 @@ def run(
     """
     from local_stack import foreground
 
-    foreground.run(settings.load(), component, Screen(stderr=True).line)
+    act = foreground.prepare if only_prepare else foreground.run
+    act(settings.load(), component, Screen(stderr=True).line)
 
 
 @app.command()

@@ -13,6 +13,7 @@ import ssl
 import tarfile
 import zipfile
 from collections.abc import Iterable
+from ipaddress import ip_address
 from pathlib import Path
 from string import Template
 from typing import Final
@@ -69,7 +70,12 @@ ARCHIVES: Final = JarLock(jars.LOCKS / "trino.jars.toml", is_kept=is_kept)
 
 
 def home(settings: Settings) -> Path:
-    """The folder that Trino is unpacked into, one for all stacks. Its name has the version."""
+    """Trino's folder: given, or the one for all stacks that Trino is unpacked into.
+
+    The name of the latter has the version.
+    """
+    if settings.trino_home:
+        return settings.trino_home
     version = jars.locked(ARCHIVES.path)[0].version
     return settings.cache.expanduser() / f"trino-{version}-{LAYOUT}"
 
@@ -86,33 +92,43 @@ def prepare(settings: Settings, work: Work) -> None:
         UserError: Trino can't be fetched, or its files are not the locked ones, or no Java is new
             enough.
     """
-    java.find(JAVA_MIN)
-    _install(settings, work)
+    if not settings.trino_home:
+        java.find(JAVA_MIN)
+        unpacked(settings, work)
     certificates.ensure(settings, NAME)
     write_config(settings)
 
 
-def _install(settings: Settings, work: Work) -> None:
+def unpacked(settings: Settings, work: Work) -> Path:
+    """Trino's folder, after Trino was fetched and unpacked into it if it was missing.
+
+    Raises:
+        UserError: Trino can't be fetched, or its files are not the locked ones.
+    """
     target = home(settings)
     with exclusive(target.with_suffix(".lock")):
-        if target.exists():
-            return
-        server, plugin = jars.fetch(ARCHIVES.path, work)
-        unfinished = target.with_suffix(".unfinished")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        with tarfile.open(server) as packed:
-            # The parameter `filter` of extractall is unknown to Python before 3.11.4.
-            packed.extraction_filter = getattr(tarfile, "data_filter", None)
-            packed.extractall(unfinished)  # noqa: S202 - its hash is locked
-        [unpacked] = unfinished.iterdir()
-        for unused in (unpacked / "plugin").iterdir():
-            if unused.name not in PLUGINS:
-                shutil.rmtree(unused)
-        # shutil would leave out jars with two dots in a row in their names.
-        with zipfile.ZipFile(plugin) as archive:
-            archive.extractall(unpacked / "plugin")  # noqa: S202 - its hash is locked
-        unpacked.rename(target)
-        unfinished.rmdir()
+        if not target.exists():
+            _unpack(target, work)
+    return target
+
+
+def _unpack(target: Path, work: Work) -> None:
+    server, plugin = jars.fetch(ARCHIVES.path, work)
+    unfinished = target.with_suffix(".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    with tarfile.open(server) as packed:
+        # The parameter `filter` of extractall is unknown to Python before 3.11.4.
+        packed.extraction_filter = getattr(tarfile, "data_filter", None)
+        packed.extractall(unfinished)  # noqa: S202 - its hash is locked
+    [folder] = unfinished.iterdir()
+    for unused in (folder / "plugin").iterdir():
+        if unused.name not in PLUGINS:
+            shutil.rmtree(unused)
+    # shutil would leave out jars with two dots in a row in their names.
+    with zipfile.ZipFile(plugin) as archive:
+        archive.extractall(folder / "plugin")  # noqa: S202 - its hash is locked
+    folder.rename(target)
+    unfinished.rmdir()
 
 
 def write_config(settings: Settings) -> None:
@@ -136,6 +152,7 @@ def write_config(settings: Settings) -> None:
         text = "".join((TEMPLATES / part).read_text() for part in parts)
         write_private(etc(settings) / name, Template(text).substitute(values))
     write_private(etc(settings) / "users", _users(settings))
+    write_private(etc(settings) / "java.options", "\n".join(_options(settings)) + "\n")
 
 
 def _users(settings: Settings) -> str:
@@ -163,6 +180,7 @@ def _values(settings: Settings) -> dict[str, object]:
         # Trino's nodes know each other by it. There is one node, which reads it at its start.
         "shared_secret": secrets.token_urlsafe(32),
         "host": settings.host,
+        "bind_ip": _bind_ip(settings.host),
         "port": settings.trino_port,
         "etc": etc(settings),
         "plugins": home(settings) / "plugin",
@@ -179,6 +197,14 @@ def _values(settings: Settings) -> dict[str, object]:
         "user": settings.trino_user,
         "reader": settings.trino_reader,
     }
+
+
+def _bind_ip(host: str) -> str:
+    """The address to listen on. In a container the host is a name, and every address is meant."""
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        return "0.0.0.0"  # noqa: S104 - only a container's network reaches it
 
 
 async def ready(settings: Settings) -> bool:
@@ -246,13 +272,14 @@ def main() -> None:
     os.execv(  # noqa: S606 - no shell is the point
         runtime,
         [
-            runtime, "-cp", f"{home(settings)}/lib/*",
-            f"-Xmx{settings.trino_heap_mib}m",
-            *JVM,
-            f"-Dconfig={etc(settings)}/config.properties",
-            MAIN,
+            runtime, "-cp", f"{home(settings)}/lib/*", f"@{etc(settings)}/java.options", MAIN,
         ],
     )  # fmt: skip
+
+
+def _options(settings: Settings) -> list[str]:
+    """Java's options, one a line. A container of Trino reads them too."""
+    return [f"-Xmx{settings.trino_heap_mib}m", *JVM, f"-Dconfig={etc(settings)}/config.properties"]
 
 
 COMPONENT: Final = Component(
