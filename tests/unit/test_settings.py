@@ -89,7 +89,7 @@ def test_a_command_and_a_stage_end_with_the_sentence(module: str, tmp_path: Path
 
 KAFKA = {"kafka_bootstrap_servers": "broker:9092"}
 TEMPORAL = {"temporal_address": "temporal:7233"}
-DSN = "postgresql://payments:pw@db/payments"
+DSN = "postgresql://payments:hush@db/payments"  # pragma: allowlist secret
 
 
 @pytest.mark.parametrize(
