@@ -25,7 +25,7 @@ from support.repository import ROOT
 
 KIT: Final = Path(os.environ.get("TEST_CLUSTER_KIT") or ROOT.parent / "shared/cluster")
 TOOLS: Final = ("podman", "dockerd", "nsenter", "ip", "mmdebstrap", "xz")
-"""The programs that the kit's engine needs. `.ci/run` installs them on Debian."""
+"""The programs that the engine of the kit needs. Its README names the packages."""
 BASE: Final = "docker.io/library/python:3.13-slim-trixie"
 BASE_PACKAGES: Final = "python3,python3-venv,python3-pip,ca-certificates"
 CERTIFICATES: Final = "/etc/ssl/certs/ca-certificates.crt"

@@ -23,7 +23,7 @@ from support.manifests import containers, pods
 from support.repository import ROOT
 
 TOOLS: Final = ("podman", "containerd", "nsenter", "ip", "iptables", "mmdebstrap", "gcc", "xz")
-"""The programs that the kit's node needs. `.ci/run` installs them on Debian."""
+"""The programs that the node of the kit needs. Its README names the packages."""
 PAUSE: Final = "localhost/pause:1"
 VOLUMES: Final = 8
 STORAGE_CLASS: Final = "node"
