@@ -30,7 +30,7 @@ PORT_OF: Final = {
     "payment_pipeline.orchestrator.worker": "PAYMENTS_WORKER_METRICS_PORT",
 }
 """Each service, and the setting of the port of its `/readyz`."""
-RESOURCES: Final = ("orchestration-dbt/", "infrastructure/superset/")
+RESOURCES: Final = ("orchestration-dbt/", "infrastructure/superset/", "infrastructure/kubernetes/")
 """The folders that the wheel holds besides the Python packages in the folders `src`."""
 LOOKUP: Final = ROOT / "tests/support/resource_lookup.py"
 EVENTS: Final = 200

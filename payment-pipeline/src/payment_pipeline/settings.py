@@ -18,7 +18,7 @@ from pydantic import AliasChoices, BeforeValidator, Field, SecretStr
 from pydantic_settings import DotEnvSettingsSource, SettingsConfigDict
 
 from payment_pipeline import resources, unknown_variables
-from payment_pipeline.connection_settings import VERIFY_FULL, ConnectionSettings
+from payment_pipeline.connection_settings import VERIFY_FULL, ConnectionSettings, OptionalPath
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.secret_length import too_short
 
@@ -191,7 +191,7 @@ class Settings(ConnectionSettings):
     trino_reader: str = "superset"
     trino_heap_mib: int = Field(2048, ge=1024)
     # An unpacked Trino. Unset, it is fetched and unpacked into the cache.
-    trino_home: Path | None = None
+    trino_home: OptionalPath = None
 
     # The folder of the files that are unpacked once for all stacks.
     cache: Path = Path("~/.cache/payment-pipeline")

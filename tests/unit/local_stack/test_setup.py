@@ -40,5 +40,5 @@ def test_a_disk_without_room_gives_an_error_before_anything_is_made(
         check=False,
     )
     assert said.returncode == 1
-    assert said.stderr.startswith("setup: 976 MiB free on this disk, 2000 MiB needed")
+    assert said.stderr.startswith("setup: 976 MiB free on this disk, 2400 MiB needed")
     assert not (clone / ".venv").exists()

@@ -119,3 +119,16 @@ def test_a_path_with_special_characters_is_quoted(
     config = written(settings)
     command = config["program:postgres"]["command"].replace("%%", "%")
     assert str(tmp_path / name / "postgres") in shlex.split(command)
+
+
+def test_a_process_reads_the_settings_that_it_is_given(
+    isolated: SettingsOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A setting without a value is an empty variable, which must mean no value again."""
+    settings = isolated()
+    for name, value in supervisor.environment(settings).items():
+        monkeypatch.setenv(name, value)
+    read = Settings().public
+    unset = [name for name, value in settings.public.items() if value is None]
+    assert "trino_home" in unset
+    assert {name: read[name] for name in unset if read.get(name)} == {}
