@@ -6,6 +6,7 @@ parts of SeaweedFS. They know no users, so they demand a certificate that only S
 
 import json
 import shutil
+import ssl
 import sys
 from pathlib import Path
 from typing import Final
@@ -139,7 +140,10 @@ def security(settings: Settings) -> str:
 
 
 async def ready(settings: Settings) -> bool:
-    """Whether the catalog accepts our key and has the warehouse, and S3 answers too."""
+    """Whether the catalog accepts our key and has the warehouse, S3 answers, and volumes are there.
+
+    S3 answers before the volumes have joined. Until then it can't read an object.
+    """
     try:
         async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
             token = await _token(settings, session)
@@ -151,9 +155,20 @@ async def ready(settings: Settings) -> bool:
                 namespaces.raise_for_status()
             # A refusal for the missing signature is an answer too.
             async with session.get(f"{settings.s3}/") as s3:
-                return s3.status < 500
+                return s3.status < 500 and await _has_volumes(settings, session)
     except (aiohttp.ClientError, TimeoutError, KeyError):
         return False
+
+
+async def _has_volumes(settings: Settings, session: aiohttp.ClientSession) -> bool:
+    """Whether the server of the volumes has joined: then there is room for some."""
+    files = certificates.paths(settings, NAME)
+    context = ssl.create_default_context(cafile=str(files.authority))
+    context.load_cert_chain(files.server)
+    address = f"https://{settings.host}:{settings.seaweedfs_master_port}/dir/status"
+    async with session.get(address, ssl=context) as answer:
+        answer.raise_for_status()
+        return int((await answer.json())["Topology"]["Max"]) > 0
 
 
 async def _token(settings: Settings, session: aiohttp.ClientSession) -> str:
