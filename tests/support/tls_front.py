@@ -54,11 +54,18 @@ def front(
     thread.start()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, asyncio.IncompleteReadError):
+        opened = [writer]
+        try:
             if postgres:
                 await _until_tls(reader, writer, context)
             inside, outside = await asyncio.open_connection("127.0.0.1", backend)
+            opened.append(outside)
             await asyncio.gather(_copy(reader, outside), _copy(inside, writer))
+        except (OSError, asyncio.IncompleteReadError):
+            return
+        finally:
+            for each in opened:
+                each.transport.abort()
 
     async def start() -> asyncio.Server:
         secret = None if postgres else context

@@ -101,6 +101,8 @@ async def test_an_event_that_no_model_covers_has_no_score(trained: Settings) -> 
         (b'{"events": []}', "invalid_batch", "events"),
         (orjson.dumps({"events": [event()] * 1001}), "invalid_batch", "events"),
         (orjson.dumps({"events": [event(features={"a": "sk_live_1"})]}), "invalid_batch", None),
+        (orjson.dumps({"events": [event(features={"a": True})]}), "invalid_batch", None),
+        (orjson.dumps({"events": [event(features={"a": "1"})]}), "invalid_batch", None),
         (orjson.dumps({"events": [event(occurred_at="sk_live_1")]}), "invalid_batch", None),
         (orjson.dumps({"events": [event(more="sk_live_1")]}), "invalid_batch", "events.0.more"),
         (orjson.dumps([event()]), "invalid_batch", ""),

@@ -8,7 +8,7 @@ decide which of them apply to it. An event to which no model applies comes back 
 from collections.abc import Mapping
 from typing import Annotated, Final
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, Strict
 
 from .events import Charge, Invoice, Payment, PaymentEvent
 
@@ -26,7 +26,7 @@ class ScoreItem(_Message):
     kind: str
     event_type: str
     occurred_at: AwareDatetime
-    features: dict[str, float]
+    features: dict[str, Annotated[float, Strict()]]
     """Features by name, without the unknown ones."""
     decline: dict[str, str] | None = None
     """Only for a failed attempt: the result of `decline_inputs`."""
