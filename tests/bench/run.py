@@ -72,7 +72,7 @@ def main(names: list[str]) -> int:
             f"Unknown part: {', '.join(sorted(unknown))}. The parts are {', '.join(PARTS)}."
         )
         return 2
-    WRITTEN.parent.mkdir(exist_ok=True)
+    WRITTEN.parent.mkdir(mode=0o700, exist_ok=True)
     # After SIGTERM the stack stops before this process exits, as after Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     figures: list[dict[str, object]] = []
@@ -90,7 +90,7 @@ def main(names: list[str]) -> int:
 
 def measure(part: Part, var: Path) -> list[Figure]:
     """Measure one part on an isolated stack, with models that an earlier part has trained."""
-    var.mkdir()
+    var.mkdir(mode=0o700)
     for trained in var.parent.glob("*/models"):
         shutil.copytree(trained, var / "models")
         break

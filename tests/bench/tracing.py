@@ -50,7 +50,7 @@ def tracing_figures(settings: Settings) -> list[Figure]:
 def cpu_us(settings: Settings, name: str) -> float:
     """Return the CPU time of the five stages per event, in microseconds, on a new pipeline."""
     own = settings.model_copy(update={"var": settings.var / name})
-    own.var.mkdir()
+    own.var.mkdir(mode=0o700)
     _share_models(settings.var, own.var)
     ledgers = settings.var / f"{name}-ledgers"
     ledgers.mkdir()

@@ -110,7 +110,8 @@ def _show(name: str, number: int, broken: tuple[Any, BaseException]) -> None:
     traceback.print_exception(failure)
     is_body = isinstance(value, bytes)
     body, signature = (value, "") if is_body else (value[0].body, repr(value[1]))
-    KEPT.mkdir(parents=True, exist_ok=True)
+    KEPT.parent.mkdir(mode=0o700, exist_ok=True)
+    KEPT.mkdir(exist_ok=True)
     path = KEPT / f"{sha256(body).hexdigest()[:16]}.body"
     path.write_bytes(body)
     print(f"{name}: seed {number} breaks a promise. The body is in {path}. {signature}".rstrip())

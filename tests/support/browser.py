@@ -145,7 +145,8 @@ class Browser:
 
     def screenshot(self, path: Path) -> None:
         """Write the whole page to a PNG file."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parents[1].mkdir(mode=0o700, exist_ok=True)
+        path.parent.mkdir(exist_ok=True)
         self._driver.save_screenshot(str(path))
 
     def _settled(self) -> list[dict[str, Any]]:

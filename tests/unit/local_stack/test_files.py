@@ -74,3 +74,10 @@ def test_a_folder_that_others_may_need_is_not_closed(isolated: SettingsOf, tmp_p
 
 def mode(path: Path) -> int:
     return path.stat().st_mode & 0o777
+
+
+def test_a_lock_makes_no_folder_that_others_can_enter(tmp_path: Path) -> None:
+    """`up` refuses a folder that another user can enter, whoever made it first."""
+    folder = tmp_path / "var"
+    with files.exclusive(folder / "drills.lock"):
+        assert folder.stat().st_mode & 0o777 == 0o700

@@ -115,6 +115,6 @@ def exists(path: Path) -> bool:
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
     """Hold a lock file. A second caller waits. The kernel frees the lock when its holder dies."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with FileLock(path):
         yield
