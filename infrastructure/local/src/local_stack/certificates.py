@@ -6,6 +6,7 @@ alone. A server that demands a certificate of its own authority from its clients
 and the programs that can read its files.
 """
 
+import ssl
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -47,6 +48,14 @@ def ensure(settings: Settings, server: str) -> Certificate:
         write_private(found.authority, authority)
         write_private(found.server, own)
     return found
+
+
+def own_client(settings: Settings, server: str) -> ssl.SSLContext:
+    """The TLS of a client that shows the server's own certificate, and admits that server alone."""
+    files = paths(settings, server)
+    context = ssl.create_default_context(cafile=str(files.authority))
+    context.load_cert_chain(files.server)
+    return context
 
 
 def _lasts(found: Certificate, host: str) -> bool:

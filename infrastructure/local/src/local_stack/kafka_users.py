@@ -6,7 +6,6 @@ the next `payments up`. aiokafka has no call for users: `UpsertUsers` is Kafka's
 """
 
 import os
-import ssl
 from collections.abc import Callable, Iterator
 from hashlib import pbkdf2_hmac
 from typing import Any, Final, NamedTuple
@@ -175,14 +174,11 @@ async def ensure(settings: Settings) -> None:
         KafkaError: the controller refuses.
         OSError: the controller does not answer.
     """
-    files = certificates.paths(settings, NAME)
-    context = ssl.create_default_context(cafile=str(files.authority))
-    context.load_cert_chain(files.server)
     controller = await conn.create_conn(
         settings.host,
         settings.kafka_controller_port,
         security_protocol="SSL",
-        ssl_context=context,
+        ssl_context=certificates.own_client(settings, NAME),
         request_timeout_ms=REQUEST_TIMEOUT_MS,
     )
     try:

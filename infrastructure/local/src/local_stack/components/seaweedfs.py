@@ -6,7 +6,6 @@ parts of SeaweedFS. They know no users, so they demand a certificate that only S
 
 import json
 import shutil
-import ssl
 import sys
 from pathlib import Path
 from typing import Final
@@ -162,11 +161,8 @@ async def ready(settings: Settings) -> bool:
 
 async def _has_volumes(settings: Settings, session: aiohttp.ClientSession) -> bool:
     """Whether the server of the volumes has joined: then there is room for some."""
-    files = certificates.paths(settings, NAME)
-    context = ssl.create_default_context(cafile=str(files.authority))
-    context.load_cert_chain(files.server)
     address = f"https://{settings.host}:{settings.seaweedfs_master_port}/dir/status"
-    async with session.get(address, ssl=context) as answer:
+    async with session.get(address, ssl=certificates.own_client(settings, NAME)) as answer:
         answer.raise_for_status()
         return int((await answer.json())["Topology"]["Max"]) > 0
 
