@@ -34,7 +34,7 @@ SECONDS: Final = 2.0
 RATIO_TARGET: Final = 0.7
 P99_MS_TARGET: Final = 50.0
 START_S: Final = 30
-SECRET: Final = "whsec_bench"
+SECRET: Final = "whsec_of_the_benchmark"
 PEERS: Final = Path(__file__).with_name("peers.py")
 
 GATEWAY, BARE, RAW, HOT = "gateway", "bare_fastapi", "raw_asgi", "hot"
@@ -155,7 +155,7 @@ def _wait(url: str, process: "subprocess.Popen[bytes]") -> None:
             if error.code != 503:
                 return
         except OSError:
-            if process.poll() is not None:
-                break
+            if (code := process.poll()) is not None:
+                raise RuntimeError(f"The server at {url} ended with exit code {code}.") from None
         time.sleep(0.1)
     raise RuntimeError(f"The server at {url} is not ready after {START_S} s.")
