@@ -89,7 +89,7 @@ def main(names: list[str]) -> int:
                     figures += map(asdict, measure(PARTS[name], Path(folder) / name))
                 except Exception as error:  # noqa: BLE001 - the other parts are still measured
                     failures += 1
-                    console.print(f"{name} was not measured: {error or type(error).__name__}")
+                    console.print(f"{name} was not measured: {str(error) or type(error).__name__}")
                 WRITTEN.write_text(json.dumps(figures, indent=2) + "\n")
     finally:  # an interrupt must not hide the figures measured so far
         wide_console().print(table(figures))
