@@ -235,6 +235,11 @@ class Settings(ConnectionSettings):
         return self.kafka_bootstrap_servers or f"{self.host}:{self.kafka_port}"
 
     @property
+    def local_kafka_has_users(self) -> bool:
+        """Whether Kafka is the local broker of a secure stack, with TLS and a user a service."""
+        return self.secure and not self.kafka_bootstrap_servers
+
+    @property
     def postgres(self) -> str:
         """The PostgreSQL server with the pipeline's roles, as `host:port`."""
         return self.postgres_address or f"{self.host}:{self.postgres_port}"
