@@ -54,12 +54,18 @@ class Cluster:
         return subprocess.run(
             [*self.inside, *words],
             cwd=ROOT,
-            env={**os.environ, **self.environment},
+            env={**_own_environment(), **self.environment},
             input=given or "",
             capture_output=True,
             text=True,
             check=False,
         )
+
+
+def _own_environment() -> dict[str, str]:
+    """The environment without the variables of a `make` that runs these tests, such as ARGS."""
+    of_make = {"MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS", "ARGS"}
+    return {name: value for name, value in os.environ.items() if name not in of_make}
 
 
 def lacking() -> str | None:

@@ -32,6 +32,12 @@ def of_kind(profile: str, *kinds: str) -> Iterator[Manifest]:
     return (each for each in manifests(profile) if each["kind"] in kinds)
 
 
+def named(profile: str, kind: str, name: str) -> Manifest:
+    """The only object of a kind and a name."""
+    [found] = (each for each in of_kind(profile, kind) if each["metadata"]["name"] == name)
+    return found
+
+
 def pods(profile: str) -> dict[str, Manifest]:
     """The pod template of each workload and job, by the name of the workload."""
     return {each["metadata"]["name"]: each["spec"]["template"] for each in of_kind(profile, *PODS)}

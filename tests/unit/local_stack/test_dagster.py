@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
 import yaml
 
 from local_stack import dagster
 from local_stack.components import dagster_code, dagster_webserver, superset
+from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
 SettingsOf = Callable[..., Settings]
@@ -42,6 +44,30 @@ def test_runs_are_retried_and_pools_limited_and_telemetry_is_off(settings: Setti
     assert instance["run_retries"]["enabled"] is True
     assert instance["concurrency"]["pools"] == {"granularity": "run", "default_limit": 1}
     assert instance["telemetry"]["enabled"] is False
+
+
+def test_a_users_sections_replace_ours(isolated: SettingsOf, tmp_path: Path) -> None:
+    given = tmp_path / "sections.yaml"
+    given.write_text("run_launcher: {module: dagster_k8s, class: K8sRunLauncher}")
+    settings = isolated(**KEYS, dagster_instance=given)
+    (settings.var / "run").mkdir()
+    dagster.prepare(settings)
+    instance = yaml.safe_load((dagster.home(settings) / "dagster.yaml").read_text())
+    assert instance["run_launcher"] == {"module": "dagster_k8s", "class": "K8sRunLauncher"}
+    assert instance["run_retries"]["enabled"] is True
+
+
+@pytest.mark.parametrize("text", [None, "[", "a list"])
+def test_a_file_without_sections_is_refused(
+    text: str | None, isolated: SettingsOf, tmp_path: Path
+) -> None:
+    given = tmp_path / "sections.yaml"
+    if text is not None:
+        given.write_text(text)
+    settings = isolated(**KEYS, dagster_instance=given)
+    (settings.var / "run").mkdir()
+    with pytest.raises(UserError, match="PAYMENTS_DAGSTER_INSTANCE"):
+        dagster.prepare(settings)
 
 
 def test_the_code_server_listens_on_a_socket_and_on_no_port(settings: Settings) -> None:
