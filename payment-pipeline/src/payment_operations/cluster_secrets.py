@@ -9,7 +9,7 @@ from .cluster_tools import NAMESPACE, found, kubectl
 
 NAME: Final = "payments-secrets"
 CERTIFIED: Final = ("trino",)
-"""The servers with TLS. Each has the Secrets `<server>-tls` (server.pem) and `<server>-authority`."""
+"""The servers with TLS, whose Secrets are `<server>-tls` and `<server>-authority`."""
 _NAMESPACE: Final = {
     "apiVersion": "v1",
     "kind": "Namespace",

@@ -1,7 +1,7 @@
 """One run of Dagster in a process of its own, such as a pod.
 
-`python -m local_stack.dagster_run COMMAND...` becomes the command of Dagster's launcher. The run calls
-dbt, so it needs the variables that the code server has natively.
+`python -m local_stack.dagster_run COMMAND...` becomes the command of Dagster's launcher. The run
+calls dbt, so it needs the variables of the code server.
 """
 
 import os

@@ -35,6 +35,7 @@ class Forwarding(StrEnum):
 
 OfProfile = Annotated[Profile, typer.Option("--profile", help="The profile of the charts.")]
 
+
 def _values_of(chart: str, option: str) -> Any:  # noqa: ANN401 - what typer reads
     """The option with an operator's own values of a chart."""
     told = f"Values of your own for the chart `{chart}`, after the profile's. Repeatable."
