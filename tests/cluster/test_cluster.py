@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +23,7 @@ from drills.findings import Findings
 from support import kubernetes
 from support.cluster_traffic import IN_TOOLBOX, audit, load, signing_secret, wait_for_the_marts
 from support.kubernetes import NAMESPACED, Cluster
-from support.manifests import manifests
+from support.manifests import Manifest, manifests, of_other_charts
 
 pytestmark = [pytest.mark.stack, pytest.mark.containers, pytest.mark.timeout(900)]
 
@@ -38,6 +38,9 @@ CRD_MODULES: Final = {
 """The folder of the custom resource definitions in the Go modules of some operators."""
 MORE_CRDS: Final = "TEST_CRDS"
 """Environment variable with a folder of definitions of the other operators."""
+CHARTS: Final = "TEST_CHARTS"
+"""Environment variable with a folder of other projects' charts, called as our values for them."""
+DRY_RUN: Final = "dry-run"
 
 
 @pytest.fixture(scope="module")
@@ -145,33 +148,78 @@ def definitions(folder: Path) -> Iterator[Path]:
         yield Path(more)
 
 
-def test_the_api_server_takes_every_object_of_production(cluster: Cluster, tmp_path: Path) -> None:
-    """A dry run on the server: unknown fields and wrong types fail. Nothing is started."""
-    groups = {each["apiVersion"].partition("/")[0] for each in manifests("production")}
-    for folder in definitions(tmp_path):
+@pytest.fixture(scope="module")
+def defined(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
+    """The cluster with the definitions that can be had, and a namespace for dry runs."""
+    wanted = {each["apiVersion"].partition("/")[0] for each in manifests("production")}
+    for folder in definitions(tmp_path_factory.mktemp("definitions")):
         for path in sorted(folder.glob("*.yaml")):
             group = re.search(r"^  group: (\S+)$", path.read_text(), re.MULTILINE)
-            if group and group[1] in groups:
+            if group and group[1] in wanted:
                 cluster.run("kubectl", "apply", "--server-side", "--filename", path)
-    served = {
-        line.split()[0].partition("/")[0]
-        for line in cluster.run("kubectl", "api-versions").splitlines()
+    labels = {"pod-security.kubernetes.io/warn": "restricted"}
+    namespace = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": DRY_RUN, "labels": labels},
     }
-    missing = {group for group in groups if "." in group and group not in served}
-    namespace = ("--namespace", "default")
+    given = json.dumps(namespace)
+    cluster.run("kubectl", "apply", "--server-side", "--filename", "-", given=given)
+    return cluster
+
+
+def dry_run(on: Cluster, every: Iterable[Manifest]) -> list[str]:
+    """What the API server says against objects, which it checks and does not keep."""
+    without_namespace = [
+        {
+            **each,
+            "metadata": {name: v for name, v in each["metadata"].items() if name != "namespace"},
+        }
+        for each in every
+    ]
+    given = json.dumps({"apiVersion": "v1", "kind": "List", "items": without_namespace})
     words = ("apply", "--server-side", "--dry-run=server", "--validate=strict")
-    for each in manifests("production"):
-        if each["apiVersion"].partition("/")[0] not in missing:
-            cluster.run("kubectl", *words, *namespace, "--filename", "-", given=json.dumps(each))
-    wrong = next(each for each in manifests("production") if each["kind"] == "PodDisruptionBudget")
-    typo = {**wrong, "spec": {**wrong["spec"], "maxUnavailabel": 1}}
-    refused = cluster.started(
-        "kubectl", *words, *namespace, "--filename", "-", given=json.dumps(typo)
+    done = on.started("kubectl", *words, "--namespace", DRY_RUN, "--filename", "-", given=given)
+    assert done.stdout or done.stderr
+    return done.stderr.splitlines()
+
+
+def unserved(on: Cluster, every: Iterable[Manifest]) -> set[str]:
+    """The groups of objects whose definitions the API server does not have."""
+    lines = on.run("kubectl", "api-versions").splitlines()
+    served = {line.partition("/")[0] for line in lines}
+    groups = {each["apiVersion"].partition("/")[0] for each in every}
+    return {group for group in groups if "." in group and group not in served}
+
+
+def complaints(on: Cluster, every: Iterable[Manifest]) -> list[str]:
+    """What the API server says against objects whose definitions it has."""
+    every = list(every)
+    missing = unserved(on, every)
+    return dry_run(
+        on, (each for each in every if each["apiVersion"].partition("/")[0] not in missing)
     )
-    assert refused.returncode != 0
-    assert "maxUnavailabel" in refused.stderr
-    if missing:
+
+
+def test_the_api_server_takes_every_object_of_production(defined: Cluster) -> None:
+    """A dry run on the server: unknown fields and wrong types fail. Nothing is started."""
+    assert complaints(defined, manifests("production")) == []
+    right = next(each for each in manifests("production") if each["kind"] == "PodDisruptionBudget")
+    typo = dry_run(defined, [{**right, "spec": {**right["spec"], "maxUnavailabel": 1}}])
+    assert "maxUnavailabel" in "".join(typo)
+    if missing := unserved(defined, manifests("production")):
         pytest.skip(f"NOT TESTED: the resources of {', '.join(sorted(missing))}; set {MORE_CRDS}")
+
+
+def test_the_api_server_takes_the_charts_of_others_with_our_values(defined: Cluster) -> None:
+    """Temporal, Polaris, Trino and Prometheus. Those of our namespace have restricted pods."""
+    charts = of_other_charts(Path(os.environ.get(CHARTS, "")))
+    for name, objects in charts.items():
+        said = complaints(defined, objects)
+        unlike_ours = name == "prometheus"  # it has a namespace of its own, with its own rules
+        assert [each for each in said if not (unlike_ours and "PodSecurity" in each)] == [], name
+    if not charts:
+        pytest.skip(f"NOT TESTED: the charts of other projects; set {CHARTS}")
 
 
 def test_the_audit_finds_what_a_normalizer_without_a_drain_loses(deployed: Cluster) -> None:

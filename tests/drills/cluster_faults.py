@@ -27,7 +27,9 @@ Progress = Callable[[str], None]
 
 def workloads(on: Cluster) -> list[str]:
     """The names of all workloads, without the one that the load runs in."""
-    names = on.run("kubectl", *NAMESPACED, "get", KINDS, "--output", "jsonpath={..metadata.name}")
+    names = on.run(
+        "kubectl", *NAMESPACED, "get", KINDS, "--output", "jsonpath={.items[*].metadata.name}"
+    )
     return sorted({*names.split()} - {NOT_KILLED})
 
 

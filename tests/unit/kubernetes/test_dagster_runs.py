@@ -90,6 +90,14 @@ def test_no_run_and_no_configuration_shows_a_password(
 
 
 @each_profile
+def test_dagster_listens_to_no_other_pod(profile: str) -> None:
+    pod = pods(profile)["dagster"]["spec"]
+    for container in (*pod["initContainers"], *pod["containers"]):
+        given = {each["name"]: each.get("value") for each in container["env"]}
+        assert given["PAYMENTS_HOST"] == "127.0.0.1", container["name"]
+
+
+@each_profile
 def test_only_the_web_server_and_the_daemon_may_start_runs(profile: str) -> None:
     """The code server can execute any code, so it has no token of the API server."""
     pod = pods(profile)["dagster"]["spec"]
