@@ -31,7 +31,7 @@ EVENTS: Final = 5000
 CRD_MODULES: Final = {
     "github.com/kedacore/keda/v2@v2.21.0": "config/crd/bases",
     "github.com/external-secrets/external-secrets@v0.16.2": "config/crds/bases",
-    "github.com/prometheus-operator/prometheus-operator@v0.85.0": (
+    "github.com/prometheus-operator/prometheus-operator@v0.93.1": (
         "example/prometheus-operator-crd"
     ),
 }
