@@ -149,14 +149,17 @@ def definitions(folder: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def defined(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
-    """The cluster with the definitions that can be had, and a namespace for dry runs."""
+def defined(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """The cluster with a namespace for dry runs, and the definitions that can be had.
+
+    A user's own cluster keeps its own definitions.
+    """
     wanted = {each["apiVersion"].partition("/")[0] for each in manifests("production")}
-    for folder in definitions(tmp_path_factory.mktemp("definitions")):
-        for path in sorted(folder.glob("*.yaml")):
-            group = re.search(r"^  group: (\S+)$", path.read_text(), re.MULTILINE)
-            if group and group[1] in wanted:
-                cluster.run("kubectl", "apply", "--server-side", "--filename", path)
+    folders = definitions(tmp_path_factory.mktemp("definitions")) if cluster.inside else ()
+    for path in sorted(path for folder in folders for path in folder.glob("*.yaml")):
+        group = re.search(r"^  group: (\S+)$", path.read_text(), re.MULTILINE)
+        if group and group[1] in wanted:
+            cluster.run("kubectl", "apply", "--server-side", "--filename", path)
     labels = {"pod-security.kubernetes.io/warn": "restricted"}
     namespace = {
         "apiVersion": "v1",
@@ -165,7 +168,8 @@ def defined(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Clust
     }
     given = json.dumps(namespace)
     cluster.run("kubectl", "apply", "--server-side", "--filename", "-", given=given)
-    return cluster
+    yield cluster
+    cluster.run("kubectl", "delete", "namespace", DRY_RUN, "--wait=false")
 
 
 def dry_run(on: Cluster, every: Iterable[Manifest]) -> list[str]:
