@@ -77,7 +77,7 @@ def lacking() -> str | None:
     if os.environ.get("KUBECONFIG"):
         return None
     if not KIT.is_dir():
-        return "KUBECONFIG names no cluster"
+        return "KUBECONFIG names no cluster, and TEST_CLUSTER_KIT no kit for one"
     missing = [name for name in TOOLS if shutil.which(name) is None]
     if missing or os.geteuid() != 0:
         return f"the node needs root and {', '.join(missing) or 'nothing more'}"
@@ -113,6 +113,10 @@ def cluster() -> Iterator[Cluster]:
             node.run("bash", script, "down", ok=False)
 
 
+class OccupiedError(Exception):
+    """The cluster has the namespace already: somebody's platform is in it."""
+
+
 @contextmanager
 def deployed(on: Cluster, var: Path) -> Iterator[Cluster]:
     """The platform in the profile dev, ready until the block ends. Then the namespace is removed.
@@ -120,8 +124,13 @@ def deployed(on: Cluster, var: Path) -> Iterator[Cluster]:
     Args:
         on: where it is deployed.
         var: the folder of `payments`, for the forwarded ports.
+
+    Raises:
+        OccupiedError: the namespace exists already. Nothing in it is touched.
     """
     running = Cluster({**on.environment, "PAYMENTS_VAR": str(var)}, on.inside)
+    if running.run("kubectl", "get", "namespace", NAMESPACED[1], "--ignore-not-found"):
+        raise OccupiedError(f"the cluster has a namespace {NAMESPACED[1]} already")
     try:
         running.run("make", "check", "setup", "PROFILE=dev")
         running.run("make", "deploy", "PROFILE=dev")

@@ -1,5 +1,6 @@
 """Drill 13: rollouts, killed pods, other numbers of pods and a full volume on Kubernetes."""
 
+import os
 from typing import Final
 
 from drills import cluster_faults
@@ -13,8 +14,13 @@ SEED_MAX: Final = 2**20
 
 def run(context: DrillContext) -> Findings:
     """Cause every fault under load, `rounds` times, and account for every event up to the facts."""
+    if os.environ.get("KUBECONFIG"):
+        raise SkippedError(
+            "this drill breaks a cluster, so it runs on a node of its own: unset KUBECONFIG. "
+            "`make test-cluster` uses your cluster."
+        )
     if reason := kubernetes.lacking():
-        raise SkippedError(reason)
+        raise SkippedError(f"this drill starts a node of its own, and {reason}")
     findings, tell = Findings(), context.progress
     tell("building the images and starting a node: some minutes")
     with (
