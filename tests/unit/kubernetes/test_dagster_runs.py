@@ -30,9 +30,10 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> dict[str, Manifest]:
     made = {}
     for profile in PROFILES:
         given = sections(profile)["run_launcher"]["config"]
-        checked = process_config(resolve_to_config_type(K8sRunLauncher.config_type()), given)
+        known = K8sRunLauncher.config_type()  # type: ignore[no-untyped-call]
+        checked = process_config(resolve_to_config_type(known), given)
         assert checked.success, checked.errors
-        ours = K8sRunLauncher(**checked.value)
+        ours = K8sRunLauncher(**(checked.value or {}))
         context = K8sContainerContext.create_for_run(DagsterRun("load"), ours, True)
         job = construct_dagster_k8s_job(
             context.get_k8s_job_config(None, ours),
