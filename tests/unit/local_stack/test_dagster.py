@@ -1,6 +1,9 @@
 """Tests the configuration of the Dagster instance, and the privacy of its secrets."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -103,6 +106,26 @@ def test_only_the_code_server_gets_trinos_password(
     dagster_code.main()
     assert given[0]["DBT_TRINO_PASSWORD"] == "pw"
     assert not [name for name in dagster.environment(isolated()) if "TRINO" in name]
+
+
+def test_a_run_in_a_pod_has_the_variables_of_dbt(tmp_path: Path) -> None:
+    """It becomes the command that Dagster's launcher gives, without the code server."""
+    seen = [sys.executable, "-c", "import os; print(os.environ['DBT_TRINO_PASSWORD'])"]
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PAYMENTS_HOME": str(tmp_path),
+        "PAYMENTS_VAR": str(tmp_path / "var"),
+        "PAYMENTS_TRINO_URL": "https://trino.example",
+        "PAYMENTS_TRINO_PASSWORD": "pw",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "local_stack.dagster_run", *seen],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "pw"
 
 
 def test_superset_queries_as_the_reader(isolated: SettingsOf) -> None:
