@@ -81,7 +81,7 @@ def test_only_the_code_server_gets_trinos_password(
 
 def test_superset_queries_as_the_reader(isolated: SettingsOf) -> None:
     settings = isolated(**KEYS)
-    authorities = settings.secrets_dir / "trino.authority.pem"
+    authorities = settings.var / "superset/trino.authorities.pem"
     assert superset.trino_uri(settings) == (
         f"trino://superset@127.0.0.1:{settings.trino_port}/lakehouse"
     )
