@@ -19,7 +19,7 @@ from support import container_engine
 from support.container_engine import OURS, Engine, image, step
 from support.repository import ROOT
 
-pytestmark = [pytest.mark.stack, pytest.mark.containers, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.stack, pytest.mark.containers, pytest.mark.timeout(1800)]
 
 COMPOSE: Final = ROOT / "infrastructure/compose/compose"
 EVENTS: Final = 5000
