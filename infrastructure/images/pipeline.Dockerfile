@@ -49,15 +49,6 @@ RUN /build/sbom/bin/cyclonedx-py environment /opt/payments/bin/python --output-r
     --output-format JSON --output-file /opt/payments/sbom.cdx.json
 
 FROM python:${PYTHON}
-ARG LOCK
-ARG VERSION=0
-ARG REVISION=unknown
-LABEL org.opencontainers.image.title="payments/${LOCK}" \
-    org.opencontainers.image.description="The payment pipeline: its services and its command." \
-    org.opencontainers.image.version="${VERSION}" \
-    org.opencontainers.image.revision="${REVISION}" \
-    org.opencontainers.image.licenses="Apache-2.0" \
-    payments.sbom="/opt/payments/sbom.cdx.json"
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /var/lib/payments payments \
     && cd /var/lib && install -d -m 700 -o payments -g payments \
         payments payments/run payments/secrets payments/models payments/ledger
@@ -72,3 +63,13 @@ WORKDIR /var/lib/payments
 USER 10001:10001
 ENTRYPOINT ["payments"]
 CMD ["--help"]
+# Last, because each commit has another revision.
+ARG LOCK
+ARG VERSION=0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="payments/${LOCK}" \
+    org.opencontainers.image.description="The payment pipeline: its services and its command." \
+    org.opencontainers.image.version="${VERSION}" \
+    org.opencontainers.image.revision="${REVISION}" \
+    org.opencontainers.image.licenses="Apache-2.0" \
+    payments.sbom="/opt/payments/sbom.cdx.json"

@@ -6,17 +6,22 @@ administrator's password, and the name of a chart that shows one metric.
 
 import json
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 
 API: Final = "http://127.0.0.1:8088/api/v1"
+HEALTH: Final = "http://127.0.0.1:8088/health"
 QUERY_S_MAX: Final = 120
+START_S_MAX: Final = 180
 
 
 def main(password: Path, chart: str) -> None:
     """Print what Superset shows."""
+    _wait_until_ready()
     with httpx.Client(base_url=API, timeout=QUERY_S_MAX) as client:
         login = {
             "username": "admin",
@@ -44,6 +49,16 @@ def main(password: Path, chart: str) -> None:
                 }
             )
         )
+
+
+def _wait_until_ready() -> None:
+    deadline = time.monotonic() + START_S_MAX
+    while time.monotonic() < deadline:
+        with suppress(httpx.TransportError):
+            if httpx.get(HEALTH).is_success:
+                return
+        time.sleep(1)
+    sys.exit(f"Superset was not ready after {START_S_MAX} s.")
 
 
 def _result(answer: httpx.Response) -> Any:  # noqa: ANN401 - any JSON
