@@ -138,7 +138,7 @@ def engine() -> Iterator[Engine]:
             "INFRA_NS": NAMESPACE,
         }
         started = Engine(environment, ("nsenter", f"--net=/run/netns/{NAMESPACE}"))
-        _unpack_compose(folder / "config/cli-plugins/docker-compose")
+        _unpack_compose(folder / "config")
         started.run("bash", KIT / "netns.sh", "up")
         try:
             images = [*map(image, OURS), *STAND_INS]
@@ -152,8 +152,11 @@ def engine() -> Iterator[Engine]:
             started.run("bash", KIT / "netns.sh", "down", ok=False)
 
 
-def _unpack_compose(target: Path) -> None:
+def _unpack_compose(config: Path) -> None:
+    """Make the folder of the client's configuration, with Compose as its plugin."""
+    target = config / "cli-plugins/docker-compose"
     target.parent.mkdir(parents=True)
+    (config / "config.json").write_text("{}")  # podman wants it to be there
     with lzma.open(KIT / "containers/docker-compose-v2.xz") as packed, target.open("wb") as file:
         shutil.copyfileobj(packed, file)
     target.chmod(0o755)
