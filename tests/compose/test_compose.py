@@ -5,6 +5,7 @@ file, our images and scripts, and not those images.
 """
 
 import json
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from support.repository import ROOT
 
 pytestmark = [pytest.mark.stack, pytest.mark.containers, pytest.mark.timeout(1800)]
 
+log = logging.getLogger(__name__)
 COMPOSE: Final = ROOT / "infrastructure/compose/compose"
 EVENTS: Final = 5000
 FIRST_RUN_S_MAX: Final = 300.0
@@ -223,3 +225,11 @@ def test_every_published_port_is_on_loopback(compose: Engine) -> None:
     ]
     assert bound
     assert {*bound} == {"127.0.0.1"}
+
+
+def test_the_start_of_each_service_is_measured(compose: Engine) -> None:
+    words = ("env", "PYTHONPATH=tests", sys.executable, "-m", "bench.container_starts")
+    said = compose.run(*words)
+    log.info("\n%s", said)
+    for service in ("gateway", "normalizer", "dispatcher", "worker", "inference"):
+        assert f"{service}, start to ready" in said
