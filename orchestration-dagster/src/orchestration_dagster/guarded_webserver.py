@@ -10,8 +10,6 @@ with which a link or an image could launch a run. `WithPassword` asks for a logi
 import re
 import sys
 from base64 import b64encode
-from hashlib import sha256
-from hmac import compare_digest
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -27,6 +25,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from payment_pipeline.known_secrets import KnownSecrets
 from payment_pipeline.settings import load
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
@@ -34,8 +33,6 @@ HOST: Final = re.compile(r"(?:\[([0-9a-f:]+)\]|([^\[\]:@/?#\s]+))(?::\d+)?")
 """A Host header in lower case: an IPv6 address or another name, then perhaps a port."""
 SAFE_METHODS: Final = ("GET", "HEAD")
 JSON: Final = "application/json"
-USER: Final = "payments"
-"""The user of a secure stack's web server."""
 POLICY_VIOLATION: Final = 1008
 """The code of a WebSocket that is closed because of a rule (RFC 6455, section 7.4.1)."""
 STATEMENT_MS_MAX: Final = 15_000
@@ -109,9 +106,9 @@ class OwnPagesOnly:
 class WithPassword:
     """ASGI layer that asks for one user's password (HTTP Basic, RFC 7617)."""
 
-    def __init__(self, app: ASGIApp, password: str) -> None:
+    def __init__(self, app: ASGIApp, user: str, password: str) -> None:
         self._app = app
-        self._login = _digest(b64encode(f"{USER}:{password}".encode()).decode())
+        self._known = KnownSecrets([b64encode(f"{user}:{password}".encode()).decode()])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or refuse it."""
@@ -126,7 +123,7 @@ class WithPassword:
 
     def _knows(self, headers: Headers) -> bool:
         scheme, _, login = headers.get("authorization", "").partition(" ")
-        return compare_digest(_digest(login), self._login) and scheme.lower() == "basic"
+        return login in self._known and scheme.lower() == "basic"
 
 
 class WithoutQueriesByGet(DagsterWebserver[WorkspaceProcessContext, WorkspaceRequestContext]):
@@ -142,17 +139,18 @@ class WithoutQueriesByGet(DagsterWebserver[WorkspaceProcessContext, WorkspaceReq
 
 
 def application(
-    context: WorkspaceProcessContext, host: str, password: str | None = None
+    context: WorkspaceProcessContext, host: str, login: tuple[str, str] | None = None
 ) -> OwnPagesOnly:
-    """The guarded ASGI application of a workspace, for a server that listens on `host`."""
+    """The guarded ASGI application of a workspace.
+
+    Args:
+        context: the workspace.
+        host: the name on which the server listens, in addition to those of loopback.
+        login: the user and the password to ask for, if any.
+    """
     dagster = WithoutQueriesByGet(context, live_data_poll_rate=POLL_MS).create_asgi_app()
-    asking = dagster if password is None else WithPassword(dagster, password)
+    asking = dagster if login is None else WithPassword(dagster, *login)
     return OwnPagesOnly(asking, frozenset((host.lower(), *LOOPBACK)))
-
-
-def _digest(login: str) -> bytes:
-    """A digest, whose length is the same for all logins."""
-    return sha256(login.encode()).digest()
 
 
 def main(host: str, port: int, workspace: Path) -> None:
@@ -163,15 +161,14 @@ def main(host: str, port: int, workspace: Path) -> None:
         port: to listen on.
         workspace: the file that says where the code server is.
     """
-    settings = load()
-    password = settings.secret("dagster_password") if settings.secure else None
+    login = load().dagster_login
     configure_loggers()
     with DagsterInstance.get() as instance:
         instance.optimize_for_webserver(STATEMENT_MS_MAX, POOL_RECYCLE_S, POOL_OVERFLOW_MAX)
         target = WorkspaceFileTarget(paths=[str(workspace)])
         with WorkspaceProcessContext(instance, target, version=__version__) as context:
             uvicorn.run(
-                application(context, host, password), host=host, port=port, log_level="warning"
+                application(context, host, login), host=host, port=port, log_level="warning"
             )
 
 

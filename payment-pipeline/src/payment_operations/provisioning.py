@@ -59,7 +59,7 @@ async def _features(settings: Settings) -> tuple[str, ...]:
 
 async def _topics(settings: Settings) -> tuple[str, ...]:
     try:
-        if settings.secure and not settings.kafka_bootstrap_servers:
+        if settings.local_kafka_has_users:
             await kafka_users.ensure(settings)
         return await kafka.ensure_topics(settings, providers.topics())
     except KafkaConnectionError as refusal:

@@ -20,12 +20,17 @@ class Short(NamedTuple):
     remedy: str
 
 
+def several(secrets: str) -> tuple[str, ...]:
+    """The secrets of a setting that may hold several: one a line, or separated by commas."""
+    parts = (part.strip() for part in secrets.replace("\n", ",").split(","))
+    return tuple(part for part in parts if part)
+
+
 def too_short(name: str, secret: str) -> Short | None:
     """What is wrong with a secret of this setting, or None if it is long enough."""
     least = KEY_CHARS_MIN if name in KEYS else PASSWORD_CHARS_MIN
-    several = name.startswith("webhook_") or name in SEVERAL
-    parts = secret.replace(",", "\n").split("\n") if several else [secret]
-    if name in UNMEASURED or all(len(part.strip()) >= least for part in parts if part.strip()):
+    parts = several(secret) if name.startswith("webhook_") or name in SEVERAL else [secret.strip()]
+    if name in UNMEASURED or all(len(part) >= least for part in parts if part):
         return None
     return Short(
         f"has fewer than {least} characters and could be guessed",

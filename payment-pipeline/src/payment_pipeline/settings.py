@@ -20,7 +20,7 @@ from pydantic_settings import DotEnvSettingsSource, SettingsConfigDict
 from payment_pipeline import resources, unknown_variables
 from payment_pipeline.connection_settings import VERIFY_FULL, ConnectionSettings, OptionalPath
 from payment_pipeline.domain.failures import UserError
-from payment_pipeline.secret_length import too_short
+from payment_pipeline.secret_length import several, too_short
 
 HOME: Final = Path(os.environ.get("PAYMENTS_HOME") or ".").expanduser().absolute()
 """The folder of `.env` and, by default, of `var`.
@@ -33,6 +33,8 @@ PRIVATE_UMASK: Final = 0o077
 
 FINGERPRINT_HEX: Final = 8
 
+DAGSTER_USER: Final = "payments"
+"""The user of Dagster's web server in a secure stack."""
 SECURE: Final = "secure"
 """The file in `var` of a local stack that was started with `payments up --secure`."""
 
@@ -235,6 +237,11 @@ class Settings(ConnectionSettings):
         return self.kafka_bootstrap_servers or f"{self.host}:{self.kafka_port}"
 
     @property
+    def local_kafka_has_users(self) -> bool:
+        """Whether Kafka is the local broker of a secure stack, with TLS and a user a service."""
+        return self.secure and not self.kafka_bootstrap_servers
+
+    @property
     def postgres(self) -> str:
         """The PostgreSQL server with the pipeline's roles, as `host:port`."""
         return self.postgres_address or f"{self.host}:{self.postgres_port}"
@@ -367,6 +374,15 @@ class Settings(ConnectionSettings):
             raise MissingSecretError(name, path)
         return value
 
+    @property
+    def dagster_login(self) -> tuple[str, str] | None:
+        """The user and the password of Dagster's web server; None if it asks for no login.
+
+        Raises:
+            MissingSecretError: the password is missing.
+        """
+        return (DAGSTER_USER, self.secret("dagster_password")) if self.secure else None
+
     def signing_secrets(self, provider: Signer) -> tuple[str, ...]:
         """The live signing secrets of a provider, newest first; at least one.
 
@@ -385,8 +401,7 @@ class Settings(ConnectionSettings):
         Raises:
             MissingSecretError: there is none.
         """
-        parts = self.secret(name).replace("\n", ",").split(",")
-        if found := tuple(part.strip() for part in parts if part.strip()):
+        if found := several(self.secret(name)):
             return found
         raise MissingSecretError(name, self.secrets_dir / name)
 

@@ -115,3 +115,12 @@ def test_a_missing_module_of_ours_is_a_defect_and_no_sentence(
 
 def import_nothing() -> None:
     raise ModuleNotFoundError("no module", name="payment_pipeline.nothing")
+
+
+def test_down_says_that_everything_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAYMENTS_VAR", str(tmp_path))
+    result = CliRunner().invoke(cli.application(), ["down"], env={"COLUMNS": "200"})
+    assert result.exit_code == 0
+    assert result.output == f"Everything is stopped. The data stays in {tmp_path}.\n"

@@ -21,8 +21,6 @@ from payment_pipeline.settings import Settings
 
 TEMPLATE: Final = CONFIGURATION / "dagster/dagster.yaml"
 CODE: Final = "orchestration_dagster.definitions"
-USER: Final = "payments"
-"""The user of the web server of a secure stack."""
 STORAGE_SECRETS: Final = ("dagster_dsn", "postgres_dagster_password")
 """The secrets of the instance's database, which each of Dagster's processes needs."""
 LAKE_SECRETS: Final = (
@@ -131,7 +129,8 @@ async def ask(
 
 def _login(settings: Settings) -> aiohttp.BasicAuth | None:
     """The login of the web server of a secure stack."""
-    return aiohttp.BasicAuth(USER, settings.secret("dagster_password")) if settings.secure else None
+    login = settings.dagster_login
+    return aiohttp.BasicAuth(*login) if login else None
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -161,8 +161,7 @@ def logs_in_as(user: str) -> Callable[[Settings], dict[str, str]]:
     """The settings of a process that is a user of its own of a local Kafka that asks for one."""
 
     def settings_of(settings: Settings) -> dict[str, str]:
-        asks = settings.secure and not settings.kafka_bootstrap_servers
-        return {"kafka_user": user} if asks else {}
+        return {"kafka_user": user} if settings.local_kafka_has_users else {}
 
     return settings_of
 

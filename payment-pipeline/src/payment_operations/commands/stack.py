@@ -77,7 +77,9 @@ def down() -> None:
     """Stop every process of the stack. The data stays."""
     from local_stack import stack
 
-    stack.down(settings.load())
+    found = settings.load()
+    stack.down(found)
+    Screen().line(f"Everything is stopped. The data stays in {found.var}.")
 
 
 @app.command()

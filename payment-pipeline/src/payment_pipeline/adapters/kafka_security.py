@@ -22,8 +22,10 @@ def options(settings: Settings) -> dict[str, Any]:
         MissingSecretError: the password is missing.
     """
     brokers = {"bootstrap_servers": settings.kafka}
-    if settings.kafka_bootstrap_servers is None or not settings.kafka_bootstrap_servers:
-        return brokers | (_local(settings) if settings.secure else {})
+    if settings.local_kafka_has_users:
+        return brokers | _local(settings)
+    if not settings.kafka_bootstrap_servers:
+        return brokers
     protocol = settings.kafka_security_protocol
     given: dict[str, Any] = {"security_protocol": protocol}
     if protocol.endswith("SSL"):
