@@ -149,13 +149,13 @@ def small_volume(on: Cluster) -> Path | None:
 
 def _images(machine: Cluster, folder: Path) -> Path:
     """Build our images and the stand-ins, and the node's own; return the archive of all."""
-    container_engine.build(Engine(machine.environment), folder)
+    wanted = {c["image"] for pod in pods("dev").values() for c in containers(pod)}
+    names = [PAUSE, *(f"docker.io/{_with_folder(name)}" for name in sorted(wanted))]
+    container_engine.build(Engine(machine.environment), folder, names)
     machine.run("gcc", "-static", "-o", folder / "pause", KIT / "k8s/pause.c")
     machine.run("tar", "--create", "--directory", folder, "--file", folder / "pause.tar", "pause")
     entry = 'ENTRYPOINT ["/pause"]'
     machine.run("podman", "import", "--change", entry, folder / "pause.tar", PAUSE)
-    wanted = {c["image"] for pod in pods("dev").values() for c in containers(pod)}
-    names = [PAUSE, *(f"docker.io/{_with_folder(name)}" for name in sorted(wanted))]
     archive = folder / "images.tar"
     machine.run("podman", "save", "--format", "docker-archive", "-m", "--output", archive, *names)
     return archive

@@ -130,7 +130,7 @@ def test_a_run_in_a_pod_has_the_variables_of_dbt(tmp_path: Path) -> None:
 
 def test_superset_queries_as_the_reader(isolated: SettingsOf) -> None:
     settings = isolated(**KEYS)
-    authorities = settings.secrets_dir / "trino.authority.pem"
+    authorities = settings.var / "superset/trino.authorities.pem"
     assert superset.trino_uri(settings) == (
         f"trino://superset@127.0.0.1:{settings.trino_port}/lakehouse"
     )
