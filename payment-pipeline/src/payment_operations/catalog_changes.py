@@ -51,6 +51,12 @@ async def apply(
     async with connect(settings) as polaris:
         wanted = catalog_access.description(settings)
         found = await read(polaris, settings)
+        catalog = wanted[0]
+        if catalog not in found:
+            await _make(polaris, settings, catalog)
+            told(f"made: {catalog}")
+            # Polaris makes the catalog's administrator with it, and refuses to make one twice.
+            found = await read(polaris, settings)
         for fact in catalog_access.compare(wanted, found).missing:
             if await _make(polaris, settings, fact):
                 told(f"made: {fact}")
