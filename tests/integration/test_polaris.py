@@ -16,6 +16,7 @@ from orchestration_dagster.lake.catalog import open_catalog
 from orchestration_dagster.lake.loader import load
 from payment_operations import catalog_changes
 from payment_operations.catalog_access import Fact, Kind
+from payment_operations.polaris import connect as connect_to_polaris
 from payment_pipeline.adapters.trino import connect
 from payment_pipeline.catalog_settings import CATALOG_ROLES, CatalogRole, secret_of
 from payment_pipeline.domain.failures import UserError
@@ -82,7 +83,7 @@ def test_a_second_call_changes_nothing(applied: Settings) -> None:
 
 def test_an_undescribed_grant_and_member_are_shown_and_revoked(applied: Settings) -> None:
     async def widen() -> None:
-        async with catalog_changes.connect(applied) as client:
+        async with connect_to_polaris(applied) as client:
             where = {"type": "namespace", "namespace": ["data"]}
             grant = {"grant": {**where, "privilege": "TABLE_READ_DATA"}}
             roles = "management/v1/catalogs/lakehouse/catalog-roles"

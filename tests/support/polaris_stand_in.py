@@ -60,6 +60,7 @@ def running() -> Iterator[State]:
             """Not on the terminal."""
 
         def answer(self, method: str) -> None:
+            body: Any
             raw = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
             path = self.path.removeprefix("/api/")
             if path.endswith("/oauth/tokens"):
@@ -70,7 +71,7 @@ def running() -> Iterator[State]:
                 status, body = respond(state, method, path, json.loads(raw or "null"))
             if state.failure:
                 status, body = state.failure, {"error": {"message": "out of order"}}
-            text = json.dumps(body).encode() if body is not None else b""
+            text = b"" if body is None else json.dumps(body).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(text)))
@@ -117,10 +118,10 @@ def respond(state: State, method: str, path: str, body: Any) -> tuple[int, Any]:
         case "POST", ["management", "principals" | "principal-roles" as folder]:
             is_role = folder == "principal-roles"
             name = body["principalRole" if is_role else "principal"]["name"]
-            names = state.principal_roles if is_role else state.principals
-            if name in names:
+            known = state.principal_roles if is_role else state.principals
+            if name in known:
                 return 409, {"error": {"message": f"{name} already exists"}}
-            names.add(name)
+            known.add(name)
             return 201, {}
         case "GET", ["management", "principals", name]:
             return _found({"name": name} if name in state.principals else None)

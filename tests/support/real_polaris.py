@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-import boto3
 import psycopg
 import requests
 
@@ -25,7 +24,8 @@ READY_S_MAX: Final = 90.0
 ROOT_SECRET: Final = "the-secret-of-the-root"
 REALM: Final = "POLARIS"
 BUCKET: Final = "warehouse"
-"""A plain bucket. SeaweedFS's own catalog alone writes to its table bucket."""
+"""A plain bucket, which SeaweedFS makes at the first write. Only its own catalog writes to a table
+bucket."""
 
 
 def lacking() -> str | None:
@@ -53,13 +53,6 @@ def running(settings: Settings, ports: tuple[int, int], folder: Path) -> Iterato
     ) as owner:
         owner.execute("CREATE ROLE polaris LOGIN PASSWORD 'polaris-of-the-test'")
         owner.execute("CREATE DATABASE polaris OWNER polaris")
-    boto3.client(
-        "s3",
-        endpoint_url=settings.s3,
-        region_name=settings.s3_region,
-        aws_access_key_id=settings.secret("s3_access_key"),
-        aws_secret_access_key=settings.secret("s3_secret_key"),
-    ).create_bucket(Bucket=BUCKET)
     environment = {
         "PATH": os.environ["PATH"],
         "QUARKUS_HTTP_HOST": "127.0.0.1",
@@ -78,7 +71,7 @@ def running(settings: Settings, ports: tuple[int, int], folder: Path) -> Iterato
         "AWS_REGION": settings.s3_region,
     }
     server = Path(os.environ[HOME]) / "quarkus-run.jar"
-    command = [java.find(JAVA_MIN).executable, "-Xmx400m", "-jar", server]
+    command = [str(java.find(JAVA_MIN).executable), "-Xmx400m", "-jar", str(server)]
     with (folder / "polaris.log").open("w") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         try:
