@@ -85,7 +85,7 @@ async def read(polaris: Polaris, settings: Settings) -> Found:
         path = f"{MANAGEMENT}/principal-roles/{quote(role, safe='')}/principals"
         if (members := await polaris.find(path)) is None:
             continue
-        if role != catalog_access.SERVICE_ADMIN:
+        if role in described:
             found[Fact(Kind.PRINCIPAL_ROLE, (role,))] = {}
         for each in members["principals"]:
             found[Fact(Kind.MEMBER, (each["name"], role))] = {}
