@@ -20,6 +20,8 @@ SERVICE_ADMIN: Final = "service_admin"
 CATALOG_ADMIN: Final = "catalog_admin"
 """The catalog role that Polaris makes with each catalog. It has all rights over the catalog."""
 WHOLE: Final = "the whole catalog"
+BASE: Final = "default-base-location"
+PURGE: Final = "polaris.config.drop-with-purge.enabled"
 
 
 class Kind(Enum):
@@ -84,11 +86,16 @@ def storage(settings: Settings) -> dict[str, Any]:
     return {**given, "endpoint": settings.s3}
 
 
-def setting_facts(properties: Mapping[str, Any], stored: Mapping[str, Any]) -> Iterator[Fact]:
+def properties(settings: Settings) -> dict[str, str]:
+    """The catalog's properties. Trino deletes a dropped table's files, which Polaris must allow."""
+    return {BASE: settings.catalog_location, PURGE: "true"}
+
+
+def setting_facts(given: Mapping[str, Any], stored: Mapping[str, Any]) -> Iterator[Fact]:
     """The facts of a catalog's properties and storage. Other settings of it are not described."""
     names = ("allowedLocations", "region", "endpoint", "roleArn", "pathStyleAccess")
     values = {
-        "default-base-location": properties.get("default-base-location"),
+        **{name: given.get(name) for name in (BASE, PURGE)},
         **{name: stored.get(name) for name in (*names, "stsUnavailable")},
     }
     for name, value in values.items():
@@ -101,11 +108,10 @@ def description(settings: Settings) -> list[Fact]:
     """The wanted facts, in the order in which they can be made true."""
     told = tomllib.loads(resources.files(__package__).joinpath(FILE).read_text())
     names = [principal_of(role) for role in CATALOG_ROLES]
-    location = {"default-base-location": settings.catalog_location}
     administrators = dict.fromkeys([*told["administrators"], settings.catalog_admin])
     return [
         Fact(Kind.CATALOG, (settings.catalog_warehouse,)),
-        *setting_facts(location, storage(settings)),
+        *setting_facts(properties(settings), storage(settings)),
         *(Fact(Kind.NAMESPACE, (name,)) for name in told["namespaces"]),
         *(Fact(Kind.PRINCIPAL_ROLE, (name,)) for name in names),
         *(Fact(Kind.PRINCIPAL, (name,)) for name in names),

@@ -213,6 +213,6 @@ def _catalog(settings: Settings) -> str:
 
 def _catalog_body(settings: Settings) -> dict[str, Any]:
     return {
-        "properties": {"default-base-location": settings.catalog_location},
+        "properties": catalog_access.properties(settings),
         "storageConfigInfo": catalog_access.storage(settings),
     }

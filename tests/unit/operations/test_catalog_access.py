@@ -100,7 +100,10 @@ def test_no_line_and_no_fact_has_a_secret(settings: Settings) -> None:
 def test_the_catalog_is_made_for_a_store_without_roles(settings: Settings, polaris: State) -> None:
     apply(settings)
     made = polaris.catalogs["lakehouse"]
-    assert made["properties"] == {"default-base-location": "s3://warehouse"}
+    assert made["properties"] == {
+        "default-base-location": "s3://warehouse",
+        "polaris.config.drop-with-purge.enabled": "true",
+    }
     assert made["storageConfigInfo"] == {
         "storageType": "S3",
         "allowedLocations": ["s3://warehouse"],
