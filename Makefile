@@ -186,7 +186,7 @@ licenses: setup setup-superset ## Write dist/licenses; fails on a forbidden lice
 lock: setup ## Resolve packages and jars again; writes the locks
 	$(RESOLVE) pyproject.toml --all-extras --output-file infrastructure/locks/requirements.txt
 	$(RESOLVE) pyproject.toml --constraint infrastructure/locks/requirements.txt --output-file infrastructure/locks/pipeline.txt
-	$(RESOLVE) pyproject.toml --constraint infrastructure/locks/requirements.txt --extra lakehouse --output-file infrastructure/locks/dagster.txt
+	$(RESOLVE) pyproject.toml --constraint infrastructure/locks/requirements.txt --extra lakehouse --extra run-pods --output-file infrastructure/locks/dagster.txt
 	$(RESOLVE) infrastructure/locks/build.in --constraint infrastructure/locks/requirements.txt --output-file infrastructure/locks/build.txt
 	for lock in superset sbom; do \
 		$(RESOLVE) infrastructure/locks/$$lock.in --output-file infrastructure/locks/$$lock.txt || exit 1; done
