@@ -40,7 +40,7 @@ def ask(settings: Settings, query: str, user: TrinoUser = "owner") -> list[list[
 @pytest.fixture(scope="module")
 def schema(lakehouse: Settings) -> Iterator[str]:
     """A schema for this module, with one table of two rows."""
-    name = f"stack_{uuid.uuid4().hex[:8]}"
+    name = f"stack_{uuid.uuid4().hex[:8]}_marts"
     ask(lakehouse, f"CREATE SCHEMA {name}")
     ask(lakehouse, f"CREATE TABLE {name}.amounts (currency varchar, amount bigint)")
     ask(lakehouse, f"INSERT INTO {name}.amounts VALUES ('EUR', 1999), ('JPY', 500)")
@@ -105,6 +105,17 @@ def test_pyiceberg_reads_rows_that_trino_wrote(lakehouse: Settings, schema: str)
 def test_the_reader_reads(lakehouse: Settings, schema: str) -> None:
     query = f"SELECT sum(amount) FROM {schema}.amounts WHERE currency = 'EUR'"
     assert ask(lakehouse, query, "reader") == [[1999]]
+
+
+def test_the_reader_sees_no_schema_but_the_marts(lakehouse: Settings) -> None:
+    name = f"stack_{uuid.uuid4().hex[:8]}"
+    ask(lakehouse, f"CREATE SCHEMA {name}")
+    ask(lakehouse, f"CREATE TABLE {name}.cards (last4 varchar)")
+    with pytest.raises(TrinoQueryError, match="Access Denied"):
+        ask(lakehouse, f"SELECT * FROM {name}.cards", "reader")
+    assert [name] not in ask(lakehouse, "SHOW SCHEMAS FROM lakehouse", "reader")
+    ask(lakehouse, f"DROP TABLE {name}.cards")
+    ask(lakehouse, f"DROP SCHEMA {name}")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from typing import Annotated, Final, Literal, Self
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings
+
+from payment_pipeline.catalog_settings import CatalogSettings
 
 VERIFY_FULL: Final = "verify-full"
 """PostgreSQL's mode in which a client checks the server's certificate and its name."""
@@ -48,7 +49,7 @@ SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"]
 
 
-class ConnectionSettings(BaseSettings):
+class ConnectionSettings(CatalogSettings):
     """The settings of connections. Every file is PEM."""
 
     # Components that run elsewhere. Unset, each is the local stack's, on `host` and its port above.
@@ -167,6 +168,16 @@ def _postgres(settings: ConnectionSettings) -> str | None:
 
 
 def _lake(settings: ConnectionSettings) -> str | None:
+    if settings.catalog_principals and settings.catalog_auth != "oauth2":
+        return (
+            "PAYMENTS_CATALOG_PRINCIPALS is set, but PAYMENTS_CATALOG_AUTH is "
+            f"{settings.catalog_auth}, which knows no principals. Choose oauth2"
+        )
+    if settings.catalog_principals and not settings.catalog_uri:
+        return (
+            "PAYMENTS_CATALOG_PRINCIPALS is set, but the local stack's catalog has no principals. "
+            "Set PAYMENTS_CATALOG_URI too"
+        )
     for name, address in (
         ("s3_authorities", "s3_endpoint"),
         ("catalog_authorities", "catalog_uri"),

@@ -134,8 +134,6 @@ class Settings(ConnectionSettings):
     dagster_password: SecretStr | None = None
     superset_secret_key: SecretStr | None = None
     superset_admin_password: SecretStr | None = None
-    # The catalog's `client-id:client-secret`. Unset, it is the S3 key.
-    catalog_credential: SecretStr | None = None
     # The passwords of Trino's two users. A Trino that runs elsewhere may need none.
     trino_password: SecretStr | None = None
     trino_reader_password: SecretStr | None = None
@@ -178,12 +176,8 @@ class Settings(ConnectionSettings):
     inference_in_flight_max: int = Field(16, ge=1)
     retry_rules: Path = Path(__file__).with_name("inference") / "retry_rules.toml"
 
-    # The lake: an S3 region, and an Iceberg REST catalog such as SeaweedFS or Polaris.
+    # The region of the S3 service. The catalog's settings are in `CatalogSettings`.
     s3_region: str = "us-east-1"
-    catalog_warehouse: str = "s3://lakehouse"
-    catalog_auth: Literal["oauth2", "sigv4"] = "oauth2"
-    catalog_oauth_scope: str = "catalog"
-    catalog_signing_name: str = "s3tables"
 
     # The dbt project, from which the marts are built.
     dbt_project: Path = resources.folder("orchestration-dbt")

@@ -8,6 +8,7 @@ from dotenv import dotenv_values
 
 from local_stack import client_secrets
 from local_stack.components import components
+from payment_pipeline.catalog_settings import PRINCIPALS_SECRETS
 from payment_pipeline.settings import Settings, variable
 from support.repository import ROOT
 
@@ -26,7 +27,7 @@ RUN: Final = {
 }
 """The services that run a component, and not the jobs that write another server's files."""
 NOT_OF_THE_STACK: Final = {
-    *("postgres_dsn", "dagster_dsn", "catalog_credential"),
+    *("postgres_dsn", "dagster_dsn", "catalog_credential", *PRINCIPALS_SECRETS),
     *client_secrets.KAFKA,
     *client_secrets.TEMPORAL,
 }

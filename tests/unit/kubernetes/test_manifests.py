@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from importlib.metadata import version
+from string import Template
 from typing import Final
 
 import helm_python
@@ -13,8 +14,9 @@ import yaml
 from dotenv import dotenv_values
 
 from local_stack import generated_secrets
-from local_stack.components import components
+from local_stack.components import components, trino
 from payment_operations import cluster_release, cluster_secrets
+from payment_pipeline.catalog_settings import PRINCIPALS_SECRETS
 from payment_pipeline.gateway import server as gateway_server
 from payment_pipeline.inference import __main__ as inference_process
 from payment_pipeline.normalizer import normalize_loop
@@ -224,6 +226,37 @@ def test_every_secret_of_the_manifests_is_generated() -> None:
                     needed.add(given["valueFrom"]["secretKeyRef"]["key"])
     assert needed
     assert needed <= {*generated_secrets.names()}
+
+
+def test_only_production_has_principals_in_the_catalog() -> None:
+    """The job gets all of their secrets, and each pod the secrets of the principals that it is."""
+    asked = {
+        profile: {
+            name: {
+                item["key"]
+                for volume in pod["spec"].get("volumes", ())
+                if volume["name"] == "secrets"
+                for item in volume["secret"]["items"]
+                if item["key"] in PRINCIPALS_SECRETS
+            }
+            for name, pod in pods(profile).items()
+        }
+        for profile in PROFILES
+    }
+    assert not any(asked["dev"].values())
+    assert {name: keys for name, keys in asked["production"].items() if keys} == {
+        "catalog": {*PRINCIPALS_SECRETS},
+        "toolbox": {*PRINCIPALS_SECRETS},
+        "dagster": {"catalog_loader_secret", "catalog_maintenance_secret"},
+        "lake-metrics": {"catalog_loader_secret"},
+    }
+
+
+def test_trino_has_the_same_rules_in_production_as_in_the_native_stack() -> None:
+    values = yaml.safe_load((cluster_release.FOLDER / "operators/trino.yaml").read_text())
+    names = {"user": Settings().trino_user, "reader": Settings().trino_reader}
+    native = Template((trino.TEMPLATES / "rules.json").read_text()).substitute(names)
+    assert json.loads(values["accessControl"]["rules"]["rules.json"]) == json.loads(native)
 
 
 @each_profile

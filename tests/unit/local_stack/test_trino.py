@@ -65,6 +65,54 @@ def test_polaris_on_minio_needs_only_settings(isolated: SettingsOf) -> None:
     assert catalog["s3.endpoint"] == "http://minio:9000"
 
 
+def test_trino_has_a_catalog_for_each_principal_that_it_acts_as(isolated: SettingsOf) -> None:
+    settings = isolated(
+        **KEYS,
+        catalog_uri="http://polaris:8181/api/catalog",
+        catalog_principals=True,
+        catalog_transformer_secret="of-dbt",
+        catalog_maintenance_secret="of-upkeep",
+    )
+    credential = "iceberg.rest-catalog.oauth2.credential"
+    usual = configured(settings, "catalog/lakehouse.properties")
+    upkeep = configured(settings, "catalog/maintenance.properties")
+    assert usual.pop(credential) == "payments_transformer:of-dbt"
+    assert upkeep.pop(credential) == "payments_maintenance:of-upkeep"
+    assert usual == upkeep
+    trino.write_config(isolated(**KEYS))
+    assert not (trino.etc(settings) / "catalog/maintenance.properties").exists()
+
+
+def test_trino_takes_the_keys_of_the_catalog_or_its_own(isolated: SettingsOf) -> None:
+    vended = "iceberg.rest-catalog.vended-credentials-enabled"
+    own = configured(isolated(**KEYS), "catalog/lakehouse.properties")
+    assert (own[vended], own["s3.aws-secret-key"]) == ("false", "HUSH")
+    given = isolated(
+        **{name: value for name, value in KEYS.items() if not name.startswith("s3_")},
+        catalog_credential="an-id:a-secret",
+        catalog_vended_credentials=True,
+    )
+    found = configured(given, "catalog/lakehouse.properties")
+    assert found[vended] == "true"
+    assert not [name for name in found if name.startswith("s3.aws")]
+
+
+def test_the_reader_of_trino_has_the_marts_alone(isolated: SettingsOf) -> None:
+    settings = isolated(**KEYS, trino_reader="looker")
+    trino.write_config(settings)
+    rules = json.loads((trino.etc(settings) / "rules.json").read_text())
+    tables = [rule for rule in rules["tables"] if rule["user"] == "looker"]
+    assert tables == [
+        {
+            "user": "looker",
+            "catalog": "lakehouse",
+            "schema": "(.+_)?marts",
+            "privileges": ["SELECT"],
+        },
+        {"user": "looker", "catalog": "system", "privileges": ["SELECT"]},
+    ]
+
+
 def test_a_catalog_with_signatures_gets_no_oauth_options(isolated: SettingsOf) -> None:
     settings = isolated(**KEYS, catalog_auth="sigv4", catalog_signing_name="glue")
     catalog = configured(settings, "catalog/lakehouse.properties")

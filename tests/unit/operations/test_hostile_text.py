@@ -197,7 +197,7 @@ MOVING: dict[str, Callable[[Screen, str], None]] = {}
 THIN = {
     *("audit_run", "dead_letters", "demo", "erasure_run", "replay_window", "simulation"),
     *("trace_lookup", "bronze", "documents", "lake", "secrets", "stack", "operator_actions"),
-    "cluster",
+    *("catalog", "cluster"),
 }
 """Modules that print whole lines and answers only, through `Screen.line` and `Screen.json`."""
 

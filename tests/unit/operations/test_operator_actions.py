@@ -30,7 +30,7 @@ UNRECORDED = {
     **dict.fromkeys(
         (
             *("actions list", "actions verify", "audit", "backup", "dlq list", "dlq show"),
-            *("doctor", "lake status", "logs", "review list", "status", "trace"),
+            *("catalog diff", "doctor", "lake status", "logs", "review list", "status", "trace"),
         ),
         "reads",
     ),
@@ -46,6 +46,7 @@ UNRECORDED = {
         ),
         "acts on Kubernetes, whose audit log says who asked",
     ),
+    "catalog apply": "acts on Polaris as its administrator, and changes nothing a second time",
     **dict.fromkeys(("contracts", "metrics"), "writes documents of the repository"),
     "simulate": "sends webhooks, as a provider does",
     "dbt": "is dbt, which derives the marts from the lake",

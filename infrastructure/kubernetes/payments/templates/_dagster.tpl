@@ -1,7 +1,7 @@
 {{/* The secrets of a process that reads bronze and the lake, and transforms the lake. */}}
 {{- define "payments.lakeSecrets" -}}
 {{- $credential := ternary (list "catalog_credential") (list) .Values.lakehouse.catalogCredential -}}
-{{- concat (list "postgres_lake_password" "postgres_reader_password" "s3_access_key" "s3_secret_key" "trino_password") $credential | toJson }}
+{{- concat (list "postgres_lake_password" "postgres_reader_password" "s3_access_key" "s3_secret_key" "trino_password" "catalog_loader_secret" "catalog_maintenance_secret") $credential | toJson }}
 {{- end }}
 
 {{/* Dagster's database. Its address is a variable, because the launcher writes the configuration of the

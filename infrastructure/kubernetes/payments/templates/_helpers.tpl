@@ -127,14 +127,16 @@ topologySpreadConstraints:
 {{- end }}
 {{- end }}
 
-{{/* The names of a service's secrets: `webhook_secrets` stands for those of every provider. */}}
+{{/* The names of a service's secrets: `webhook_secrets` stands for those of every provider. The secrets
+     of the catalog's principals are left out if clients don't log in as principals. */}}
 {{- define "payments.secretNames" -}}
+{{- $principals := eq (toString (index .root.Values.settings "PAYMENTS_CATALOG_PRINCIPALS")) "true" -}}
 {{- range .secrets }}
 {{- if eq . "webhook_secrets" }}
 {{- range $.root.Values.providers }}
 - webhook_secrets_{{ . }}
 {{- end }}
-{{- else }}
+{{- else if or $principals (not (regexMatch "^catalog_.*_secret$" .)) }}
 - {{ . }}
 {{- end }}
 {{- end }}

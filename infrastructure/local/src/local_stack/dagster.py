@@ -16,6 +16,7 @@ import aiohttp
 from local_stack import roles
 from local_stack.files import CONFIGURATION, socket_path, var, write_private
 from local_stack.http import TIMEOUT
+from payment_pipeline.catalog_settings import secret_of
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
@@ -25,7 +26,7 @@ STORAGE_SECRETS: Final = ("dagster_dsn", "postgres_dagster_password")
 """The secrets of the instance's database, which each of Dagster's processes needs."""
 LAKE_SECRETS: Final = (
     *("postgres_dsn", "postgres_lake_password"),
-    *("s3_access_key", "s3_secret_key", "catalog_credential"),
+    *("s3_access_key", "s3_secret_key", "catalog_credential", secret_of("loader")),
 )
 """The secrets of a process that reads bronze and the lake."""
 

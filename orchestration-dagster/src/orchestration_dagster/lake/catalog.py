@@ -8,6 +8,8 @@ from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError, RESTError
 from pyiceberg.table import Table, TableProperties
 
+from payment_pipeline.adapters import iceberg_rest
+from payment_pipeline.catalog_settings import CatalogRole
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings, absolute
 
@@ -27,8 +29,12 @@ PROPERTIES: Final = METADATA_KEPT | {
 }
 
 
-def open_catalog(settings: Settings) -> Catalog:
+def open_catalog(settings: Settings, role: CatalogRole = "loader") -> Catalog:
     """Opens the Iceberg REST catalog of the settings: SeaweedFS's, Polaris or another one.
+
+    Args:
+        settings: name the catalog and hold the credentials.
+        role: whose rights the caller needs. A catalog without principals gives everybody all.
 
     Raises:
         UserError: the catalog doesn't answer.
@@ -36,7 +42,7 @@ def open_catalog(settings: Settings) -> Catalog:
     """
     try:
         client = CertifiedCatalog if settings.catalog_authorities else RestCatalog
-        return client("lakehouse", **_properties(settings), **_certified_by(settings))
+        return client("lakehouse", **_properties(settings, role), **_certified_by(settings))
     except (requests.RequestException, RESTError) as refusal:
         raise UserError(
             f"No Iceberg catalog answers at {settings.catalog} ({type(refusal).__name__}). "
@@ -61,7 +67,10 @@ def open_table(catalog: Catalog, table: LakeTable) -> Table:
     Raises:
         UserError: the contract has changed in a way that needs a rewrite of the table.
     """
-    catalog.create_namespace_if_not_exists(table.identifier[0])
+    namespace = table.identifier[0]
+    # The loader may not make a namespace in Polaris: `payments catalog apply` does.
+    if (namespace,) not in catalog.list_namespaces():
+        catalog.create_namespace_if_not_exists(namespace)
     schema = iceberg_schema(table)
     lake = catalog.create_table_if_not_exists(
         table.identifier,
@@ -86,28 +95,33 @@ def _certified_by(settings: Settings) -> dict[str, str]:
     return properties
 
 
-def _properties(settings: Settings) -> dict[str, str]:
-    access_key, secret_key = settings.secret("s3_access_key"), settings.secret("s3_secret_key")
+def _properties(settings: Settings, role: CatalogRole) -> dict[str, str]:
     properties = {
         "uri": settings.catalog,
         "warehouse": settings.catalog_warehouse,
         "s3.endpoint": settings.s3,
-        "s3.access-key-id": access_key,
-        "s3.secret-access-key": secret_key,
         "s3.region": settings.s3_region,
+        f"header.{iceberg_rest.DELEGATION_HEADER}": iceberg_rest.delegation(settings),
     }
-    if settings.catalog_auth == "sigv4":
-        return properties | {
-            "rest.sigv4-enabled": "true",
-            "rest.signing-name": settings.catalog_signing_name,
-            "rest.signing-region": settings.s3_region,
-            # The client that signs requests is not the S3 client and needs the keys too.
-            "client.access-key-id": access_key,
-            "client.secret-access-key": secret_key,
-        }
-    given = settings.catalog_credential
+    if settings.catalog_vended_credentials:
+        return properties | _oauth2(settings, role)
+    access_key, secret_key = settings.secret("s3_access_key"), settings.secret("s3_secret_key")
+    properties |= {"s3.access-key-id": access_key, "s3.secret-access-key": secret_key}
+    if settings.catalog_auth == "oauth2":
+        return properties | _oauth2(settings, role)
     return properties | {
-        "credential": given.get_secret_value() if given else f"{access_key}:{secret_key}",
+        "rest.sigv4-enabled": "true",
+        "rest.signing-name": settings.catalog_signing_name,
+        "rest.signing-region": settings.s3_region,
+        # The client that signs requests is not the S3 client and needs the keys too.
+        "client.access-key-id": access_key,
+        "client.secret-access-key": secret_key,
+    }
+
+
+def _oauth2(settings: Settings, role: CatalogRole) -> dict[str, str]:
+    return {
+        "credential": iceberg_rest.credential(settings, role),
         "oauth2-server-uri": f"{settings.catalog}/v1/oauth/tokens",
         "scope": settings.catalog_oauth_scope,
     }

@@ -52,7 +52,7 @@ def find(
         UserError: the catalog doesn't answer.
     """
     found = {}
-    for table in _tables(open_catalog(settings), schemas):
+    for table in _tables(open_catalog(settings, "maintenance"), schemas):
         if count := sum(_rows_with(table, path, patterns) for path in _files(table)):
             found[".".join(table.name())] = count
     return found
@@ -90,7 +90,7 @@ def forget_history(
     Raises:
         UserError: Trino doesn't answer, or refuses.
     """
-    catalog = open_catalog(settings)
+    catalog = open_catalog(settings, "maintenance")
     found = [table.name() for table in _tables(catalog, schemas)]
     try:
         table_maintenance.expire_all_history(settings, [(schema, name) for schema, name in found])

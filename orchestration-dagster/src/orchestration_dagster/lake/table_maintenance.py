@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from trino.dbapi import Connection
 
 from payment_pipeline.adapters.sql import queries
-from payment_pipeline.adapters.trino import CATALOG, connect
+from payment_pipeline.adapters.trino import connect, maintenance_catalog
 from payment_pipeline.settings import Settings
 
 from .catalog import METADATA_KEPT, open_catalog
@@ -42,6 +42,14 @@ class Maintained(NamedTuple):
     did: Counter[str]
 
 
+class Name(NamedTuple):
+    """A table's name in Trino."""
+
+    catalog: str
+    schema: str
+    table: str
+
+
 def maintain(
     settings: Settings,
     operation: str,
@@ -58,16 +66,17 @@ def maintain(
         NoTrinoError, trino.exceptions.Error: Trino doesn't answer, or refuses the operation.
     """
     with _trino(settings, SNAPSHOTS_KEPT, orphans_kept) as connection:
-        before = _size(connection, schema, table)
+        name = Name(maintenance_catalog(settings), schema, table)
+        before = _size(connection, name)
         did = Counter[str]()
         if operation == "remove_orphan_files":
             did["removed_files"] += _stored(settings, schema, table)
-        _do(connection, operation, schema, table, SNAPSHOTS_KEPT, orphans_kept)
+        _do(connection, operation, name, SNAPSHOTS_KEPT, orphans_kept)
         if operation == "remove_orphan_files":
             did["removed_files"] -= _stored(settings, schema, table)
         if operation == "analyze":
-            did["analyzed_columns"] += _analyzed(connection, schema, table)
-        return Maintained(before, _size(connection, schema, table), did)
+            did["analyzed_columns"] += _analyzed(connection, name)
+        return Maintained(before, _size(connection, name), did)
 
 
 def maintain_all(settings: Settings, operation: str, schemas: Sequence[str]) -> Maintained:
@@ -78,7 +87,8 @@ def maintain_all(settings: Settings, operation: str, schemas: Sequence[str]) -> 
     """
     with _trino(settings, SNAPSHOTS_KEPT) as connection:
         names = ", ".join(f"'{schema}'" for schema in schemas)
-        found = _rows(connection, _SQL["tables"].format(catalog=CATALOG, schemas=names))
+        statement = _SQL["tables"].format(catalog=maintenance_catalog(settings), schemas=names)
+        found = _rows(connection, statement)
     done = [maintain(settings, operation, schema, table) for schema, table in found]
     did = Counter[str]()
     for each in done:
@@ -96,7 +106,7 @@ def forget_old_metadata(settings: Settings, schemas: Sequence[str]) -> int:
     Returns:
         The number of tables that were changed.
     """
-    catalog = open_catalog(settings)
+    catalog = open_catalog(settings, "maintenance")
     changed = 0
     for schema in schemas:
         for identifier in catalog.list_tables(schema):
@@ -116,7 +126,8 @@ def expire_all_history(settings: Settings, which: Iterable[tuple[str, str]]) -> 
     """
     with _trino(settings, NO_SNAPSHOTS_KEPT) as connection:
         for schema, table in which:
-            _do(connection, "expire_snapshots", schema, table, NO_SNAPSHOTS_KEPT)
+            name = Name(maintenance_catalog(settings), schema, table)
+            _do(connection, "expire_snapshots", name, NO_SNAPSHOTS_KEPT)
 
 
 @contextmanager
@@ -124,22 +135,23 @@ def _trino(
     settings: Settings, snapshots_kept: str, orphans_kept: str = ORPHANS_KEPT
 ) -> Iterator[Connection]:
     """A connection with lower limits for retention than Trino's own minimum of a week."""
+    catalog = maintenance_catalog(settings)
+    kept = {"catalog": catalog, "snapshots_kept": snapshots_kept, "orphans_kept": orphans_kept}
     with connect(settings, application="orchestration-dagster") as connection:
-        _rows(connection, _SQL["allow_snapshots"].format(snapshots_kept=snapshots_kept))
-        _rows(connection, _SQL["allow_orphans"].format(orphans_kept=orphans_kept))
+        _rows(connection, _SQL["allow_snapshots"].format(**kept))
+        _rows(connection, _SQL["allow_orphans"].format(**kept))
         yield connection
 
 
 def _do(
     connection: Connection,
     operation: str,
-    schema: str,
-    table: str,
+    name: Name,
     snapshots_kept: str,
     orphans_kept: str = ORPHANS_KEPT,
 ) -> None:
     statement = _SQL[operation].format(
-        table=_quoted(schema, table),
+        table=_quoted(name),
         small_file=SMALL_FILE,
         snapshots_kept=snapshots_kept,
         orphans_kept=orphans_kept,
@@ -147,9 +159,10 @@ def _do(
     _rows(connection, statement)
 
 
-def _size(connection: Connection, schema: str, table: str) -> TableSize:
+def _size(connection: Connection, name: Name) -> TableSize:
     statement = _SQL["table_size"].format(
-        files=_quoted(schema, f"{table}$files"), snapshots=_quoted(schema, f"{table}$snapshots")
+        files=_quoted(name._replace(table=f"{name.table}$files")),
+        snapshots=_quoted(name._replace(table=f"{name.table}$snapshots")),
     )
     (row,) = _rows(connection, statement)
     return TableSize(*row)
@@ -157,12 +170,12 @@ def _size(connection: Connection, schema: str, table: str) -> TableSize:
 
 def _stored(settings: Settings, schema: str, table: str) -> int:
     """The number of stored files. Trino doesn't report how many orphans it removed."""
-    return len(stored_files(open_catalog(settings).load_table((schema, table))))
+    return len(stored_files(open_catalog(settings, "maintenance").load_table((schema, table))))
 
 
-def _analyzed(connection: Connection, schema: str, table: str) -> int:
+def _analyzed(connection: Connection, name: Name) -> int:
     """The number of columns whose distinct values the planner knows."""
-    found = _rows(connection, _SQL["statistics"].format(table=_quoted(schema, table)))
+    found = _rows(connection, _SQL["statistics"].format(table=_quoted(name)))
     return sum(distinct is not None for _, _, distinct, *_ in found)
 
 
@@ -176,5 +189,5 @@ def _rows(connection: Connection, statement: str) -> list[Any]:
     return list(cursor.fetchall())
 
 
-def _quoted(schema: str, table: str) -> str:
-    return ".".join(f'"{part}"' for part in (CATALOG, schema, table))
+def _quoted(name: Name) -> str:
+    return ".".join(f'"{part}"' for part in name)

@@ -12,11 +12,11 @@ ALTER TABLE {table} EXECUTE expire_snapshots(retention_threshold => '{snapshots_
 -- name: allow_snapshots
 -- Lowers Trino's minimum retention of a week, for this connection only. The minimum is a guard against
 -- mistakes.
-SET SESSION lakehouse.expire_snapshots_min_retention = '{snapshots_kept}'
+SET SESSION {catalog}.expire_snapshots_min_retention = '{snapshots_kept}'
 
 -- name: allow_orphans
 -- Lowers the minimum age of orphan files. Trino's own minimum protects writers that have not committed.
-SET SESSION lakehouse.remove_orphan_files_min_retention = '{orphans_kept}'
+SET SESSION {catalog}.remove_orphan_files_min_retention = '{orphans_kept}'
 
 -- name: remove_orphan_files
 -- Deletes files that no snapshot references, left by writers that died before their commit.

@@ -21,7 +21,7 @@ def context(settings: Settings, client: str) -> ssl.SSLContext:
     except (ssl.SSLError, ValueError):
         raise _useless(settings, f"{client}_authorities") from None
     made.minimum_version = ssl.TLSVersion.TLSv1_2
-    certificate: Path | None = getattr(settings, f"{client}_certificate")
+    certificate: Path | None = getattr(settings, f"{client}_certificate", None)
     if certificate:
         read(settings, f"{client}_certificate"), read(settings, f"{client}_key")
         key: Path | None = getattr(settings, f"{client}_key")

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from trino.dbapi import Connection as TrinoConnection
 
 CATALOG: Final = "lakehouse"
+MAINTENANCE_CATALOG: Final = "maintenance"
+"""The same tables. In it Trino logs in as the principal that may rewrite every table's files."""
 ANSWER_TIMEOUT_S: Final = 5.0
 """Limit for the answer that shows that the server is Trino."""
 REQUEST_TIMEOUT_S: Final = 60.0
@@ -99,6 +101,11 @@ def connection_without_check(
         max_attempts=attempts_max,
         legacy_prepared_statements=False,
     )
+
+
+def maintenance_catalog(settings: Settings) -> str:
+    """The catalog for maintenance: one of its own if the Iceberg catalog has principals."""
+    return MAINTENANCE_CATALOG if settings.catalog_principals else CATALOG
 
 
 def authorities_environment(settings: Settings) -> dict[str, str]:

@@ -11,6 +11,7 @@ from local_stack.component import LAKEHOUSE, Component
 from local_stack.dagster import CODE, code_socket
 from local_stack.python_service import command_of
 from payment_pipeline.adapters.trino import dbt_environment
+from payment_pipeline.catalog_settings import secret_of
 from payment_pipeline.settings import Settings, load
 
 
@@ -52,6 +53,7 @@ COMPONENT: Final = Component(
     secrets=(
         *dagster.STORAGE_SECRETS,
         *dagster.LAKE_SECRETS,
+        secret_of("maintenance"),
         "trino_password",
         "postgres_reader_password",
         *client_secrets.KAFKA,

@@ -12,7 +12,7 @@ import shutil
 import ssl
 import tarfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from string import Template
@@ -26,11 +26,18 @@ from local_stack.downloads import Download, JarLock
 from local_stack.files import CONFIGURATION, exclusive, var, write_private
 from local_stack.http import TIMEOUT
 from local_stack.python_service import command_of
-from payment_pipeline.adapters.trino import CATALOG, connection_without_check
+from payment_pipeline.adapters import iceberg_rest
+from payment_pipeline.adapters.trino import CATALOG, MAINTENANCE_CATALOG, connection_without_check
+from payment_pipeline.catalog_settings import CatalogRole
 from payment_pipeline.settings import Settings, TrinoUser, load
 
 NAME: Final = "trino"
 TEMPLATES: Final = CONFIGURATION / "trino"
+TEMPLATE_FILES: Final = (
+    *("config.properties", "log.properties"),
+    *("access-control.properties", "rules.json", "password-authenticator.properties"),
+    *("resource-groups.properties", "resource-groups.json"),
+)
 ARCHIVES_MIB: Final = 576
 """The archives in Maven's folder, and a margin."""
 UNPACKED_MIB: Final = 1536
@@ -134,25 +141,34 @@ def _unpack(target: Path, work: Work) -> None:
 def write_config(settings: Settings) -> None:
     """Fill in the templates, and write the users. Only we can read the files: they hold keys."""
     values = _values(settings)
-    sources = {
-        "config.properties": ("config.properties",),
-        "access-control.properties": ("access-control.properties",),
-        "log.properties": ("log.properties",),
-        "password-authenticator.properties": ("password-authenticator.properties",),
-        "resource-groups.properties": ("resource-groups.properties",),
-        "resource-groups.json": ("resource-groups.json",),
-        "rules.json": ("rules.json",),
-        f"catalog/{CATALOG}.properties": (
-            f"catalog/{CATALOG}.properties",
-            f"catalog/{settings.catalog_auth}.properties",
-        ),
-    }
-    (etc(settings) / "catalog").mkdir(parents=True, exist_ok=True)
-    for name, parts in sources.items():
-        text = "".join((TEMPLATES / part).read_text() for part in parts)
-        write_private(etc(settings) / name, Template(text).substitute(values))
+    for name in TEMPLATE_FILES:
+        write_private(etc(settings) / name, _filled_in((name,), values))
+    shutil.rmtree(etc(settings) / "catalog", ignore_errors=True)
+    (etc(settings) / "catalog").mkdir(parents=True)
+    parts = ["lakehouse", settings.catalog_auth]
+    if not settings.catalog_vended_credentials:
+        parts.append("s3_key")
+    for catalog, role in _catalogs(settings).items():
+        text = _filled_in(
+            [f"catalog/{part}.properties" for part in parts],
+            {**values, "credential": iceberg_rest.credential(settings, role)},
+        )
+        write_private(etc(settings) / f"catalog/{catalog}.properties", text)
     write_private(etc(settings) / "users", _users(settings))
     write_private(etc(settings) / "java.options", "\n".join(_options(settings)) + "\n")
+
+
+def _filled_in(parts: Iterable[str], values: Mapping[str, object]) -> str:
+    text = "".join((TEMPLATES / part).read_text() for part in parts)
+    return Template(text).substitute(values)
+
+
+def _catalogs(settings: Settings) -> dict[str, CatalogRole]:
+    """The catalogs of Trino, and the principal that Trino logs in as in each of them."""
+    roles: dict[str, CatalogRole] = {CATALOG: "transformer"}
+    if settings.catalog_principals:
+        roles[MAINTENANCE_CATALOG] = "maintenance"
+    return roles
 
 
 def _users(settings: Settings) -> str:
@@ -171,9 +187,10 @@ def _hashed(password: str) -> str:
 
 
 def _values(settings: Settings) -> dict[str, object]:
-    access_key, secret_key = settings.secret("s3_access_key"), settings.secret("s3_secret_key")
-    given = settings.catalog_credential
-    return {
+    keys: dict[str, object] = {}
+    if not settings.catalog_vended_credentials:
+        keys = {name: settings.secret(f"s3_{name}") for name in ("access_key", "secret_key")}
+    return keys | {
         "node_id": f"payments-{settings.trino_port}",
         "keystore": certificates.paths(settings, NAME).server,
         "authority": certificates.paths(settings, NAME).authority,
@@ -187,13 +204,11 @@ def _values(settings: Settings) -> dict[str, object]:
         "query_memory_mib": int(settings.trino_heap_mib * QUERY_SHARE_OF_HEAP),
         "catalog": settings.catalog,
         "warehouse": settings.catalog_warehouse,
-        "credential": given.get_secret_value() if given else f"{access_key}:{secret_key}",
         "scope": settings.catalog_oauth_scope,
         "signing_name": settings.catalog_signing_name,
         "s3": settings.s3,
         "region": settings.s3_region,
-        "access_key": access_key,
-        "secret_key": secret_key,
+        "vended": str(settings.catalog_vended_credentials).lower(),
         "user": settings.trino_user,
         "reader": settings.trino_reader,
     }
