@@ -249,7 +249,8 @@ def test_a_stack_that_runs_is_not_made_secure(stack_settings_of_its_own: Setting
 
 
 @pytest.fixture
-def stack_settings_of_its_own() -> Iterator[Settings]:
+def stack_settings_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    monkeypatch.setattr(isolated, "secure", False)
     with isolated.temporary(trained_models()) as settings:
         yield settings
 
