@@ -113,7 +113,7 @@ async def test_kafka_admits_nobody_without_a_password_and_tls(secure: Settings) 
         {"security_protocol": "PLAINTEXT"},
         {"security_protocol": "SSL"},
         {"security_protocol": "SASL_PLAINTEXT"},
-        {"sasl_plain_password": "a wrong password of enough length"},
+        {"sasl_plain_password": lambda: "a wrong password of enough length"},
         {"sasl_plain_username": "gateway"},
         {"sasl_plain_username": "nobody"},
         {"sasl_mechanism": "PLAIN"},

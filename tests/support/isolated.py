@@ -23,7 +23,7 @@ from payment_pipeline.settings import SECURE, Settings
 PORTS = range(20_000, 32_000)
 
 secure = False
-"""Whether new stacks are secure, as after `payments up --secure`. The option `--secure` of pytest."""
+"""Whether new stacks are secure. The option `--secure` of pytest sets it."""
 
 
 @contextmanager
