@@ -254,7 +254,7 @@ async def test_secrets_rotate_under_traffic_and_the_old_ones_are_refused(
     assert traffic.poll() is None, "the traffic lasted through all rotations"
     _, said = traffic.communicate(timeout=commands.CALL_S)
     assert traffic.returncode == 0, said
-    answers = [json.loads(line)["status"] for line in ledger.read_text().splitlines()]
+    answers = [json.loads(line)["answer"] for line in ledger.read_text().splitlines()]
     assert set(answers) == {200}, "nothing was refused"
     assert commands.audit(secure, ledger)["ok"]
     assert {name: state["pid"] for name, state in supervisor.states(secure).items()} == pids

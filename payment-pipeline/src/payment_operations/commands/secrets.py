@@ -65,7 +65,8 @@ def rotate(
     The passwords of the users of PostgreSQL and Kafka change while their services run. A new
     `inference_token` or key of `temporal_payload_keys` comes in front of the old ones. Some secrets
     are read only at a start (postgres_dagster_password, s3, superset_admin_password,
-    superset_secret_key): the command restarts the components that read them. No webhook depends on those components.
+    superset_secret_key): the command restarts the components that read them. No webhook depends on
+    those components.
     """
     from payment_operations import rotation
     from payment_operations.operator_actions import recorded
