@@ -6,6 +6,7 @@ import shutil
 import ssl
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from payment_pipeline.adapters import kafka, temporal, temporal_payloads
 from payment_pipeline.adapters.kafka_security import options, password_name
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.domain.topics import DLQ_WEBHOOKS, NORMALIZED, UNMODELLED
+from payment_pipeline.secret_length import SEVERAL
 from payment_pipeline.settings import Settings, fingerprint
 from support import commands, isolated, knocks
 
@@ -243,14 +245,13 @@ async def test_secrets_rotate_under_traffic_and_the_old_ones_are_refused(
     pids = {name: state["pid"] for name, state in supervisor.states(secure).items()}
     ledger = tmp_path / "ledger.jsonl"
     traffic = simulated(secure, ledger, 6, rate=10)
-    for name in (*kafka_users.SECRETS, "inference_token", temporal_payloads.NAME):
-        rotated = commands.call(secure, "secrets", "rotate", name)
-        assert rotated.returncode == 0, rotated.stderr
-    retired = commands.call(secure, "secrets", "retire", "inference_token")
-    assert retired.returncode == 0, retired.stderr
-    needed = commands.call(secure, "secrets", "retire", temporal_payloads.NAME)
-    assert needed.returncode == 1
-    assert "workflows from before the newest key" in needed.stderr
+    await until_answered(ledger)
+    rotate_kafka = partial(asyncio.to_thread, live_rotation.rotate_kafka_password, secure)
+    for name in kafka_users.SECRETS:
+        await rotate_kafka(name)
+    for name in SEVERAL:
+        live_rotation.add_in_front(secure, name)
+    assert live_rotation.retire_older(secure, "inference_token", force=False)
     assert traffic.poll() is None, "the traffic lasted through all rotations"
     _, said = traffic.communicate(timeout=commands.CALL_S)
     assert traffic.returncode == 0, said
@@ -284,7 +285,11 @@ async def test_running_services_log_in_again_with_rotated_passwords(
 ) -> None:
     assert audit["ok"]
     for name in kafka_users.SECRETS:
-        live_rotation.rotate_kafka_password(secure, name)
+        rotated = await asyncio.to_thread(commands.call, secure, "secrets", "rotate", name)
+        assert rotated.returncode == 0, rotated.stderr
+    needed = commands.call(secure, "secrets", "retire", temporal_payloads.NAME)
+    assert needed.returncode == 1
+    assert "workflows from before the newest key" in " ".join(needed.stderr.split())
     gateway = supervisor.states(secure)["gateway"]["pid"]
     stack.stop(secure, ["kafka"])
     up(secure, only=("kafka",))
@@ -294,6 +299,13 @@ async def test_running_services_log_in_again_with_rotated_passwords(
     assert traffic.returncode == 0, said
     assert commands.audit(secure, ledger)["ok"]
     assert supervisor.states(secure)["gateway"]["pid"] == gateway
+
+
+async def until_answered(ledger: Path) -> None:
+    """Wait until the gateway has answered some events."""
+    async with asyncio.timeout(commands.CALL_S):
+        while not ledger.exists() or not ledger.read_text():
+            await asyncio.sleep(0.1)
 
 
 def login(settings: Settings) -> dict[str, Any]:
