@@ -6,7 +6,6 @@ import shutil
 import ssl
 import subprocess
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -246,9 +245,8 @@ async def test_secrets_rotate_under_traffic_and_the_old_ones_are_refused(
     ledger = tmp_path / "ledger.jsonl"
     traffic = simulated(secure, ledger, 6, rate=10)
     await until_answered(ledger)
-    rotate_kafka = partial(asyncio.to_thread, live_rotation.rotate_kafka_password, secure)
     for name in kafka_users.SECRETS:
-        await rotate_kafka(name)
+        await asyncio.to_thread(live_rotation.rotate_kafka_password, secure, name)
     for name in SEVERAL:
         live_rotation.add_in_front(secure, name)
     assert live_rotation.retire_older(secure, "inference_token", force=False)
