@@ -28,7 +28,8 @@ FOR_PROFILE = --profile $(or $(PROFILE),dev)
 	port-forward-status restart-dagster restart-trino restart-polaris restart-all test-cluster \
 	gateway-simulator audit test test-unit lint secret-scan bench chaos lock setup-superset \
 	lakehouse-up dashboards-up demo dbt-docs audit-dependencies sbom licenses fuzz \
-	images compose-up compose-down compose-logs compose-simulator compose-payments test-compose
+	images compose-up compose-down compose-logs compose-simulator compose-payments \
+	compose-starts test-compose
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' Makefile
@@ -131,10 +132,10 @@ secret-scan: setup # Search the tracked files for credentials
 		--disable-plugin Base64HighEntropyString --disable-plugin HexHighEntropyString \
 		--disable-plugin KeywordDetector --exclude-secrets '^(password|pw|p%2Fw)$$'
 
-images: ## Build the images with docker or podman
+images: ## Build the images with docker or podman; their bills of materials go to dist/sbom
 	@infrastructure/images/build $(ARGS)
 
-compose-up: setup images ## Start the pipeline in Docker Compose and wait until it is ready
+compose-up: setup images ## Start the pipeline in Docker Compose; WITH="dashboards observability" adds
 	@infrastructure/compose/compose up
 
 compose-down: ## Stop Docker Compose's containers; ARGS=--volumes deletes the data
@@ -149,8 +150,11 @@ compose-simulator: setup ## Send signed events to Compose's gateway; ARGS="--eve
 compose-payments: ## Run a payments command in a container; ARGS="audit --through bronze"
 	@infrastructure/compose/compose payments $(or $(ARGS),--help)
 
-test-compose: setup ## Start the pipeline in Docker Compose, send events, audit
-	@$(BIN)/pytest -q tests/compose $(ARGS)
+compose-starts: setup ## Measure the start of each service's container; needs compose-up
+	@PYTHONPATH=tests $(BIN)/python -m bench.container_starts
+
+test-compose: setup ## Start everything in Docker Compose, send events, audit, ask a dashboard
+	@$(BIN)/pytest -q -o log_cli=true -o log_cli_level=INFO tests/compose $(ARGS)
 
 dbt-docs: setup ## Write var/dbt/command/static_index.html
 	@$(PAYMENTS) dbt docs generate --static $(ARGS)
@@ -186,7 +190,7 @@ licenses: setup setup-superset ## Write dist/licenses; fails on a forbidden lice
 lock: setup ## Resolve packages and jars again; writes the locks
 	$(RESOLVE) pyproject.toml --all-extras --output-file infrastructure/locks/requirements.txt
 	$(RESOLVE) pyproject.toml --constraint infrastructure/locks/requirements.txt --output-file infrastructure/locks/pipeline.txt
-	$(RESOLVE) pyproject.toml --constraint infrastructure/locks/requirements.txt --extra lakehouse --output-file infrastructure/locks/dagster.txt
+	$(RESOLVE) pyproject.toml --constraint infrastructure/locks/requirements.txt --extra lakehouse --extra run-pods --output-file infrastructure/locks/dagster.txt
 	$(RESOLVE) infrastructure/locks/build.in --constraint infrastructure/locks/requirements.txt --output-file infrastructure/locks/build.txt
 	for lock in superset sbom; do \
 		$(RESOLVE) infrastructure/locks/$$lock.in --output-file infrastructure/locks/$$lock.txt || exit 1; done

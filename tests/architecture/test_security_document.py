@@ -11,7 +11,7 @@ from payment_pipeline.settings import Settings
 TESTS = Path(__file__).resolve().parents[1]
 DOCUMENT = TESTS.parent / "docs" / "security.md"
 NAMED = re.compile(
-    r"`((?:unit|integration|architecture|providers|faults|replay|e2e|cluster)/[\w/.]*|…(?=::))"
+    r"`((?:unit|integration|architecture|providers|faults|replay|e2e|cluster|compose)/[\w/.]*|…(?=::))"
     r"(?:::(\w+))?`"
 )
 """A path below `tests/`, or `…` for the path before it, and the name of a test."""

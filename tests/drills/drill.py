@@ -37,7 +37,7 @@ class Drill(NamedTuple):
     promise: str
     """The promise that the drill tests, in one sentence."""
     needs: tuple[str, ...]
-    """Components that must be ready. The components that these depend on start too."""
+    """Components that must be ready, and start with those that they depend on. Empty: no stack."""
     run: Callable[[DrillContext], Findings]
     full_rounds: int
     """Number of rounds behind the figures in `docs/reliability.md`."""

@@ -87,7 +87,8 @@ def run_drill(
         console.print(f"{time.monotonic() - began:7.1f} s  {text}", soft_wrap=True, markup=False)
 
     try:
-        stack_start.up(settings, only=drill.needs)
+        if drill.needs:
+            stack_start.up(settings, only=drill.needs)
         began = time.monotonic()
         rng = random.Random(f"{seed}/{name}")
         result.findings = drill.run(DrillContext(settings, seed, rounds, folder, progress, rng))

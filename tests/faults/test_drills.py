@@ -12,8 +12,8 @@ pytestmark = [pytest.mark.stack, pytest.mark.faults, pytest.mark.timeout(900)]
 SEED = 1
 ROUNDS = {"canaries": canaries.WHOLE_ROUNDS}
 """Rounds per drill, if more than one. Canaries need two to cover the marts and the dashboards."""
-NOT_RUN = {"disk-full"}
-"""This drill starts a second stack, which takes too long here. `make chaos` runs it."""
+NOT_RUN = {"disk-full", "cluster"}
+"""These start a stack of their own, which takes too long here. `make chaos` runs them."""
 
 
 def in_order() -> list[str]:

@@ -5,28 +5,34 @@ Where a machine has no Docker and no image registry, the folder that `TEST_CLUST
 uplink. There the images are built by podman, with stand-ins for those of others.
 """
 
-import json
+import logging
 import lzma
 import os
 import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Final
 
 import psutil
 
-from support.container_images import build_stand_ins
+from support.container_images import STAND_INS, build_stand_ins
 from support.repository import ROOT
 
 KIT: Final = Path(os.environ.get("TEST_CLUSTER_KIT") or ROOT.parent / "shared/cluster")
-TOOLS: Final = ("podman", "dockerd", "nsenter", "ip", "mmdebstrap", "xz")
+TOOLS: Final = ("podman", "dockerd", "nsenter", "ip", "mmdebstrap", "xz", "prometheus")
 """The programs that the engine of the kit needs. Its README names the packages."""
-BASE: Final = "docker.io/library/python:3.13-slim-trixie"
+BASES: Final = {
+    "docker.io/library/python:3.13-slim-trixie": "trixie",
+    "docker.io/library/python:3.11-slim-bookworm": "bookworm",
+}
+"""The images that ours are built on, and the Debian that each is of."""
+OURS: Final = ("pipeline", "dagster", "superset")
 BASE_PACKAGES: Final = "python3,python3-venv,python3-pip,ca-certificates"
 CERTIFICATES: Final = "/etc/ssl/certs/ca-certificates.crt"
 BUILD_OPTIONS: Final = (
@@ -34,8 +40,18 @@ BUILD_OPTIONS: Final = (
     *("--volume", f"{CERTIFICATES}:{CERTIFICATES}:ro", "--env", f"PIP_CERT={CERTIFICATES}"),
 )
 """A build gets the authorities of the machine as a volume: the Dockerfiles know nothing of them."""
-NAMESPACE: Final = "payments-test"
+NAMESPACE: Final = f"payments-test-{os.getpid()}"
+"""Two tests may run at once, each with an engine of its own."""
 STOP_S_MAX: Final = 30
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def step(name: str) -> Iterator[None]:
+    """Log how long a step of a test took. `make test-compose` prints the lines."""
+    began = time.monotonic()
+    yield
+    log.info("%s: %.0f s", name, time.monotonic() - began)
 
 
 @dataclass(frozen=True)
@@ -107,7 +123,8 @@ def engine() -> Iterator[Engine]:
     """The machine's own engine, or one of the kit, with all images."""
     if answers({}):
         own = Engine({})
-        own.run(ROOT / "infrastructure/images/build")
+        with step("build our images"):
+            own.run(ROOT / "infrastructure/images/build")
         yield own
         return
     with tempfile.TemporaryDirectory(prefix="payments-docker-") as name:
@@ -121,46 +138,69 @@ def engine() -> Iterator[Engine]:
             "INFRA_NS": NAMESPACE,
         }
         started = Engine(environment, ("nsenter", f"--net=/run/netns/{NAMESPACE}"))
-        _unpack_compose(folder / "config/cli-plugins/docker-compose")
+        _unpack_compose(folder / "config")
         started.run("bash", KIT / "netns.sh", "up")
         try:
-            build(started, folder)
+            images = [*map(image, OURS), *STAND_INS]
+            build(started, folder, images)
             started.run("bash", KIT / "containers/dockerd.sh", "up")
-            _load(started)
+            with step("load the images"):
+                _load(started, images)
             yield started
         finally:
             _stop(folder)
             started.run("bash", KIT / "netns.sh", "down", ok=False)
 
 
-def _unpack_compose(target: Path) -> None:
+def _unpack_compose(config: Path) -> None:
+    """Make the folder of the client's configuration, with Compose as its plugin."""
+    target = config / "cli-plugins/docker-compose"
     target.parent.mkdir(parents=True)
+    (config / "config.json").write_text("{}")  # podman wants it to be there
     with lzma.open(KIT / "containers/docker-compose-v2.xz") as packed, target.open("wb") as file:
         shutil.copyfileobj(packed, file)
     target.chmod(0o755)
 
 
-def build(on: Engine, folder: Path) -> None:
-    """Build our images and the stand-ins with podman. `folder` is for what is made meanwhile."""
-    if not on.run("podman", "images", "--quiet", BASE):
-        archive = folder / "base.tar"
-        include = f"--include={BASE_PACKAGES}"
-        on.run("mmdebstrap", "--quiet", "--variant=minbase", include, "trixie", archive)
-        on.run("podman", "import", "--change", 'CMD ["python3"]', archive, BASE)
-        archive.unlink()
-    on.run(ROOT / "infrastructure/images/build", *BUILD_OPTIONS)
+def build(on: Engine, folder: Path, images: Collection[str]) -> None:
+    """Build images with podman: ours and stand-ins. `folder` is for what is made meanwhile."""
+    with step("make the base images"):
+        for base, debian in BASES.items():
+            if not on.run("podman", "images", "--quiet", base):
+                archive = folder / "base.tar"
+                include = f"--include={BASE_PACKAGES}"
+                on.run("mmdebstrap", "--quiet", "--variant=minbase", include, debian, archive)
+                on.run("podman", "import", "--change", 'CMD ["python3"]', archive, base)
+                archive.unlink()
+    with step("build our images"):
+        ours = " ".join(name for name in OURS if image(name) in images)
+        building = Engine({**on.environment, "IMAGES": ours})
+        building.run(ROOT / "infrastructure/images/build", *BUILD_OPTIONS)
     os.environ["CONTAINERS_CONF"] = on.environment["CONTAINERS_CONF"]
-    build_stand_ins(["podman", "build", *BUILD_OPTIONS])
+    with step("build the stand-ins"):
+        build_stand_ins(["podman", "build", *BUILD_OPTIONS], STAND_INS.keys() & {*images})
 
 
-def _load(on: Engine) -> None:
-    """Bring every image of ours and every stand-in from podman to the engine."""
-    listed = json.loads(on.run("podman", "images", "--format", "json"))
-    names = [name for image in listed for name in image.get("Names") or () if name != BASE]
-    archive = Path(on.environment["DOCKER_DIR"]) / "images.tar"
-    on.run("podman", "save", "--format", "docker-archive", "-m", "--output", archive, *names)
-    on.run("docker", "load", "--quiet", "--input", archive)
-    archive.unlink()
+def image(name: str) -> str:
+    """The full name of one of our images, with its tag."""
+    return f"docker.io/payments/{name}:{metadata.version('payment-pipeline')}"
+
+
+def _load(on: Engine, images: Collection[str]) -> None:
+    """Bring images from podman to the engine, through a pipe."""
+    environment = {**os.environ, **on.environment}
+    save = ("podman", "save", "--format", "docker-archive", "-m", "--output", "/dev/stdout")
+    with subprocess.Popen([*save, *images], stdout=subprocess.PIPE, env=environment) as saved:
+        loaded = subprocess.run(
+            ["docker", "load", "--quiet"],
+            stdin=saved.stdout,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert saved.returncode == 0
+    assert loaded.returncode == 0, loaded.stderr
 
 
 def _stop(folder: Path) -> None:

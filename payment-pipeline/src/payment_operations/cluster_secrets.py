@@ -3,11 +3,13 @@
 import json
 from typing import Final
 
-from local_stack import generated_secrets
+from local_stack import certificates, generated_secrets
 
 from .cluster_tools import NAMESPACE, found, kubectl
 
 NAME: Final = "payments-secrets"
+CERTIFIED: Final = ("trino",)
+"""The servers with TLS, whose Secrets are `<server>-tls` and `<server>-authority`."""
 _NAMESPACE: Final = {
     "apiVersion": "v1",
     "kind": "Namespace",
@@ -47,4 +49,23 @@ def ensure(profile: str) -> tuple[str, ...]:
         # By standard input, because other users of the machine see the arguments of a process.
         patch = json.dumps({"stringData": new})
         kubectl("patch", "secret", NAME, "--patch-file", "/dev/stdin", given=patch)
-    return tuple(new)
+    certified = tuple(name for server in CERTIFIED for name in _ensure_certificate(server))
+    return (*new, *certified)
+
+
+def _ensure_certificate(server: str) -> tuple[str, ...]:
+    """Make the certificate of a server and of its authority, unless both exist."""
+    names = f"{server}-tls", f"{server}-authority"
+    if all(found("secret", name) for name in names):
+        return ()
+    authority, own = certificates.made(server, host=server)
+    given = {"server.pem": own}, {"ca.crt": authority}
+    for name, texts in zip(names, given, strict=True):
+        secret = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name},
+            "stringData": texts,
+        }
+        kubectl("apply", "--server-side", "--filename", "-", given=json.dumps(secret))
+    return names

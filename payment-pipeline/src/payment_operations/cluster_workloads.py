@@ -38,9 +38,8 @@ def workloads(names: Sequence[str] = ()) -> list[Workload]:
     Raises:
         UserError: there is no workload of a name, or none at all.
     """
-    every = [_workload(each) for each in found(KINDS)["items"]]
     pods = found("pods")["items"]
-    every = [each._replace(restarts=_restarts(pods, each.name)) for each in every]
+    every = [_workload(each, pods) for each in found(KINDS)["items"]]
     if not every:
         raise UserError(f"Nothing is deployed in {NAMESPACE}. Run `make deploy PROFILE=dev`.")
     if unknown := set(names) - {each.name for each in every}:
@@ -97,7 +96,7 @@ def restart(names: Sequence[str] = ()) -> list[str]:
     return [each.name for each in chosen]
 
 
-def _workload(item: dict[str, Any]) -> Workload:
+def _workload(item: dict[str, Any], pods: Sequence[dict[str, Any]]) -> Workload:
     status, metadata = item["status"], item["metadata"]
     return Workload(
         kind=item["kind"].lower(),
@@ -106,7 +105,7 @@ def _workload(item: dict[str, Any]) -> Workload:
         wanted=item["spec"].get("replicas", 1),
         ready=status.get("readyReplicas", 0),
         updated=status.get("updatedReplicas", 0),
-        restarts=0,
+        restarts=_restarts(pods, metadata["name"]),
         image=item["spec"]["template"]["spec"]["containers"][0]["image"],
     )
 

@@ -195,6 +195,9 @@ class Settings(ConnectionSettings):
     # An unpacked Trino. Unset, it is fetched and unpacked into the cache.
     trino_home: OptionalPath = None
 
+    # A file (YAML) with sections of dagster.yaml, such as `run_launcher`, in place of ours.
+    dagster_instance: OptionalPath = None
+
     # The folder of the files that are unpacked once for all stacks.
     cache: Path = Path("~/.cache/payment-pipeline")
 

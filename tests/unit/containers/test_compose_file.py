@@ -1,15 +1,19 @@
 """What Compose gives each of our services: no secret too many, no rights, loopback alone."""
 
+import re
 from typing import Any, Final
 
 import yaml
+from dotenv import dotenv_values
 
 from local_stack import client_secrets
 from local_stack.components import components
 from payment_pipeline.settings import Settings, variable
 from support.repository import ROOT
 
-FILE: Final = yaml.safe_load((ROOT / "infrastructure/compose/compose.yaml").read_text())
+FOLDER: Final = ROOT / "infrastructure/compose"
+TEXT: Final = (FOLDER / "compose.yaml").read_text()
+FILE: Final = yaml.safe_load(TEXT)
 SERVICES: Final[dict[str, dict[str, Any]]] = FILE["services"]
 OURS: Final = {
     name: each for name, each in SERVICES.items() if str(each["image"]).startswith("payments/")
@@ -35,7 +39,7 @@ def targets(service: dict[str, Any]) -> set[str]:
 
 
 def test_each_service_runs_the_component_of_its_name() -> None:
-    assert {name: each["command"] for name, each in RUN.items()} == {
+    assert {name: each["command"][:2] for name, each in RUN.items()} == {
         name: ["run", name] for name in RUN
     }
     assert RUN.keys() <= components().keys()
@@ -74,3 +78,20 @@ def test_each_published_port_is_on_loopback() -> None:
     published = [port for each in SERVICES.values() for port in each.get("ports", ())]
     assert published
     assert [port for port in published if not port.startswith("127.0.0.1:")] == []
+
+
+def test_each_mounted_file_is_in_the_repository() -> None:
+    mounts = [mount for each in SERVICES.values() for mount in each.get("volumes", ())]
+    paths = [mount.split(":")[0] for mount in mounts if mount.startswith(".")]
+    assert paths
+    assert [path for path in paths if not (FOLDER / path).exists()] == []
+
+
+def test_the_collectors_address_is_a_setting() -> None:
+    given = dotenv_values(FOLDER / "observability/collector.env")
+    assert given.keys() <= {variable(name) for name in Settings.model_fields}
+    assert given["PAYMENTS_OTLP_ENDPOINT"] == "http://collector:4318"
+
+
+def test_each_anchor_is_used() -> None:
+    assert {*re.findall(r" &(\w+)", TEXT)} == {*re.findall(r"[ \[]\*(\w+)", TEXT)}

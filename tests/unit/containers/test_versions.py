@@ -16,6 +16,11 @@ from support.repository import ROOT
 VERSIONS: Final = dotenv_values(ROOT / "infrastructure/versions.env")
 COMPOSE: Final = (ROOT / "infrastructure/compose/compose.yaml").read_text()
 LOCKS: Final = ("pipeline.txt", "dagster.txt", "build.txt")
+"""The locks that are a part of the whole lock."""
+OWN_LOCKS: Final = ("superset.txt", "sbom.txt")
+"""The locks of programs in an environment of their own."""
+FOR_SUPERSET: Final = "setuptools=="
+"""In the lock of what builds: only packages of Superset need it."""
 RECIPES: Final = sorted((ROOT / "infrastructure/images").glob("*.Dockerfile"))
 
 
@@ -43,7 +48,7 @@ def test_the_native_stack_runs_the_versions_of_the_file() -> None:
 def test_compose_names_no_version_itself() -> None:
     tags = re.findall(r"image: \S+:(\S+)", COMPOSE)
     assert tags
-    assert [tag for tag in tags if not re.fullmatch(r"\$\{[A-Z_]+_VERSION\}", tag)] == []
+    assert [tag for tag in tags if not re.fullmatch(r"v?\$\{[A-Z_]+_VERSION\}", tag)] == []
     used = {*re.findall(r"\$\{([A-Z_]+_VERSION)\}", COMPOSE)} - {"PIPELINE_VERSION"}
     assert used <= VERSIONS.keys()
 
@@ -54,7 +59,7 @@ def test_an_image_installs_from_a_lock_with_hashes(recipe: Path) -> None:
     copied = re.findall(r"COPY infrastructure/locks/(\S+\.txt)", text)
     assert copied
     assert text.count("--require-hashes") == len(copied)
-    for name in LOCKS:
+    for name in (*LOCKS, *OWN_LOCKS):
         packages = re.split(r"\n(?=\S)", (ROOT / "infrastructure/locks" / name).read_text())
         assert all("--hash=sha256:" in each for each in packages if "==" in each)
     assert re.search(r"^USER \d+:\d+$", text.split("\nFROM ")[-1], re.MULTILINE)
@@ -67,4 +72,19 @@ def test_a_lock_of_an_image_has_the_versions_of_the_whole_lock(lock: str) -> Non
         found = re.findall(r"^([a-z0-9][\w.\-]*)(?:\[.+?\])?(==[^\s;\\]+)", text, re.MULTILINE)
         return {f"{package}{version}" for package, version in found}
 
-    assert pinned(lock) <= pinned("requirements.txt"), "run make lock"
+    packages = {each for each in pinned(lock) if not each.startswith(FOR_SUPERSET)}
+    assert packages <= pinned("requirements.txt"), "run make lock"
+
+
+def test_each_version_is_used() -> None:
+    values = "".join(
+        path.read_text()
+        for path in (ROOT / "infrastructure/kubernetes").rglob("*.yaml")
+        if path.is_file()
+    )
+    unused = [
+        name
+        for name, version in VERSIONS.items()
+        if f"${{{name}}}" not in COMPOSE and str(version) not in values
+    ]
+    assert unused == []

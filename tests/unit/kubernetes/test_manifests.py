@@ -20,7 +20,7 @@ from payment_pipeline.inference import __main__ as inference_process
 from payment_pipeline.normalizer import normalize_loop
 from payment_pipeline.orchestrator.worker import assembly
 from payment_pipeline.settings import Settings, variable
-from support.manifests import PROFILES, Manifest, containers, manifests, of_kind, pods
+from support.manifests import PROFILES, Manifest, containers, manifests, named, of_kind, pods
 from support.repository import ROOT
 
 FACTS: Final = yaml.safe_load((cluster_release.FOLDER / "payments/files/services.yaml").read_text())
@@ -101,21 +101,20 @@ def test_no_manifest_holds_a_secret(profile: str) -> None:
 @each_profile
 def test_every_variable_is_a_setting(profile: str) -> None:
     known = {variable(name) for name in Settings.model_fields}
-    named = {
-        given["name"]
+    given = {
+        variable_of["name"]
         for pod in pods(profile).values()
         for container in containers(pod)
-        for given in container.get("env", ())
+        for variable_of in container.get("env", ())
     }
-    for each in of_kind(profile, "ConfigMap"):
-        named |= each["data"].keys()
-    assert {name for name in named if name.startswith("PAYMENTS_")} <= known
+    given |= named(profile, "ConfigMap", "payments-settings")["data"].keys()
+    assert {name for name in given if name.startswith("PAYMENTS_")} <= known
 
 
 @each_profile
 def test_the_services_accept_their_settings(profile: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every value is valid, and no two contradict each other."""
-    [settings] = of_kind(profile, "ConfigMap")
+    settings = named(profile, "ConfigMap", "payments-settings")
     for name in PIPELINE:
         [container] = pods(profile)[name]["spec"]["containers"]
         env = {each["name"]: each.get("value", "from-a-secret") for each in container["env"]}
@@ -284,7 +283,7 @@ def test_production_keeps_an_acknowledged_event_on_two_brokers() -> None:
         if each["metadata"]["name"] == "broker"
     ]
     assert brokers["spec"]["replicas"] == 3
-    [settings] = of_kind("production", "ConfigMap")
+    settings = named("production", "ConfigMap", "payments-settings")
     assert settings["data"]["PAYMENTS_KAFKA_REPLICATION_FACTOR"] == "3"
 
 

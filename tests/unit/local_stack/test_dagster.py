@@ -1,13 +1,18 @@
 """Tests the configuration of the Dagster instance, and the privacy of its secrets."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
 import yaml
 
 from local_stack import dagster
 from local_stack.components import dagster_code, dagster_webserver, superset
+from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings
 
 SettingsOf = Callable[..., Settings]
@@ -42,6 +47,30 @@ def test_runs_are_retried_and_pools_limited_and_telemetry_is_off(settings: Setti
     assert instance["run_retries"]["enabled"] is True
     assert instance["concurrency"]["pools"] == {"granularity": "run", "default_limit": 1}
     assert instance["telemetry"]["enabled"] is False
+
+
+def test_a_users_sections_replace_ours(isolated: SettingsOf, tmp_path: Path) -> None:
+    given = tmp_path / "sections.yaml"
+    given.write_text("run_launcher: {module: dagster_k8s, class: K8sRunLauncher}")
+    settings = isolated(**KEYS, dagster_instance=given)
+    (settings.var / "run").mkdir()
+    dagster.prepare(settings)
+    instance = yaml.safe_load((dagster.home(settings) / "dagster.yaml").read_text())
+    assert instance["run_launcher"] == {"module": "dagster_k8s", "class": "K8sRunLauncher"}
+    assert instance["run_retries"]["enabled"] is True
+
+
+@pytest.mark.parametrize("text", [None, "[", "a list"])
+def test_a_file_without_sections_is_refused(
+    text: str | None, isolated: SettingsOf, tmp_path: Path
+) -> None:
+    given = tmp_path / "sections.yaml"
+    if text is not None:
+        given.write_text(text)
+    settings = isolated(**KEYS, dagster_instance=given)
+    (settings.var / "run").mkdir()
+    with pytest.raises(UserError, match="PAYMENTS_DAGSTER_INSTANCE"):
+        dagster.prepare(settings)
 
 
 def test_the_code_server_listens_on_a_socket_and_on_no_port(settings: Settings) -> None:
@@ -79,9 +108,29 @@ def test_only_the_code_server_gets_trinos_password(
     assert not [name for name in dagster.environment(isolated()) if "TRINO" in name]
 
 
+def test_a_run_in_a_pod_has_the_variables_of_dbt(tmp_path: Path) -> None:
+    """It becomes the command that Dagster's launcher gives, without the code server."""
+    seen = [sys.executable, "-c", "import os; print(os.environ['DBT_TRINO_PASSWORD'])"]
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PAYMENTS_HOME": str(tmp_path),
+        "PAYMENTS_VAR": str(tmp_path / "var"),
+        "PAYMENTS_TRINO_URL": "https://trino.example",
+        "PAYMENTS_TRINO_PASSWORD": "pw",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "local_stack.dagster_run", *seen],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "pw"
+
+
 def test_superset_queries_as_the_reader(isolated: SettingsOf) -> None:
     settings = isolated(**KEYS)
-    authorities = settings.secrets_dir / "trino.authority.pem"
+    authorities = settings.var / "superset/trino.authorities.pem"
     assert superset.trino_uri(settings) == (
         f"trino://superset@127.0.0.1:{settings.trino_port}/lakehouse"
     )

@@ -44,6 +44,14 @@ def test_a_preparation_writes_the_files_and_starts_nothing(
     assert "-Xmx2048m\n" in (settings.var / "trino/etc/java.options").read_text()
 
 
+def test_a_prepared_component_is_only_run(isolated: Callable[..., Settings]) -> None:
+    settings = isolated()
+    with pytest.raises(ReplacedError) as became:
+        foreground.run(settings, "superset", lambda _text: None, prepared=True)
+    assert became.value.args[1:] == ("-m", "local_stack.components.superset")
+    assert not (settings.var / "superset").exists()
+
+
 def test_an_unknown_component_is_named(isolated: Callable[..., Settings]) -> None:
     with pytest.raises(UserError, match=r"No component gatway: there are .*gateway"):
         foreground.run(isolated(), "gatway", lambda _text: None)

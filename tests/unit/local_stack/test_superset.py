@@ -10,7 +10,9 @@ from typing import Any, Final
 import pytest
 from sqlalchemy.engine import make_url
 
+from local_stack import certificates
 from local_stack.components import superset
+from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings, variable
 from support.people import person as person_with
 
@@ -80,6 +82,7 @@ def test_provisioning_gets_the_password_through_its_standard_input(
     settings = isolated(
         superset_secret_key="sign", superset_admin_password="enter", trino_reader_password="look"
     )
+    certificates.ensure(settings, "trino")
     superset.prepare(settings, lambda _more, _done: None)
     (call,) = calls
     assert call["input"] == "enter"
@@ -97,6 +100,7 @@ def test_superset_reads_trinos_password_from_a_private_file_for_trinos_address_a
     settings = isolated(
         superset_secret_key="sign", superset_admin_password="enter", trino_reader_password="look"
     )
+    certificates.ensure(settings, "trino")
     superset.prepare(settings, lambda _more, _done: None)
     assert (superset.home(settings) / "trino_login").stat().st_mode & 0o777 == 0o600
     for name, value in superset.environment(settings).items():
@@ -105,6 +109,28 @@ def test_superset_reads_trinos_password_from_a_private_file_for_trinos_address_a
     password_of = config["SQLALCHEMY_CUSTOM_PASSWORD_STORE"]
     assert password_of(make_url(superset.trino_uri(settings))) == "look"
     assert password_of(make_url("trino://superset@elsewhere:8080/lakehouse")) is None
+
+
+def test_superset_has_its_own_copy_of_trinos_authority(
+    isolated: SettingsOf, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    done = subprocess.CompletedProcess([], 0, "", "")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: done)
+    monkeypatch.setattr(superset, "python", lambda: Path("python"))
+    given = tmp_path / "given.pem"
+    given.write_text("the authority")
+    settings = isolated(
+        **dict.fromkeys(("superset_secret_key", "superset_admin_password"), "x"),
+        trino_url="https://trino:8080",
+        trino_authorities=given,
+    )
+    superset.prepare(settings, lambda _more, _done: None)
+    given.unlink()
+    copy = Path(superset.environment(settings)["REQUESTS_CA_BUNDLE"])
+    assert copy.read_text() == "the authority"
+    assert copy.parent == superset.home(settings)
+    with pytest.raises(UserError, match="PAYMENTS_TRINO_AUTHORITIES"):
+        superset.prepare(settings, lambda _more, _done: None)
 
 
 @pytest.fixture

@@ -108,21 +108,37 @@ def test_each_alert_has_an_input_that_fires_it_and_one_that_does_not() -> None:
         assert bool(tried.get("exp_alerts")) == test["name"].endswith("fires"), test["name"]
 
 
-def test_prometheus_scrapes_each_stage_at_its_port() -> None:
-    """The last port of a component is the one of its metrics; only the gateway has another."""
-    config = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
-    asked = {
-        job["job_name"]: job["static_configs"][0]["targets"] for job in config["scrape_configs"]
-    }
+def stages() -> dict[str, int]:
+    """The port of each stage's metrics: the last one. Only the gateway has another."""
     defaults = Settings.model_construct()
-    expected = {
-        name: [f"{defaults.host}:{getattr(defaults, component.ports[-1])}"]
+    return {
+        name: getattr(defaults, component.ports[-1])
         for name, component in components().items()
         if component.command(defaults)[-1].startswith(
             ("payment_pipeline.", "orchestration_dagster.")
         )
     }
-    assert asked == expected
+
+
+def targets(path: Path) -> dict[str, list[str]]:
+    """The addresses of each job."""
+    found = yaml.safe_load(path.read_text())
+    return {each["labels"]["job"]: each["targets"] for each in found}
+
+
+def test_prometheus_scrapes_each_stage_at_its_port() -> None:
+    (scraped,) = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())["scrape_configs"]
+    (files,) = scraped["file_sd_configs"]
+    assert files["files"] == ["targets.yml"]
+    host = Settings.model_construct().host
+    expected = {name: [f"{host}:{port}"] for name, port in stages().items()}
+    assert targets(PROMETHEUS / "targets.yml") == expected
+
+
+def test_prometheus_scrapes_each_stage_in_compose_by_its_name() -> None:
+    path = ROOT / "infrastructure/compose/observability/targets.yml"
+    expected = {name: [f"{name}:{port}"] for name, port in stages().items()}
+    assert targets(path) == {**expected, "collector": ["collector:8888"]}
 
 
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)

@@ -40,6 +40,21 @@ securityContext:
       key: {{ .key }}
 {{- end }}
 
+{{/* The container that writes a server's configuration, up to its own variables: the same code does it
+     for the native stack. */}}
+{{- define "stores.configuration" -}}
+image: {{ .root.Values.configurationImage }}
+imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+command: [payments, run, {{ .server }}, --only-prepare]
+{{ include "stores.containerSecurity" .root }}
+resources:
+  requests: {cpu: 50m, memory: 128Mi}
+  limits: {memory: 512Mi}
+env:
+  - {name: PAYMENTS_HOST, value: {{ .server }}}
+  - {name: PAYMENTS_VAR, value: /var/lib/payments}
+{{- end }}
+
 {{- define "stores.claim" -}}
 volumeClaimTemplates:
   - metadata:

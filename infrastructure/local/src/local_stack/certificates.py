@@ -44,7 +44,7 @@ def ensure(settings: Settings, server: str) -> Certificate:
     """Make the certificate of a server, unless a lasting one for this host exists."""
     found = paths(settings, server)
     if not _lasts(found, settings.host):
-        authority, own = _made(server, settings.host)
+        authority, own = made(server, settings.host)
         write_private(found.authority, authority)
         write_private(found.server, own)
     return found
@@ -71,8 +71,13 @@ def _lasts(found: Certificate, host: str) -> bool:
     return left > RENEWED_BEFORE and _general_name(host) in names
 
 
-def _made(server: str, host: str) -> tuple[str, str]:
-    """Make a certificate of an authority; and a private key with the certificate of a server."""
+def made(server: str, host: str) -> tuple[str, str]:
+    """Make a new authority and a certificate of it.
+
+    Returns:
+        The authority's certificate, and the private key with the certificate of a server that is
+        called `host`; both as PEM.
+    """
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec

@@ -66,14 +66,35 @@ def prepare(settings: Settings) -> None:
 
 
 def write_config(settings: Settings) -> None:
-    """Fill in the templates. A JSON string is a YAML string too."""
+    """Fill in the templates, and put the user's sections in place of ours.
+
+    A JSON string is a YAML string too.
+
+    Raises:
+        UserError: the file of the sections can't be read, or is no YAML map.
+    """
     storage = settings.dagster_storage
     values = {"storage": json.dumps(storage), "home": json.dumps(str(home(settings)))[1:-1]}
     text = Template(TEMPLATE.read_text()).substitute(values)
+    if settings.dagster_instance:
+        text = json.dumps(_with_sections(text, settings.dagster_instance), indent=2) + "\n"
     write_private(home(settings) / "dagster.yaml", text)
     server = {"socket": str(code_socket(settings)), "location_name": CODE}
     workspace = {"load_from": [{"grpc_server": server}]}
     workspace_path(settings).write_text(json.dumps(workspace, indent=2) + "\n")
+
+
+def _with_sections(ours: str, path: Path) -> dict[str, Any]:
+    # The parser is in the extras `lakehouse` and `cluster`, and this module is loaded without them.
+    import yaml
+
+    try:
+        given = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as wrong:
+        raise UserError(f"PAYMENTS_DAGSTER_INSTANCE can't be read: {wrong}") from wrong
+    if not isinstance(given, dict):
+        raise UserError(f"PAYMENTS_DAGSTER_INSTANCE: {path} is no map of dagster.yaml's sections.")
+    return {**yaml.safe_load(ours), **given}
 
 
 def workspace_path(settings: Settings) -> Path:

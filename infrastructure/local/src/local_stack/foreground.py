@@ -11,13 +11,17 @@ from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import PRIVATE_UMASK, Settings
 
 
-def run(settings: Settings, name: str, progress: Callable[[str], None]) -> NoReturn:
-    """Prepare a component, and replace this process by it.
+def run(
+    settings: Settings, name: str, progress: Callable[[str], None], *, prepared: bool = False
+) -> NoReturn:
+    """Prepare a component, unless another container did, and replace this process by it.
 
     Raises:
         UserError: as `prepare`.
     """
-    program, *arguments = prepare(settings, name, progress).command(settings)
+    os.umask(PRIVATE_UMASK)
+    chosen = component(name) if prepared else prepare(settings, name, progress)
+    program, *arguments = chosen.command(settings)
     os.execv(program, [program, *arguments])  # noqa: S606 - no shell is the point
 
 

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -34,24 +34,16 @@ class Forwarding(StrEnum):
 
 
 OfProfile = Annotated[Profile, typer.Option("--profile", help="The profile of the charts.")]
-Values = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--values",
-        help="Values of your own for the chart `payments`, after the profile's. Repeatable.",
-        exists=True,
-        dir_okay=False,
-    ),
-]
-StoreValues = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--store-values",
-        help="Values of your own for the chart `stores`. Repeatable.",
-        exists=True,
-        dir_okay=False,
-    ),
-]
+
+
+def _values_of(chart: str, option: str) -> Any:  # noqa: ANN401 - what typer reads
+    """The option with an operator's own values of a chart."""
+    told = f"Values of your own for the chart `{chart}`, after the profile's. Repeatable."
+    return typer.Option(option, help=told, exists=True, dir_okay=False)
+
+
+Values = Annotated[list[Path] | None, _values_of("payments", "--values")]
+StoreValues = Annotated[list[Path] | None, _values_of("stores", "--store-values")]
 
 
 @app.command()

@@ -51,6 +51,10 @@ def run(
         bool,
         typer.Option("--only-prepare", help="Write its files and stop: another container runs it."),
     ] = False,
+    prepared: Annotated[
+        bool,
+        typer.Option("--prepared", help="Another container has written its files: only run it."),
+    ] = False,
 ) -> None:
     """Run one component in the foreground, as a container does.
 
@@ -59,8 +63,13 @@ def run(
     """
     from local_stack import foreground
 
-    act = foreground.prepare if only_prepare else foreground.run
-    act(settings.load(), component, Screen(stderr=True).line)
+    if only_prepare and prepared:
+        raise typer.BadParameter("--only-prepare and --prepared exclude each other")
+    progress = Screen(stderr=True).line
+    if only_prepare:
+        foreground.prepare(settings.load(), component, progress)
+    else:
+        foreground.run(settings.load(), component, progress, prepared=prepared)
 
 
 @app.command()

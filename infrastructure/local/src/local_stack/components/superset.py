@@ -1,4 +1,4 @@
-"""Superset: a server in a Python environment that holds only Superset.
+"""Superset: a server in a Python environment of its own.
 
 `python -m local_stack.components.superset` becomes the server. Of all secrets, the server's
 environment has only the key that signs sessions.
@@ -7,8 +7,11 @@ environment has only the key that signs sessions.
 import json
 import os
 import re
+import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -17,7 +20,7 @@ from local_stack.component import DASHBOARDS, Check, Component, Work, program
 from local_stack.files import var, write_private
 from local_stack.http import answers
 from local_stack.python_service import command_of
-from payment_pipeline.adapters.trino import CATALOG, authorities_environment
+from payment_pipeline.adapters.trino import CATALOG
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.resources import folder
 from payment_pipeline.settings import HOME, Settings, load, variable
@@ -40,11 +43,13 @@ def installed() -> bool:
 
 
 def python() -> Path:
-    """Superset's own Python.
+    """Superset's own Python. In its image, this process has that Python too.
 
     Raises:
         UserError: Superset's environment was not made yet.
     """
+    if any(metadata.distributions(name="apache-superset")):
+        return Path(sys.executable)
     found = ENVIRONMENT / "bin/python"
     if not installed():
         raise UserError("No environment for Superset: run `make setup-superset`.")
@@ -86,13 +91,30 @@ def address(settings: Settings) -> str:
     return f"http://{settings.host}:{settings.superset_port}"
 
 
+def authorities(settings: Settings) -> str | None:
+    """Its own copy of the authorities that certify Trino. None: the well-known authorities.
+
+    A container of Superset sees no file of Trino.
+    """
+    return str(home(settings) / "trino.authorities.pem") if settings.trino_certified_by else None
+
+
 def prepare(settings: Settings, work: Work) -> None:
     """Update its metadata: the schema, the roles, the administrator and our dashboards.
 
     Raises:
-        UserError: the update failed. The message has the last lines of its output.
+        UserError: the authorities of Trino can't be read, or the update failed. The message has the
+            last lines of its output.
     """
     home(settings).mkdir(mode=0o700, exist_ok=True)
+    if settings.trino_certified_by and (copy := authorities(settings)):
+        try:
+            shutil.copyfile(settings.trino_certified_by, copy)
+        except OSError as failure:
+            raise UserError(
+                f"Can't read the authorities of Trino, {failure.filename}: "
+                "set PAYMENTS_TRINO_AUTHORITIES to their file."
+            ) from failure
     where, password = urlsplit(settings.trino), settings.trino_password_of("reader") or ""
     write_private(home(settings) / "trino_login", f"{where.hostname}:{where.port}\n{password}")
     work(1, 0)
@@ -128,7 +150,8 @@ def environment(settings: Settings) -> dict[str, str]:
         "SUPERSET_CONFIG_PATH": str(FOLDER / "superset_config.py"),
         "SUPERSET_HOME": str(home(settings)),
         "SUPERSET_SECRET_KEY": settings.secret("superset_secret_key"),
-        **authorities_environment(settings),
+        # The HTTP library lets this variable override the authorities that Superset chooses.
+        **({"REQUESTS_CA_BUNDLE": copy} if (copy := authorities(settings)) else {}),
     }
 
 
@@ -143,7 +166,7 @@ def trino_uri(settings: Settings) -> str:
 def trino_options(settings: Settings) -> str:
     """The options of Trino's client, as JSON. Its address can't say them."""
     scheme = urlsplit(settings.trino).scheme
-    return json.dumps({"http_scheme": scheme, "verify": settings.trino_certified_by or True})
+    return json.dumps({"http_scheme": scheme, "verify": authorities(settings) or True})
 
 
 def checks(settings: Settings) -> Iterator[Check]:
