@@ -241,8 +241,14 @@ def _file(nodeid: str) -> str:
     return nodeid.partition("::")[0]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that runs the tests on stacks of `payments up --secure`."""
+    parser.addoption("--secure", action="store_true", help="run the tests on secure stacks")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the folder of the shared stack in the main process. Nothing starts yet."""
+    isolated.secure = config.getoption("secure")
     # Java's second compiler took a third of Trino's CPU, and the servers of tests do not run long
     # enough to gain from it. The benchmarks import this file too, but do not run this hook.
     os.environ["JAVA_TOOL_OPTIONS"] = "-XX:TieredStopAtLevel=1"

@@ -69,6 +69,8 @@ async def test_a_range_holds_its_start_and_not_its_end(log: Log) -> None:
 
 
 async def test_gaps_are_stepped_over(log: Log) -> None:
+    if log.settings.secure:
+        pytest.skip("the broker of a secure stack serves no transactions: docs/decisions/0100")
     for number in range(5):
         await log.commit(b"%d" % number)
     async with asyncio.timeout(30):

@@ -4,10 +4,12 @@ import asyncio
 import json
 import shutil
 import ssl
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import psycopg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -20,16 +22,21 @@ from aiokafka.errors import (
 from google.protobuf.json_format import MessageToJson
 
 from conftest import trained_models
-from local_stack import certificates, kafka_users, process, stack
+from local_stack import certificates, kafka_users, process, stack, supervisor
+from payment_operations import live_rotation
 from payment_operations.stack_start import up
 from payment_pipeline.adapters import kafka, temporal, temporal_payloads
 from payment_pipeline.adapters.kafka_security import options, password_name
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.domain.topics import DLQ_WEBHOOKS, NORMALIZED, UNMODELLED
-from payment_pipeline.settings import Settings
+from payment_pipeline.secret_length import SEVERAL
+from payment_pipeline.settings import Settings, fingerprint
 from support import commands, isolated, knocks
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+
+# aiokafka closes a TLS connection without waiting, and the loop of a rotation ends at once.
+SHORT_LOOPS = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 ANSWERED_S = 10
 SEND_S = 20
@@ -113,7 +120,7 @@ async def test_kafka_admits_nobody_without_a_password_and_tls(secure: Settings) 
         {"security_protocol": "PLAINTEXT"},
         {"security_protocol": "SSL"},
         {"security_protocol": "SASL_PLAINTEXT"},
-        {"sasl_plain_password": "a wrong password of enough length"},
+        {"sasl_plain_password": lambda: "a wrong password of enough length"},
         {"sasl_plain_username": "gateway"},
         {"sasl_plain_username": "nobody"},
         {"sasl_mechanism": "PLAIN"},
@@ -225,10 +232,107 @@ def test_no_secret_reaches_a_log_a_generated_file_or_an_argument(
     assert [name for name, text in texts.items() if any(each in text for each in passwords)] == []
 
 
+def simulated(secure: Settings, ledger: Path, seed: int, rate: int) -> subprocess.Popen[str]:
+    arguments = ("--events", "300", "--seed", str(seed), "--rate", str(rate))
+    return commands.start(secure, "simulate", *arguments, "--ledger", str(ledger))
+
+
+@SHORT_LOOPS
+async def test_secrets_rotate_under_traffic_and_the_old_ones_are_refused(
+    audit: dict[str, Any], secure: Settings, tmp_path: Path
+) -> None:
+    assert audit["ok"]
+    old = {user: login(as_user(secure, user)) for user in kafka_users.RIGHTS}
+    old_token = secure.secrets_of("inference_token")[0]
+    old_key = secure.secrets_of(temporal_payloads.NAME)[0]
+    pids = {name: state["pid"] for name, state in supervisor.states(secure).items()}
+    ledger = tmp_path / "ledger.jsonl"
+    traffic = simulated(secure, ledger, 6, rate=10)
+    await until_answered(ledger)
+    for name in kafka_users.SECRETS:
+        await asyncio.to_thread(live_rotation.rotate_kafka_password, secure, name)
+    for name in SEVERAL:
+        live_rotation.add_in_front(secure, name)
+    assert live_rotation.retire_older(secure, "inference_token", force=False)
+    assert traffic.poll() is None, "the traffic lasted through all rotations"
+    _, said = traffic.communicate(timeout=commands.CALL_S)
+    assert traffic.returncode == 0, said
+    answers = [json.loads(line)["answer"] for line in ledger.read_text().splitlines()]
+    assert set(answers) == {200}, "nothing was refused"
+    assert commands.audit(secure, ledger)["ok"]
+    assert {name: state["pid"] for name, state in supervisor.states(secure).items()} == pids
+
+    for user, before in old.items():
+        stranger = AIOKafkaProducer(**before)
+        with pytest.raises(KafkaError):
+            await stranger.start()
+        await stranger.stop()
+        async with kafka.reader(as_user(secure, user)) as consumer:
+            await consumer.topics()
+    async with aiohttp.ClientSession() as session:
+        refused = {"Authorization": f"Bearer {old_token}"}
+        async with session.post(f"{secure.inference}/v1/score", headers=refused) as answer:
+            assert answer.status == 401
+    assert secure.secrets_of(temporal_payloads.NAME)[1:] == (old_key,)
+    assert await newest_payload_key(secure) == fingerprint(
+        secure.secrets_of(temporal_payloads.NAME)[0]
+    )
+    with psycopg.connect(secure.dsn) as connection:
+        statuses = connection.execute("SELECT DISTINCT inference_status FROM payment_events")
+        assert ("unavailable",) not in statuses.fetchall()
+
+
+@SHORT_LOOPS
+async def test_running_services_log_in_again_with_rotated_passwords(
+    audit: dict[str, Any], secure: Settings, tmp_path: Path
+) -> None:
+    assert audit["ok"]
+    for name in kafka_users.SECRETS:
+        rotated = await asyncio.to_thread(commands.call, secure, "secrets", "rotate", name)
+        assert rotated.returncode == 0, rotated.stderr
+    needed = commands.call(secure, "secrets", "retire", temporal_payloads.NAME)
+    assert needed.returncode == 1
+    assert "workflows from before the newest key" in " ".join(needed.stderr.split())
+    gateway = supervisor.states(secure)["gateway"]["pid"]
+    stack.stop(secure, ["kafka"])
+    up(secure, only=("kafka",))
+    ledger = tmp_path / "ledger.jsonl"
+    traffic = simulated(secure, ledger, 7, rate=0)
+    _, said = traffic.communicate(timeout=commands.CALL_S)
+    assert traffic.returncode == 0, said
+    assert commands.audit(secure, ledger)["ok"]
+    assert supervisor.states(secure)["gateway"]["pid"] == gateway
+
+
+async def until_answered(ledger: Path) -> None:
+    """Wait until the gateway has answered some events."""
+    async with asyncio.timeout(commands.CALL_S):
+        while not ledger.exists() or not ledger.read_text():
+            await asyncio.sleep(0.1)
+
+
+def login(settings: Settings) -> dict[str, Any]:
+    """The options of a client that keeps the present password."""
+    found = options(settings)
+    password = found["sasl_plain_password"]()
+    return {**found, "sasl_plain_password": lambda: password}
+
+
+async def newest_payload_key(secure: Settings) -> str:
+    """The id of the key of the newest workflow's argument."""
+    client = await temporal.connect(secure)
+    started = [each async for each in client.list_workflows()]
+    newest = max(started, key=lambda each: each.start_time)
+    handle = client.get_workflow_handle(newest.id, run_id=newest.run_id)
+    first = await anext(aiter(handle.fetch_history_events()))
+    (argument, *_) = first.workflow_execution_started_event_attributes.input.payloads
+    return argument.metadata[temporal_payloads.KEY_ID].decode()
+
+
 async def test_a_changed_password_takes_effect_at_the_next_start(secure: Settings) -> None:
     file = secure.secrets_dir / password_name("ledger")
     old = as_user(secure, "ledger")
-    before = options(old)
+    before = login(old)
     file.write_text("the next password of this user\n")
     up(secure, only=("kafka",))
     async with kafka.reader(old) as consumer:
@@ -249,7 +353,8 @@ def test_a_stack_that_runs_is_not_made_secure(stack_settings_of_its_own: Setting
 
 
 @pytest.fixture
-def stack_settings_of_its_own() -> Iterator[Settings]:
+def stack_settings_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    monkeypatch.setattr(isolated, "secure", False)
     with isolated.temporary(trained_models()) as settings:
         yield settings
 

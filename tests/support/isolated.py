@@ -16,11 +16,14 @@ from pathlib import Path
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from local_stack import files, stack
-from payment_pipeline.settings import Settings
+from payment_pipeline.settings import SECURE, Settings
 
 # Below the ranges from which Linux and macOS take outgoing ports. Otherwise an outgoing connection
 # could take the port of a killed process before the process restarts.
 PORTS = range(20_000, 32_000)
+
+secure = False
+"""Whether new stacks are secure. The option `--secure` of pytest sets it."""
 
 
 @contextmanager
@@ -46,6 +49,8 @@ def temporary(models: Path | None = None, **overrides: object) -> Iterator[Setti
 
 def settings(var: Path, **overrides: object) -> Settings:
     """Return settings of an isolated stack in the folder `var`, always with the same ports."""
+    if secure:
+        (var / SECURE).touch()
     return _Isolated.model_validate({**_ports(var), "var": var, **overrides})
 
 

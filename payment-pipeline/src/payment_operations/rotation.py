@@ -21,13 +21,14 @@ import aiohttp
 import psycopg
 from prometheus_client.parser import text_string_to_metric_families
 
-from local_stack import roles, stack, supervisor
+from local_stack import kafka_users, roles, stack, supervisor
 from local_stack.files import exclusive, run_dir, write_private
 from local_stack.generated_secrets import generate, new_secret
 from local_stack.http import TIMEOUT
 from payment_pipeline.adapters.postgres import unreachable
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.providers import Provider, providers
+from payment_pipeline.secret_length import SEVERAL
 from payment_pipeline.settings import Settings, fingerprint, signing_name, variable
 
 from .stack_start import up
@@ -94,7 +95,7 @@ def rotate_signing(settings: Settings, provider: str, given: str | None = None) 
         UserError: the value is no signing secret, it is already accepted, or there are too many.
     """
     signer, name = _provider(provider), signing_name(provider)
-    _refuse_environment(settings, name)
+    refuse_environment(settings, name)
     new = new_secret(name) if given is None else given.strip()
     if len(new) < SECRET_CHARS_MIN or not new.isascii() or set(new) & set(", \t\n"):
         raise UserError(
@@ -125,7 +126,7 @@ def retire_signing(settings: Settings, provider: str, quiet_s: float, *, force: 
             within `quiet_s`, or no gateway answers.
     """
     signer, name = _provider(provider), signing_name(provider)
-    _refuse_environment(settings, name)
+    refuse_environment(settings, name)
     with exclusive(run_dir(settings) / "secrets.lock"):
         newest, *old = settings.signing_secrets(signer)
         if not old:
@@ -161,13 +162,14 @@ def rotate_password(settings: Settings, name: str) -> None:
         UserError: this password can't be rotated, PostgreSQL runs elsewhere or does not answer.
     """
     if name not in rotatable_passwords(settings):
-        names = ", ".join([*sorted(providers()), *rotatable_passwords(settings), *HELD])
+        passwords = (*rotatable_passwords(settings), *kafka_users.SECRETS)
+        names = ", ".join([*sorted(providers()), *passwords, *SEVERAL, *HELD])
         raise UserError(f"There is no secret {name} that can be rotated. Use one of: {names}.")
     if settings.postgres_dsn:
         raise UserError(
             "PostgreSQL runs elsewhere. Change the password there, then in PAYMENTS_POSTGRES_DSN."
         )
-    _refuse_environment(settings, name)
+    refuse_environment(settings, name)
     with exclusive(run_dir(settings) / "secrets.lock"):
         path, old = settings.secrets_dir / name, settings.secret(name)
         write_private(path, secrets.token_urlsafe(32) + "\n")
@@ -188,7 +190,7 @@ def rotate_held(settings: Settings, name: str) -> list[str]:
     """
     held = HELD[name]
     for each in held.secrets:
-        _refuse_environment(settings, each)
+        refuse_environment(settings, each)
     states = supervisor.states(settings)
     running = [each for each in held.readers if states.get(each, {}).get("pid")]
     with exclusive(run_dir(settings) / "secrets.lock"):
@@ -221,7 +223,12 @@ def _provider(name: str) -> Provider:
     return providers()[name]
 
 
-def _refuse_environment(settings: Settings, name: str) -> None:
+def refuse_environment(settings: Settings, name: str) -> None:
+    """Refuse to change the file of a secret that the environment overrides.
+
+    Raises:
+        UserError: the environment sets the secret.
+    """
     if name in settings.given_secrets:
         raise UserError(
             f"The environment variable {variable(name)} is set and overrides the file. Change the "

@@ -17,7 +17,7 @@ TOLD = Payload(metadata={"encoding": b"json/plain"}, data=b'{"payment": "pi_1"}'
 
 
 async def sealed(*keys: str) -> Payload:
-    (found,) = await EncryptedPayloads(keys).encode([TOLD])
+    (found,) = await EncryptedPayloads(lambda: keys).encode([TOLD])
     return found
 
 
@@ -29,12 +29,12 @@ async def test_a_payload_is_unreadable_and_comes_back_unchanged() -> None:
         "encoding": b"binary/encrypted",
         "encryption-key-id": fingerprint(NEW).encode(),
     }
-    assert await EncryptedPayloads([NEW]).decode([found]) == [TOLD]
+    assert await EncryptedPayloads(lambda: [NEW]).decode([found]) == [TOLD]
     assert found != await sealed(NEW), "equal payloads are not known by their bytes"
 
 
 async def test_each_key_reads_and_the_newest_writes() -> None:
-    both = EncryptedPayloads([NEW, OLD])
+    both = EncryptedPayloads(lambda: [NEW, OLD])
     assert await both.decode([await sealed(OLD), await sealed(NEW), TOLD]) == [TOLD, TOLD, TOLD]
     (written,) = await both.encode([TOLD])
     assert written.metadata["encryption-key-id"] == fingerprint(NEW).encode()
@@ -42,7 +42,7 @@ async def test_each_key_reads_and_the_newest_writes() -> None:
 
 async def test_a_payload_of_an_unknown_key_is_a_clear_error() -> None:
     with pytest.raises(UserError) as refused:
-        await EncryptedPayloads([NEW]).decode([await sealed(OLD)])
+        await EncryptedPayloads(lambda: [NEW]).decode([await sealed(OLD)])
     assert fingerprint(OLD) in str(refused.value)
     assert "PAYMENTS_TEMPORAL_PAYLOAD_KEYS" in str(refused.value)
     assert OLD not in str(refused.value)
@@ -56,7 +56,7 @@ async def test_a_changed_payload_is_refused() -> None:
     flipped = Payload(metadata=found.metadata, data=found.data[:-1] + bytes([found.data[-1] ^ 1]))
     for changed in (other_key, cut, flipped):
         with pytest.raises(UserError, match="was changed after it was written"):
-            await EncryptedPayloads([NEW, OLD]).decode([changed])
+            await EncryptedPayloads(lambda: [NEW, OLD]).decode([changed])
 
 
 def test_without_keys_nothing_is_encrypted(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def test_the_length_byte_before_a_text_is_not_part_of_an_id() -> None:
 
 
 async def test_an_encrypted_payload_with_her_id_names_her() -> None:
-    codec = EncryptedPayloads(["a key that is long enough for a key of payloads"])
+    codec = EncryptedPayloads(lambda: ["a key that is long enough for a key of payloads"])
     event = started(JANE)
     payloads = event.workflow_execution_started_event_attributes.input
     await codec.encode_wrapper(payloads)

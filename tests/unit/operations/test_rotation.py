@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from local_stack import files, generated_secrets
+from local_stack import certificates, files, generated_secrets
 from local_stack.components import chosen
-from payment_operations import rotation
+from payment_operations import live_rotation, rotation
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.providers import providers
+from payment_pipeline.secret_length import SEVERAL
 from payment_pipeline.settings import Settings, fingerprint
 
 SettingsOf = Callable[..., Settings]
@@ -120,3 +121,39 @@ def test_no_component_that_is_restarted_serves_webhooks() -> None:
     serving = {each.name for each in chosen()}
     for held in rotation.HELD.values():
         assert not serving.intersection(held.readers)
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_a_new_secret_comes_in_front_of_several(settings: Settings, name: str) -> None:
+    old = settings.secrets_of(name)
+    new = live_rotation.add_in_front(settings, name)
+    newest, *older = settings.secrets_of(name)
+    assert fingerprint(newest) == new
+    assert tuple(older) == old
+    assert (settings.secrets_dir / name).stat().st_mode & 0o777 == 0o600
+    assert live_rotation.retire_older(settings, name, force=True) == [fingerprint(*old)]
+    assert settings.secrets_of(name) == (newest,)
+    with pytest.raises(UserError, match="Add a new one first"):
+        live_rotation.retire_older(settings, name, force=True)
+
+
+def test_the_keys_of_payloads_stay_while_temporal_can_not_be_asked(settings: Settings) -> None:
+    live_rotation.add_in_front(settings, "temporal_payload_keys")
+    before = settings.secrets_of("temporal_payload_keys")
+    with pytest.raises(UserError, match="Temporal does not answer"):
+        live_rotation.retire_older(settings, "temporal_payload_keys", force=False)
+    assert settings.secrets_of("temporal_payload_keys") == before
+
+
+def test_an_open_kafka_has_no_passwords(settings: Settings) -> None:
+    with pytest.raises(UserError, match="--secure"):
+        live_rotation.rotate_kafka_password(settings, "kafka_gateway_password")
+
+
+def test_a_kafka_that_does_not_answer_keeps_its_password(settings: Settings) -> None:
+    (settings.var / "secure").touch()
+    certificates.ensure(settings, "kafka")
+    before = settings.secret("kafka_gateway_password")
+    with pytest.raises(UserError, match="stays as it was"):
+        live_rotation.rotate_kafka_password(settings, "kafka_gateway_password")
+    assert settings.secret("kafka_gateway_password") == before

@@ -26,6 +26,12 @@ ANSWER = (
     '{"value":0.25,"model":"fraud","version":"1","reasons":[]}}]}'
 )
 
+TOKENS = ["the first token, which is sent", "an older token"]
+
+
+def tokens() -> list[str]:
+    return TOKENS
+
 
 class Inference:
     """Answers with these statuses in turn; the last status repeats."""
@@ -37,6 +43,7 @@ class Inference:
 
     async def score(self, request: web.Request) -> web.Response:
         self.asked += 1
+        assert request.headers["Authorization"] == f"Bearer {TOKENS[0]}"
         if self.cannot_score:
             ids = [event["event_id"] for event in (await request.json())["events"]]
             if self.cannot_score.intersection(ids):
@@ -60,7 +67,7 @@ async def asking(inference: Inference, monkeypatch: pytest.MonkeyPatch) -> Async
     app = web.Application()
     app.add_routes([web.post("/v1/score", inference.score)])
     async with TestServer(app) as server, aiohttp.ClientSession() as session:
-        yield Scorer(session, str(server.make_url("")).rstrip("/"))
+        yield Scorer(session, str(server.make_url("")).rstrip("/"), tokens)
 
 
 async def test_scores_are_returned_as_inference_answered_them(asking: Scorer) -> None:
@@ -119,7 +126,8 @@ async def test_a_model_that_can_score_no_event_counts_as_down(
 async def test_a_refused_connection_counts_as_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scorer, "PAUSES_S", (0.0,))
     async with aiohttp.ClientSession() as session:
-        scorer_ = Scorer(session, "http://127.0.0.1:9")  # the discard port: no process listens
+        # Nobody listens on the discard port.
+        scorer_ = Scorer(session, "http://127.0.0.1:9", tokens)
         assert await scorer_.score([ITEM]) == UNAVAILABLE
 
 
@@ -134,7 +142,7 @@ async def test_a_batch_waits_only_until_the_deadline(monkeypatch: pytest.MonkeyP
     app = web.Application()
     app.add_routes([web.post("/v1/score", hang)])
     async with TestServer(app) as server, aiohttp.ClientSession() as session:
-        scorer_ = Scorer(session, str(server.make_url("")).rstrip("/"))
+        scorer_ = Scorer(session, str(server.make_url("")).rstrip("/"), tokens)
         assert await scorer_.score([ITEM]) == UNAVAILABLE
         gone.set()
 

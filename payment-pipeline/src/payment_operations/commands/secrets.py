@@ -16,10 +16,6 @@ app = typer.Typer(
     help="Generate secrets; exchange a signing secret or a password while the pipeline runs.",
 )
 
-Provider = Annotated[
-    str, typer.Argument(help="The provider's name in the webhook's path, e.g. stripe.")
-]
-
 
 @app.command("generate")
 def generate(
@@ -66,9 +62,11 @@ def rotate(
     with `--stdin`, activate it at the provider, then run `payments secrets retire`. The output
     names a secret by the first 8 hex digits of its SHA-256.
 
-    The passwords of PostgreSQL's roles change while their services run. Some secrets are read only
-    at a start (postgres_dagster_password, s3, superset_admin_password, superset_secret_key): the
-    command restarts the components that read them. No webhook depends on those components.
+    The passwords of the users of PostgreSQL and Kafka change while their services run. A new
+    `inference_token` or key of `temporal_payload_keys` comes in front of the old ones. Some secrets
+    are read only at a start (postgres_dagster_password, s3, superset_admin_password,
+    superset_secret_key): the command restarts the components that read them. No webhook depends on
+    those components.
     """
     from payment_operations import rotation
     from payment_operations.operator_actions import recorded
@@ -84,7 +82,9 @@ def rotate(
 
 def _rotate(loaded: settings.Settings, name: str, *, stdin: bool) -> str:
     """Exchange one secret, and say what that did."""
-    from payment_operations import rotation
+    from local_stack import kafka_users
+    from payment_operations import live_rotation, rotation
+    from payment_pipeline.secret_length import SEVERAL
 
     if name in rotation.HELD:
         restarted = rotation.rotate_held(loaded, name)
@@ -92,6 +92,12 @@ def _rotate(loaded: settings.Settings, name: str, *, stdin: bool) -> str:
             f"{', '.join(restarted)} restarted" if restarted else "it is read at the next start"
         )
         return f"{name} is changed; {effect}"
+    if name in SEVERAL:
+        new = live_rotation.add_in_front(loaded, name)
+        return f"{new} is in the file of {name}, in front of the older ones, which stay valid"
+    if name in kafka_users.SECRETS:
+        live_rotation.rotate_kafka_password(loaded, name)
+        return f"{name} is changed; open connections continue"
     if not rotation.is_provider(name):
         rotation.rotate_password(loaded, name)
         return f"{name} is changed; open connections continue"
@@ -102,7 +108,9 @@ def _rotate(loaded: settings.Settings, name: str, *, stdin: bool) -> str:
 
 @app.command("retire")
 def retire(
-    provider: Provider,
+    name: Annotated[
+        str, typer.Argument(help="A provider, `inference_token` or `temporal_payload_keys`.")
+    ],
     quiet_s: Annotated[
         float,
         typer.Option(
@@ -114,16 +122,21 @@ def retire(
         typer.Option("--force", help="Retire the old secrets even if they are used: they leaked."),
     ] = False,
 ) -> None:
-    """Accept only the newest signing secret; exit 1 while an older one is still used."""
-    from payment_operations import rotation
+    """Accept only the newest secret of several; exit 1 while an older one is still used."""
+    from payment_operations import live_rotation, rotation
     from payment_operations.operator_actions import recorded
+    from payment_pipeline.secret_length import SEVERAL
 
     loaded = settings.load()
     with recorded(loaded, "secrets retire", required=False) as act:
-        retired = rotation.retire_signing(loaded, provider, quiet_s, force=force)
-        act.detail |= {"provider": provider, "retired": retired, "forced": force}
+        if name in SEVERAL:
+            retired = live_rotation.retire_older(loaded, name, force=force)
+        else:
+            retired = rotation.retire_signing(loaded, name, quiet_s, force=force)
+        act.detail |= {"secret": name, "retired": retired, "forced": force}
     Screen().line(f"{', '.join(retired)} removed from the file")
-    _show_live(provider)
+    if name not in SEVERAL:
+        _show_live(name)
 
 
 def _show_live(provider: str) -> None:

@@ -4,6 +4,7 @@ Every producer, consumer and admin client of the pipeline gets these options.
 """
 
 import ssl
+from functools import partial
 from typing import Any, Final
 
 from payment_pipeline.adapters import client_tls
@@ -32,7 +33,7 @@ def options(settings: Settings) -> dict[str, Any]:
         given["ssl_context"] = client_tls.context(settings, "kafka")
     if protocol.startswith("SASL"):
         given |= _login(
-            settings.kafka_sasl_mechanism, settings.kafka_user, settings.secret("kafka_password")
+            settings, settings.kafka_sasl_mechanism, settings.kafka_user, "kafka_password"
         )
     return brokers | given
 
@@ -47,13 +48,15 @@ def _local(settings: Settings) -> dict[str, Any]:
     return {
         "security_protocol": "SASL_SSL",
         "ssl_context": ssl.create_default_context(cafile=str(settings.authority_of("kafka"))),
-        **_login(LOCAL_MECHANISM, user, settings.secret(password_name(user))),
+        **_login(settings, LOCAL_MECHANISM, user, password_name(user)),
     }
 
 
-def _login(mechanism: str, user: str | None, password: str) -> dict[str, Any]:
+def _login(settings: Settings, mechanism: str, user: str | None, secret: str) -> dict[str, Any]:
+    """Return the login. Each connection asks for the password: `kafka_connection`."""
+    settings.secret(secret)  # a missing one is an error now
     return {
         "sasl_mechanism": mechanism,
         "sasl_plain_username": user,
-        "sasl_plain_password": password,
+        "sasl_plain_password": partial(settings.secret, secret),
     }

@@ -6,7 +6,7 @@ workflow ids stay readable, because Temporal searches them.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -18,6 +18,7 @@ from temporalio.client import Client
 from temporalio.converter import PayloadCodec
 
 from payment_pipeline.domain.failures import UserError
+from payment_pipeline.rotating_secrets import RotatingSecrets
 from payment_pipeline.settings import MissingSecretError, Settings, fingerprint
 
 NAME: Final = "temporal_payload_keys"
@@ -34,10 +35,13 @@ class EncryptedPayloads(PayloadCodec):
     A payload that is not encrypted is read as it is: histories from before the first key go on.
     """
 
-    def __init__(self, keys: Sequence[str]) -> None:
-        """Take the keys, newest first; at least one."""
-        self._ciphers = {fingerprint(key): AESGCM(_derived(key)) for key in keys}
-        self._newest = fingerprint(keys[0])
+    def __init__(self, keys: Callable[[], Sequence[str]]) -> None:
+        """Take a function that returns the present keys, newest first; at least one."""
+        self._keys = keys
+        self._known: Sequence[str] = ()
+        self._ciphers: dict[str, AESGCM] = {}
+        self._newest = ""
+        self._refresh()
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Encrypt each payload with its metadata."""
@@ -59,6 +63,7 @@ class EncryptedPayloads(PayloadCodec):
         """
         if payload.metadata.get("encoding") != ENCODING:
             return payload
+        self._refresh()
         key_id = payload.metadata.get(KEY_ID, b"").decode("ascii", "replace")
         cipher = self._ciphers.get(key_id)
         if cipher is None:
@@ -76,7 +81,14 @@ class EncryptedPayloads(PayloadCodec):
                 exit_code=1,
             ) from None
 
+    def _refresh(self) -> None:
+        if (keys := self._keys()) != self._known:
+            self._ciphers = {fingerprint(key): AESGCM(_derived(key)) for key in keys}
+            self._newest = fingerprint(keys[0])
+            self._known = keys
+
     def _sealed(self, payload: Payload) -> Payload:
+        self._refresh()
         nonce, key_id = os.urandom(NONCE_BYTES), self._newest.encode()
         sealed = self._ciphers[self._newest].encrypt(nonce, payload.SerializeToString(), key_id)
         return Payload(metadata={"encoding": ENCODING, KEY_ID: key_id}, data=nonce + sealed)
@@ -94,7 +106,7 @@ def codec(settings: Settings) -> EncryptedPayloads | None:
     if not (given or settings.secure or settings.temporal_address):
         return None
     try:
-        return EncryptedPayloads(settings.secrets_of(NAME))
+        return EncryptedPayloads(RotatingSecrets(settings, NAME))
     except MissingSecretError:
         if given or not settings.temporal_address:
             raise

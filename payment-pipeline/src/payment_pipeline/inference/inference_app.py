@@ -23,6 +23,7 @@ from threadpoolctl import threadpool_limits
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.domain.scoring import BATCH_MAX, ScoreRequest, ScoreResponse
 from payment_pipeline.known_secrets import KnownSecrets
+from payment_pipeline.rotating_secrets import RotatingSecrets
 from payment_pipeline.settings import Settings
 from payment_pipeline.telemetry import metrics_page, traces
 
@@ -80,7 +81,7 @@ class Service:
 
     def __init__(self, settings: Settings, loaded: scoring_engine.Engine) -> None:
         self.settings = settings
-        self._tokens = KnownSecrets(settings.secrets_of("inference_token"))
+        self._tokens = RotatingSecrets(settings, "inference_token")
         self.engine = loaded
         self.in_flight = 0
         self._thread = ThreadPoolExecutor(1, "score", initializer=threadpool_limits, initargs=(1,))
@@ -89,7 +90,7 @@ class Service:
     def admits(self, request: Request) -> bool:
         """Whether the request has a token."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        return token in self._tokens and scheme.lower() == "bearer"
+        return token in KnownSecrets(self._tokens()) and scheme.lower() == "bearer"
 
     async def score(self, request: Request) -> Response:
         """Answer one batch."""

@@ -36,6 +36,7 @@ from payment_pipeline.orchestrator.workflows.ingest import IngestRange, Quaranti
 from payment_pipeline.orchestrator.workflows.recovery import PaymentRecovery
 from payment_pipeline.orchestrator.workflows.rescore import Rescore
 from payment_pipeline.orchestrator.workflows.review import FraudReview
+from payment_pipeline.rotating_secrets import RotatingSecrets
 from payment_pipeline.settings import MissingSecretError, Settings
 
 WORKFLOWS: Final = (IngestRange, QuarantineRange, Rescore, FraudReview, PaymentRecovery)
@@ -78,7 +79,8 @@ async def resources(settings: Settings) -> AsyncIterator[tuple[Client, Activitie
             )
         )
         stack.push_async_callback(pool.close)
-        session = await stack.enter_async_context(_inference_session(settings))
+        tokens = RotatingSecrets(settings, "inference_token")
+        session = await stack.enter_async_context(aiohttp.ClientSession())
         ranges = RangeReader(settings)
         stack.push_async_callback(ranges.close)
         rules = ReviewRules(
@@ -90,13 +92,8 @@ async def resources(settings: Settings) -> AsyncIterator[tuple[Client, Activitie
         names = [workflow.__name__ for workflow in WORKFLOWS]
         sampling = asyncio.create_task(worker_telemetry.keep_sampling(pool, client, names))
         stack.callback(sampling.cancel)
-        scorer = Scorer(session, settings.inference)
+        scorer = Scorer(session, settings.inference, tokens)
         yield client, Activities(client, pool, ranges, scorer, rules)
-
-
-def _inference_session(settings: Settings) -> aiohttp.ClientSession:
-    newest, *_ = settings.secrets_of("inference_token")
-    return aiohttp.ClientSession(headers={"Authorization": f"Bearer {newest}"})
 
 
 def worker(client: Client, activities: Activities) -> Worker:

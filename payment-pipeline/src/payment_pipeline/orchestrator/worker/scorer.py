@@ -6,7 +6,7 @@ the scores that are written. They are packed: inference's own JSON, compressed.
 
 import asyncio
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import aiohttp
@@ -38,9 +38,12 @@ log = structlog.get_logger()
 class Scorer:
     """Asks inference for scores, and remembers whether inference answered last time."""
 
-    def __init__(self, session: aiohttp.ClientSession, base_url: str) -> None:
-        """The caller closes `session`."""
+    def __init__(
+        self, session: aiohttp.ClientSession, base_url: str, tokens: Callable[[], Sequence[str]]
+    ) -> None:
+        """The caller closes `session`. The first of the tokens is sent with each request."""
         self._session = session
+        self._tokens = tokens
         self._url = f"{base_url}/v1/score"
         self._down = False
 
@@ -94,7 +97,10 @@ class Scorer:
 
     async def _post(self, body: bytes) -> bytes | str:
         """Return the response's body, or the reason why there is none."""
-        headers = {"Content-Type": "application/json"}
+        headers = {
+            "Content-Type": "application/json",
+            "Authorization": f"Bearer {self._tokens()[0]}",
+        }
         if traceparent := traces.tracer().current_traceparent():
             headers["traceparent"] = traceparent
         try:
