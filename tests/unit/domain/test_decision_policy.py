@@ -67,7 +67,7 @@ def test_no_other_action_is_expected_to_cost_less(
     )
     judged = costs.judge(score_ppm / 1_000_000, amount)
     p = Fraction(score_ppm, 1_000_000)
-    expected = {
+    expected: dict[Action, Fraction] = {
         action: p * costs.loss_minor(action, amount, is_fraud=True)
         + (1 - p) * costs.loss_minor(action, amount, is_fraud=False)
         for action in Action
