@@ -3,6 +3,7 @@
 import json
 import subprocess
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import asyncpg
 import pytest
@@ -40,7 +41,7 @@ def charge(payment: str, minor: int, at: datetime = YESTERDAY) -> PaymentEvent:
     )  # fmt: skip
 
 
-def report(kind: str, payment: str, **fields: object) -> PaymentEvent:
+def report(kind: str, payment: str, **fields: Any) -> PaymentEvent:
     return event(
         f"{kind}.created", event_id=f"{kind} of {payment}", payment_id=payment, currency="USD",
         currency_exponent=2, **fields,

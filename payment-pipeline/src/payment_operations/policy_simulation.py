@@ -163,7 +163,7 @@ def simulate(
             indent=2,
         )
         return
-    _show(screen, found, policy, fixed, days)
+    show(screen, found, policy, fixed, days)
 
 
 def read_policy(path: Path | None) -> DecisionPolicy:
@@ -198,9 +198,10 @@ def _past(settings: Settings, since: datetime) -> Iterator[PastPayment]:
         raise unreachable(settings.dsn, type(refusal).__name__) from None
 
 
-def _show(
+def show(
     screen: Screen, found: list[Comparison], policy: DecisionPolicy, threshold: float, days: int
 ) -> None:
+    """Print the comparison of each currency, and how to read it."""
     judged = [one for one in found if one.is_judged]
     if not judged:
         screen.line(f"No scored payment of the last {days} days is in a currency of the policy.")

@@ -76,7 +76,7 @@ def test_no_other_action_is_expected_to_cost_less(
     assert abs(judged.expected_loss_minor - expected[judged.action]) <= Fraction(1, 2)
     unreviewed = expected[judged.without_review]
     assert unreviewed == min(expected[Action.ACCEPT], expected[Action.DECLINE])
-    assert judged.saving_ppm == max(0, unreviewed - review) * 1_000_000
+    assert judged.saving_ppm == max(Fraction(0), unreviewed - review) * 1_000_000
 
 
 def test_a_days_reviews_go_to_the_highest_savings() -> None:

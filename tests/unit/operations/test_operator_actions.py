@@ -30,7 +30,7 @@ UNRECORDED = {
     **dict.fromkeys(
         (
             *("actions list", "actions verify", "audit", "backup", "dlq list", "dlq show"),
-            *("doctor", "lake status", "logs", "review list", "status", "trace"),
+            *("doctor", "lake status", "logs", "policy simulate", "review list", "status", "trace"),
         ),
         "reads",
     ),
