@@ -3,7 +3,6 @@
 import json
 import subprocess
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import asyncpg
 import pytest
@@ -41,10 +40,17 @@ def charge(payment: str, minor: int, at: datetime = YESTERDAY) -> PaymentEvent:
     )  # fmt: skip
 
 
-def report(kind: str, payment: str, **fields: Any) -> PaymentEvent:
+def warning(payment: str) -> PaymentEvent:
     return event(
-        f"{kind}.created", event_id=f"{kind} of {payment}", payment_id=payment, currency="USD",
-        currency_exponent=2, **fields,
+        "fraud_warning.created", event_id=f"warning of {payment}", payment_id=payment,
+        currency="USD", currency_exponent=2,
+    )  # fmt: skip
+
+
+def dispute(payment: str, reason: str) -> PaymentEvent:
+    return event(
+        "dispute.created", event_id=f"dispute of {payment}", payment_id=payment,
+        currency="USD", currency_exponent=2, reason=reason,
     )  # fmt: skip
 
 
@@ -65,11 +71,11 @@ async def test_reported_frauds_of_the_window_count(
 ) -> None:
     rows = [
         scored(charge("warned", 50_000), 0.3),
-        unjudged(report("fraud_warning", "warned")),
+        unjudged(warning("warned")),
         scored(charge("disputed", 50_000, YESTERDAY - timedelta(days=1)), 0.3),
-        unjudged(report("dispute", "disputed", reason="fraudulent")),
+        unjudged(dispute("disputed", "fraudulent")),
         scored(charge("returned", 1_000), 0.001),
-        unjudged(report("dispute", "returned", reason="product_not_received")),
+        unjudged(dispute("returned", "product_not_received")),
         scored(charge("old", 50_000, YESTERDAY - timedelta(days=200)), 0.95),
         unjudged(charge("without a score", 50_000)),
     ]
