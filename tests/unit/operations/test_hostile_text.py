@@ -22,6 +22,7 @@ from payment_operations import (
     dead_letter_text,
     erasure_text,
     model_training,
+    policy_simulation,
     replay_text,
     review_queue,
     simulation_text,
@@ -29,12 +30,14 @@ from payment_operations import (
     trace_text,
 )
 from payment_operations.cluster_workloads import Workload
+from payment_operations.policy_simulation import Comparison
 from payment_operations.safe_text import printable, printable_json
 from payment_operations.terminal import Screen, facts, show_defect, styled, table, text_column
 from payment_pipeline.dlq.dead_letter_store import Group
 from payment_pipeline.dlq.redrive import Result
 from payment_pipeline.dlq.redrive_plan import Outcome
 from payment_pipeline.domain.action_chain import Action
+from payment_pipeline.domain.decision_policy import DecisionPolicy
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.domain.raw import Coordinates
 from payment_pipeline.ledger.audit_runner import Report as Audit
@@ -172,6 +175,13 @@ RENDERINGS: dict[str, Callable[[Screen, str], object]] = {
         as_json=False,
     ),
     "model_training": lambda screen, text: screen.grid(model_training.score_table([card(text)])),
+    "policy_simulation": lambda screen, text: policy_simulation.show(
+        screen,
+        [Comparison(True, text, 2), Comparison(True, text, 2, is_judged=False)],
+        DecisionPolicy(text, {}),
+        0.9,
+        90,
+    ),
     "replay_text": lambda screen, text: replay_text.show(replay(text), screen),
     "review_queue": lambda screen, text: screen.grid(review_queue.open_table([review(text)], NOW)),
     "simulation_text": lambda screen, text: simulation_text.show(simulation(text), screen),

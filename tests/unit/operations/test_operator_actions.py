@@ -30,7 +30,8 @@ UNRECORDED = {
     **dict.fromkeys(
         (
             *("actions list", "actions verify", "audit", "backup", "dlq list", "dlq show"),
-            *("catalog diff", "doctor", "lake status", "logs", "review list", "status", "trace"),
+            *("catalog diff", "doctor", "lake status", "logs", "policy simulate", "review list"),
+            *("status", "trace"),
         ),
         "reads",
     ),
