@@ -1,0 +1,237 @@
+"""The work of the `payments books` commands: connect, act, print, exit code."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+
+import asyncpg
+from aiokafka.errors import KafkaError
+
+from payment_pipeline.adapters import kafka, postgres
+from payment_pipeline.books import api_client, event_comparison, inventory
+from payment_pipeline.books import backfill as backfilling
+from payment_pipeline.books.backfill import Filled, Missing, Outcome
+from payment_pipeline.books.event_comparison import Comparison
+from payment_pipeline.books.inventory import Pulled
+from payment_pipeline.domain.failures import UserError
+from payment_pipeline.ledger import audit_window
+from payment_pipeline.providers.provider_books import Books, books
+from payment_pipeline.settings import Settings, fingerprint
+
+from .operator_actions import IDS_MAX
+from .terminal import Screen, fixed_column, number_column, table, text_column
+
+LOCK_KEY: Final = 0x626F6F6B73
+"""The number of the advisory lock: the ASCII codes of "books"."""
+NAMED_MAX: Final = 20
+"""How many events are named on the terminal. The JSON names all of them."""
+BY_CHARACTERS_MAX: Final = 100
+
+Done = TypeVar("Done")
+
+
+def pull(
+    settings: Settings, provider: str, since: str | None, detail: dict[str, Any], *, as_json: bool
+) -> int:
+    """Pull the list of events, print what was found, and return the exit code.
+
+    Raises:
+        UserError: the provider has no books, there is no key, the API or PostgreSQL does not
+            answer, or another pull or backfill is running.
+    """
+    found = _books(provider)
+    now = datetime.now(UTC)
+    oldest = audit_window.parse(since, None, now).since if since else None
+
+    async def do() -> list[Pulled]:
+        with Screen(stderr=True).status("connecting") as progress:
+            async with (
+                _bronze(settings) as pool,
+                _alone(pool),
+                api_client.connected(settings, provider, found) as client,
+            ):
+                return await inventory.pull(pool, client, oldest, now, progress)
+
+    pulled = _run(do())
+    detail |= {"accounts": len(pulled), "events": sum(each.events for each in pulled)}
+    screen = Screen()
+    if as_json:
+        screen.json({"ok": True, "accounts": [_pulled(each) for each in pulled]})
+        return 0
+    shown = table(text_column("account"), number_column("pages"), number_column("events"))
+    for each in pulled:
+        shown.row(each.account, f"{each.pages:,}", f"{each.events:,}")
+    screen.grid(shown, f"Events that {provider} lists")
+    return 0
+
+
+def status(settings: Settings, provider: str, *, as_json: bool) -> int:
+    """Compare the list with bronze, print the result, and return the exit code.
+
+    Raises:
+        UserError: the provider has no books, or PostgreSQL does not answer.
+    """
+    _books(provider)
+
+    async def ask() -> Comparison:
+        async with _bronze(settings) as pool:
+            return await event_comparison.compare(pool, provider, datetime.now(UTC))
+
+    compared = _run(ask())
+    if as_json:
+        Screen().json(event_comparison.as_json(compared))
+    else:
+        _show(compared, Screen())
+    return event_comparison.exit_code(compared)
+
+
+def backfill(
+    settings: Settings,
+    provider: str,
+    detail: dict[str, Any],
+    *,
+    missing: bool,
+    by: str,
+    dry_run: bool,
+    limit: int,
+    wait_s: float,
+    as_json: bool,
+) -> int:
+    """Fetch the missing events, print the outcome of each, and return the exit code.
+
+    Raises:
+        UserError: the call lacks `--missing` or a name, or a store or the API does not answer.
+    """
+    found = _books(provider)
+    if not missing:
+        raise UserError("Say what to fetch: --missing takes every event that nobody received.")
+    if not dry_run and not 0 < len(by.strip()) <= BY_CHARACTERS_MAX:
+        raise UserError("Give your name with --by NAME, of at most 100 characters.")
+
+    async def do() -> list[Filled]:
+        async with _bronze(settings) as pool:
+            if dry_run:
+                events = await backfilling.missing(pool, provider, datetime.now(UTC), limit)
+                return [Filled(event, Outcome.MISSING) for event in events]
+            request = backfilling.Request(by, b"", wait_s, settings.body_bytes_max)
+            async with _alone(pool):
+                return await _fill(settings, pool, (provider, found), request, limit)
+
+    filled = _run(do())
+    outcomes = Counter(each.outcome.value for each in filled)
+    ids = [each.event.event_id for each in filled]
+    detail |= {"events": len(ids), "ids": ids[:IDS_MAX], "outcomes": dict(outcomes)}
+    ok = dry_run or all(each.outcome in backfilling.SETTLED for each in filled)
+    if as_json:
+        Screen().json({"ok": ok, "outcomes": dict(outcomes), "events": [*map(_filled, filled)]})
+    else:
+        _show_filled(filled, outcomes, Screen())
+    return 0 if ok else 1
+
+
+async def _fill(
+    settings: Settings,
+    pool: asyncpg.Pool,
+    of: tuple[str, Books],
+    request: backfilling.Request,
+    limit: int,
+) -> list[Filled]:
+    provider, found = of
+    events = await backfilling.missing(pool, provider, datetime.now(UTC), limit)
+    key = fingerprint(api_client.api_key(settings, provider, found))
+    request = backfilling.Request(
+        request.asked_by,
+        f"fetched:{provider}:{key}".encode(),
+        request.wait_s,
+        request.body_bytes_max,
+    )
+    producer = kafka.producer(settings)
+    try:
+        await producer.start()
+        with Screen(stderr=True).bar(len(events)) as show:
+            async with api_client.connected(settings, provider, found) as client:
+                return await backfilling.backfill(
+                    pool, client, producer, events, request,
+                    lambda done, waiting: show(done, f"{waiting:,} in progress"),
+                )  # fmt: skip
+    except KafkaError as refusal:
+        raise kafka.unreachable(settings, refusal) from None
+    finally:
+        await producer.stop()
+
+
+def _show(compared: Comparison, screen: Screen) -> None:
+    shown = table(text_column("account"), number_column("listed"), fixed_column("complete to, UTC"))
+    for each in compared.accounts:
+        to = f"{each.complete_to:%Y-%m-%d %H:%M:%S}" if each.complete_to else "never"
+        shown.row(each.account, f"{each.events:,}", to)
+    screen.grid(shown, f"Events that {compared.provider} lists")
+    for finding, what in (
+        (compared.missing, "listed, and nobody received them"),
+        (compared.unlisted, "in bronze, and the provider does not list them"),
+    ):
+        for event_id in finding[:NAMED_MAX]:
+            screen.line(f"  {event_id}: {what}")
+    style = "green" if event_comparison.exit_code(compared) == 0 else "red"
+    screen.line(event_comparison.verdict(compared), style=style)
+    if compared.missing:
+        screen.line("  → `payments books backfill --missing` fetches them")
+
+
+def _show_filled(filled: Sequence[Filled], outcomes: Counter[str], screen: Screen) -> None:
+    shown = table(text_column("event"), text_column("type"), fixed_column("outcome"))
+    for each in filled[:NAMED_MAX]:
+        shown.row(each.event.event_id, each.event.event_type, each.outcome.value)
+    if filled:
+        screen.grid(shown, "Events that nobody received")
+    counts = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(outcomes.items()))
+    screen.line(f"{len(filled):,} missing events: {counts}." if filled else "No event is missing.")
+
+
+def _filled(each: Filled) -> dict[str, Any]:
+    event: Missing = each.event
+    return {
+        **event._asdict(),
+        "created_at": event.created_at.isoformat(),
+        "outcome": each.outcome.value,
+    }
+
+
+def _pulled(each: Pulled) -> dict[str, Any]:
+    window = {"from": each.window.since.isoformat(), "to": each.window.until.isoformat()}
+    return {**each._asdict(), "window": window}
+
+
+def _books(provider: str) -> Books:
+    known = books()
+    if provider not in known:
+        raise UserError(f"--provider {provider}: use one of {', '.join(sorted(known))}.")
+    return known[provider]
+
+
+@asynccontextmanager
+async def _bronze(settings: Settings) -> AsyncIterator[asyncpg.Pool]:
+    pool = await postgres.pool(settings, application="payments-books")
+    try:
+        yield pool
+    except asyncpg.UndefinedTableError:
+        raise UserError(
+            "The database schema is older than this code. Run `payments migrate`."
+        ) from None
+    finally:
+        await pool.close()
+
+
+@asynccontextmanager
+async def _alone(pool: asyncpg.Pool) -> AsyncIterator[None]:
+    refusal = "Another `payments books` command is running. Wait until it ends."
+    async with postgres.exclusive(pool, LOCK_KEY, refusal):
+        yield
+
+
+def _run(work: Coroutine[None, None, Done]) -> Done:
+    kafka.quiet()
+    return asyncio.run(work)
