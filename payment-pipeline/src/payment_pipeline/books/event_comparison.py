@@ -44,6 +44,11 @@ class Comparison(NamedTuple):
     """Event ids, the oldest first; at most `LIMIT`. Only for the time that is pulled completely."""
 
     @property
+    def is_whole(self) -> bool:
+        """True if no event is known to be missing or unlisted, however old the lists are."""
+        return not self.missing and not self.unlisted
+
+    @property
     def ok(self) -> bool:
         """True if nothing is missing and nothing is unlisted, and the lists are fresh."""
         return exit_code(self) == 0
@@ -69,7 +74,7 @@ async def compare(pool: asyncpg.Pool, provider: str, now: datetime) -> Compariso
 
 def exit_code(compared: Comparison) -> int:
     """0 clean, 1 events are missing or unlisted, 2 not judged."""
-    if compared.missing or compared.unlisted:
+    if not compared.is_whole:
         return 1
     return 2 if compared.stale or not compared.accounts else 0
 
