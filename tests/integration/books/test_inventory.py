@@ -96,8 +96,8 @@ def normalized(body: bytes) -> PaymentEvent | Rejected | Unmodelled:
     read = STRIPE.read(body)
     assert isinstance(read, Envelope)
     raw = RawEvent(
-        "stripe", Coordinates("t", 0, 0), body, read.event_id, sha256(body).hexdigest(), NOW, "v", None,
-        read.event_type, read.identity_sha256,
+        "stripe", Coordinates("t", 0, 0), body, read.event_id, sha256(body).hexdigest(), NOW, "v",
+        None, read.event_type, read.identity_sha256,
     )  # fmt: skip
     return STRIPE.normalize(raw, Context(b"key", "1"))
 
