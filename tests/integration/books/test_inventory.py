@@ -144,7 +144,7 @@ async def test_a_killed_pull_continues_without_a_gap(bronze: asyncpg.Pool, reque
                 raise Killed
             return await get(*asked)  # type: ignore[arg-type]
 
-        connected.get = dying  # type: ignore[method-assign]
+        connected.get = dying  # type: ignore[assignment,method-assign]
         with pytest.raises(Killed):
             await inventory.pull(bronze, connected, None, NOW, lambda _: None)
     assert len(await listed(bronze)) < COUNT
