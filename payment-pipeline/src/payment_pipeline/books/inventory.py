@@ -71,9 +71,9 @@ async def pull(
     Raises:
         UserError: the API refused the key, gave no answer, or gave one that can't be read.
     """
+    livemode = _read(client, client.books.read_mode(await _balance(client)))
     pulled = []
     for account in await accounts(client):
-        livemode = _read(client, client.books.read_mode(await _get_balance(client, account)))
         walk = _Walk(pool, client, account, livemode, progress)
         pulled.append(await walk.run(since, now))
     return pulled
@@ -208,13 +208,12 @@ def is_modelled(provider: str, event: Listed) -> bool:
         return True
 
 
-async def _get_balance(client: ApiClient, account: str) -> bytes:
+async def _balance(client: ApiClient) -> bytes:
+    """The balance of the key's account, which tells the mode of all that the key can read."""
     try:
-        return await client.get(client.books.balance(), account)
+        return await client.get(client.books.balance(), PLATFORM)
     except RefusedError as refusal:
-        raise UserError(
-            f"The API refused to read the balance of {account} ({refusal.status}).", 1
-        ) from None
+        raise UserError(f"The API refused to read the balance ({refusal.status}).", 1) from None
 
 
 def _read(client: ApiClient, answer: Answered | Unparseable) -> Answered:

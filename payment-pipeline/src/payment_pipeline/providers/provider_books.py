@@ -73,7 +73,7 @@ class Books(Protocol):
         ...
 
     def balance(self) -> Ask:
-        """The request for the balance of an account. It also tells the mode of the key."""
+        """The request for the balance, which tells the mode of the key."""
         ...
 
     def read_mode(self, answer: bytes) -> bool | Unparseable:
