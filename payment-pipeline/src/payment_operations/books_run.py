@@ -16,6 +16,7 @@ from payment_pipeline.books import backfill as backfilling
 from payment_pipeline.books.backfill import Filled, Missing, Outcome
 from payment_pipeline.books.event_comparison import Comparison
 from payment_pipeline.books.inventory import Pulled
+from payment_pipeline.dlq import dead_letter_clients
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.ledger import audit_window
 from payment_pipeline.providers.provider_books import Books, books
@@ -117,7 +118,8 @@ def backfill(
                 events = await backfilling.missing(pool, provider, datetime.now(UTC), limit)
                 return [Filled(event, Outcome.MISSING) for event in events]
             request = backfilling.Request(by, b"", wait_s, settings.body_bytes_max)
-            async with _alone(pool):
+            # An erasure holds the lock of redrives, so no event of the person is sent meanwhile.
+            async with _alone(pool), dead_letter_clients.alone(pool):
                 return await _fill(settings, pool, (provider, found), request, limit)
 
     filled = _run(do())

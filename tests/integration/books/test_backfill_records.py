@@ -1,5 +1,6 @@
 """A backfill sends what the gateway would have sent, with its provenance, and settles by bronze."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,13 +14,14 @@ from conftest import free_ports
 from payment_operations import audit_run
 from payment_pipeline.adapters import kafka, postgres
 from payment_pipeline.bronze import writer
+from payment_pipeline.dlq import dead_letter_clients
 from payment_pipeline.domain.failures import Rejected, Unmodelled
-from payment_pipeline.domain.topics import raw
 from payment_pipeline.providers import Context, providers
 from payment_pipeline.settings import Settings, fingerprint
 from support import commands
 from support.bronze_events import unscored
 from support.normalized_events import rows
+from support.records import every_record
 
 pytestmark = pytest.mark.stack
 
@@ -52,17 +54,9 @@ def call(settings: Settings, code: int, *words: str) -> dict[str, Any]:
 
 async def received(settings: Settings) -> list[Any]:
     """Return every record of the raw topics."""
-    topics = [raw("stripe", resource) for resource in STRIPE.resources]
-    partitions = await kafka.partitions(settings, topics)
-    found = []
-    async with kafka.reader(settings) as consumer:
-        consumer.assign(partitions)
-        consumer.pause(*partitions)
-        ends = await consumer.end_offsets(partitions)
-        begins = await consumer.beginning_offsets(partitions)
-        async for records in kafka.read_up_to(consumer, begins, ends):
-            found += records
-    return found
+    return [
+        each async for each in every_record(settings) if each.topic.startswith("webhooks.stripe")
+    ]
 
 
 async def write(settings: Settings, records: list[Any]) -> writer.Written:
@@ -137,6 +131,19 @@ def test_a_wrong_call_is_one_sentence(private_stores: Settings) -> None:
         assert done.returncode == 2, words
         assert said in done.stderr
         assert "Traceback" not in done.stderr
+
+
+async def test_a_backfill_does_not_run_beside_an_erasure_or_a_redrive(
+    private_stores: Settings,
+) -> None:
+    async with (
+        dead_letter_clients.quarantine(private_stores) as pool,
+        dead_letter_clients.alone(pool),
+    ):
+        words = ("books", "backfill", "--missing", "--by", "ana")
+        done = await asyncio.to_thread(commands.call, private_stores, *words)
+    assert done.returncode == 1
+    assert "an erasure" in done.stderr
 
 
 def _headers(record: Any) -> dict[str, str]:  # noqa: ANN401 - aiokafka has no types
