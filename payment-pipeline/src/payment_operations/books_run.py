@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 from payment_pipeline.adapters import kafka, postgres
 from payment_pipeline.books import api_client, event_comparison, inventory
 from payment_pipeline.books import backfill as backfilling
-from payment_pipeline.books.backfill import Filled, Missing, Outcome
+from payment_pipeline.books.backfill import Filled, Outcome
 from payment_pipeline.books.event_comparison import Comparison
 from payment_pipeline.books.inventory import Pulled
 from payment_pipeline.dlq import dead_letter_clients
@@ -22,13 +22,12 @@ from payment_pipeline.ledger import audit_window
 from payment_pipeline.providers.provider_books import Books, books
 from payment_pipeline.settings import Settings, fingerprint
 
+from . import books_text
 from .operator_actions import IDS_MAX
-from .terminal import Screen, fixed_column, number_column, table, text_column
+from .terminal import Screen
 
 LOCK_KEY: Final = 0x626F6F6B73
 """The number of the advisory lock: the ASCII codes of "books"."""
-NAMED_MAX: Final = 20
-"""How many events are named on the terminal. The JSON names all of them."""
 BY_CHARACTERS_MAX: Final = 100
 
 Done = TypeVar("Done")
@@ -60,12 +59,9 @@ def pull(
     detail |= {"accounts": len(pulled), "events": sum(each.events for each in pulled)}
     screen = Screen()
     if as_json:
-        screen.json({"ok": True, "accounts": [_pulled(each) for each in pulled]})
+        screen.json({"ok": True, "accounts": [*map(books_text.pulled_as_json, pulled)]})
         return 0
-    shown = table(text_column("account"), number_column("pages"), number_column("events"))
-    for each in pulled:
-        shown.row(each.account, f"{each.pages:,}", f"{each.events:,}")
-    screen.grid(shown, f"Events that {provider} lists")
+    books_text.show_pulled(pulled, provider, screen)
     return 0
 
 
@@ -85,7 +81,7 @@ def status(settings: Settings, provider: str, *, as_json: bool) -> int:
     if as_json:
         Screen().json(event_comparison.as_json(compared))
     else:
-        _show(compared, Screen())
+        books_text.show_comparison(compared, Screen())
     return event_comparison.exit_code(compared)
 
 
@@ -128,9 +124,15 @@ def backfill(
     detail |= {"events": len(ids), "ids": ids[:IDS_MAX], "outcomes": dict(outcomes)}
     ok = dry_run or all(each.outcome in backfilling.SETTLED for each in filled)
     if as_json:
-        Screen().json({"ok": ok, "outcomes": dict(outcomes), "events": [*map(_filled, filled)]})
+        Screen().json(
+            {
+                "ok": ok,
+                "outcomes": dict(outcomes),
+                "events": [*map(books_text.filled_as_json, filled)],
+            }
+        )
     else:
-        _show_filled(filled, outcomes, Screen())
+        books_text.show_filled(filled, Screen())
     return 0 if ok else 1
 
 
@@ -163,48 +165,6 @@ async def _fill(
         raise kafka.unreachable(settings, refusal) from None
     finally:
         await producer.stop()
-
-
-def _show(compared: Comparison, screen: Screen) -> None:
-    shown = table(text_column("account"), number_column("listed"), fixed_column("complete to, UTC"))
-    for each in compared.accounts:
-        to = f"{each.complete_to:%Y-%m-%d %H:%M:%S}" if each.complete_to else "never"
-        shown.row(each.account, f"{each.events:,}", to)
-    screen.grid(shown, f"Events that {compared.provider} lists")
-    for finding, what in (
-        (compared.missing, "listed, and nobody received them"),
-        (compared.unlisted, "in bronze, and the provider does not list them"),
-    ):
-        for event_id in finding[:NAMED_MAX]:
-            screen.line(f"  {event_id}: {what}")
-    style = "green" if event_comparison.exit_code(compared) == 0 else "red"
-    screen.line(event_comparison.verdict(compared), style=style)
-    if compared.missing:
-        screen.line("  → `payments books backfill --missing` fetches them")
-
-
-def _show_filled(filled: Sequence[Filled], outcomes: Counter[str], screen: Screen) -> None:
-    shown = table(text_column("event"), text_column("type"), fixed_column("outcome"))
-    for each in filled[:NAMED_MAX]:
-        shown.row(each.event.event_id, each.event.event_type, each.outcome.value)
-    if filled:
-        screen.grid(shown, "Events that nobody received")
-    counts = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(outcomes.items()))
-    screen.line(f"{len(filled):,} missing events: {counts}." if filled else "No event is missing.")
-
-
-def _filled(each: Filled) -> dict[str, Any]:
-    event: Missing = each.event
-    return {
-        **event._asdict(),
-        "created_at": event.created_at.isoformat(),
-        "outcome": each.outcome.value,
-    }
-
-
-def _pulled(each: Pulled) -> dict[str, Any]:
-    window = {"from": each.window.since.isoformat(), "to": each.window.until.isoformat()}
-    return {**each._asdict(), "window": window}
 
 
 def _books(provider: str) -> Books:

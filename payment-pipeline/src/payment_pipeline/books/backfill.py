@@ -97,8 +97,16 @@ async def missing(
     pool: asyncpg.Pool, provider: str, now: datetime, limit: int = LIMIT
 ) -> list[Missing]:
     """Return the events that are listed for longer than the grace, and that are in no table."""
-    rows = await pool.fetch(_SQL["missing"], provider, now - GRACE, limit)
+    rows = await patiently(pool, _SQL["missing"], provider, now - GRACE, limit)
     return [Missing(*row) for row in rows]
+
+
+async def patiently(pool: asyncpg.Pool, query: str, *values: object) -> list[asyncpg.Record]:
+    """Run a query over every listed event, with more time than the pool's other queries have."""
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(_SQL["patience"])
+        rows: list[asyncpg.Record] = await connection.fetch(query, *values)
+        return rows
 
 
 async def backfill(

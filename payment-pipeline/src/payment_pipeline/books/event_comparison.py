@@ -11,7 +11,7 @@ import asyncpg
 
 from payment_pipeline.adapters.sql import queries
 
-from .backfill import GRACE, LIMIT, missing
+from .backfill import GRACE, LIMIT, missing, patiently
 from .inventory import EVENTS
 
 FRESH: Final = timedelta(hours=2)
@@ -56,13 +56,13 @@ class Comparison(NamedTuple):
 
 async def compare(pool: asyncpg.Pool, provider: str, now: datetime) -> Comparison:
     """Compare what is pulled with bronze. It asks no API."""
-    rows = await pool.fetch(_SQL["accounts"], provider, EVENTS)
+    rows = await patiently(pool, _SQL["accounts"], provider, EVENTS)
     accounts = tuple(Account(*row) for row in rows)
     oldest = now - FRESH
     stale = tuple(
         each.account for each in accounts if each.complete_to is None or each.complete_to < oldest
     )
-    unlisted = await pool.fetch(_SQL["unlisted"], provider, EVENTS, GRACE, LIMIT)
+    unlisted = await patiently(pool, _SQL["unlisted"], provider, EVENTS, GRACE, LIMIT)
     return Comparison(
         provider,
         accounts,

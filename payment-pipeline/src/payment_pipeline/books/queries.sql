@@ -50,6 +50,10 @@ UPDATE provider_cursors SET
     finished_at = clock_timestamp()
 WHERE provider = $1 AND account = $2 AND livemode = $3 AND stream = $4
 
+-- name: patience
+-- A comparison of ten million events takes minutes.
+SET LOCAL statement_timeout = '10min'
+
 -- name: missing
 -- Events that the provider lists and that nobody received, the oldest first.
 SELECT account, event_id, event_type, livemode, created_at, identity_sha256
