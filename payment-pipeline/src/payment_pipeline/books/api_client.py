@@ -13,7 +13,6 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 import aiohttp
-from yarl import URL
 
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.providers.provider_books import Ask, Books
@@ -112,7 +111,8 @@ class ApiClient:
 
     async def _send(self, ask: Ask, account: str) -> Answer:
         async with self._session.get(
-            URL(f"{self._url}{ask.path}", encoded=True).with_query(ask.parameters),
+            f"{self._url}{ask.path}",
+            params=ask.parameters,
             headers=self.books.headers(self._key, account),
             allow_redirects=False,  # a redirect would carry the key to another server
         ) as response:
