@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
+from bench.books import books_figures
 from bench.bronze import bronze_figures
 from bench.figure import Figure
 from bench.gateway import gateway_figures
@@ -55,6 +56,7 @@ PARTS: Final = {
     "gateway": Part(gateway_figures, ("kafka",)),
     "normalizer": Part(normalizer_figures, ("kafka",)),
     "bronze": Part(bronze_figures, ("postgres",)),
+    "books": Part(books_figures, ("postgres",)),
     "inference": Part(lambda _settings: inference_figures()),
     "orchestrator": Part(orchestrator_figures, ("inference", "dispatcher", "worker")),
     "whole_way": Part(whole_way_figures, None),

@@ -26,6 +26,9 @@ TABLES = {
     contract.ERASURES_TABLE: contract.ERASURES,
     contract.ERASED_OBJECTS_TABLE: contract.ERASED_OBJECTS,
     contract.ACTIONS_TABLE: contract.ACTIONS,
+    contract.INVENTORY_TABLE: contract.INVENTORY,
+    contract.CURSORS_TABLE: contract.CURSORS,
+    contract.BACKFILLS_TABLE: contract.BACKFILLS,
 }
 KEYS = {
     contract.EVENTS_TABLE: {"provider", "event_id"},
@@ -37,6 +40,9 @@ KEYS = {
     contract.ERASURES_TABLE: {"id"},
     contract.ERASED_OBJECTS_TABLE: {"provider", "object_id"},
     contract.ACTIONS_TABLE: {"number"},
+    contract.INVENTORY_TABLE: {"provider", "account", "event_id"},
+    contract.CURSORS_TABLE: {"provider", "account", "livemode", "stream"},
+    contract.BACKFILLS_TABLE: {"provider", "account", "event_id"},
 }
 WITHOUT_CONTRACT = {"entity_features_due", "bronze_restores"}
 """Only bronze itself reads them: what is to be folded anew, when a backup was brought back."""

@@ -65,6 +65,10 @@ class ConnectionSettings(CatalogSettings):
     trino_url: HttpUrl = None
     dagster_dsn: SecretStr | None = None
 
+    # Stripe's API, for `payments books`: another address (the simulated one), and a restricted key.
+    api_url_stripe: HttpUrl = None
+    api_key_stripe: SecretStr | None = None
+
     # Kafka. The authorities certify the brokers; unset, the well-known ones. The certificate and
     # its key identify this client (mutual TLS). Unset, the key is in the certificate's file.
     kafka_security_protocol: SecurityProtocol = "PLAINTEXT"

@@ -17,6 +17,7 @@ from local_stack.stack import ComponentStatus
 from payment_operations import (
     action_text,
     audit_text,
+    books_text,
     cli,
     cluster_workloads,
     dead_letter_text,
@@ -30,9 +31,13 @@ from payment_operations import (
     trace_text,
 )
 from payment_operations.cluster_workloads import Workload
-from payment_operations.policy_simulation import Comparison
+from payment_operations.policy_simulation import Comparison as PolicyComparison
 from payment_operations.safe_text import printable, printable_json
 from payment_operations.terminal import Screen, facts, show_defect, styled, table, text_column
+from payment_pipeline.books.backfill import Filled, Missing
+from payment_pipeline.books.backfill import Outcome as Filling
+from payment_pipeline.books.event_comparison import Account, Comparison
+from payment_pipeline.books.inventory import Pulled
 from payment_pipeline.dlq.dead_letter_store import Group
 from payment_pipeline.dlq.redrive import Result
 from payment_pipeline.dlq.redrive_plan import Outcome
@@ -48,6 +53,7 @@ from payment_pipeline.ledger.stage_tally import Money, Seen
 from payment_pipeline.ledger.stages import Reading, Stage
 from payment_pipeline.ledger.workflow_runs import Run
 from payment_pipeline.orchestrator.reviews import OpenReview
+from payment_pipeline.providers.provider_books import Window as Span
 from payment_pipeline.replay.replay_outcome import ReplayOutcome
 from payment_pipeline.replay.replay_outcome import Report as Replay
 from payment_pipeline.settings import Settings
@@ -158,6 +164,16 @@ RENDERINGS: dict[str, Callable[[Screen, str], object]] = {
     "action_text": lambda screen, text: screen.grid(action_text.listed([action(text)])),
     "action_text, verdict": lambda screen, text: action_text.show_verdict(screen, [text], None),
     "audit_text": lambda screen, text: audit_text.show(audit(text), screen),
+    "books_text": lambda screen, text: books_text.show_comparison(
+        Comparison("stripe", (Account(text, False, NOW, NOW, 1),), (text,), (text,), (text,)),
+        screen,
+    ),
+    "books_text, pulled": lambda screen, text: books_text.show_pulled(
+        [Pulled(text, Span(NOW, NOW), 1, 1, False)], text, screen
+    ),
+    "books_text, filled": lambda screen, text: books_text.show_filled(
+        [Filled(Missing(text, text, text, False, NOW, text), Filling.GONE)], screen
+    ),
     "cluster_workloads": lambda screen, text: screen.grid(
         cluster_workloads.table_of([Workload("deployment", text, "payments", 1, 0, 1, 2, text)])
     ),
@@ -177,7 +193,7 @@ RENDERINGS: dict[str, Callable[[Screen, str], object]] = {
     "model_training": lambda screen, text: screen.grid(model_training.score_table([card(text)])),
     "policy_simulation": lambda screen, text: policy_simulation.show(
         screen,
-        [Comparison(True, text, 2), Comparison(True, text, 2, is_judged=False)],
+        [PolicyComparison(True, text, 2), PolicyComparison(True, text, 2, is_judged=False)],
         DecisionPolicy(text, {}),
         0.9,
         90,
@@ -207,7 +223,7 @@ MOVING: dict[str, Callable[[Screen, str], None]] = {}
 THIN = {
     *("audit_run", "dead_letters", "demo", "erasure_run", "replay_window", "simulation"),
     *("trace_lookup", "bronze", "documents", "lake", "secrets", "stack", "operator_actions"),
-    *("catalog", "cluster"),
+    *("catalog", "cluster", "books_run", "provider_api_run"),
 }
 """Modules that print whole lines and answers only, through `Screen.line` and `Screen.json`."""
 

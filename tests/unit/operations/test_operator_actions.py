@@ -24,7 +24,7 @@ NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 RECORDED = {
     *("review approve", "review decline", "dlq redrive", "dlq dismiss", "dlq reopen"),
     *("forget", "replay", "restore", "train", "secrets rotate", "secrets retire"),
-    *("lake load", "lake reload", "lake rebuild", "lake reanchor"),
+    *("lake load", "lake reload", "lake rebuild", "lake reanchor", "books backfill", "books pull"),
 }
 UNRECORDED = {
     **dict.fromkeys(
@@ -50,6 +50,8 @@ UNRECORDED = {
     "catalog apply": "acts on Polaris as its administrator, and changes nothing a second time",
     **dict.fromkeys(("contracts", "metrics"), "writes documents of the repository"),
     "simulate": "sends webhooks, as a provider does",
+    "provider-api": "answers as a provider does",
+    "books status": "reads",
     "dbt": "is dbt, which derives the marts from the lake",
 }
 """A command that is not recorded, and the reason."""

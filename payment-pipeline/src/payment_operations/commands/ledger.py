@@ -42,6 +42,9 @@ def audit(
     facts, if they exist. It compares body hashes, and the amounts of each currency. Rows that the
     next load will bring to the lake are not missing, unless you give `--through`.
 
+    After a `payments books pull` there is a fourth comparison: the events that the provider lists
+    with bronze, in both directions.
+
     With `--client-ledger` the proof does not depend on the pipeline's own records. Attempts within
     a minute of the window's ends are left out, because two clocks differ. If no other attempt is
     left, nothing is proved: exit 1.

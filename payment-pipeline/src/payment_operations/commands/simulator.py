@@ -30,6 +30,7 @@ Late = Annotated[float, _share("to deliver after all the others")]
 Malformed = Annotated[float, _share("to follow with a signed body that is no valid event")]
 Forged = Annotated[float, _share("to follow with a forged event")]
 Altered = Annotated[float, _share("to follow with another body under the same id")]
+Withheld = Annotated[float, _share("to withhold; only the simulated API of the provider has them")]
 Rate = Annotated[float, typer.Option(min=0, help="Deliveries a second; 0 is as fast as possible.")]
 Burst = Annotated[int, typer.Option(min=0, help="Send this many at once every 5 s; needs --rate.")]
 Until = Annotated[
@@ -63,6 +64,7 @@ def simulate(
     malformed: Malformed = 0,
     bad_signature: Forged = 0,
     altered: Altered = 0,
+    withheld: Withheld = 0,
     shuffle: Annotated[bool, typer.Option("--shuffle", help="Send in random order.")] = False,
     burst: Burst = 0,
     days: Annotated[int, typer.Option(min=1, max=3650, help="How many days to simulate.")] = 90,
@@ -91,7 +93,7 @@ def simulate(
         seed=seed,
         period=Period(midnight(until), days, livemode),
         faults=Faults(
-            duplicates, late, malformed, bad_signature, altered, shuffle, second_endpoint
+            duplicates, late, malformed, bad_signature, altered, shuffle, second_endpoint, withheld
         ),
         pace=Pace(rate or None, burst),
         connections=connections,
@@ -99,3 +101,33 @@ def simulate(
         ledger=ledger,
     )
     sys.exit(simulation.main(settings.load(), run, as_json=as_json))
+
+
+@app.command("provider-api")
+def provider_api(
+    events: Annotated[int, typer.Option(min=1, help="How many events, as for `simulate`.")] = 3000,
+    seed: Annotated[int, typer.Option(help="The seed of `payments simulate`.")] = 1,
+    days: Annotated[int, typer.Option(min=1, max=3650, help="As for `simulate`.")] = 90,
+    until: Until = None,
+    livemode: Annotated[bool, typer.Option("--livemode", help="As for `simulate`.")] = False,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port on loopback.")] = 8420,
+    throttled: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the requests to answer with 429.")
+    ] = 0,
+    broken: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the requests to answer with 500.")
+    ] = 0,
+) -> None:
+    """Serve a stand-in of Stripe's API with the events of `payments simulate`, until Ctrl-C.
+
+    Give the same events, seed, days, until and livemode as to `payments simulate`. The API has
+    Stripe's pages, its limits, its horizon of 30 days and its connected accounts. It also has the
+    events that `simulate --withheld` does not send. Set PAYMENTS_API_URL_STRIPE to its address.
+    """
+    from payment_operations import provider_api_run
+    from payment_pipeline.simulator.provider_api import ApiFaults
+    from payment_pipeline.simulator.simulation_run import Period, midnight
+
+    period = Period(midnight(until), days, livemode)
+    faults = ApiFaults(throttled, broken)
+    provider_api_run.serve(settings.load(), (seed, events, period), faults, port)

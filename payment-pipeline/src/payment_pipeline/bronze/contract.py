@@ -15,6 +15,9 @@ AUDITS_TABLE: Final = "ledger_audits"
 ERASURES_TABLE: Final = "erasures"
 ERASED_OBJECTS_TABLE: Final = "erased_objects"
 ACTIONS_TABLE: Final = "operator_actions"
+INVENTORY_TABLE: Final = "provider_event_inventory"
+CURSORS_TABLE: Final = "provider_cursors"
+BACKFILLS_TABLE: Final = "provider_backfills"
 
 
 class InferenceStatus(StrEnum):
@@ -426,3 +429,66 @@ ACTIONS: Final = (
     Column("hash", "text", False, "Hex SHA-256 over all other columns."),
 )
 """`operator_actions`: primary key number. `domain.action_chain` has the rule of the hash."""
+
+# --- what a provider's own API says -----------------------------------------------------------
+
+_INGESTED_AT: Final = Column(
+    "ingested_at", "timestamptz", False, "When this row was inserted, UTC."
+)
+_ACCOUNT: Final = Column(
+    "account", "text", False, "The connected account, or platform for the account of the key. Key."
+)
+
+INVENTORY: Final = (
+    Column("provider", "text", False, "The provider, e.g. stripe. Key."),
+    _ACCOUNT,
+    Column("event_id", "text", False, "The provider's event id. Key."),
+    Column("event_type", "text", False, "The provider's name of the type."),
+    Column("livemode", "boolean", False, "False for the provider's test mode."),
+    Column("is_modelled", "boolean", False, "False if no table stores events of this type."),
+    Column("created_at", "timestamptz", False, "When the provider created the event, UTC."),
+    Column("api_version", "text", True, "The API version in which the provider keeps the event."),
+    Column("pending_webhooks", "integer", False, "Endpoints without the event when last listed."),
+    Column("identity_sha256", "text", False, "As in payment_events, from the listed body."),
+    _INGESTED_AT,
+)
+"""`provider_event_inventory`: primary key (provider, account, event_id). It names no customer."""
+
+CURSORS: Final = (
+    Column("provider", "text", False, "The provider, e.g. stripe. Key."),
+    _ACCOUNT,
+    Column("livemode", "boolean", False, "False for the provider's test mode. Key."),
+    Column("stream", "text", False, "What is pulled, e.g. events. Key."),
+    Column(
+        "position",
+        "text",
+        True,
+        "The id after which the next page begins; null if the last walk is complete.",
+    ),
+    Column("window_from", "timestamptz", False, "First creation of the last walk, UTC."),
+    Column("window_to", "timestamptz", False, "Last creation of the last walk, UTC."),
+    Column(
+        "complete_from",
+        "timestamptz",
+        True,
+        "From here to complete_to everything is pulled, UTC; null before the first walk ended.",
+    ),
+    Column("complete_to", "timestamptz", True, "End of the complete time, UTC."),
+    Column("finished_at", "timestamptz", True, "When a walk last reached its end, UTC."),
+)
+"""`provider_cursors`: primary key (provider, account, livemode, stream)."""
+
+BACKFILLS: Final = (
+    Column("provider", "text", False, "The provider, e.g. stripe. Key."),
+    _ACCOUNT,
+    Column("event_id", "text", False, "The provider's event id. Key."),
+    Column("body_sha256", "text", False, "Hex SHA-256 of the body that was fetched and sent."),
+    Column("asked_by", "text", False, "The name that the operator gave."),
+    Column("sent_at", "timestamptz", False, "When the body was last sent to its raw topic, UTC."),
+    _INGESTED_AT,
+)
+"""`provider_backfills`: primary key (provider, account, event_id).
+
+Where payment_events has this body_sha256, the provider's API is the provenance of the row, and not
+a webhook.
+"""

@@ -23,7 +23,7 @@ RECEIVED_AT: Final = "received_at"
 VERDICT: Final = "verdict"
 """How the gateway verified the body: provider and fingerprint of the secret.
 
-For example `verified:stripe:9f2c1a00`.
+For example `verified:stripe:9f2c1a00`. See `PROVENANCE` for the other form.
 """
 REASON: Final = "reason"
 """Only on `webhooks.dlq`: why no event could be read from the body, e.g. `not_json`."""
@@ -34,6 +34,12 @@ SOURCE_PARTITION: Final = "source_partition"
 SOURCE_OFFSET: Final = "source_offset"
 """The offset of that raw record, in decimal digits."""
 
+PROVENANCE: Final = "provenance"
+"""Only on records that no webhook brought: `api`, if the provider's API was asked for the event.
+
+Their `verdict` is `fetched:<provider>:<fingerprint of the API key>`: the provider was known by its
+certificate, and the body has no signature.
+"""
 REDRIVEN_FROM: Final = "redriven_from"
 """Only on redriven records: `topic/partition/offset` of the rejected record."""
 PATCHED_FROM: Final = "patched_from"

@@ -1,7 +1,8 @@
 """The faults between Stripe and the gateway, and the expected destination of each delivery.
 
 Faults are added to the genuine events: a share P of the events is sent twice, gets a forged copy,
-and so on. So a run of N events always delivers N genuine events. Faults have a separate random
+and so on. So a run of N events always delivers N genuine events, unless some are
+withheld. Faults have a separate random
 generator, so the genuine events are the same with and without faults.
 """
 
@@ -99,6 +100,8 @@ class Faults:
     shuffle: bool = False
     """Deliver everything in random order. An altered body still follows its original."""
     second_endpoint: float = 0.0
+    withheld: float = 0.0
+    """Events that happen and that no webhook tells. Only the provider's API has them."""
 
 
 def delivered(events: Iterator[Event], faults: Faults, dice: Dice) -> Iterator[Delivery]:
@@ -131,6 +134,8 @@ def _positioned(
     order = 0
     model: Event | None = None
     for index, event in enumerate(events):
+        if faults.withheld and dice.chance(faults.withheld):
+            continue
         late = dice.chance(faults.late)
         at = dice.random() if faults.shuffle else float(index)
         last = 1.0 if faults.shuffle else float("inf")

@@ -23,6 +23,17 @@ def for_second_endpoint(event: Event, dice: Dice) -> bytes:
     return rendered(event, version, envelope["pending_webhooks"] + dice.randrange(1, 4))
 
 
+def for_api(event: Event) -> bytes:
+    """Return the event as Stripe's API lists it: in the version of the account, if there is one.
+
+    An event of a connected account has no `account` there, because the request names the account.
+    """
+    own = orjson.loads(event.body)["api_version"]
+    listed: Json = orjson.loads(rendered(event, next(iter(_like(own)), own), 0))
+    listed.pop("account", None)
+    return orjson.dumps(listed)
+
+
 def rendered(event: Event, version: str, pending_webhooks: int) -> bytes:
     """Return the event in an API version."""
     envelope: Json = orjson.loads(event.body)

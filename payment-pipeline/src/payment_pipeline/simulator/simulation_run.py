@@ -101,7 +101,7 @@ async def _send(run: Run, to: Target, tally: Tally, watcher: Watcher) -> None:
     await require_reachable(to)
     faults = run.faults
     extra = faults.duplicates + faults.second_endpoint + faults.altered
-    extra += faults.malformed + faults.bad_signature
+    extra += faults.malformed + faults.bad_signature - faults.withheld
     planned = round(run.events * (1 + extra))
     watching = asyncio.create_task(watcher.watch(tally, planned))
     try:

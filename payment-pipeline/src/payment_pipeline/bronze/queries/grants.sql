@@ -45,7 +45,8 @@ GRANT SELECT ({quarantine_but_body}) ON payment_events_quarantine TO {role}
 -- An audit adds only its own row.
 GRANT SELECT ON
     payment_events, payment_events_quarantine, payment_decisions, entity_features, erasures,
-    payment_events_history, entity_features_due, bronze_restores
+    payment_events_history, entity_features_due, bronze_restores, provider_event_inventory,
+    provider_cursors, provider_backfills
 TO {role};
 GRANT INSERT ON ledger_audits TO {role}
 
