@@ -236,7 +236,7 @@ def test_only_production_has_principals_in_the_catalog() -> None:
                 item["key"]
                 for volume in pod["spec"].get("volumes", ())
                 if volume["name"] == "secrets"
-                for item in volume["secret"]["items"]
+                for item in volume.get("secret", {}).get("items", ())
                 if item["key"] in PRINCIPALS_SECRETS
             }
             for name, pod in pods(profile).items()
