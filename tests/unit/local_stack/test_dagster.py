@@ -116,7 +116,7 @@ def test_a_run_in_a_pod_has_the_variables_of_dbt(tmp_path: Path) -> None:
         "PAYMENTS_HOME": str(tmp_path),
         "PAYMENTS_VAR": str(tmp_path / "var"),
         "PAYMENTS_TRINO_URL": "https://trino.example",
-        "PAYMENTS_TRINO_PASSWORD": "pw",
+        "PAYMENTS_TRINO_PASSWORD": "a long password of Trino",
     }
     done = subprocess.run(
         [sys.executable, "-m", "local_stack.dagster_run", *seen],
@@ -125,7 +125,20 @@ def test_a_run_in_a_pod_has_the_variables_of_dbt(tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    assert done.stdout.strip() == "pw"
+    assert done.stdout.strip() == "a long password of Trino"
+
+
+def test_a_run_in_a_pod_says_what_is_wrong_with_its_settings(tmp_path: Path) -> None:
+    environment = {"PAYMENTS_HOME": str(tmp_path), "PAYMENTS_TRINO_PASSWORD": "short"}
+    done = subprocess.run(
+        [sys.executable, "-m", "local_stack.dagster_run", sys.executable, "--version"],
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("PAYMENTS_TRINO_PASSWORD has fewer than 16 characters")
 
 
 def test_superset_queries_as_the_reader(isolated: SettingsOf) -> None:
