@@ -16,8 +16,9 @@ SCREEN = "payment_operations/terminal.py"
 LOGS = {
     "payment_pipeline/telemetry/json_logs.py",
     "payment_pipeline/telemetry/stage_process.py",
+    "local_stack/dagster_run.py",
 }
-"""Write the logs of a service and its last sentence to a file, which `payments logs` escapes."""
+"""Write logs or a last sentence, which `payments logs` and `payments cluster logs` escape."""
 WRITING_PACKAGES = {"rich", "click", "blessed", "colorama", "curses", "readline"}
 WRITING_NAMES = {
     *("print", "input", "breakpoint", "typer.echo", "typer.secho", "typer.confirm"),

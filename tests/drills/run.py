@@ -121,8 +121,10 @@ def append_result(path: Path, result: Result) -> None:
 
 def _keep_logs(settings: Settings, to: Path, console: Console) -> None:
     """Copy the logs of a failed drill, because the stack's folder is deleted at the end."""
-    shutil.copytree(files.var(settings) / "log", to, dirs_exist_ok=True)
-    console.print(f"the stack's logs are in {to}", style="dim")
+    kept = files.var(settings) / "log"
+    if kept.is_dir():  # a drill without a stack has none
+        shutil.copytree(kept, to, dirs_exist_ok=True)
+        console.print(f"the stack's logs are in {to}", style="dim")
 
 
 def main(

@@ -42,6 +42,7 @@ def run(context: DrillContext) -> Findings:
         findings.duplicated = audit["duplicated_count"]
         findings.unknown = audit["unknown_count"]
         findings.require(audit["ok"], audit["verdict"])
+        tell(audit["verdict"])
         lost = cluster_faults.control(on, context.rng.randrange(SEED_MAX))
         findings.control_failed = not lost["ok"] and lost["missing_count"] > 0
         tell(f"control, a normalizer without a drain: {lost['missing_count']} events are lost")
