@@ -5,21 +5,34 @@ says what is right and why. `docs/guides/money.md` states the rules. Each fixtur
 provider goes the same way: what its event states must be in the facts.
 """
 
+import json
+import random
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
+from orchestration_dagster.lake.catalog import open_catalog
+from payment_pipeline.bronze.contract import EVENTS_TABLE, InferenceStatus
+from payment_pipeline.bronze.rows import COLUMNS, ScoredEvent, to_record
+from payment_pipeline.domain.events import EventBase, PaymentEvent
 from payment_pipeline.providers import providers
-from support import money_cases
-from support.dbt_project import Dbt
-from support.money_cases import PAID, provider_of_pair
+from payment_pipeline.settings import Settings
+from support import lake_rows
+from support.dbt_project import Dbt, project
+from support.lake_rows import Row
 from support.money_shapes import LARGEST_MINOR, SHAPES
-from support.pairs import Pair
+from support.pairs import Pair, normalize, pairs
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
+FOLDER: Final = Path(__file__).parents[1] / "providers/stripe_cases"
+CASES: Final = {
+    path.stem: json.loads(path.read_text())["events_in_order_of_sending"]
+    for path in sorted(FOLDER.glob("*.json"))
+}
 PAYMENT: Final = (
     "select {columns} from {marts}.fct_payments where payment_id = '{id}' or payment_id = '{other}'"
 )
@@ -95,15 +108,37 @@ EXPECTED: Final[Mapping[str, Expected]] = {
 }
 
 
+PAID: Final = [pair for pair in pairs() if pair.event["kind"] in ("payment", "charge")]
+"""The pairs of events that state the money of a payment."""
+
+
+@pytest.fixture(scope="module")
+def marts(lakehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Dbt:
+    """All cases in one lake: half of the events and a build, then the rest and another build."""
+    events = [*CASES.values(), *(shape.events for shape in SHAPES.values())]
+    rows = [row for case in events for row in _rows(case)]
+    rows += [_row_of_pair(pair) for pair in PAID]
+    random.Random(7).shuffle(rows)
+    half = len(rows) // 2
+    dbt = project(lakehouse, tmp_path_factory)
+    catalog = open_catalog(lakehouse)
+    lake_rows.append(catalog, dbt.data_schema, {EVENTS_TABLE: lake_rows.loaded(rows[:half])})
+    dbt.run("build", "--resource-types", "seed", "model")
+    rest = lake_rows.loaded(rows[half:], after=half)
+    lake_rows.append(catalog, dbt.data_schema, {EVENTS_TABLE: rest})
+    dbt.run("build", "--exclude-resource-types", "seed", "unit_test")
+    return dbt
+
+
 def test_every_case_has_its_right_value() -> None:
-    assert EXPECTED.keys() == money_cases.EVENTS.keys()
+    assert EXPECTED.keys() == CASES.keys() | SHAPES.keys()
 
 
 @pytest.mark.parametrize("case", EXPECTED)
-def test_a_case_has_its_right_money(built: Dbt, case: str) -> None:
+def test_a_case_has_its_right_money(marts: Dbt, case: str) -> None:
     query, expected = EXPECTED[case]
     found = [
-        tuple(map(_plain, row)) for row in built.query(query.format(marts=built.schema("marts")))
+        tuple(map(_plain, row)) for row in marts.query(query.format(marts=marts.schema("marts")))
     ]
     assert found == expected
 
@@ -113,13 +148,13 @@ def test_every_provider_has_a_pair_that_states_money() -> None:
 
 
 @pytest.mark.parametrize("pair", PAID, ids=lambda pair: f"{pair.provider}/{pair.name}")
-def test_a_provider_s_money_and_state_reach_the_facts(built: Dbt, pair: Pair) -> None:
+def test_a_provider_s_money_and_state_reach_the_facts(marts: Dbt, pair: Pair) -> None:
     event = pair.event
     major = Decimal(10) ** -event["currency_exponent"]
     captured_minor = event.get("amount_received_minor", event.get("amount_captured_minor", 0))
-    (found,) = built.query(
+    (found,) = marts.query(
         "select state, currency, captured_amount, refunded_amount, decline_reason, decline_class"
-        f" from {built.schema('marts')}.fct_payments where provider = '{provider_of_pair(pair)}'"
+        f" from {marts.schema('marts')}.fct_payments where provider = '{_apart(pair)}'"
     )
     declined = event.get("decline", {}) if event["status"] == "failed" else {}
     assert found == (
@@ -132,10 +167,21 @@ def test_a_provider_s_money_and_state_reach_the_facts(built: Dbt, pair: Pair) ->
     )
 
 
-def test_no_sum_overflows_by_the_largest_amounts(built: Dbt) -> None:
+def _apart(pair: Pair) -> str:
+    """A provider name for each pair, because pairs share ids."""
+    return f"{pair.provider}/{pair.name}"
+
+
+def _row_of_pair(pair: Pair) -> Row:
+    event = normalize(pair.body, pair.provider)
+    assert isinstance(event, EventBase), event
+    return _row(event) | {"provider": _apart(pair)}
+
+
+def test_no_sum_overflows_by_the_largest_amounts(marts: Dbt) -> None:
     """The drill `poison` sends the same amounts through the pipeline up to bronze."""
-    schema = built.schema("marts")
-    ((lake, facts, verdicts),) = built.query(
+    schema = marts.schema("marts")
+    ((lake, facts, verdicts),) = marts.query(
         f"""select max(lake_amount_minor), max(facts_amount_minor), array_agg(distinct verdict)
         from {schema}.fct_audit where currency = 'USD'"""
     )
@@ -143,10 +189,27 @@ def test_no_sum_overflows_by_the_largest_amounts(built: Dbt) -> None:
     assert verdicts == ["adds up"]
     largest = Decimal(LARGEST_MINOR) / 100
     for table in ("fct_payments", "fct_daily_payments"):
-        ((captured,),) = built.query(
+        ((captured,),) = marts.query(
             f"select sum(captured_amount) from {schema}.{table} where currency = 'USD'"
         )
         assert captured > largest, table
+
+
+def _rows(events: list[dict[str, Any]]) -> list[Row]:
+    """The bronze rows of a case: bronze keeps the first delivery of each event."""
+    rows: dict[str, Row] = {}
+    for event in events:
+        body = json.dumps(event).encode()
+        found = normalize(body)
+        assert isinstance(found, EventBase), found
+        rows.setdefault(found.event_id, _row(found))
+    return list(rows.values())
+
+
+def _row(event: PaymentEvent) -> Row:
+    record = to_record(ScoredEvent(event, None, InferenceStatus.NOT_APPLICABLE), "test")
+    row = dict(zip(COLUMNS, record, strict=True))
+    return row | {"attributes": row["attributes"].decode()}
 
 
 def _plain(value: object) -> object:

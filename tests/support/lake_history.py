@@ -1,8 +1,7 @@
 """A seeded history of the last ninety days, received during the last hour, as after a demo.
 
-A few events have odd dates: years ago, and years ahead. The events of `money_cases` are among
-them. Some reviews are open. No recovery has an outcome on record, because the orchestrator looks at
-a payment at the earliest after 15 minutes.
+A few events have odd dates: years ago, and years ahead. Some reviews are open. No recovery has an
+outcome on record, because the orchestrator looks at a payment at the earliest after 15 minutes.
 
 Only the time of the end doesn't follow from the seed. Within a test run that time is the same.
 """
@@ -22,12 +21,10 @@ from payment_pipeline.bronze.contract import (
 from payment_pipeline.simulator import true_money
 from payment_pipeline.simulator.true_money import Billing, Booking
 from payment_pipeline.simulator.world import Event
-from support import lake_rows, money_cases
+from support import lake_rows
 from support.lake_rows import Row
 
 SEED: Final = 11
-SIMULATED: Final = "stripe"
-"""The provider of the simulated events. Each money case has another."""
 EVENTS: Final = 3000
 ODD_EVENTS: Final = 60
 ODD_DATES: Final = (datetime(2016, 3, 1, tzinfo=UTC), datetime(2034, 3, 1, tzinfo=UTC))
@@ -48,8 +45,7 @@ def _markets() -> list[tuple[int, int, datetime]]:
 def events() -> tuple[Row, ...]:
     """The rows of the events, without the columns that PostgreSQL fills in."""
     usual, *odd = (lake_rows.event_rows(*market) for market in _markets())
-    simulated = [*usual, *(row for rows in odd for row in _through_a_success(rows))]
-    return _received([*simulated, *money_cases.rows()])
+    return _received([*usual, *(row for rows in odd for row in _through_a_success(rows))])
 
 
 @cache
