@@ -34,6 +34,8 @@ from support.records import every_record
 
 CONTROL: Final = "canary_control"
 """Name of everything that the control creates: log file, table, topic, workflow, span."""
+CONTROL_SCHEMA: Final = f"{CONTROL}_marts"
+"""Schema of the control's table in the lakehouse. The dashboards read no schema but the marts."""
 BODIES: Final = "body"
 """Column of the quarantine with the signed bytes, which belongs to the raw store."""
 STORES: Final = frozenset({"kafka", "postgres", "seaweedfs", "secrets"})
@@ -60,7 +62,7 @@ LOCATIONS_WITH_MARTS: Final = frozenset(
 """Further locations that must not be empty after Dagster has built the marts."""
 PLANTED_IN: Final = frozenset(
     {FILES, TRACES, RECORDS, WORKFLOWS}
-    | {f"{location} {CONTROL}" for location in (LAKE, BRONZE, DAGSTER)}
+    | {f"{LAKE} {CONTROL_SCHEMA}", f"{BRONZE} {CONTROL}", f"{DAGSTER} {CONTROL}"}
 )
 """Locations where the control plants a text, besides the dashboards if they run. A test cannot
 plant a text in the metrics of a running process."""
@@ -109,12 +111,14 @@ async def planted(
     _trace(spans, text)
     await _produce(settings, text)
     catalog = open_catalog(settings)
-    catalog.create_namespace_if_not_exists(CONTROL)
+    catalog.create_namespace_if_not_exists(CONTROL_SCHEMA)
     rows = pa.table({"planted": [text]})
-    catalog.create_table((CONTROL, CONTROL), rows.schema).append(rows)
+    catalog.create_table((CONTROL_SCHEMA, CONTROL), rows.schema).append(rows)
     handle = await client.start_workflow(CONTROL, text, id=CONTROL, task_queue=CONTROL)
     dataset = (
-        dashboard_rows.temporary_dataset(settings, CONTROL, CONTROL) if shown else nullcontext()
+        dashboard_rows.temporary_dataset(settings, CONTROL_SCHEMA, CONTROL)
+        if shown
+        else nullcontext()
     )
     try:
         async with dataset:
@@ -125,8 +129,8 @@ async def planted(
             with psycopg.connect(dsn, autocommit=True) as connection:
                 connection.execute(f"DROP TABLE {CONTROL}")
         await _drop_topic(settings)
-        catalog.purge_table((CONTROL, CONTROL))
-        catalog.drop_namespace(CONTROL)
+        catalog.purge_table((CONTROL_SCHEMA, CONTROL))
+        catalog.drop_namespace(CONTROL_SCHEMA)
         await handle.terminate()
 
 

@@ -101,8 +101,11 @@ def _properties(settings: Settings, role: CatalogRole) -> dict[str, str]:
         "warehouse": settings.catalog_warehouse,
         "s3.endpoint": settings.s3,
         "s3.region": settings.s3_region,
-        f"header.{iceberg_rest.DELEGATION_HEADER}": iceberg_rest.delegation(settings),
     }
+    if settings.catalog_principals:
+        # Only Polaris needs this. Without the header's default, SeaweedFS's catalog answers with
+        # its own address of the object store, which would replace the one of the settings.
+        properties[f"header.{iceberg_rest.DELEGATION_HEADER}"] = iceberg_rest.delegation(settings)
     if settings.catalog_vended_credentials:
         return properties | _oauth2(settings, role)
     access_key, secret_key = settings.secret("s3_access_key"), settings.secret("s3_secret_key")
