@@ -13,6 +13,7 @@ import pytest
 from conftest import free_ports
 from payment_operations import audit_run
 from payment_pipeline.adapters import kafka, postgres
+from payment_pipeline.books import backfill
 from payment_pipeline.bronze import writer
 from payment_pipeline.dlq import dead_letter_clients
 from payment_pipeline.domain.failures import Rejected, Unmodelled
@@ -27,7 +28,9 @@ pytestmark = pytest.mark.stack
 
 STRIPE: Final = providers()["stripe"]
 UNTIL: Final = datetime.now(UTC) - timedelta(hours=1)
-WORLD: Final = ("--events", "150", "--days", "9", "--until", f"{UNTIL:%Y-%m-%dT%H:%M:%S}")
+EVENTS: Final = 80
+"""More than a page of missing events. The client sends five requests a second."""
+WORLD: Final = ("--events", str(EVENTS), "--days", "9", "--until", f"{UNTIL:%Y-%m-%dT%H:%M:%S}")
 
 
 @contextmanager
@@ -78,9 +81,9 @@ async def test_missing_events_are_sent_once_and_settled_by_bronze(private_stores
     assert await audit_run._provider(stores) is None
     with provider_api(stores) as settings:
         accounts = call(settings, 0, "pull")["accounts"]
-        assert sum(each["events"] for each in accounts) == 150
+        assert sum(each["events"] for each in accounts) == EVENTS
         missing = call(settings, 1, "status")["missing"]
-        assert 100 < len(missing) < 150
+        assert backfill.PAGE < len(missing) < EVENTS
         dry = call(settings, 0, "backfill", "--missing", "--dry-run")
         assert dry["outcomes"] == {"missing": len(missing)}
         assert await received(settings) == []
