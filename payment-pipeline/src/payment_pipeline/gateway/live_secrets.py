@@ -13,6 +13,7 @@ import structlog
 
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.providers import Provider
+from payment_pipeline.rotating_secrets import file_stamp
 from payment_pipeline.settings import MissingSecretError, Settings, fingerprint, signing_name
 
 from . import gateway_metrics
@@ -35,13 +36,13 @@ class LiveSecrets:
         self._provider = provider
         self._settings = settings
         self._path = settings.secrets_dir / signing_name(provider.name)
-        self._stamp = self._file_stamp()
+        self._stamp = file_stamp(self._path)
         self._prints: list[str] = []
         self._set(settings.signing_secrets(provider))
 
     def refresh(self) -> None:
         """Reads the secrets again if their file has changed."""
-        stamp = self._file_stamp()
+        stamp = file_stamp(self._path)
         if stamp == self._stamp:
             return
         self._stamp = stamp
@@ -71,14 +72,6 @@ class LiveSecrets:
         self.verdicts = tuple(f"verified:{name}:{each}".encode() for each in prints)
         self.used = tuple(gateway_metrics.SECRET_USED_S.labels(name, each) for each in prints)
         gateway_metrics.SECRETS_LOADED.labels(name).set(len(secrets))
-
-    def _file_stamp(self) -> tuple[int, int, int] | None:
-        try:
-            found = self._path.stat()
-        except OSError:
-            return None
-        # A file that was replaced within one clock tick has another inode or size.
-        return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def load(found: Mapping[str, Provider], settings: Settings) -> dict[str, LiveSecrets]:
