@@ -35,9 +35,6 @@ from support import commands, isolated, knocks
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
-# aiokafka closes a TLS connection without waiting, and the loop of a rotation ends at once.
-SHORT_LOOPS = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
 ANSWERED_S = 10
 SEND_S = 20
 ANOTHER_KEY = "another key that is long enough for a key"
@@ -237,7 +234,6 @@ def simulated(secure: Settings, ledger: Path, seed: int, rate: int) -> subproces
     return commands.start(secure, "simulate", *arguments, "--ledger", str(ledger))
 
 
-@SHORT_LOOPS
 async def test_secrets_rotate_under_traffic_and_the_old_ones_are_refused(
     audit: dict[str, Any], secure: Settings, tmp_path: Path
 ) -> None:
@@ -282,7 +278,6 @@ async def test_secrets_rotate_under_traffic_and_the_old_ones_are_refused(
         assert ("unavailable",) not in statuses.fetchall()
 
 
-@SHORT_LOOPS
 async def test_running_services_log_in_again_with_rotated_passwords(
     audit: dict[str, Any], secure: Settings, tmp_path: Path
 ) -> None:

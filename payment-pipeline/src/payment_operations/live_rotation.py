@@ -11,7 +11,6 @@ encrypts; all are accepted, or decrypt. `retire` removes all but the first.
 """
 
 import asyncio
-import secrets
 from datetime import UTC, datetime
 
 from aiokafka.errors import KafkaError
@@ -23,7 +22,7 @@ from payment_pipeline.adapters import temporal, temporal_payloads
 from payment_pipeline.domain.failures import UserError
 from payment_pipeline.settings import Settings, fingerprint
 
-from .rotation import refuse_environment
+from .rotation import new_password, refuse_environment
 
 
 def rotate_kafka_password(settings: Settings, name: str) -> None:
@@ -37,13 +36,10 @@ def rotate_kafka_password(settings: Settings, name: str) -> None:
             "The local Kafka has users only in a stack of `payments up --secure`. If Kafka runs "
             "elsewhere, change the password there, then in PAYMENTS_KAFKA_PASSWORD."
         )
-    with exclusive(run_dir(settings) / "secrets.lock"):
-        path, old = settings.secrets_dir / name, settings.secret(name)
-        write_private(path, secrets.token_urlsafe(32) + "\n")
+    with new_password(settings, name):
         try:
             asyncio.run(kafka_users.ensure(settings))
         except (KafkaError, OSError) as refusal:
-            write_private(path, old + "\n")
             raise UserError(
                 "Kafka's controller does not answer, so the password stays as it was. Check "
                 "`payments status`.",

@@ -14,7 +14,8 @@ secret. No webhook depends on them.
 import asyncio
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 import aiohttp
@@ -170,14 +171,27 @@ def rotate_password(settings: Settings, name: str) -> None:
             "PostgreSQL runs elsewhere. Change the password there, then in PAYMENTS_POSTGRES_DSN."
         )
     refuse_environment(settings, name)
+    with new_password(settings, name):
+        try:
+            asyncio.run(roles.ensure(settings))
+        except psycopg.OperationalError as refusal:
+            raise unreachable(settings.dsn, type(refusal).__name__) from refusal
+
+
+@contextmanager
+def new_password(settings: Settings, name: str) -> Iterator[None]:
+    """Write a new password to its file; the block tells it to the server.
+
+    After a `UserError` of the block the file has the old password again.
+    """
     with exclusive(run_dir(settings) / "secrets.lock"):
         path, old = settings.secrets_dir / name, settings.secret(name)
         write_private(path, secrets.token_urlsafe(32) + "\n")
         try:
-            asyncio.run(roles.ensure(settings))
-        except psycopg.OperationalError as refusal:
+            yield
+        except UserError:
             write_private(path, old + "\n")
-            raise unreachable(settings.dsn, type(refusal).__name__) from refusal
+            raise
 
 
 def rotate_held(settings: Settings, name: str) -> list[str]:

@@ -185,7 +185,8 @@ async def ensure(settings: Settings) -> None:
         users = await controller.send(UpsertUsers(passwords))
         rights = await controller.send(AllowAll())
     finally:
-        controller.close()
+        # aiokafka closes a TLS connection later, and after a command there is no later.
+        await controller.close()
     _refuse([(code, said) for _, code, said, _ in users.results])
     _refuse(list(rights.creation_responses))
 
